@@ -1,0 +1,178 @@
+"""What the outside world must be able to do for us.
+
+Adapters live in folders beside this file, a module each, registered by one line in a literal dict. A port never
+names an engine: what it raises is said here.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from domain.configuration import Configuration
+from domain.environment import Holding
+from domain.fence import Fence
+from domain.journal import Capture
+from domain.names import Subject
+from domain.terms import Sealed
+
+
+class TargetRefusalError(Exception):
+    """The target understood and will not do it: asking again changes nothing. The text is a sentence for people."""
+
+
+class StaleFenceError(Exception):
+    """The target has seen a newer fence: this deed comes too late, and nothing was changed."""
+
+
+class Observation(NamedTuple):
+    """What a target holds now, the newest fence it has seen, and its own note of how to put this back."""
+
+    capture: Capture
+    fence: Fence | None
+
+
+class Deed(NamedTuple):
+    """What a target is asked to make true, once: the same fence twice is the same deed."""
+
+    subject: Subject
+    component: str
+    fence: Fence
+    after: Holding
+    artifact: Path | None
+    """The artifact as a tar file, its digest verified; None where nothing is to stand there."""
+    capture: Capture | None
+    """For an undo: what is to be put back."""
+    said: Callable[[str], None]
+    """Takes each line that the target prints for people. Never blocks."""
+
+
+class Target(Protocol):
+    """One endpoint that takes a component."""
+
+    @property
+    def fenced(self) -> bool:
+        """Whether it refuses by itself what is older than the newest fence it has seen."""
+        ...
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether it can say what it holds, so that a deed of unknown end can be tried again."""
+        ...
+
+    async def observe(self) -> Observation:
+        """Say what stands there. Changes nothing. Raises ``TargetRefusalError``; anything else may be retried."""
+        ...
+
+    async def place(self, deed: Deed) -> None:
+        """Make ``deed.after`` stand there, atomically where the target can. A second run changes nothing.
+
+        Raises ``StaleFenceError``, ``TargetRefusalError``; anything else may be retried. A cancel stops it and
+        leaves whatever it was about to leave: the undo comes next.
+        """
+        ...
+
+    async def restore(self, deed: Deed) -> None:
+        """Put ``deed.capture`` back, exactly. A second run changes nothing. Raises as ``place`` does."""
+        ...
+
+
+class Finding(NamedTuple):
+    """What one look of a check found: whether it passed, whether the revision was proven, and a sentence."""
+
+    passed: bool
+    proven: bool
+    sentence: str
+
+
+class Expected(NamedTuple):
+    """What a check should find."""
+
+    subject: Subject
+    component: str | None
+    holding: Holding
+    began: datetime
+
+
+class Check(Protocol):
+    """One way to ask whether a service is well."""
+
+    async def look(self, expected: Expected) -> Finding:
+        """Look once. Never raises for what it finds; a failure to look is a finding that did not pass."""
+        ...
+
+
+class AlreadyExistsError(Exception):
+    """Something stands under this key already, and is never written over."""
+
+
+class NotInStoreError(Exception):
+    """Nothing stands under this key."""
+
+
+class Store(Protocol):
+    """The release store: keys with slashes → bytes."""
+
+    async def create(self, key: str, content: bytes) -> None:
+        """Write, durably, only where nothing stands. Raises ``AlreadyExistsError``."""
+        ...
+
+    async def upload(self, key: str, file: Path) -> None:
+        """Write a file of any size under a key made of its content's digest. A second run changes nothing."""
+        ...
+
+    async def read(self, key: str) -> bytes:
+        """Raises ``NotInStoreError``."""
+        ...
+
+    def stream(self, key: str) -> AsyncIterator[bytes]:
+        """Read in pieces. Raises ``NotInStoreError``."""
+        ...
+
+    async def list(self, prefix: str) -> list[str]:
+        """Return every key below the prefix, sorted."""
+        ...
+
+
+class BadSealError(Exception):
+    """A seal is missing, of another environment or kind, or does not fit its text. The text is a sentence."""
+
+
+class Seals(Protocol):
+    """The keys: this worker's own to sign with, everybody's public ones to check by."""
+
+    def seal(self, environment: str, kind: str, body: str) -> Sealed:
+        """Sign. Raises ``BadSealError`` where this worker does not have the environment's key."""
+        ...
+
+    def open(self, sealed: Sealed, environment: str, kind: str) -> str:
+        """Return the body where the seal is that environment's and of that kind. Raises ``BadSealError``."""
+        ...
+
+
+class Clock(Protocol):
+    def now(self) -> datetime:
+        """Return the time, with its zone (UTC)."""
+        ...
+
+
+class Settings(Protocol):
+    def current(self) -> Configuration:
+        """Read the configuration as it is now. Raises ``domain`` errors as sentences where it is broken."""
+        ...
+
+
+class Alarm(NamedTuple):
+    """A person is needed."""
+
+    subject: Subject
+    headline: str
+    remedy: str
+    key: str
+    """Tells one alarm from another, so that the same one is not raised twice."""
+
+
+class Notifier(Protocol):
+    async def call(self, alarm: Alarm) -> None:
+        """Tell a person. Raises where it could not be told; may be tried again with the same key."""
+        ...

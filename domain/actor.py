@@ -1,0 +1,51 @@
+"""Who acted, how that is known, and through which door they came."""
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import StringConstraints
+
+from domain.value import Value
+
+PersonName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+
+
+class Proof(StrEnum):
+    """How strongly a name is vouched for."""
+
+    NONE = "none"
+    """The name is a claim: whoever reached the door may have typed it."""
+    SSH_SIGNATURE = "ssh signature"
+    SERVER_PRINCIPAL = "server principal"
+
+
+class Channel(StrEnum):
+    """The door that a request or decision came through."""
+
+    SIGNAL = "signal"
+    UPDATE = "update"
+    START = "start"
+    ENGINE = "engine"
+
+
+class Actor(Value):
+    """A person or program: the claimed name, the proof of it, and the door."""
+
+    name: PersonName
+    proof: Proof = Proof.NONE
+    channel: Channel = Channel.START
+
+    def __str__(self) -> str:
+        return f"{self.name} (claimed, not proven)" if self.proof is Proof.NONE else self.name
+
+    def is_same_person(self, other: "Actor") -> bool:
+        """Tell whether two actors claim to be one person; letter case and outer spaces do not make two."""
+        return person(self.name) == person(other.name)
+
+
+def person(name: str) -> str:
+    """Return the name by which people are compared."""
+    return name.strip().casefold()
+
+
+ENGINE = Actor(name="towpath", channel=Channel.ENGINE)

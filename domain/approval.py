@@ -1,0 +1,95 @@
+"""Whether enough of the right people said yes."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from domain.actor import Actor, PersonName, person
+from domain.value import Digest, Value, names_digest, short
+
+
+class Verdict(StrEnum):
+    APPROVE = "approve"
+    REJECT = "reject"
+
+
+class Answer(Value):
+    """What a person writes at the door, for ``approve`` and ``reject``."""
+
+    by: PersonName
+    comment: Annotated[str, Field(max_length=2000)] = ""
+    plan: Annotated[str, StringConstraints(max_length=80)] = ""
+
+
+class DecideAnswer(Answer):
+    """What a person writes for the update ``decide``."""
+
+    decision: Verdict
+
+
+class Decision(Value):
+    """A verdict by an actor on one intent, at a time that the promotion stamped."""
+
+    actor: Actor
+    verdict: Verdict
+    intent: Digest
+    at: datetime
+    comment: str = ""
+
+
+class Policy(Value):
+    """Who decides now: the live members of the groups, how many are needed, and how long a grant lives."""
+
+    quorum: int
+    approvers: tuple[str, ...]
+    valid: timedelta
+
+
+class Standing(StrEnum):
+    PENDING = "pending"
+    GRANTED = "granted"
+    REJECTED = "rejected"
+
+
+def counting(policy: Policy, requester: Actor, intent: Digest, decisions: Iterable[Decision]) -> tuple[Decision, ...]:
+    """Return the decisions that count: the latest of each approver on this intent; never the requester's own."""
+    allowed = {person(name) for name in policy.approvers}
+    latest = {
+        person(decision.actor.name): decision
+        for decision in decisions
+        if decision.intent == intent
+        and person(decision.actor.name) in allowed
+        and not decision.actor.is_same_person(requester)
+    }
+    return tuple(latest.values())
+
+
+def standing(policy: Policy, requester: Actor, intent: Digest, decisions: Sequence[Decision]) -> Standing:
+    """Tell where a gate stands, given every decision so far, oldest first. One rejection refuses."""
+    votes = counting(policy, requester, intent, decisions)
+    if any(vote.verdict is Verdict.REJECT for vote in votes):
+        return Standing.REJECTED
+    return Standing.GRANTED if len(votes) >= policy.quorum else Standing.PENDING
+
+
+def has_lapsed(policy: Policy, requester: Actor, intent: Digest, decisions: Sequence[Decision], now: datetime) -> bool:
+    """Tell whether a granted approval is too old: its quorum was complete longer than ``valid`` ago."""
+    times = sorted(vote.at for vote in counting(policy, requester, intent, decisions))
+    return 0 < policy.quorum <= len(times) and now - times[policy.quorum - 1] > policy.valid
+
+
+def why_not_counted(policy: Policy, requester: Actor, answer: Answer, intent: Digest) -> str:
+    """Say in a sentence why this answer would not count, or nothing where it would."""
+    if not answer.plan:
+        return f"a decision names the plan it is about; add “plan”: “{short(intent)}” if that is the one you have read"
+    if not names_digest(answer.plan, intent):
+        return f"it names plan “{answer.plan}”, but plan {short(intent)} is the one that waits; read it and decide again"
+    if person(answer.by) == person(requester.name):
+        return f"{answer.by} asked for this promotion, and nobody decides on their own request"
+    if person(answer.by) not in {person(name) for name in policy.approvers}:
+        who = ", ".join(policy.approvers) or "nobody"
+        return f"{answer.by} is not an approver here; the approvers are: {who}"
+    return ""

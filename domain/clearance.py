@@ -1,0 +1,170 @@
+"""Whether an effect may happen, judged by the environment itself right before it acts."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from enum import StrEnum
+
+from domain.actor import Actor
+from domain.approval import Decision, Policy, Standing, has_lapsed, standing
+from domain.environment import Holding
+from domain.fence import is_too_far_ahead
+from domain.names import Subject, change_id
+from domain.plan import Step, differs, material_difference
+from domain.terms import Proposal, Request, Sealed
+from domain.value import Value, short
+
+
+class Warrant(Value):
+    """What an effect shows to be let in."""
+
+    asker: str
+    turn: int
+    request: Request
+    proposal: Sealed | None = None
+    decisions: tuple[Decision, ...] = ()
+
+
+class Cause(StrEnum):
+    """Why an effect was not cleared, and so what may help."""
+
+    VOID = "void"
+    """The approval no longer fits: draw up a new plan and ask people again."""
+    GATE = "gate"
+    """A gate is closed: wait for it to open."""
+    GONE = "gone"
+    """Whoever asked no longer asks."""
+    FORBIDDEN = "forbidden"
+    """This warrant opens nothing, now or later."""
+    UNANSWERED = "unanswered"
+    """Nobody could be asked: try again."""
+
+
+class Refusal(Value):
+    """An effect was not cleared: the cause and a sentence."""
+
+    cause: Cause
+    why: str
+
+
+class Freeze(Value):
+    """Nobody moves forward here. ``until`` is compared with the clock of whoever reads it; None is until thawed."""
+
+    by: Actor
+    reason: str
+    since: datetime
+    until: datetime | None = None
+
+    def holds(self, now: datetime) -> bool:
+        return self.until is None or now < self.until
+
+    def __str__(self) -> str:
+        end = f" until {self.until:%Y-%m-%d %H:%M %Z}" if self.until else ""
+        return f"frozen by {self.by.name}{end}: {self.reason or 'no reason given'}"
+
+
+class Facts(Value):
+    """Everything an effect's clearance is judged by, gathered in one read by the environment's worker.
+
+    ``proposal`` is None where its seal is not good. ``observed`` is what the targets hold now, per component.
+    ``policy`` is the live one of this worker's own configuration. What nobody answered is in ``unanswered``.
+    """
+
+    now: datetime
+    workflow_id: str
+    environment: str
+    proposal: Proposal | None
+    open_turn: int | None = None
+    has_receipt: bool = False
+    asking: bool = True
+    freeze: Freeze | None = None
+    policy: Policy
+    observed: dict[str, Holding] = {}
+    unanswered: tuple[str, ...] = ()
+
+
+def judge(warrant: Warrant, step: Step, facts: Facts) -> Refusal | None:
+    """Return None where the step is cleared, else the first reason against it.
+
+    The order matters: what can never be right is said before what may become right by waiting.
+    """
+    proposal = facts.proposal
+    if proposal is None:
+        return _forbidden("its terms do not carry a good seal of this environment")
+    return (
+        _judge_identity(warrant, proposal, step, facts)
+        or _judge_standing(warrant, proposal, facts)
+        or _judge_gates(proposal, facts)
+        or _judge_approval(warrant, proposal, facts)
+        or _judge_basis(proposal, facts)
+    )
+
+
+def judge_undo(subject: Subject, turn: int, facts: Facts) -> Refusal | None:
+    """Judge an undo: only who it is, never whether the time is right. No gate ever blocks an undo."""
+    return _judge_turn(subject, turn, facts)
+
+
+def _judge_identity(warrant: Warrant, proposal: Proposal, step: Step, facts: Facts) -> Refusal | None:
+    subject = proposal.plan.subject
+    if subject.environment != facts.environment or proposal.request != warrant.request:
+        return _forbidden("its terms were drawn up for another request")
+    if step not in proposal.plan.steps:
+        return _forbidden(f"its plan {short(proposal.plan.intent)} has no such step")
+    return _judge_turn(subject, warrant.turn, facts)
+
+
+def _judge_turn(subject: Subject, turn: int, facts: Facts) -> Refusal | None:
+    if facts.workflow_id != change_id(subject, turn):
+        return _forbidden(f"it comes from the workflow “{facts.workflow_id}”, not from {change_id(subject, turn)}")
+    if is_too_far_ahead(turn, facts.now):
+        return _forbidden(f"turn {turn} is more than a day ahead of the clock")
+    if facts.has_receipt:
+        return _forbidden(f"turn {turn} has its receipt: it is over")
+    return None
+
+
+def _judge_standing(warrant: Warrant, proposal: Proposal, facts: Facts) -> Refusal | None:
+    if facts.unanswered:
+        return Refusal(cause=Cause.UNANSWERED, why=f"{' and '.join(facts.unanswered)} did not answer")
+    if facts.open_turn != warrant.turn:
+        return Refusal(cause=Cause.GONE, why=f"the lane of {proposal.plan.subject} does not have turn {warrant.turn} open")
+    if not facts.asking:
+        return Refusal(cause=Cause.GONE, why=f"{warrant.asker} is no longer asking for it")
+    return None
+
+
+def _judge_gates(proposal: Proposal, facts: Facts) -> Refusal | None:
+    if proposal.is_forward and facts.freeze and facts.freeze.holds(facts.now):
+        return Refusal(cause=Cause.GATE, why=f"{facts.environment} is {facts.freeze}")
+    return None
+
+
+def _judge_approval(warrant: Warrant, proposal: Proposal, facts: Facts) -> Refusal | None:
+    if not proposal.is_forward:
+        return None
+    return judge_approval(facts.policy, warrant.request, proposal, warrant.decisions, facts.now)
+
+
+def judge_approval(
+    policy: Policy, request: Request, proposal: Proposal, decisions: Sequence[Decision], now: datetime
+) -> Refusal | None:
+    """Judge the decisions on a proposal by the live policy."""
+    intent = proposal.plan.intent
+    if standing(policy, request.actor, intent, decisions) is not Standing.GRANTED:
+        why = f"plan {short(intent)} lacks the approval of {policy.quorum} of {', '.join(policy.approvers) or 'nobody'}"
+        return Refusal(cause=Cause.VOID, why=why)
+    if has_lapsed(policy, request.actor, intent, decisions, now):
+        return Refusal(cause=Cause.VOID, why=f"the approval of plan {short(intent)} has lapsed")
+    return None
+
+
+def _judge_basis(proposal: Proposal, facts: Facts) -> Refusal | None:
+    for step in proposal.plan.steps:
+        observed = facts.observed.get(step.component)
+        if proposal.is_forward and observed is not None and differs(step, observed):
+            return Refusal(cause=Cause.VOID, why=material_difference(step, observed))
+    return None
+
+
+def _forbidden(why: str) -> Refusal:
+    return Refusal(cause=Cause.FORBIDDEN, why=f"This warrant opens nothing: {why}.")

@@ -1,0 +1,122 @@
+"""What every signal does in every phase."""
+
+from enum import StrEnum
+from typing import Annotated, Final
+
+from pydantic import Field
+
+from domain.actor import PersonName
+from domain.outcome import Phase
+from domain.value import Duration, Value
+
+LARGEST_MESSAGE: Final = 16 * 1024
+"""More bytes than this are refused at every door."""
+
+
+class Signal(StrEnum):
+    APPROVE = "approve"
+    REJECT = "reject"
+    HOLD = "hold"
+    RESUME = "resume"
+    RETRY = "retry"
+    SKIP = "skip"
+
+
+class Word(Value):
+    """What a person writes for ``hold``, ``resume``, ``retry`` and ``skip``."""
+
+    by: PersonName
+    comment: Annotated[str, Field(max_length=2000)] = ""
+
+
+class FreezeWord(Value):
+    """What a person writes for ``freeze``; ``lasts`` such as ``2h``, for ever where it is left out."""
+
+    by: PersonName
+    reason: Annotated[str, Field(min_length=1, max_length=2000)]
+    lasts: Duration | None = None
+
+
+class Does(StrEnum):
+    """What a door does with a signal: take it, pass it on to the change, or refuse it."""
+
+    TAKE = "take"
+    PASS_ON = "pass on"
+    REFUSE = "refuse"
+
+
+_NOT_YET = "there is no plan to decide on yet; wait until it is shown"
+_DECIDED = "it has been let in already; cancel it to have it undone"
+_NOT_STUCK = "nothing is stuck"
+_NOT_HELD = "nothing is held"
+_OVER = "it has ended"
+_AN_UNDO = "an undo is never held"
+_NOT_HERE = "decisions go to the promotion, not to its change"
+_WAITING = "nothing is under way yet; reject or cancel it instead"
+
+_PROMOTION: Final[dict[Phase, dict[Signal, str]]] = {
+    phase: {
+        Signal.APPROVE: _NOT_YET,
+        Signal.REJECT: "",
+        Signal.HOLD: _WAITING,
+        Signal.RESUME: _NOT_HELD,
+        Signal.RETRY: _NOT_STUCK,
+        Signal.SKIP: _NOT_STUCK,
+    }
+    for phase in (Phase.PREPARING, Phase.NO_WORKER)
+} | {
+    Phase.WAITING_FOR_APPROVAL: {
+        Signal.APPROVE: "",
+        Signal.REJECT: "",
+        Signal.HOLD: _WAITING,
+        Signal.RESUME: _NOT_HELD,
+        Signal.RETRY: _NOT_STUCK,
+        Signal.SKIP: _NOT_STUCK,
+    },
+    Phase.WAITING_FOR_GATE: {
+        Signal.APPROVE: "",
+        Signal.REJECT: "",
+        Signal.HOLD: _WAITING,
+        Signal.RESUME: _NOT_HELD,
+        Signal.RETRY: "",
+        Signal.SKIP: "a gate is not skipped; wait for it to open",
+    },
+    Phase.IN_LANE: {Signal.APPROVE: _DECIDED, Signal.REJECT: _DECIDED}
+    | dict.fromkeys((Signal.HOLD, Signal.RESUME, Signal.RETRY, Signal.SKIP), Does.PASS_ON),
+    Phase.ENDED: dict.fromkeys(Signal, _OVER),
+}
+
+_UNDER_WAY: Final = {Signal.HOLD: "", Signal.RESUME: _NOT_HELD, Signal.RETRY: _NOT_STUCK, Signal.SKIP: _NOT_STUCK}
+_CHANGE: Final[dict[Phase, dict[Signal, str]]] = {
+    phase: {Signal.APPROVE: _NOT_HERE, Signal.REJECT: _NOT_HERE} | row
+    for phase, row in {
+        Phase.PREPARING: _UNDER_WAY,
+        Phase.DEPLOYING: _UNDER_WAY,
+        Phase.CHECKING_HEALTH: _UNDER_WAY,
+        Phase.SOAKING: _UNDER_WAY,
+        Phase.HELD: _UNDER_WAY | {Signal.HOLD: "it is held already", Signal.RESUME: ""},
+        Phase.UNDOING: _UNDER_WAY | {Signal.HOLD: _AN_UNDO},
+        Phase.STUCK: {Signal.HOLD: _AN_UNDO, Signal.RESUME: _NOT_HELD, Signal.RETRY: "", Signal.SKIP: ""},
+        Phase.ENDED: dict.fromkeys(Signal, _OVER),
+    }.items()
+}
+
+
+def at_promotion(phase: Phase, signal: Signal) -> tuple[Does, str]:
+    """Say what a promotion in this phase does with this signal, and why where it refuses."""
+    return _answer(_PROMOTION[phase][signal])
+
+
+def at_change(phase: Phase, signal: Signal) -> tuple[Does, str]:
+    """Say what a change in this phase does with this signal, and why where it refuses."""
+    return _answer(_CHANGE[phase][signal])
+
+
+def _answer(cell: str) -> tuple[Does, str]:
+    match cell:
+        case "":
+            return Does.TAKE, ""
+        case Does.PASS_ON:
+            return Does.PASS_ON, ""
+        case _:
+            return Does.REFUSE, cell

@@ -1,0 +1,139 @@
+"""What is written before each deed, and what a finished change leaves."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from enum import StrEnum
+
+from domain.actor import Actor
+from domain.environment import Holding
+from domain.fence import Fence
+from domain.names import Identifier, Subject
+from domain.outcome import Outcome
+from domain.plan import Deed, Plan, Step
+from domain.terms import CheckTerms, Story, TargetTerms
+from domain.value import Digest, Value
+
+
+class Capture(Value):
+    """What a target held, and its own note (at most 16 KiB) of how to put it back."""
+
+    holding: Holding
+    note: str = ""
+
+
+class Entry(Value):
+    """Written and sealed before a deed: what stood there, what was about to be done, under which fence.
+
+    A ``void`` entry takes the place of a deed that never happened, so that it never will.
+    """
+
+    subject: Subject
+    fence: Fence
+    step: Step
+    steps: int
+    target: TargetTerms
+    capture: Capture
+    health: tuple[CheckTerms, ...] = ()
+    story: Story = Story.PROMOTION
+    at: datetime
+    void: bool = False
+
+
+class EvidenceKind(StrEnum):
+    HEALTH = "health"
+    SOAK = "soak"
+
+
+class Soaked(StrEnum):
+    FULL = "full"
+    CUT = "cut"
+    NONE = "none"
+
+
+class Evidence(Value):
+    """What the checks said, of which fence, when; sealed by the worker that looked."""
+
+    kind: EvidenceKind
+    subject: Subject
+    turn: int
+    passed: bool
+    proven: bool
+    sentences: tuple[str, ...] = ()
+    soaked: Soaked = Soaked.NONE
+    at: datetime
+
+
+class Settled(StrEnum):
+    """What became of a change."""
+
+    DONE = "done"
+    UNDONE = "undone"
+
+
+class Receipt(Value):
+    """What a finished change leaves, sealed: the account of a turn, and the end of its journal."""
+
+    subject: Subject
+    turn: int
+    story: Story
+    settled: Settled
+    outcome: Outcome
+    version: Identifier | None = None
+    release: Digest | None = None
+    before: dict[Identifier, Holding]
+    after: dict[Identifier, Holding]
+    deeds: tuple[Deed, ...] = ()
+    of: int | None = None
+    """The turn whose deeds a rollback undid."""
+    soaked: Soaked = Soaked.NONE
+    healthy: bool = True
+    proven: bool = False
+    actor: Actor
+    reason: str = ""
+    asker: str = ""
+    why: str = ""
+    evidence: tuple[str, ...] = ()
+    records: Digest | None = None
+    """Head of the change's record chain."""
+    began: datetime
+    ended: datetime
+
+
+def can_be_rolled_back(receipts: Iterable[Receipt]) -> list[Receipt]:
+    """Return, newest first, the receipts whose deeds still stand: kept promotions that nothing has undone."""
+    known = list(receipts)
+    undone = {receipt.of for receipt in known if receipt.story is Story.ROLLBACK and receipt.settled is Settled.DONE}
+    kept = [
+        receipt
+        for receipt in known
+        if receipt.story is Story.PROMOTION and receipt.settled is Settled.DONE and receipt.turn not in undone
+    ]
+    return sorted(kept, key=lambda receipt: receipt.turn, reverse=True)
+
+
+class OpenTurn(Value):
+    """A turn with journal entries and no receipt: what it did is not accounted for."""
+
+    turn: int
+    entries: tuple[Entry, ...]
+
+    @property
+    def deeds(self) -> tuple[Deed, ...]:
+        """Every deed that the turn may have begun, oldest first."""
+        return tuple(Deed(step=entry.step, fence=entry.fence) for entry in self.entries if not entry.void)
+
+
+class Recollection(Value):
+    """What the store and the targets remember of a subject, which outlives any lane."""
+
+    subject: Subject
+    newest: Receipt | None = None
+    open: tuple[OpenTurn, ...] = ()
+    highest: int = 0
+    """The highest turn seen in a receipt, a journal, or at a target."""
+    held: dict[Identifier, Holding] = {}
+
+
+def deeds_of(plan: Plan, turn: int) -> Sequence[Deed]:
+    """Return the deeds of a plan as its turn would number them: act 1 for the first step."""
+    return [Deed(step=step, fence=Fence(turn=turn, act=act)) for act, step in enumerate(plan.steps, start=1)]

@@ -1,0 +1,122 @@
+"""Every name that another process must know: identifiers, workflow ids, task queues, search attributes, store keys."""
+
+import re
+from typing import Annotated, Final
+
+from pydantic import AfterValidator
+
+from domain.value import Value
+
+LONGEST_NAME: Final = 63
+_IDENTIFIER: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
+
+
+def is_identifier(text: str) -> bool:
+    """Tell whether a text may name a service, environment, component or version.
+
+    Letters, digits, dot, dash and underscore; a letter or digit at both ends; at most 63 characters: safe in
+    workflow ids, paths, queues, image tags and environment variables alike.
+    """
+    return len(text) <= LONGEST_NAME and _IDENTIFIER.fullmatch(text) is not None
+
+
+def _check(text: str) -> str:
+    if not is_identifier(text):
+        shown = text if len(text) <= LONGEST_NAME else f"{text[:LONGEST_NAME]}…"
+        message = (
+            f"“{shown}” cannot be a name: use letters, digits, dot, dash and underscore, "
+            f"a letter or digit at both ends, at most {LONGEST_NAME} characters"
+        )
+        raise ValueError(message)
+    return text
+
+
+Identifier = Annotated[str, AfterValidator(_check)]
+
+
+class Subject(Value):
+    """What a change is about: one service in one environment."""
+
+    service: Identifier
+    environment: Identifier
+
+    def __str__(self) -> str:
+        return f"{self.service} in {self.environment}"
+
+
+class MisnamedWorkflowError(ValueError):
+    """A workflow was started under an id that does not say what it is about."""
+
+
+def promotion_id(subject: Subject, version: str) -> str:
+    return f"promotion/{subject.service}/{subject.environment}/{version}"
+
+
+def lane_id(subject: Subject) -> str:
+    return f"lane/{subject.service}/{subject.environment}"
+
+
+def change_id(subject: Subject, turn: int) -> str:
+    return f"change/{subject.service}/{subject.environment}/{turn}"
+
+
+def environment_id(environment: str) -> str:
+    return f"environment/{environment}"
+
+
+def read_id(workflow_id: str, story: str, parts: int) -> tuple[str, ...]:
+    """Take a workflow id apart, e.g. ``promotion/shop/production/1.4.0`` → ``("shop", "production", "1.4.0")``.
+
+    Raises ``MisnamedWorkflowError`` with a sentence where the id is not of that story.
+    """
+    kind, *names = workflow_id.split("/")
+    if kind == story and len(names) == parts and all(map(is_identifier, names)):
+        return tuple(names)
+    form = {3: f"{story}/<service>/<environment>/<version>", 2: f"{story}/<service>/<environment>"}
+    expected = form.get(parts, f"{story}/<environment>")
+    message = f"A {story} workflow must be started under the id {expected}; “{workflow_id[:200]}” is not one."
+    raise MisnamedWorkflowError(message)
+
+
+ENGINE_QUEUE: Final = "towpath"
+"""Where workflows and their local activities run."""
+
+
+def effects_queue(environment: str) -> str:
+    """Name the queue that only this environment's own workers serve."""
+    return f"{ENGINE_QUEUE}/{environment}"
+
+
+SERVICE: Final = "TowpathService"
+ENVIRONMENT: Final = "TowpathEnvironment"
+STORY: Final = "TowpathStory"
+RELEASE: Final = "TowpathRelease"
+PHASE: Final = "TowpathPhase"
+OUTCOME: Final = "TowpathOutcome"
+ACTOR: Final = "TowpathActor"
+SEARCH_ATTRIBUTES: Final = (SERVICE, ENVIRONMENT, STORY, RELEASE, PHASE, OUTCOME, ACTOR)
+"""All Keyword. Visibility on SQL allows ten of them in a namespace."""
+
+
+def manifest_key(service: str, version: str) -> str:
+    return f"release/{service}/{version}.json"
+
+
+def artifact_key(digest: str) -> str:
+    return f"artifact/{digest.replace(':', '/')}.tar"
+
+
+def journal_key(subject: Subject, turn: int, act: int) -> str:
+    return f"{journal_prefix(subject)}/{turn}/{act}.json"
+
+
+def journal_prefix(subject: Subject) -> str:
+    return f"journal/{subject.service}/{subject.environment}"
+
+
+def receipt_key(subject: Subject, turn: int) -> str:
+    return f"{receipt_prefix(subject)}/{turn}.json"
+
+
+def receipt_prefix(subject: Subject) -> str:
+    return f"receipt/{subject.service}/{subject.environment}"

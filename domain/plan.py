@@ -1,0 +1,151 @@
+"""What will be done to an environment, in which order, and how each step is undone."""
+
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+
+from domain.environment import Holding, Placement, same
+from domain.fence import Fence
+from domain.names import Identifier, Subject
+from domain.value import Digest, Value, canonical, digest_of, short
+
+
+class Verb(StrEnum):
+    PLACE = "place"
+    """Put the component's artifact there."""
+    RESTORE = "restore"
+    """Put back what a journal entry captured."""
+    OBSERVE = "observe"
+    """Learn what stands there, and change nothing."""
+
+
+class Undo(StrEnum):
+    RESTORE = "restore"
+    """The target puts back what it held before, by itself."""
+    COMMAND = "command"
+    """The owner's program puts it back."""
+    PIVOT = "pivot"
+    """There is no way back from here."""
+
+
+class Step(Value):
+    """One deed on one component at one target.
+
+    ``of`` names, for a step that restores, the deed that is undone: the journal entry with its capture.
+    """
+
+    component: Identifier
+    target: Identifier
+    verb: Verb
+    before: Holding
+    after: Holding
+    undo: Undo
+    fenced: bool
+    repeatable: bool
+    of: Fence | None = None
+
+    @property
+    def may_give_up(self) -> bool:
+        """A deploy may give up; an undo may not."""
+        return self.verb is not Verb.RESTORE
+
+    def __str__(self) -> str:
+        match self.verb:
+            case Verb.PLACE:
+                return f"{self.component}: {self.before} → {self.after}"
+            case Verb.RESTORE:
+                return f"{self.component}: put back {self.after}"
+            case Verb.OBSERVE:
+                return f"{self.component}: observe, change nothing"
+
+
+class Plan(Value):
+    """Ordered steps for one subject, with the terms that they are done by."""
+
+    subject: Subject
+    version: str = ""
+    release: Digest | None = None
+    steps: tuple[Step, ...]
+    terms: Digest
+
+    @property
+    def intent(self) -> Digest:
+        """Digest of what people approve: release, environment, actions, undo kinds, terms."""
+        actions = [(step.component, step.target, step.verb, step.undo, _content(step.after)) for step in self.steps]
+        asked = [self.subject.service, self.subject.environment, self.release, actions, self.terms]
+        return digest_of(canonical(asked).encode())
+
+    @property
+    def basis(self) -> Digest:
+        """Digest of what the plan was made against: the content held then."""
+        held = [(step.component, step.target, _content(step.before)) for step in self.steps]
+        return digest_of(canonical(held).encode())
+
+    @property
+    def pivots(self) -> tuple[Step, ...]:
+        return tuple(step for step in self.steps if step.undo is Undo.PIVOT)
+
+    @property
+    def before(self) -> dict[str, Holding]:
+        return {step.component: step.before for step in self.steps}
+
+    @property
+    def after(self) -> dict[str, Holding]:
+        return {step.component: step.after for step in self.steps}
+
+
+def _content(holding: Holding) -> str:
+    return f"{holding.release}@{holding.artifact}" if isinstance(holding, Placement) else holding.held
+
+
+def material(old: Plan, new: Plan) -> tuple[str, ...]:
+    """Say, a sentence each, how a new plan differs from the approved one in ways an approver would care about.
+
+    Nothing is said, and the approval stands, where only times, turns and fences differ.
+    """
+    if old.intent != new.intent and _shape(old) != _shape(new):
+        return (f"what would be done has changed since plan {short(old.intent)} was approved",)
+    now_held = new.before
+    return tuple(
+        material_difference(step, now_held[step.component]) for step in old.steps if differs(step, now_held[step.component])
+    )
+
+
+def differs(step: Step, observed: Holding) -> bool:
+    """Tell whether a target holds something else than the step was planned against."""
+    return not same(step.before, observed)
+
+
+def material_difference(step: Step, observed: Holding) -> str:
+    return (
+        f"{step.component} was to go from {step.before} to {step.after}, but {observed} stands there now, "
+        "so undoing it would put back something else than was approved"
+    )
+
+
+def _shape(plan: Plan) -> tuple[object, ...]:
+    """What an intent is made of, less the terms: their nonce is new in every plan."""
+    actions = tuple((step.component, step.target, step.verb, step.undo, _content(step.after)) for step in plan.steps)
+    return (plan.subject, plan.release, actions)
+
+
+class Deed(Value):
+    """A step that was begun, under this fence: it may have acted, so it will be undone."""
+
+    step: Step
+    fence: Fence
+
+
+def put_back(plan: Plan, deeds: Sequence[Deed]) -> Plan:
+    """Return the plan that undoes these deeds, newest first. What cannot be undone (a pivot) is left out."""
+    steps = tuple(_restoring(deed) for deed in reversed(deeds) if deed.step.undo is not Undo.PIVOT)
+    return plan.but(steps=steps)
+
+
+def _restoring(deed: Deed) -> Step:
+    return deed.step.but(verb=Verb.RESTORE, before=deed.step.after, after=deed.step.before, of=deed.fence)
+
+
+def is_nothing_to_do(steps: Iterable[Step]) -> bool:
+    return all(step.verb is Verb.PLACE and same(step.before, step.after) for step in steps)
+
+

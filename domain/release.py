@@ -1,0 +1,69 @@
+"""The immutable thing that moves."""
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from domain.names import Identifier
+from domain.value import Digest, Value
+
+
+class Kind(StrEnum):
+    """What sort of thing a component is; it sets how long a change of it may take."""
+
+    CONTENT = "content"
+    APPLICATION = "application"
+    INFRASTRUCTURE = "infrastructure"
+    SETTINGS = "settings"
+    FLAGS = "flags"
+
+
+BUDGETS = {
+    Kind.CONTENT: timedelta(minutes=10),
+    Kind.APPLICATION: timedelta(minutes=15),
+    Kind.INFRASTRUCTURE: timedelta(minutes=30),
+    Kind.SETTINGS: timedelta(minutes=5),
+    Kind.FLAGS: timedelta(minutes=5),
+}
+ROLLBACK_BUDGET = timedelta(minutes=5)
+
+
+class Component(Value):
+    """One part of a release: a name, a kind, and the digest of the artifact that it is."""
+
+    name: Identifier
+    kind: Kind
+    artifact: Digest
+    size: int = Field(ge=0)
+    files: int = Field(ge=0, default=0)
+
+
+class Release(Value):
+    """A service at a version, with its components. Its identity is the digest of its canonical manifest."""
+
+    service: Identifier
+    version: Identifier
+    components: tuple[Component, ...] = Field(min_length=1)
+    author: str = ""
+    revision: str = ""
+    notes: str = ""
+    created: datetime
+    signature: str = ""
+
+    @model_validator(mode="after")
+    def _one_of_each(self) -> Self:
+        names = [component.name for component in self.components]
+        if len(set(names)) < len(names):
+            message = f"release {self.version} of {self.service} has two components of one name"
+            raise ValueError(message)
+        return self
+
+    @property
+    def budget(self) -> timedelta:
+        """How long a change to this release may take from its first effect to its last health pass."""
+        return max(BUDGETS[component.kind] for component in self.components)
+
+    def component(self, name: str) -> Component | None:
+        return next((component for component in self.components if component.name == name), None)

@@ -1,0 +1,100 @@
+"""The one versioned value that command line, dashboard and JSON all read."""
+
+from datetime import datetime
+from typing import Literal
+
+from domain.answer import Ask
+from domain.approval import Decision
+from domain.clearance import Freeze
+from domain.environment import Holding
+from domain.fence import Fence
+from domain.names import Identifier, Subject
+from domain.outcome import Outcome, Phase
+from domain.record import Record, RefusedRecord
+from domain.terms import Proposal, Request, Story
+from domain.value import Digest, Value
+
+
+class PromotionStatus(Value):
+    """Where a promotion stands, what it waits for, and the command that moves it on."""
+
+    schema_version: Literal[1] = 1
+    story: Literal["promotion"] = "promotion"
+    subject: Subject
+    version: Identifier
+    phase: Phase
+    since: datetime
+    waits_for: str = ""
+    remedy: str = ""
+    request: Request | None = None
+    proposal: Proposal | None = None
+    intent: Digest | None = None
+    decisions: tuple[Decision, ...] = ()
+    refused: tuple[RefusedRecord, ...] = ()
+    number: int = 0
+    turn: int | None = None
+    outcome: Outcome | None = None
+    why: str = ""
+    records: tuple[Record, ...] = ()
+    head: Digest | None = None
+
+
+class ChangeStatus(Value):
+    """Where a change stands."""
+
+    schema_version: Literal[1] = 1
+    story: Story
+    subject: Subject
+    turn: int
+    version: str = ""
+    phase: Phase
+    since: datetime
+    waits_for: str = ""
+    remedy: str = ""
+    stuck_on: Fence | None = None
+    refused: tuple[RefusedRecord, ...] = ()
+    records: tuple[Record, ...] = ()
+    head: Digest | None = None
+
+
+class LaneStatus(Value):
+    """Who has a lane, who waits, what is held."""
+
+    schema_version: Literal[1] = 1
+    story: Literal["lane"] = "lane"
+    subject: Subject
+    phase: Phase
+    turn: int | None = None
+    """The turn that is open: the only one whose forward steps are let in."""
+    last_turn: int = 0
+    running: Ask | None = None
+    queue: tuple[Ask, ...] = ()
+    unsettled: tuple[int, ...] = ()
+    held: dict[Identifier, Holding] = {}
+    refused: tuple[RefusedRecord, ...] = ()
+
+
+class EnvironmentStatus(Value):
+    """What holds for a whole environment."""
+
+    schema_version: Literal[1] = 1
+    story: Literal["environment"] = "environment"
+    environment: Identifier
+    freeze: Freeze | None = None
+    refused: tuple[RefusedRecord, ...] = ()
+
+
+class Report(Value):
+    """How a promotion ended: the workflow's result."""
+
+    schema_version: Literal[1] = 1
+    subject: Subject
+    version: Identifier
+    outcome: Outcome
+    why: str = ""
+    turn: int | None = None
+    settled: bool = True
+    """False where the environment was left unsettled and a person is needed."""
+    after: dict[Identifier, Holding] = {}
+    evidence: tuple[str, ...] = ()
+    head: Digest | None = None

@@ -1,0 +1,118 @@
+"""What is asked for, by which terms it would be done, and the two together as put before people."""
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from pydantic import Field, JsonValue
+
+from domain.actor import Actor
+from domain.names import Identifier, Subject
+from domain.plan import Plan, Verb
+from domain.release import ROLLBACK_BUDGET, Release
+from domain.value import Digest, Duration, Value
+
+
+class Story(StrEnum):
+    """Why a change happens."""
+
+    PROMOTION = "promotion"
+    ROLLBACK = "rollback"
+    SETTLEMENT = "settlement"
+    ADOPTION = "adoption"
+
+
+class Request(Value):
+    """Somebody asks for something to be done to a service in an environment.
+
+    ``of`` names the turn that a rollback undoes or a settlement settles; a rollback without it undoes the newest
+    change that has not been undone.
+    """
+
+    story: Story = Story.PROMOTION
+    subject: Subject
+    version: Identifier | None = None
+    actor: Actor
+    reason: str = Field(default="", max_length=2000)
+    of: int | None = None
+    slots: int = Field(default=0, ge=0, le=1000)
+    """For a settlement: how many deeds the lost change was to do."""
+
+
+class TargetTerms(Value):
+    """Which target takes a component, and how. The settings' shape belongs to the target."""
+
+    target: Identifier
+    settings: dict[str, JsonValue] = {}
+
+
+class CheckTerms(Value):
+    """One health check. ``settings`` belong to the check; ``component`` is the one whose revision it proves."""
+
+    check: Identifier
+    component: Identifier | None = None
+    settings: dict[str, JsonValue] = {}
+    within: Duration = timedelta(seconds=60)
+    every: Duration = timedelta(seconds=1)
+
+
+class ApprovalTerms(Value):
+    """How many people must approve, out of whom, for how long they are waited for, and how long a grant lives."""
+
+    quorum: int = Field(default=0, ge=0, le=50)
+    groups: tuple[Identifier, ...] = ()
+    approvers: tuple[str, ...] = ()
+    """The groups' members when the terms were drawn up: for the reader. Who counts is judged at the effect."""
+    wait: Duration = timedelta(days=3)
+    valid: Duration = timedelta(days=1)
+
+
+class Terms(Value):
+    """The slice of configuration that one change is done by."""
+
+    targets: dict[Identifier, TargetTerms]
+    health: tuple[CheckTerms, ...] = ()
+    soak: Duration = timedelta()
+    approval: ApprovalTerms = ApprovalTerms()
+    hold_limit: Duration = timedelta(hours=4)
+    budget: Duration = ROLLBACK_BUDGET
+    configuration: Digest
+    nonce: str
+    """Made with the terms, so that no approval fits two plans and a reset re-uses nothing."""
+
+
+class Proposal(Value):
+    """A request, the terms it would be done by, and the plan: what is put before the approvers, sealed.
+
+    ``refusals`` say, a sentence each, why it cannot be done; ``nothing_to_do`` why it need not be.
+    """
+
+    request: Request
+    release: Release | None = None
+    terms: Terms
+    plan: Plan
+    drawn_up: datetime
+    refusals: tuple[str, ...] = ()
+    nothing_to_do: str = ""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def is_forward(self) -> bool:
+        """Tell whether gates apply: they stop what moves forward, never what puts back or merely looks."""
+        return any(step.verb is Verb.PLACE for step in self.plan.steps)
+
+
+class Sealed(Value):
+    """A value signed with an environment's key: the exact text that was signed, and the signature over it.
+
+    ``kind`` says what the text is, and is signed with it, so that a receipt can never pass for terms.
+    """
+
+    kind: str
+    environment: Identifier
+    key: str
+    body: str
+    signature: str
+
+    @property
+    def signed_text(self) -> bytes:
+        return f"towpath/1 {self.kind} {self.environment}\n{self.body}".encode()
