@@ -4,21 +4,29 @@ Adapters live in folders beside this file, a module each, registered by one line
 names an engine: what it raises is said here.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Protocol
+
+from pydantic import JsonValue
 
 from domain.configuration import Configuration
 from domain.environment import Holding
 from domain.fence import Fence
 from domain.journal import Capture
 from domain.names import Subject
+from domain.plan import Undo
 from domain.terms import Sealed
+from domain.value import Value
 
 
 class TargetRefusalError(Exception):
     """The target understood and will not do it: asking again changes nothing. The text is a sentence for people."""
+
+
+class TargetTroubleError(Exception):
+    """The target could not do it this time: asking again may help. The text is a sentence for people."""
 
 
 class StaleFenceError(Exception):
@@ -77,6 +85,31 @@ class Target(Protocol):
         ...
 
 
+class Place(NamedTuple):
+    """Where a target is put to work: the folder that relative paths begin at, and what it takes there."""
+
+    folder: Path
+    subject: Subject
+    component: str
+
+
+class ConfiguredTarget(Target, Protocol):
+    """A target as its table names it: a class, made from what people wrote about it and where it is put to work.
+
+    ``settings`` is the model of what people may write: the door validates with ``extra="forbid"``, the constructor
+    without, and raises pydantic's ``ValidationError``. Making one touches nothing.
+    """
+
+    settings: ClassVar[type[Value]]
+
+    def __init__(self, settings: Mapping[str, JsonValue], place: Place) -> None: ...
+
+    @property
+    def undo(self) -> Undo:
+        """How a deed of this target is undone."""
+        ...
+
+
 class Finding(NamedTuple):
     """What one look of a check found: whether it passed, whether the revision was proven, and a sentence."""
 
@@ -102,6 +135,14 @@ class Check(Protocol):
         ...
 
 
+class ConfiguredCheck(Check, Protocol):
+    """A check as its table names it: made from what people wrote, and the folder that relative paths begin at."""
+
+    settings: ClassVar[type[Value]]
+
+    def __init__(self, settings: Mapping[str, JsonValue], folder: Path) -> None: ...
+
+
 class AlreadyExistsError(Exception):
     """Something stands under this key already, and is never written over."""
 
@@ -110,8 +151,12 @@ class NotInStoreError(Exception):
     """Nothing stands under this key."""
 
 
+class StoreError(Exception):
+    """The store could not be read or written. The text is a sentence for people; trying again may help."""
+
+
 class Store(Protocol):
-    """The release store: keys with slashes → bytes."""
+    """The release store: keys with slashes → bytes. Each of its methods may raise ``StoreError``."""
 
     async def create(self, key: str, content: bytes) -> None:
         """Write, durably, only where nothing stands. Raises ``AlreadyExistsError``."""

@@ -1,5 +1,6 @@
 """Who acted, how that is known, and through which door they came."""
 
+import unicodedata
 from enum import StrEnum
 from typing import Annotated
 
@@ -39,13 +40,13 @@ class Actor(Value):
         return f"{self.name} (claimed, not proven)" if self.proof is Proof.NONE else self.name
 
     def is_same_person(self, other: "Actor") -> bool:
-        """Tell whether two actors claim to be one person; letter case and outer spaces do not make two."""
+        """Tell whether two actors claim to be one person, however either name was typed."""
         return person(self.name) == person(other.name)
 
 
 def person(name: str) -> str:
-    """Return the name by which people are compared."""
-    return name.strip().casefold()
+    """Return the name by which people are compared: letter case, outer space and encoding make no other."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold()).strip()
 
 
 ENGINE = Actor(name="towpath", channel=Channel.ENGINE)

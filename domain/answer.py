@@ -7,6 +7,7 @@ from pydantic import Field
 from domain.approval import Decision
 from domain.clearance import Refusal
 from domain.environment import Holding
+from domain.journal import Receipt, Settled
 from domain.names import Identifier
 from domain.outcome import Outcome
 from domain.terms import Request, Sealed
@@ -14,10 +15,14 @@ from domain.value import Value
 
 
 class Ask(Value):
-    """Somebody wants a change in a lane. ``number`` tells one asker's asks apart, and comes back in the answer."""
+    """Somebody wants a change in a lane.
+
+    ``number`` tells one asker's asks apart: it grows from ask to ask, and comes back in the answer.
+    """
 
     asker: str
     number: int = 0
+    intent: str = ""
     request: Request
     proposal: Sealed | None = None
     decisions: tuple[Decision, ...] = ()
@@ -27,7 +32,15 @@ class Withdrawal(Value):
     """The asker no longer wants it: what waits is dropped, what runs is undone."""
 
     asker: str
+    number: int = 0
     reason: str = ""
+
+
+class Stuck(Value):
+    """A change tells its lane that it needs a person, or no longer does."""
+
+    turn: int
+    stuck: bool
 
 
 class Order(Value):
@@ -45,7 +58,7 @@ class Done(Value):
     said: Literal["done"] = "done"
     turn: int
     outcome: Outcome
-    after: dict[Identifier, Holding] = {}
+    after: dict[Identifier, Holding] = Field(default_factory=dict)
     evidence: tuple[str, ...] = ()
 
 
@@ -56,7 +69,7 @@ class Undone(Value):
     turn: int
     outcome: Outcome
     why: str
-    after: dict[Identifier, Holding] = {}
+    after: dict[Identifier, Holding] = Field(default_factory=dict)
 
 
 class NotBegun(Value):
@@ -75,3 +88,11 @@ class Told(Value):
 
     number: int
     answer: Answer
+
+
+def answer_of(receipt: Receipt) -> Done | Undone:
+    """Return what a receipt answers to whoever asked for its change."""
+    after = dict(receipt.after)
+    if receipt.settled is Settled.DONE:
+        return Done(turn=receipt.turn, outcome=receipt.outcome, after=after, evidence=receipt.evidence)
+    return Undone(turn=receipt.turn, outcome=receipt.outcome, why=receipt.why, after=after)

@@ -54,8 +54,10 @@ class Standing(StrEnum):
     REJECTED = "rejected"
 
 
-def counting(policy: Policy, requester: Actor, intent: Digest, decisions: Iterable[Decision]) -> tuple[Decision, ...]:
-    """Return the decisions that count: the latest of each approver on this intent; never the requester's own."""
+def counting(
+    policy: Policy, requester: Actor, intent: Digest, decisions: Iterable[Decision]
+) -> tuple[Decision, ...]:
+    """Return the decisions that count: each approver's latest on this intent, never the requester's own."""
     allowed = {person(name) for name in policy.approvers}
     latest = {
         person(decision.actor.name): decision
@@ -75,18 +77,26 @@ def standing(policy: Policy, requester: Actor, intent: Digest, decisions: Sequen
     return Standing.GRANTED if len(votes) >= policy.quorum else Standing.PENDING
 
 
-def has_lapsed(policy: Policy, requester: Actor, intent: Digest, decisions: Sequence[Decision], now: datetime) -> bool:
-    """Tell whether a granted approval is too old: its quorum was complete longer than ``valid`` ago."""
+def has_lapsed(
+    policy: Policy, requester: Actor, intent: Digest, decisions: Sequence[Decision], now: datetime
+) -> bool:
+    """Tell whether a granted approval is too old: its quorum was complete longer than ``valid`` ago.
+
+    Whoever joins a complete quorum does not make it younger; whoever of it approves again does.
+    """
     times = sorted(vote.at for vote in counting(policy, requester, intent, decisions))
     return 0 < policy.quorum <= len(times) and now - times[policy.quorum - 1] > policy.valid
 
 
 def why_not_counted(policy: Policy, requester: Actor, answer: Answer, intent: Digest) -> str:
     """Say in a sentence why this answer would not count, or nothing where it would."""
+    waiting = short(intent)
     if not answer.plan:
-        return f"a decision names the plan it is about; add “plan”: “{short(intent)}” if that is the one you have read"
+        return (
+            f"a decision names the plan it is about; add “plan”: “{waiting}” if that is the one you have read"
+        )
     if not names_digest(answer.plan, intent):
-        return f"it names plan “{answer.plan}”, but plan {short(intent)} is the one that waits; read it and decide again"
+        return f"it names plan “{answer.plan}”, but {waiting} is the one that waits; read it and decide again"
     if person(answer.by) == person(requester.name):
         return f"{answer.by} asked for this promotion, and nobody decides on their own request"
     if person(answer.by) not in {person(name) for name in policy.approvers}:

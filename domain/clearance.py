@@ -1,13 +1,15 @@
 """Whether an effect may happen, judged by the environment itself right before it acts."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
+
+from pydantic import Field
 
 from domain.actor import Actor
 from domain.approval import Decision, Policy, Standing, has_lapsed, standing
 from domain.environment import Holding
-from domain.fence import is_too_far_ahead
+from domain.fence import Fence, is_too_far_ahead
 from domain.names import Subject, change_id
 from domain.plan import Step, differs, material_difference
 from domain.terms import Proposal, Request, Sealed
@@ -47,7 +49,7 @@ class Refusal(Value):
 
 
 class Freeze(Value):
-    """Nobody moves forward here. ``until`` is compared with the clock of whoever reads it; None is until thawed."""
+    """Nobody moves forward here. ``until`` is compared with the reader's clock; None is until thawed."""
 
     by: Actor
     reason: str
@@ -62,6 +64,9 @@ class Freeze(Value):
         return f"frozen by {self.by.name}{end}: {self.reason or 'no reason given'}"
 
 
+NOBODY = Policy(quorum=0, approvers=(), valid=timedelta())
+
+
 class Facts(Value):
     """Everything an effect's clearance is judged by, gathered in one read by the environment's worker.
 
@@ -74,11 +79,12 @@ class Facts(Value):
     environment: str
     proposal: Proposal | None
     open_turn: int | None = None
+    lane_listens: bool = True
     has_receipt: bool = False
     asking: bool = True
     freeze: Freeze | None = None
-    policy: Policy
-    observed: dict[str, Holding] = {}
+    policy: Policy = NOBODY
+    observed: dict[str, Holding] = Field(default_factory=dict)
     unanswered: tuple[str, ...] = ()
 
 
@@ -99,9 +105,26 @@ def judge(warrant: Warrant, step: Step, facts: Facts) -> Refusal | None:
     )
 
 
-def judge_undo(subject: Subject, turn: int, facts: Facts) -> Refusal | None:
-    """Judge an undo: only who it is, never whether the time is right. No gate ever blocks an undo."""
-    return _judge_turn(subject, turn, facts)
+def judge_done(warrant: Warrant, facts: Facts) -> Refusal | None:
+    """Judge whether a change that says it was done may leave its receipt: it must still be let in, to the end."""
+    if facts.proposal is None or facts.proposal.request != warrant.request:
+        return _forbidden("its terms were drawn up for another request")
+    return _judge_turn(facts.proposal.plan.subject, warrant.turn, facts) or _judge_standing(
+        warrant, facts.proposal, facts
+    )
+
+
+def judge_undo(subject: Subject, turn: int, of: Fence, facts: Facts) -> Refusal | None:
+    """Judge an undo: only who it is, never whether the time is right. No gate ever blocks an undo.
+
+    A change undoes its own deeds whatever became of its lane. Another turn's deeds it undoes only where the lane
+    gave it the turn; with no lane there is nobody to give one, and the undo must not wait for that.
+    """
+    if refusal := _judge_turn(subject, turn, facts):
+        return refusal
+    if of.turn != turn and facts.open_turn not in {turn, None}:
+        return _forbidden(f"the lane of {subject} has turn {facts.open_turn} open, not turn {turn}")
+    return None
 
 
 def _judge_identity(warrant: Warrant, proposal: Proposal, step: Step, facts: Facts) -> Refusal | None:
@@ -115,7 +138,8 @@ def _judge_identity(warrant: Warrant, proposal: Proposal, step: Step, facts: Fac
 
 def _judge_turn(subject: Subject, turn: int, facts: Facts) -> Refusal | None:
     if facts.workflow_id != change_id(subject, turn):
-        return _forbidden(f"it comes from the workflow “{facts.workflow_id}”, not from {change_id(subject, turn)}")
+        rightful = change_id(subject, turn)
+        return _forbidden(f"it comes from the workflow “{facts.workflow_id}”, not from {rightful}")
     if is_too_far_ahead(turn, facts.now):
         return _forbidden(f"turn {turn} is more than a day ahead of the clock")
     if facts.has_receipt:
@@ -127,7 +151,8 @@ def _judge_standing(warrant: Warrant, proposal: Proposal, facts: Facts) -> Refus
     if facts.unanswered:
         return Refusal(cause=Cause.UNANSWERED, why=f"{' and '.join(facts.unanswered)} did not answer")
     if facts.open_turn != warrant.turn:
-        return Refusal(cause=Cause.GONE, why=f"the lane of {proposal.plan.subject} does not have turn {warrant.turn} open")
+        why = f"the lane of {proposal.plan.subject} does not have turn {warrant.turn} open"
+        return Refusal(cause=Cause.GONE, why=why)
     if not facts.asking:
         return Refusal(cause=Cause.GONE, why=f"{warrant.asker} is no longer asking for it")
     return None
@@ -151,7 +176,8 @@ def judge_approval(
     """Judge the decisions on a proposal by the live policy."""
     intent = proposal.plan.intent
     if standing(policy, request.actor, intent, decisions) is not Standing.GRANTED:
-        why = f"plan {short(intent)} lacks the approval of {policy.quorum} of {', '.join(policy.approvers) or 'nobody'}"
+        who = ", ".join(policy.approvers) or "nobody"
+        why = f"plan {short(intent)} lacks the approval of {policy.quorum} of {who}"
         return Refusal(cause=Cause.VOID, why=why)
     if has_lapsed(policy, request.actor, intent, decisions, now):
         return Refusal(cause=Cause.VOID, why=f"the approval of plan {short(intent)} has lapsed")

@@ -41,7 +41,7 @@ class Does(StrEnum):
     """What a door does with a signal: take it, pass it on to the change, or refuse it."""
 
     TAKE = "take"
-    PASS_ON = "pass on"
+    PASS_ON = "pass on"  # noqa: S105 - not that kind of pass
     REFUSE = "refuse"
 
 
@@ -53,52 +53,47 @@ _OVER = "it has ended"
 _AN_UNDO = "an undo is never held"
 _NOT_HERE = "decisions go to the promotion, not to its change"
 _WAITING = "nothing is under way yet; reject or cancel it instead"
+_A_GATE = "a gate is not skipped; wait for it to open"
 
-_PROMOTION: Final[dict[Phase, dict[Signal, str]]] = {
-    phase: {
-        Signal.APPROVE: _NOT_YET,
-        Signal.REJECT: "",
-        Signal.HOLD: _WAITING,
-        Signal.RESUME: _NOT_HELD,
-        Signal.RETRY: _NOT_STUCK,
-        Signal.SKIP: _NOT_STUCK,
-    }
-    for phase in (Phase.PREPARING, Phase.NO_WORKER)
-} | {
-    Phase.WAITING_FOR_APPROVAL: {
-        Signal.APPROVE: "",
-        Signal.REJECT: "",
-        Signal.HOLD: _WAITING,
-        Signal.RESUME: _NOT_HELD,
-        Signal.RETRY: _NOT_STUCK,
-        Signal.SKIP: _NOT_STUCK,
-    },
-    Phase.WAITING_FOR_GATE: {
-        Signal.APPROVE: "",
-        Signal.REJECT: "",
-        Signal.HOLD: _WAITING,
-        Signal.RESUME: _NOT_HELD,
-        Signal.RETRY: "",
-        Signal.SKIP: "a gate is not skipped; wait for it to open",
-    },
-    Phase.IN_LANE: {Signal.APPROVE: _DECIDED, Signal.REJECT: _DECIDED}
-    | dict.fromkeys((Signal.HOLD, Signal.RESUME, Signal.RETRY, Signal.SKIP), Does.PASS_ON),
-    Phase.ENDED: dict.fromkeys(Signal, _OVER),
+_UNDECIDED: Final[dict[Signal, str]] = {
+    Signal.APPROVE: _NOT_YET,
+    Signal.REJECT: "",
+    Signal.HOLD: _WAITING,
+    Signal.RESUME: _NOT_HELD,
+    Signal.RETRY: _NOT_STUCK,
+    Signal.SKIP: _NOT_STUCK,
 }
+_LET_IN: Final[dict[Signal, str]] = {
+    Signal.APPROVE: _DECIDED,
+    Signal.REJECT: _DECIDED,
+    Signal.HOLD: Does.PASS_ON,
+    Signal.RESUME: Does.PASS_ON,
+    Signal.RETRY: Does.PASS_ON,
+    Signal.SKIP: Does.PASS_ON,
+}
+_UNDER_WAY: Final[dict[Signal, str]] = {
+    Signal.APPROVE: _NOT_HERE,
+    Signal.REJECT: _NOT_HERE,
+    Signal.HOLD: "",
+    Signal.RESUME: _NOT_HELD,
+    Signal.RETRY: _NOT_STUCK,
+    Signal.SKIP: _NOT_STUCK,
+}
+_ENDED: Final[dict[Signal, str]] = dict.fromkeys(Signal, _OVER)
 
-_UNDER_WAY: Final = {Signal.HOLD: "", Signal.RESUME: _NOT_HELD, Signal.RETRY: _NOT_STUCK, Signal.SKIP: _NOT_STUCK}
-_CHANGE: Final[dict[Phase, dict[Signal, str]]] = {
-    phase: {Signal.APPROVE: _NOT_HERE, Signal.REJECT: _NOT_HERE} | row
-    for phase, row in {
-        Phase.PREPARING: _UNDER_WAY,
-        Phase.DEPLOYING: _UNDER_WAY,
-        Phase.CHECKING_HEALTH: _UNDER_WAY,
-        Phase.SOAKING: _UNDER_WAY,
-        Phase.HELD: _UNDER_WAY | {Signal.HOLD: "it is held already", Signal.RESUME: ""},
-        Phase.UNDOING: _UNDER_WAY | {Signal.HOLD: _AN_UNDO},
-        Phase.STUCK: {Signal.HOLD: _AN_UNDO, Signal.RESUME: _NOT_HELD, Signal.RETRY: "", Signal.SKIP: ""},
-        Phase.ENDED: dict.fromkeys(Signal, _OVER),
-    }.items()
+# Both tables have a row for every phase, so that no signal can meet one without an answer.
+_PROMOTION: Final[dict[Phase, dict[Signal, str]]] = dict.fromkeys(Phase, _LET_IN) | {
+    Phase.PREPARING: _UNDECIDED,
+    Phase.NO_WORKER: _UNDECIDED,
+    Phase.WAITING_FOR_APPROVAL: _UNDECIDED | {Signal.APPROVE: ""},
+    Phase.WAITING_FOR_GATE: _UNDECIDED | {Signal.APPROVE: "", Signal.RETRY: "", Signal.SKIP: _A_GATE},
+    Phase.ENDED: _ENDED,
+}
+_CHANGE: Final[dict[Phase, dict[Signal, str]]] = dict.fromkeys(Phase, _UNDER_WAY) | {
+    Phase.HELD: _UNDER_WAY | {Signal.HOLD: "it is held already", Signal.RESUME: ""},
+    Phase.UNDOING: _UNDER_WAY | {Signal.HOLD: _AN_UNDO},
+    Phase.STUCK: _UNDER_WAY | {Signal.HOLD: _AN_UNDO, Signal.RETRY: "", Signal.SKIP: ""},
+    Phase.ENDED: _ENDED,
 }
 
 

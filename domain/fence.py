@@ -1,6 +1,7 @@
 """The number that makes a late write harmless."""
 
-from datetime import datetime, timedelta
+import re
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from pydantic import Field
@@ -8,6 +9,8 @@ from pydantic import Field
 from domain.value import Value
 
 FURTHEST_AHEAD: Final = timedelta(days=1)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_FENCE: Final = re.compile(r"([0-9]+)\.([0-9]+)")
 
 
 class Fence(Value):
@@ -28,17 +31,20 @@ class Fence(Value):
 
 
 def read_fence(text: str) -> Fence:
-    """Read ``<turn>.<act>``. Raises ``ValueError`` where it is anything else."""
-    turn, act = text.split(".")
-    return Fence(turn=int(turn), act=int(act))
+    """Read ``<turn>.<act>``, white space around it aside. Raises ``ValueError`` where it is anything else."""
+    parts = _FENCE.fullmatch(text.strip())
+    if parts is None:
+        raise ValueError(f"“{text[:80]}” is not a fence: write <turn>.<act>, two whole numbers")
+    return Fence(turn=int(parts[1]), act=int(parts[2]))
 
 
 def milliseconds(moment: datetime) -> int:
-    return int(moment.timestamp() * 1000)
+    """Return the whole milliseconds since 1970, exactly: no float rounds a turn down."""
+    return (moment - _EPOCH) // timedelta(milliseconds=1)
 
 
 def next_turn(last: int, now: datetime) -> int:
-    """Return the turn after ``last``: at least the milliseconds since 1970, so that a lane born again outranks."""
+    """Return the turn after ``last``, at least the milliseconds since 1970: a lane born again outranks."""
     return max(last + 1, milliseconds(now))
 
 

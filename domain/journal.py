@@ -4,12 +4,14 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from enum import StrEnum
 
+from pydantic import Field
+
 from domain.actor import Actor
-from domain.environment import Holding
+from domain.environment import Absent, Holding
 from domain.fence import Fence
 from domain.names import Identifier, Subject
 from domain.outcome import Outcome
-from domain.plan import Deed, Plan, Step
+from domain.plan import Deed, Plan, Step, Undo, Verb
 from domain.terms import CheckTerms, Story, TargetTerms
 from domain.value import Digest, Value
 
@@ -91,6 +93,7 @@ class Receipt(Value):
     actor: Actor
     reason: str = ""
     asker: str = ""
+    intent: Digest | None = None
     why: str = ""
     evidence: tuple[str, ...] = ()
     records: Digest | None = None
@@ -101,13 +104,9 @@ class Receipt(Value):
 
 def can_be_rolled_back(receipts: Iterable[Receipt]) -> list[Receipt]:
     """Return, newest first, the receipts whose deeds still stand: kept promotions that nothing has undone."""
-    known = list(receipts)
-    undone = {receipt.of for receipt in known if receipt.story is Story.ROLLBACK and receipt.settled is Settled.DONE}
-    kept = [
-        receipt
-        for receipt in known
-        if receipt.story is Story.PROMOTION and receipt.settled is Settled.DONE and receipt.turn not in undone
-    ]
+    done = [receipt for receipt in receipts if receipt.settled is Settled.DONE]
+    undone = {receipt.of for receipt in done if receipt.story is Story.ROLLBACK}
+    kept = [receipt for receipt in done if receipt.story is Story.PROMOTION and receipt.turn not in undone]
     return sorted(kept, key=lambda receipt: receipt.turn, reverse=True)
 
 
@@ -119,8 +118,9 @@ class OpenTurn(Value):
 
     @property
     def deeds(self) -> tuple[Deed, ...]:
-        """Every deed that the turn may have begun, oldest first."""
-        return tuple(Deed(step=entry.step, fence=entry.fence) for entry in self.entries if not entry.void)
+        """Every deed that the turn may have begun, oldest first, in whatever order its entries were read."""
+        oldest_first = sorted(self.entries, key=lambda entry: entry.fence.act)
+        return tuple(Deed(step=entry.step, fence=entry.fence) for entry in oldest_first if not entry.void)
 
 
 class Recollection(Value):
@@ -131,9 +131,28 @@ class Recollection(Value):
     open: tuple[OpenTurn, ...] = ()
     highest: int = 0
     """The highest turn seen in a receipt, a journal, or at a target."""
-    held: dict[Identifier, Holding] = {}
+    held: dict[Identifier, Holding] = Field(default_factory=dict)
 
 
 def deeds_of(plan: Plan, turn: int) -> Sequence[Deed]:
     """Return the deeds of a plan as its turn would number them: act 1 for the first step."""
     return [Deed(step=step, fence=Fence(turn=turn, act=act)) for act, step in enumerate(plan.steps, start=1)]
+
+
+def called_off(subject: Subject, fence: Fence, at: datetime) -> Entry:
+    """Return the void entry that takes a deed's place, so that it never begins."""
+    nothing = Step(
+        component="none",
+        target="none",
+        verb=Verb.OBSERVE,
+        before=Absent(),
+        after=Absent(),
+        undo=Undo.RESTORE,
+        fenced=True,
+        repeatable=True,
+    )
+    capture = Capture(holding=Absent())
+    target = TargetTerms(target="none")
+    return Entry(
+        subject=subject, fence=fence, step=nothing, steps=0, target=target, capture=capture, at=at, void=True
+    )

@@ -1,6 +1,8 @@
 """The rules of a lane: one change at a time, in order, rollbacks first, and nothing before what is unsettled.
 
-Pure: every function takes the lane's state and returns the next one.
+Pure: every function takes the lane's state and returns the next one. An ask that was taken is in one place
+only, the queue, the running change or among the orphans, until ``ended`` hands it back to be told, or it is
+withdrawn.
 """
 
 from datetime import datetime
@@ -13,7 +15,7 @@ from domain.environment import Holding
 from domain.fence import next_turn
 from domain.journal import Recollection
 from domain.names import Identifier, Subject
-from domain.outcome import Phase
+from domain.outcome import Outcome, Phase
 from domain.terms import Request, Story
 from domain.value import Value
 
@@ -24,8 +26,15 @@ class Running(Value):
     turn: int
     ask: Ask
     cancelling: str = ""
+    """Why it is to be undone, where it is."""
+    stuck: bool = False
+    """Its undo needs a person."""
     joined: tuple[Ask, ...] = ()
-    """Rollbacks that came while it ran: its undo is their answer too."""
+    """Rollbacks that came while it ran, which its undo answers too; or all whom a settlement answers."""
+
+    @property
+    def is_settlement(self) -> bool:
+        return self.ask.request.story is Story.SETTLEMENT
 
 
 class LaneState(Value):
@@ -45,49 +54,81 @@ class LaneState(Value):
 
     @property
     def phase(self) -> Phase:
-        if self.unsettled:
+        if self.unsettled or (self.running and self.running.stuck):
             return Phase.UNSETTLED
         return Phase.BUSY if self.running else Phase.IDLE
 
 
 def asked(lane: LaneState, ask: Ask) -> LaneState:
-    """Take an ask: an asker has one place, a rollback goes to the front, and ends what runs by having it undone."""
+    """Take an ask, once however often it comes. A rollback goes to the front, and has what runs undone.
+
+    A copy takes the place of the first, as long as that waits. Another ask of the same asker has a place of
+    its own: askers begin anew and copies come late, and only the asker knows which one it waits for.
+    """
     running = lane.running
-    if running and _is_same(running.ask, ask):
+    begun = (running.ask, *running.joined) if running else lane.orphans
+    if any(_is_same(ask, other) for other in begun):
         return lane
-    if running and ask.request.story is Story.ROLLBACK and running.ask.request.story is Story.PROMOTION:
-        joined = running.but(
-            cancelling=running.cancelling or f"{ask.request.actor.name} asked for a rollback",
-            joined=(*(other for other in running.joined if other.asker != ask.asker), ask),
-        )
-        return lane.but(running=joined)
-    others = tuple(other for other in lane.queue if other.asker != ask.asker)
-    if ask.request.story is Story.ROLLBACK:
-        ahead = tuple(other for other in others if other.request.story is Story.ROLLBACK)
-        behind = tuple(other for other in others if other.request.story is not Story.ROLLBACK)
-        return lane.but(queue=(*ahead, ask, *behind))
-    place = next((at for at, other in enumerate(lane.queue) if other.asker == ask.asker), len(others))
-    return lane.but(queue=(*others[:place], ask, *others[place:]))
+    if running and _is_rollback(ask) and running.ask.request.story is Story.PROMOTION:
+        why = running.cancelling or f"{ask.request.actor.name} asked for a rollback"
+        return lane.but(running=running.but(cancelling=why, joined=(*running.joined, ask)))
+    rollbacks = tuple(other for other in lane.queue if _is_rollback(other))
+    others = tuple(other for other in lane.queue if not _is_rollback(other))
+    if _is_rollback(ask):
+        return lane.but(queue=(*_placed(rollbacks, ask), *others))
+    return lane.but(queue=(*rollbacks, *_placed(others, ask)))
+
+
+def _is_rollback(ask: Ask) -> bool:
+    return ask.request.story is Story.ROLLBACK
 
 
 def _is_same(one: Ask, other: Ask) -> bool:
-    return one.asker == other.asker and one.number == other.number
+    return (one.asker, one.number, one.request.story) == (other.asker, other.number, other.request.story)
+
+
+def _placed(line: tuple[Ask, ...], ask: Ask) -> tuple[Ask, ...]:
+    """Put an ask where its copy stands, else at the end of the line."""
+    if any(_is_same(ask, other) for other in line):
+        return tuple(ask if _is_same(ask, other) else other for other in line)
+    return (*line, ask)
 
 
 def withdrawn(lane: LaneState, asker: str, reason: str) -> LaneState:
-    """Let an asker go: their place in the queue is dropped, their running change is to be undone."""
+    """Let an asker go: what waits of theirs is dropped, untold; their running change is to be undone.
+
+    What has begun is still accounted for to them. A rollback or settlement that runs is never cancelled.
+    """
     queue = tuple(ask for ask in lane.queue if ask.asker != asker)
+    lane = lane.but(queue=queue, orphans=_without_rollbacks(lane.orphans, asker))
     running = lane.running
-    if running and running.ask.asker == asker and not running.cancelling:
-        return lane.but(queue=queue, running=running.but(cancelling=reason or "withdrawn"))
-    return lane.but(queue=queue)
+    if running is None:
+        return lane
+    goes_back = _is_rollback(running.ask) or running.is_settlement
+    cancels = running.ask.asker == asker and not goes_back
+    return lane.but(
+        running=running.but(
+            cancelling=running.cancelling or (cancels and (reason or "withdrawn")) or "",
+            joined=_without_rollbacks(running.joined, asker),
+        )
+    )
+
+
+def _without_rollbacks(line: tuple[Ask, ...], asker: str) -> tuple[Ask, ...]:
+    return tuple(ask for ask in line if not (ask.asker == asker and _is_rollback(ask)))
 
 
 def recalled(lane: LaneState, memory: Recollection) -> LaneState:
-    """Learn what the store remembers: the highest turn, what is held, and which turns nobody accounted for."""
+    """Learn what the store remembers: the highest turn, what is held, and which turns nobody accounted for.
+
+    A turn that the lane knows to be unsettled stays so, even where the store knows nothing of it: it may have
+    been lost before its first deed, and only its settlement makes sure that this never begins.
+    """
+    running = {lane.running.turn} if lane.running else set[int]()
+    unsettled = {*lane.unsettled, *(turn.turn for turn in memory.open)} - running
     return lane.but(
         last_turn=max(lane.last_turn, memory.highest),
-        unsettled=tuple(turn.turn for turn in memory.open),
+        unsettled=tuple(sorted(unsettled)),
         held=dict(memory.held),
         recalled=True,
     )
@@ -125,23 +166,34 @@ def _settlement(lane: LaneState, lost_turn: int) -> Ask:
 def ended(lane: LaneState, answer: Done | Undone | NotBegun) -> tuple[LaneState, tuple[Ask, ...]]:
     """The change accounted for itself: return the freed lane, and the asks that this answers.
 
-    A rollback that joined a change which was kept after all is not answered by it: it goes to the front.
+    A settlement answers whoever waited for the lost change, once nothing is unsettled any more; one that did
+    not begin has settled nothing, and comes up again. A rollback is never answered by a change that stands
+    after all: it goes to the front.
     """
     running = lane.running
     if running is None:
         return lane, ()
-    kept = isinstance(answer, Done) and running.ask.request.story is Story.PROMOTION
-    settled = running.ask.request.of if running.ask.request.story is Story.SETTLEMENT else None
-    unsettled = tuple(turn for turn in lane.unsettled if turn != settled)
+    accounted = running.ask.request.of if running.is_settlement and not isinstance(answer, NotBegun) else None
+    unsettled = tuple(turn for turn in lane.unsettled if turn != accounted)
     freed = lane.but(
         running=None,
         unsettled=unsettled,
-        queue=(*running.joined, *lane.queue) if kept else lane.queue,
         held=lane.held if isinstance(answer, NotBegun) else {**lane.held, **answer.after},
         slots=lane.slots if unsettled else 0,
     )
-    mine = (running.ask,) if running.ask.asker else ()
-    return freed, mine if kept else (*mine, *running.joined)
+    if running.is_settlement and unsettled:
+        return freed.but(orphans=running.joined), ()
+    still_wanted = tuple(filter(_is_rollback, running.joined)) if _stands(running, answer) else ()
+    answered = (ask for ask in (running.ask, *running.joined) if ask.asker and ask not in still_wanted)
+    return freed.but(queue=(*still_wanted, *lane.queue)), tuple(answered)
+
+
+def _stands(running: Running, answer: Done | Undone | NotBegun) -> bool:
+    """Tell whether a promotion stands now: this one, or the lost one that was settled and turned out well."""
+    if not isinstance(answer, Done):
+        return False
+    is_promotion = running.ask.request.story is Story.PROMOTION
+    return is_promotion or (running.is_settlement and answer.outcome is Outcome.PROMOTED)
 
 
 def lost(lane: LaneState, memory: Recollection, slots: int) -> LaneState:
@@ -152,7 +204,10 @@ def lost(lane: LaneState, memory: Recollection, slots: int) -> LaneState:
     running = lane.running
     if running is None:
         return recalled(lane, memory)
-    waiting = (running.ask, *running.joined) if running.ask.asker else running.joined
+    waiting = running.joined if running.is_settlement else (running.ask, *running.joined)
     freed = recalled(lane.but(running=None), memory)
-    unsettled = tuple(sorted({*freed.unsettled, running.turn}))
-    return freed.but(unsettled=unsettled, orphans=waiting, slots=max(slots, lane.slots))
+    return freed.but(
+        unsettled=tuple(sorted({*freed.unsettled, running.turn})),
+        orphans=waiting,
+        slots=max(slots, lane.slots),
+    )

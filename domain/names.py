@@ -1,4 +1,4 @@
-"""Every name that another process must know: identifiers, workflow ids, task queues, search attributes, store keys."""
+"""Every name that another process must know: identifiers, ids, task queues, search attributes, store keys."""
 
 import re
 from typing import Annotated, Final
@@ -65,17 +65,24 @@ def environment_id(environment: str) -> str:
 
 
 def read_id(workflow_id: str, story: str, parts: int) -> tuple[str, ...]:
-    """Take a workflow id apart, e.g. ``promotion/shop/production/1.4.0`` → ``("shop", "production", "1.4.0")``.
+    """Take a workflow id apart: ``promotion/shop/production/1.4.0`` → ``("shop", "production", "1.4.0")``.
 
-    Raises ``MisnamedWorkflowError`` with a sentence where the id is not of that story.
+    The last part of a change's id is its turn, in plain digits. Raises ``MisnamedWorkflowError`` with a
+    sentence where the id is not of that story.
     """
     kind, *names = workflow_id.split("/")
-    if kind == story and len(names) == parts and all(map(is_identifier, names)):
+    is_whole = kind == story and len(names) == parts and all(map(is_identifier, names))
+    if is_whole and (story != "change" or _is_turn(names[-1])):
         return tuple(names)
-    form = {3: f"{story}/<service>/<environment>/<version>", 2: f"{story}/<service>/<environment>"}
+    last = "turn" if story == "change" else "version"
+    form = {3: f"{story}/<service>/<environment>/<{last}>", 2: f"{story}/<service>/<environment>"}
     expected = form.get(parts, f"{story}/<environment>")
     message = f"A {story} workflow must be started under the id {expected}; “{workflow_id[:200]}” is not one."
     raise MisnamedWorkflowError(message)
+
+
+def _is_turn(text: str) -> bool:
+    return text.isdecimal() and str(int(text)) == text
 
 
 ENGINE_QUEUE: Final = "towpath"
@@ -111,6 +118,7 @@ def journal_key(subject: Subject, turn: int, act: int) -> str:
 
 
 def journal_prefix(subject: Subject) -> str:
+    """Name the folder of a subject's journal: no bare prefix, since ``prod`` also begins ``production``."""
     return f"journal/{subject.service}/{subject.environment}"
 
 
@@ -119,4 +127,5 @@ def receipt_key(subject: Subject, turn: int) -> str:
 
 
 def receipt_prefix(subject: Subject) -> str:
+    """Name the folder of a subject's receipts, likewise."""
     return f"receipt/{subject.service}/{subject.environment}"

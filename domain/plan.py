@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 
-from domain.environment import Holding, Placement, same
+from domain.environment import Holding, Placement, Unknown, same
 from domain.fence import Fence
 from domain.names import Identifier, Subject
 from domain.value import Digest, Value, canonical, digest_of, short
@@ -70,8 +70,7 @@ class Plan(Value):
     @property
     def intent(self) -> Digest:
         """Digest of what people approve: release, environment, actions, undo kinds, terms."""
-        actions = [(step.component, step.target, step.verb, step.undo, _content(step.after)) for step in self.steps]
-        asked = [self.subject.service, self.subject.environment, self.release, actions, self.terms]
+        asked = [self.subject.service, self.subject.environment, self.release, _actions(self), self.terms]
         return digest_of(canonical(asked).encode())
 
     @property
@@ -98,21 +97,27 @@ def _content(holding: Holding) -> str:
 
 
 def material(old: Plan, new: Plan) -> tuple[str, ...]:
-    """Say, a sentence each, how a new plan differs from the approved one in ways an approver would care about.
+    """Say, a sentence each, how a new plan differs from the approved one in ways that approvers care about.
 
-    Nothing is said, and the approval stands, where only times, turns and fences differ.
+    Nothing is said, and the approval stands, where only times, turns and fences differ, or the terms: what
+    was approved is still done by its own.
     """
-    if old.intent != new.intent and _shape(old) != _shape(new):
+    if (old.subject, old.release, _actions(old)) != (new.subject, new.release, _actions(new)):
         return (f"what would be done has changed since plan {short(old.intent)} was approved",)
-    now_held = new.before
     return tuple(
-        material_difference(step, now_held[step.component]) for step in old.steps if differs(step, now_held[step.component])
+        material_difference(step, now.before)
+        for step, now in zip(old.steps, new.steps, strict=True)
+        if differs(step, now.before)
     )
 
 
 def differs(step: Step, observed: Holding) -> bool:
-    """Tell whether a target holds something else than the step was planned against."""
-    return not same(step.before, observed)
+    """Tell whether a target holds something else than the step was planned against.
+
+    What could not be told then and cannot be told now has not been seen to change.
+    """
+    both_unknown = isinstance(step.before, Unknown) and isinstance(observed, Unknown)
+    return not both_unknown and not same(step.before, observed)
 
 
 def material_difference(step: Step, observed: Holding) -> str:
@@ -122,10 +127,9 @@ def material_difference(step: Step, observed: Holding) -> str:
     )
 
 
-def _shape(plan: Plan) -> tuple[object, ...]:
-    """What an intent is made of, less the terms: their nonce is new in every plan."""
-    actions = tuple((step.component, step.target, step.verb, step.undo, _content(step.after)) for step in plan.steps)
-    return (plan.subject, plan.release, actions)
+def _actions(plan: Plan) -> list[tuple[str, ...]]:
+    """What would be done, step by step, as far as people approve it."""
+    return [(step.component, step.target, step.verb, step.undo, _content(step.after)) for step in plan.steps]
 
 
 class Deed(Value):
@@ -136,9 +140,16 @@ class Deed(Value):
 
 
 def put_back(plan: Plan, deeds: Sequence[Deed]) -> Plan:
-    """Return the plan that undoes these deeds, newest first. What cannot be undone (a pivot) is left out."""
-    steps = tuple(_restoring(deed) for deed in reversed(deeds) if deed.step.undo is not Undo.PIVOT)
+    """Return the plan that undoes these deeds, newest first.
+
+    Left out are pivots, which cannot be undone, and observations, which did nothing.
+    """
+    steps = tuple(_restoring(deed) for deed in reversed(deeds) if _can_be_undone(deed.step))
     return plan.but(steps=steps)
+
+
+def _can_be_undone(step: Step) -> bool:
+    return step.undo is not Undo.PIVOT and step.verb is not Verb.OBSERVE
 
 
 def _restoring(deed: Deed) -> Step:
@@ -147,5 +158,3 @@ def _restoring(deed: Deed) -> Step:
 
 def is_nothing_to_do(steps: Iterable[Step]) -> bool:
     return all(step.verb is Verb.PLACE and same(step.before, step.after) for step in steps)
-
-

@@ -72,14 +72,23 @@ class OutcomeRecord(_Link):
 
 
 Record = Annotated[
-    PhaseRecord | DecisionRecord | JudgementRecord | EffectRecord | OverrideRecord | RefusedRecord | OutcomeRecord,
+    PhaseRecord
+    | DecisionRecord
+    | JudgementRecord
+    | EffectRecord
+    | OverrideRecord
+    | RefusedRecord
+    | OutcomeRecord,
     Field(discriminator="record"),
 ]
 RECORD: Final[TypeAdapter[Record]] = TypeAdapter(Record)
 
 
 class Chain(Value):
-    """Records in order. ``dropped`` older ones were let go, ``anchor`` is the hash of the last of those."""
+    """Records in order. ``dropped`` older ones were let go, ``anchor`` is the hash of the last of those.
+
+    Whoever keeps the head can prove later that nothing before it was edited, removed, added or moved.
+    """
 
     records: tuple[Record, ...] = ()
     anchor: Digest = GENESIS

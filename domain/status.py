@@ -3,7 +3,9 @@
 from datetime import datetime
 from typing import Literal
 
-from domain.answer import Ask
+from pydantic import Field
+
+from domain.answer import Ask, Told
 from domain.approval import Decision
 from domain.clearance import Freeze
 from domain.environment import Holding
@@ -70,7 +72,7 @@ class LaneStatus(Value):
     running: Ask | None = None
     queue: tuple[Ask, ...] = ()
     unsettled: tuple[int, ...] = ()
-    held: dict[Identifier, Holding] = {}
+    held: dict[Identifier, Holding] = Field(default_factory=dict)
     refused: tuple[RefusedRecord, ...] = ()
 
 
@@ -93,8 +95,6 @@ class Report(Value):
     outcome: Outcome
     why: str = ""
     turn: int | None = None
-    settled: bool = True
-    """False where the environment was left unsettled and a person is needed."""
-    after: dict[Identifier, Holding] = {}
+    after: dict[Identifier, Holding] = Field(default_factory=dict)
     evidence: tuple[str, ...] = ()
     head: Digest | None = None

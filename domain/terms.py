@@ -24,8 +24,8 @@ class Story(StrEnum):
 class Request(Value):
     """Somebody asks for something to be done to a service in an environment.
 
-    ``of`` names the turn that a rollback undoes or a settlement settles; a rollback without it undoes the newest
-    change that has not been undone.
+    ``of`` names the turn that a rollback undoes or a settlement settles; a rollback without it undoes the
+    newest change that has not been undone.
     """
 
     story: Story = Story.PROMOTION
@@ -42,26 +42,26 @@ class TargetTerms(Value):
     """Which target takes a component, and how. The settings' shape belongs to the target."""
 
     target: Identifier
-    settings: dict[str, JsonValue] = {}
+    settings: dict[str, JsonValue] = Field(default_factory=dict)
 
 
 class CheckTerms(Value):
-    """One health check. ``settings`` belong to the check; ``component`` is the one whose revision it proves."""
+    """One health check. ``settings`` belong to the check; ``component`` is whose revision it proves."""
 
     check: Identifier
     component: Identifier | None = None
-    settings: dict[str, JsonValue] = {}
+    settings: dict[str, JsonValue] = Field(default_factory=dict)
     within: Duration = timedelta(seconds=60)
     every: Duration = timedelta(seconds=1)
 
 
 class ApprovalTerms(Value):
-    """How many people must approve, out of whom, for how long they are waited for, and how long a grant lives."""
+    """How many people must approve, out of whom, how long that is waited for, and how long a grant lives."""
 
     quorum: int = Field(default=0, ge=0, le=50)
     groups: tuple[Identifier, ...] = ()
     approvers: tuple[str, ...] = ()
-    """The groups' members when the terms were drawn up: for the reader. Who counts is judged at the effect."""
+    """The groups' members when the terms were drawn up, to be read: who counts is judged at the effect."""
     wait: Duration = timedelta(days=3)
     valid: Duration = timedelta(days=1)
 

@@ -1,10 +1,10 @@
-"""What every value of the domain is: frozen, digestible, and the same in YAML, on the wire and in the store."""
+"""What every value of the domain is: frozen, digestible, the same in YAML, on the wire and in the store."""
 
 import hashlib
 import json
 import re
 from datetime import timedelta
-from typing import Annotated, Self
+from typing import Annotated, Final, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, StringConstraints
 
@@ -23,15 +23,18 @@ class Value(BaseModel):
         return canonical(self.model_dump(mode="json"))
 
     def digest(self) -> str:
-        """Return ``sha256:`` and the hex digest of the canonical text."""
+        """Return ``sha256:`` and the hex digest of the canonical text; no trip over the wire changes it."""
         return digest_of(self.canonical().encode())
 
     def but(self, **changes: object) -> Self:
-        """Return a copy with some fields changed."""
+        """Return a copy with some fields changed; their values are trusted, not validated."""
+        if unknown := changes.keys() - type(self).model_fields.keys():
+            raise TypeError(f"{type(self).__name__} has no {' and no '.join(sorted(unknown))}")
         return self.model_copy(update=changes)
 
 
 def canonical(content: object) -> str:
+    """Return the one JSON text of plain content: keys sorted, no white space, UTF-8 as it is."""
     return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
@@ -44,7 +47,7 @@ def short(digest: str) -> str:
     return digest.removeprefix("sha256:")[:8]
 
 
-SHORTEST_DIGEST = 8
+SHORTEST_DIGEST: Final = 8
 
 
 def names_digest(claimed: str, digest: str) -> bool:
@@ -55,8 +58,10 @@ def names_digest(claimed: str, digest: str) -> bool:
 
 Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
 
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-_DURATION = re.compile(r"(\d+)\s*([smhdw])")
+LONGEST_DURATION: Final = timedelta(days=3650)
+"""Ten years: far enough, and no sum with a date can overflow."""
+_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])")
 
 
 def parse_duration(text: object) -> object:
@@ -67,28 +72,37 @@ def parse_duration(text: object) -> object:
     if not parts or _DURATION.sub("", text).strip():
         message = f"“{text}” is not a duration; write a number and a unit, such as 90s, 10m, 1h30m, 3d or 2w"
         raise ValueError(message)
-    return sum((timedelta(**{_UNITS[unit]: int(count)}) for count, unit in parts), timedelta())
+    try:
+        return sum((timedelta(**{_UNITS[unit]: float(count)}) for count, unit in parts), timedelta())
+    except OverflowError as overflow:
+        raise ValueError(_TOO_LONG) from overflow
 
 
-def _not_negative(length: timedelta) -> timedelta:
+_TOO_LONG: Final = f"a duration cannot be longer than {LONGEST_DURATION.days} days"
+
+
+def _check_length(length: timedelta) -> timedelta:
     if length < timedelta():
         message = "a duration cannot be negative"
         raise ValueError(message)
+    if length > LONGEST_DURATION:
+        raise ValueError(_TOO_LONG)
     return length
 
 
-Duration = Annotated[timedelta, BeforeValidator(parse_duration), AfterValidator(_not_negative)]
+Duration = Annotated[timedelta, BeforeValidator(parse_duration), AfterValidator(_check_length)]
 
 
 def say_duration(length: timedelta) -> str:
-    """Say a length of time as people write it: ``3d``, ``1h30m``, ``90s`` as ``1m30s``, ``0.4s``."""
+    """Say a length of time as people write it: ``3d``, ``1h30m``, ``90s`` as ``1m30s``, ``0.4s``.
+
+    Below ten seconds tenths are said, above them whole seconds; ``parse_duration`` reads either.
+    """
     seconds = length.total_seconds()
     if seconds < 10:
-        return f"{seconds:.1f}s"
+        return f"{round(seconds, 1):g}s"
     said, rest = "", int(seconds)
     for unit, size in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
         count, rest = divmod(rest, size)
         said += f"{count}{unit}" if count else ""
     return said
-
-

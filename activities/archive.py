@@ -1,0 +1,117 @@
+"""The sealed papers of an environment: journal entries and receipts, written once and never over."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from typing import Final, TypeVar
+
+from activities.ports import AlreadyExistsError, BadSealError, NotInStoreError, Seals, Store
+from domain.journal import Entry, Evidence, OpenTurn, Receipt
+from domain.names import Subject, journal_key, journal_prefix, receipt_key, receipt_prefix
+from domain.terms import Proposal, Sealed
+from domain.value import Value
+
+KINDS: Final[dict[type[Value], str]] = {
+    Proposal: "proposal",
+    Entry: "journal",
+    Receipt: "receipt",
+    Evidence: "evidence",
+}
+"""What is written over a seal, so that one kind of paper never passes for another."""
+
+PaperT = TypeVar("PaperT", bound=Value)
+
+
+class Archive:
+    """Reads and writes sealed papers. A paper with a bad seal raises ``BadSealError``; it is never passed over."""
+
+    def __init__(self, store: Store, seals: Seals) -> None:
+        self._store = store
+        self._seals = seals
+
+    def seal(self, environment: str, paper: Value) -> Sealed:
+        return self._seals.seal(environment, KINDS[type(paper)], paper.canonical())
+
+    def unseal(self, sealed: Sealed, environment: str, kind: type[PaperT]) -> PaperT:
+        return kind.model_validate_json(self._seals.open(sealed, environment, KINDS[kind]))
+
+    async def write_entry(self, entry: Entry) -> Entry:
+        """Write an entry where none stands; return the one that stands, whoever wrote it."""
+        key = journal_key(entry.subject, entry.fence.turn, entry.fence.act)
+        return await self._write_once(key, entry)
+
+    async def write_receipt(self, receipt: Receipt) -> Receipt:
+        """Write a receipt where none stands; return the one that stands."""
+        return await self._write_once(receipt_key(receipt.subject, receipt.turn), receipt)
+
+    async def _write_once(self, key: str, paper: PaperT) -> PaperT:
+        environment = key.split("/")[2]
+        sealed = self.seal(environment, paper)
+        try:
+            await self._store.create(key, sealed.canonical().encode())
+        except AlreadyExistsError:
+            return await self._read(key, environment, type(paper))
+        return paper
+
+    async def entry(self, subject: Subject, turn: int, act: int) -> Entry | None:
+        return await self._maybe(journal_key(subject, turn, act), subject.environment, Entry)
+
+    async def receipt(self, subject: Subject, turn: int) -> Receipt | None:
+        return await self._maybe(receipt_key(subject, turn), subject.environment, Receipt)
+
+    async def receipt_turns(self, subject: Subject) -> list[int]:
+        """Return the turns that have a receipt, newest first."""
+        keys = await self._store.list(receipt_prefix(subject) + "/")
+        return sorted((int(key.rsplit("/", 1)[1].removesuffix(".json")) for key in keys), reverse=True)
+
+    async def newest_receipts(self, subject: Subject, count: int) -> list[Receipt]:
+        turns = (await self.receipt_turns(subject))[:count]
+        found = await asyncio.gather(*(self.receipt(subject, turn) for turn in turns))
+        return [receipt for receipt in found if receipt is not None]
+
+    async def journal_turns(self, subject: Subject) -> dict[int, list[int]]:
+        """Return turn → the acts it has entries of."""
+        turns: dict[int, list[int]] = {}
+        for key in await self._store.list(journal_prefix(subject) + "/"):
+            *_, turn, act = key.removesuffix(".json").split("/")
+            turns.setdefault(int(turn), []).append(int(act))
+        return turns
+
+    async def entries(self, subject: Subject, turn: int, acts: Iterable[int]) -> list[Entry]:
+        """Return the entries of these acts that stand, oldest first."""
+        found = await asyncio.gather(*(self.entry(subject, turn, act) for act in sorted(acts)))
+        return [entry for entry in found if entry is not None]
+
+    async def open_turns(self, subject: Subject, closed: Sequence[int]) -> tuple[OpenTurn, ...]:
+        """Return the turns with journal entries and no receipt, oldest first."""
+        journals = await self.journal_turns(subject)
+        return tuple(
+            [
+                OpenTurn(turn=turn, entries=tuple(await self.entries(subject, turn, acts)))
+                for turn, acts in sorted(journals.items())
+                if turn not in set(closed)
+            ]
+        )
+
+    async def _maybe(self, key: str, environment: str, kind: type[PaperT]) -> PaperT | None:
+        try:
+            return await self._read(key, environment, kind)
+        except NotInStoreError:
+            return None
+
+    async def _read(self, key: str, environment: str, kind: type[PaperT]) -> PaperT:
+        sealed = Sealed.model_validate_json(await self._store.read(key))
+        paper = self.unseal(sealed, environment, kind)
+        if _own_key(paper) != key:
+            message = f"“{key}” holds the paper of {_own_key(paper)}: somebody moved it"
+            raise BadSealError(message)
+        return paper
+
+
+def _own_key(paper: Value) -> str:
+    match paper:
+        case Entry(subject=subject, fence=fence):
+            return journal_key(subject, fence.turn, fence.act)
+        case Receipt(subject=subject, turn=turn):
+            return receipt_key(subject, turn)
+        case _:
+            return ""

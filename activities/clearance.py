@@ -1,0 +1,194 @@
+"""The corner where trust is made: nothing touches an environment that has not come through here."""
+
+from datetime import timedelta
+from typing import NamedTuple
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from activities.archive import Archive
+from activities.ports import BadSealError, Deed, Observation, Target
+from activities.reading import ask_around
+from activities.releases import fetch_artifact
+from activities.tools import Tools
+from domain.approval import Policy
+from domain.clearance import Cause, Facts, Refusal, Warrant, judge, judge_undo
+from domain.environment import Holding, Placement, same
+from domain.fence import Fence
+from domain.journal import Entry, called_off
+from domain.names import Subject, change_id
+from domain.order import StepOrder
+from domain.plan import Step
+from domain.terms import Proposal, Request
+
+NOT_CLEARED = "NotCleared"
+OUTRANKED = "Outranked"
+
+
+class Cleared(NamedTuple):
+    """A deed that may be done. ``done_before`` is set where an earlier attempt has done it already."""
+
+    target: Target
+    deed: Deed
+    done_before: bool
+
+
+def not_cleared(refusal: Refusal, *, journaled: bool) -> ApplicationError:
+    """Return what a refused effect fails with: final, unless somebody merely did not answer."""
+    return ApplicationError(
+        refusal.why,
+        refusal,
+        journaled,
+        type=NOT_CLEARED,
+        non_retryable=refusal.cause is not Cause.UNANSWERED,
+    )
+
+
+class Clearing:
+    """Judges, captures, seals and journals for one environment."""
+
+    def __init__(self, tools: Tools, archive: Archive) -> None:
+        self._tools = tools
+        self._archive = archive
+
+    def unseal(self, warrant: Warrant) -> Proposal:
+        """Return the warrant's proposal. Raises the refusal where its seal is not this environment's."""
+        try:
+            if warrant.proposal is None:
+                raise BadSealError("it carries no terms")
+            return self._archive.unseal(warrant.proposal, self._tools.environment, Proposal)
+        except BadSealError as error:
+            refusal = Refusal(cause=Cause.FORBIDDEN, why=f"This warrant opens nothing: {error}.")
+            raise not_cleared(refusal, journaled=False) from error
+
+    async def hear(self, warrant: Warrant, proposal: Proposal) -> Facts:
+        """Gather in one read what lane, asker, environment, store and clock say; needs no configuration."""
+        subject = proposal.plan.subject
+        word = await ask_around(activity.client(), subject, warrant)
+        return Facts(
+            now=self._tools.clock.now(),
+            workflow_id=activity.info().workflow_id or "",
+            environment=self._tools.environment,
+            proposal=proposal,
+            open_turn=word.open_turn,
+            lane_listens=word.lane_listens,
+            has_receipt=await self._archive.receipt(subject, warrant.turn) is not None,
+            asking=word.asking,
+            freeze=word.freeze,
+            unanswered=word.unanswered,
+        )
+
+    def _policy(self, subject: Subject) -> Policy:
+        """Return who decides now, by this worker's own configuration; for what is not in it, nobody can."""
+        configuration = self._tools.settings.current()
+        if configuration.place(subject) is None or subject.environment not in configuration.environments:
+            return Policy(quorum=1, approvers=(), valid=timedelta())
+        approval = configuration.approval(subject)
+        return Policy(quorum=approval.quorum, approvers=approval.approvers, valid=approval.valid)
+
+    async def deed(self, order: StepOrder, step: Step) -> Cleared:
+        """Clear one forward step: recall, judge, capture, seal, journal. Raises ``NotCleared``.
+
+        A second attempt finds the journal entry of the first: what was captured then stays the capture.
+        """
+        proposal = self.unseal(order.warrant)
+        subject = proposal.plan.subject
+        fence = Fence(turn=order.warrant.turn, act=order.act)
+        terms = proposal.terms.targets[step.component]
+        target = self._tools.target(terms, subject, step.component)
+        entry = await self._archive.entry(subject, fence.turn, fence.act)
+        seen = await target.observe()
+        if entry and not entry.void and _stands(step.after, seen, fence):
+            return Cleared(target, await self._deed(entry, step.after), done_before=True)
+
+        observed = {} if entry else await self._observe_all(proposal, order.act, step, seen)
+        heard = await self.hear(order.warrant, proposal)
+        facts = heard.but(policy=self._policy(subject), observed=observed)
+        if refusal := judge(order.warrant, step, facts):
+            raise not_cleared(refusal, journaled=entry is not None)
+
+        draft = Entry(
+            subject=subject,
+            fence=fence,
+            step=step,
+            steps=len(proposal.plan.steps),
+            target=terms,
+            capture=seen.capture,
+            story=order.warrant.request.story,
+            at=facts.now,
+        )
+        written = entry or await self._archive.write_entry(draft)
+        if written.void:
+            refusal = Refusal(cause=Cause.FORBIDDEN, why=f"Deed {fence} of {subject} was called off before it began.")
+            raise not_cleared(refusal, journaled=True)
+        return Cleared(target, await self._deed(written, step.after), done_before=False)
+
+    async def undo(self, order: StepOrder, subject: Subject, of: Fence) -> Cleared | None:
+        """Clear the undo of one deed, from its sealed capture. None: it never happened, and now never will."""
+        facts = await self._undo_facts(order.warrant, subject, of)
+        if refusal := judge_undo(subject, order.warrant.turn, of, facts):
+            raise not_cleared(refusal, journaled=True)
+        entry = await self._archive.entry(subject, of.turn, of.act)
+        entry = entry or await self._archive.write_entry(called_off(subject, of, facts.now))
+        if entry.void:
+            return None
+        fence = Fence(turn=order.warrant.turn, act=order.act)
+        target = self._tools.target(entry.target, subject, entry.step.component)
+        held = entry.capture.holding
+        deed = await self._deed(entry, held, fence)
+        return Cleared(target, deed, done_before=_stands(held, await target.observe(), fence))
+
+    async def settling(self, request: Request) -> None:
+        """Clear a settlement, which calls off deeds as it is drawn up: only the lane's open change may."""
+        workflow_id = activity.info().workflow_id or ""
+        word = await ask_around(activity.client(), request.subject, Warrant(asker="", turn=0, request=request))
+        if word.open_turn is None or workflow_id != change_id(request.subject, word.open_turn):
+            why = f"The lane of {request.subject} has not given “{workflow_id}” a turn to settle anything."
+            cause = Cause.UNANSWERED if word.unanswered else Cause.FORBIDDEN
+            raise not_cleared(Refusal(cause=cause, why=why), journaled=False)
+
+    async def _undo_facts(self, warrant: Warrant, subject: Subject, of: Fence) -> Facts:
+        """Ask nobody about a change's own deeds: its undo depends on nothing but the store and the target."""
+        word = None if of.turn == warrant.turn else await ask_around(activity.client(), subject, warrant)
+        return Facts(
+            now=self._tools.clock.now(),
+            workflow_id=activity.info().workflow_id or "",
+            environment=self._tools.environment,
+            proposal=None,
+            open_turn=word.open_turn if word else None,
+            has_receipt=await self._archive.receipt(subject, warrant.turn) is not None,
+        )
+
+    async def _observe_all(
+        self, proposal: Proposal, act: int, step: Step, seen: Observation
+    ) -> dict[str, Holding]:
+        """Before the first deed everything is looked at, so that what has changed is found while nothing is touched."""
+        observed = {step.component: seen.capture.holding}
+        for other in proposal.plan.steps if act == 1 else ():
+            if other.component not in observed:
+                terms = proposal.terms.targets[other.component]
+                look = await self._tools.target(terms, proposal.plan.subject, other.component).observe()
+                observed[other.component] = look.capture.holding
+        return observed
+
+    async def _deed(self, entry: Entry, after: Holding, fence: Fence | None = None) -> Deed:
+        artifact = None
+        if isinstance(after, Placement):
+            artifact = await fetch_artifact(self._tools.store, after.artifact, self._tools.cache)
+        return Deed(
+            subject=entry.subject,
+            component=entry.step.component,
+            fence=fence or entry.fence,
+            after=after,
+            artifact=artifact,
+            capture=entry.capture,
+            said=_say,
+        )
+
+
+def _stands(wanted: Holding, seen: Observation, fence: Fence) -> bool:
+    return seen.fence == fence and same(wanted, seen.capture.holding)
+
+
+def _say(line: str) -> None:
+    activity.logger.info("target_said", extra={"line": line})

@@ -1,0 +1,205 @@
+"""Drawing up a proposal: what is asked, held against configuration, release, the way here and what stands there."""
+
+import asyncio
+import secrets
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from activities.archive import Archive
+from activities.ports import BadSealError, ConfiguredTarget, TargetRefusalError
+from activities.releases import ReleaseRefusedError, fetch_artifact, read_release
+from activities.tools import Tools
+from domain.configuration import Configuration
+from domain.drawing import (
+    Drawn,
+    TargetTraits,
+    draw_adoption,
+    draw_promotion,
+    draw_rollback,
+    draw_undo,
+    proves_the_way,
+)
+from domain.environment import Holding
+from domain.fence import Fence
+from domain.journal import Entry, OpenTurn, called_off
+from domain.names import Subject
+from domain.plan import Plan
+from domain.release import ROLLBACK_BUDGET, Release
+from domain.terms import Proposal, Request, Sealed, Story, Terms
+from domain.value import digest_of
+
+RECEIPTS_REMEMBERED = 20
+"""How far back a rollback looks."""
+UNCONFIGURED = digest_of(b"")
+
+
+class _Draft(NamedTuple):
+    drawn: Drawn
+    terms: Terms
+    release: Release | None = None
+    refusals: tuple[str, ...] = ()
+
+
+class Drawing:
+    """Draws up proposals for one environment."""
+
+    def __init__(self, tools: Tools, archive: Archive) -> None:
+        self._tools = tools
+        self._archive = archive
+
+    async def propose(self, request: Request) -> Sealed:
+        """Return the sealed proposal. What speaks against it is in it, as sentences; only a bug or a fault raises."""
+        configuration = self._tools.settings.current()
+        match request.story:
+            case Story.PROMOTION:
+                draft = await self._promotion(request, configuration)
+            case Story.ROLLBACK:
+                draft = await self._rollback(request, configuration)
+            case Story.SETTLEMENT:
+                draft = await self._settlement(request, configuration)
+            case Story.ADOPTION:
+                draft = await self._adoption(request, configuration)
+        plan = Plan(
+            subject=request.subject,
+            version=draft.release.version if draft.release else "",
+            release=draft.release.digest() if draft.release else None,
+            steps=draft.drawn.steps,
+            terms=draft.terms.digest(),
+        )
+        proposal = Proposal(
+            request=request,
+            release=draft.release,
+            terms=draft.terms,
+            plan=plan,
+            drawn_up=self._tools.clock.now(),
+            refusals=(*draft.refusals, *draft.drawn.refusals),
+            nothing_to_do=draft.drawn.nothing_to_do,
+            notes=draft.drawn.notes,
+        )
+        return self._archive.seal(self._tools.environment, proposal)
+
+    async def _promotion(self, request: Request, configuration: Configuration) -> _Draft:
+        subject = request.subject
+        if refusal := _unknown_place(configuration, subject):
+            return _Draft(Drawn(()), self._no_terms(), refusals=(refusal,))
+        try:
+            release = await read_release(self._tools.store, subject.service, request.version or "")
+            for component in release.components:
+                await fetch_artifact(self._tools.store, component.artifact, self._tools.cache)
+        except ReleaseRefusedError as error:
+            terms = configuration.terms(subject, ROLLBACK_BUDGET, _nonce())
+            return _Draft(Drawn(()), terms, refusals=(str(error),))
+        terms = configuration.terms(subject, release.budget, _nonce())
+        astray = tuple(
+            f"release {release.version} has a component {component.name}, for which {subject.environment} has no target; "
+            f"add it under environments.{subject.environment} in services/{subject.service}.yaml"
+            for component in release.components
+            if component.name not in terms.targets
+        )
+        carried = {component.name for component in release.components}
+        held, traits, faults = await self._look(subject, terms, carried)
+        drawn = draw_promotion(release, held, traits)
+        way = await self._the_way(release, configuration, subject)
+        return _Draft(drawn, terms, release, refusals=(*astray, *faults, *way))
+
+    async def _the_way(self, release: Release, configuration: Configuration, subject: Subject) -> tuple[str, ...]:
+        place = configuration.place(subject)
+        said = [await self._vouch(release, before) for before in (place.after if place else ())]
+        return tuple(sentence for sentence in said if sentence)
+
+    async def _vouch(self, release: Release, environment: str) -> str:
+        """Say why an earlier environment's newest receipt does not vouch for a release, or nothing."""
+        earlier = Subject(service=release.service, environment=environment)
+        try:
+            newest = await self._archive.newest_receipts(earlier, 1)
+        except BadSealError as error:
+            return f"the newest receipt of {earlier} cannot be believed: {error}"
+        return proves_the_way(release, environment, newest[0] if newest else None)
+
+    async def _rollback(self, request: Request, configuration: Configuration) -> _Draft:
+        receipts = await self._archive.newest_receipts(request.subject, RECEIPTS_REMEMBERED)
+        return _Draft(draw_rollback(request, receipts), self._undo_terms(configuration, request.subject))
+
+    async def _settlement(self, request: Request, configuration: Configuration) -> _Draft:
+        terms = self._undo_terms(configuration, request.subject)
+        if request.of is None:
+            return _Draft(Drawn((), refusals=("a settlement names the turn that it settles",)), terms)
+        if await self._archive.receipt(request.subject, request.of):
+            return _Draft(Drawn((), nothing_to_do=f"turn {request.of} has its receipt"), terms)
+        entries = await self._closed_journal(request.subject, request.of, request.slots)
+        lost = OpenTurn(turn=request.of, entries=tuple(entries))
+        return _Draft(draw_undo(request.subject, lost.deeds), terms)
+
+    async def _closed_journal(self, subject: Subject, turn: int, slots: int) -> list[Entry]:
+        """Return the journal of a lost turn once nothing can be added to it: what has not begun is called off."""
+        acts = (await self._archive.journal_turns(subject)).get(turn, [])
+        known = await self._archive.entries(subject, turn, acts)
+        last = max([slots, *(entry.steps for entry in known)])
+        now = self._tools.clock.now()
+        return [
+            await self._archive.write_entry(called_off(subject, Fence(turn=turn, act=act), now))
+            for act in range(1, last + 1)
+        ]
+
+    async def _adoption(self, request: Request, configuration: Configuration) -> _Draft:
+        subject = request.subject
+        if refusal := _unknown_place(configuration, subject):
+            return _Draft(Drawn(()), self._no_terms(), refusals=(refusal,))
+        terms = self._undo_terms(configuration, subject).but(health=())
+        held, traits, faults = await self._look(subject, terms, set(terms.targets))
+        return _Draft(draw_adoption(held, traits), terms, refusals=faults)
+
+    async def _look(
+        self, subject: Subject, terms: Terms, components: set[str]
+    ) -> tuple[dict[str, Holding], dict[str, TargetTraits], tuple[str, ...]]:
+        """Observe the targets of these components, all at once; what refuses to be looked at is said."""
+        names = [name for name in terms.targets if name in components]
+        targets: Mapping[str, ConfiguredTarget] = {
+            name: self._tools.target(terms.targets[name], subject, name) for name in names
+        }
+        seen = await asyncio.gather(*(target.observe() for target in targets.values()), return_exceptions=True)
+        held: dict[str, Holding] = {}
+        faults: list[str] = []
+        for name, look in zip(names, seen, strict=True):
+            match look:
+                case TargetRefusalError():
+                    faults.append(f"{name} cannot be deployed to {subject.environment}: {look}")
+                case BaseException():
+                    raise look
+                case _:
+                    held[name] = look.capture.holding
+        traits = {
+            name: TargetTraits(
+                target=terms.targets[name].target,
+                undo=target.undo,
+                fenced=target.fenced,
+                repeatable=target.repeatable,
+            )
+            for name, target in targets.items()
+        }
+        return held, traits, tuple(faults)
+
+    def _undo_terms(self, configuration: Configuration, subject: Subject) -> Terms:
+        """Terms for what puts back or looks: no soak, and no gate. A service that is no longer configured has none."""
+        if _unknown_place(configuration, subject):
+            return self._no_terms()
+        return configuration.terms(subject, ROLLBACK_BUDGET, _nonce()).but(soak=Terms.model_fields["soak"].default)
+
+    def _no_terms(self) -> Terms:
+        return Terms(targets={}, configuration=UNCONFIGURED, nonce=_nonce())
+
+
+def _unknown_place(configuration: Configuration, subject: Subject) -> str:
+    if subject.environment not in configuration.environments:
+        return f"there is no environment {subject.environment}; environments/{subject.environment}.yaml would be its file"
+    if subject.service not in configuration.services:
+        return f"there is no service {subject.service}; services/{subject.service}.yaml would be its file"
+    if configuration.place(subject) is None:
+        return f"{subject.service} does not go to {subject.environment}; add it under environments in its file"
+    return ""
+
+
+def _nonce() -> str:
+    return secrets.token_hex(16)
+
+

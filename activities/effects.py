@@ -1,0 +1,188 @@
+"""The verbs of an environment: the only code that touches it. Each is safe to run twice."""
+
+import asyncio
+from collections.abc import Awaitable
+from datetime import timedelta
+from typing import Final, NoReturn, TypeVar
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from activities.archive import Archive
+from activities.clearance import OUTRANKED, Cleared, Clearing, not_cleared
+from activities.drawing import Drawing
+from activities.health import look_until_well, watch
+from activities.ports import BadSealError, StaleFenceError, TargetRefusalError
+from activities.receipts import Receipts
+from activities.tools import Tools
+from domain.clearance import Cause, Refusal
+from domain.environment import Unknown, same
+from domain.journal import Evidence, EvidenceKind, Recollection, Soaked
+from domain.names import Subject
+from domain.order import Account, Left, LookOrder, Performed, StepOrder
+from domain.plan import Verb
+from domain.terms import Request, Sealed, Story
+
+ResultT = TypeVar("ResultT")
+BEAT: Final = timedelta(seconds=1)
+TARGET_REFUSED: Final = "TargetRefused"
+BAD_SEAL: Final = "BadSeal"
+
+
+class EffectActivities:
+    """One environment's verbs, for its own task queue."""
+
+    def __init__(self, tools: Tools) -> None:
+        self._tools = tools
+        self._archive = Archive(tools.store, tools.seals)
+        self._clearing = Clearing(tools, self._archive)
+        self._drawing = Drawing(tools, self._archive)
+        self._receipts = Receipts(tools, self._archive, self._clearing)
+
+    @activity.defn
+    async def draw_up(self, request: Request) -> Sealed:
+        """Return the sealed proposal for a request: terms, plan, and whatever speaks against it.
+
+        Changes nothing, but for a settlement: there every deed of the lost change that has not begun is called
+        off first. A second run makes a new nonce, and so another proposal.
+        """
+        self._own(request.subject)
+        if request.story is Story.SETTLEMENT:
+            await self._clearing.settling(request)
+        return await _alive(self._drawing.propose(request))
+
+    @activity.defn
+    async def perform(self, order: StepOrder) -> Performed:
+        """Do one step, after this environment's own clearance. A second run finds what the first one did.
+
+        Fails with ``NotCleared`` where it may not be done, ``Outranked`` where a newer change was here, and
+        ``TargetRefused`` where the target will not: in each case nothing more was touched by this run.
+        """
+        self._own(order.warrant.request.subject)
+        return await _alive(self._perform(order))
+
+    @activity.defn
+    async def check_health(self, order: LookOrder) -> Sealed:
+        """Return sealed evidence of whether what should stand there is well and is what answers. Touches nothing."""
+        proposal = self._clearing.unseal(order.warrant)
+        sentences, passed, proven = await _alive(look_until_well(self._tools, proposal, order))
+        return self._evidence(order, EvidenceKind.HEALTH, sentences, passed=passed, proven=proven)
+
+    @activity.defn
+    async def soak(self, order: LookOrder) -> Sealed:
+        """Watch the health for the whole soak, from ``order.since`` on; end at once when it turns sick."""
+        proposal = self._clearing.unseal(order.warrant)
+        sentences, passed, proven = await watch(self._tools, proposal, order)
+        return self._evidence(order, EvidenceKind.SOAK, sentences, passed=passed, proven=proven)
+
+    @activity.defn
+    async def leave_receipt(self, account: Account) -> Left:
+        """Check a change's account against journal, evidence and targets, and leave its receipt. Twice is once.
+
+        Fails with ``NotCleared`` where a change that says it was done has not been let in to the end.
+        """
+        self._own(account.warrant.request.subject)
+        return await _alive(self._receipts.leave(account))
+
+    @activity.defn
+    async def recall(self, subject: Subject) -> Recollection:
+        """Return what store and targets remember, once whatever still runs of an earlier lane has ended."""
+        self._own(subject)
+        return await _alive(self._receipts.recall(subject))
+
+    def _own(self, subject: Subject) -> None:
+        if subject.environment != self._tools.environment:
+            why = f"This worker serves {self._tools.environment} and does nothing to {subject.environment}."
+            raise not_cleared(Refusal(cause=Cause.FORBIDDEN, why=why), journaled=False)
+
+    async def _perform(self, order: StepOrder) -> Performed:
+        try:
+            match order.step.verb:
+                case Verb.PLACE:
+                    return await self._place(order)
+                case Verb.RESTORE:
+                    return await self._restore(order)
+                case Verb.OBSERVE:
+                    return await self._observe(order)
+        except TargetRefusalError as refusal:
+            raise ApplicationError(str(refusal), type=TARGET_REFUSED, non_retryable=True) from refusal
+        except BadSealError as error:
+            raise ApplicationError(str(error), type=BAD_SEAL, non_retryable=True) from error
+
+    async def _place(self, order: StepOrder) -> Performed:
+        cleared = await self._clearing.deed(order, order.step)
+        if not cleared.done_before:
+            try:
+                await cleared.target.place(cleared.deed)
+            except StaleFenceError as stale:
+                raise ApplicationError(str(stale), type=OUTRANKED, non_retryable=True) from stale
+        return await self._verified(cleared, f"placed {cleared.deed.after}")
+
+    async def _restore(self, order: StepOrder) -> Performed:
+        subject, of = order.warrant.request.subject, order.step.of
+        if of is None:
+            _forbid("An undo names the deed that it undoes; this one names none.")
+        cleared = await self._clearing.undo(order, subject, of)
+        if cleared is None:
+            return Performed(did=f"deed {of} never happened", holds=order.step.after)
+        if not cleared.done_before:
+            try:
+                await cleared.target.restore(cleared.deed)
+            except StaleFenceError:
+                seen = await cleared.target.observe()
+                return Performed(did=f"outranked by {seen.fence}", holds=seen.capture.holding)
+        return await self._verified(cleared, f"put back {cleared.deed.after}")
+
+    async def _observe(self, order: StepOrder) -> Performed:
+        terms = self._clearing.unseal(order.warrant).terms.targets[order.step.component]
+        target = self._tools.target(terms, order.warrant.request.subject, order.step.component)
+        seen = await target.observe()
+        return Performed(did=f"saw {seen.capture.holding}", holds=seen.capture.holding)
+
+    async def _verified(self, cleared: Cleared, did: str) -> Performed:
+        """Believe what the target shows, not what it was told: observed equals what was wanted."""
+        wanted = cleared.deed.after
+        if not cleared.target.repeatable:
+            return Performed(did=f"{did} (its target cannot show it)", holds=wanted)
+        seen = (await cleared.target.observe()).capture.holding
+        if not same(wanted, seen) and not isinstance(wanted, Unknown):
+            message = f"{cleared.deed.component} should hold {wanted} now, and holds {seen}."
+            raise ApplicationError(message, type="NotAsWanted")
+        return Performed(did=did, holds=seen)
+
+    def _evidence(
+        self, order: LookOrder, kind: EvidenceKind, sentences: tuple[str, ...], *, passed: bool, proven: bool
+    ) -> Sealed:
+        soaked = Soaked.FULL if kind is EvidenceKind.SOAK and passed else Soaked.NONE
+        evidence = Evidence(
+            kind=kind,
+            subject=order.warrant.request.subject,
+            turn=order.warrant.turn,
+            passed=passed,
+            proven=proven,
+            sentences=sentences,
+            soaked=soaked,
+            at=self._tools.clock.now(),
+        )
+        return self._archive.seal(self._tools.environment, evidence)
+
+
+def _forbid(why: str) -> NoReturn:
+    raise not_cleared(Refusal(cause=Cause.FORBIDDEN, why=why), journaled=False)
+
+
+async def _alive(work: Awaitable[ResultT]) -> ResultT:
+    """Heartbeat while the work goes on, so that its worker's death is noticed and a cancel is heard."""
+    beating = asyncio.create_task(_beat())
+    try:
+        return await work
+    finally:
+        beating.cancel()
+
+
+async def _beat() -> None:
+    while True:
+        activity.heartbeat()
+        await asyncio.sleep(BEAT.total_seconds())
+
+

@@ -1,0 +1,137 @@
+"""What workflows have carried between one another: quick, and of no authority."""
+
+from typing import Final
+
+from temporalio import activity
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
+from temporalio.client import Client
+from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
+from temporalio.service import RPCError, RPCStatusCode
+
+from activities.ports import Alarm, Notifier
+from domain.answer import Told
+from domain.names import ENGINE_QUEUE, ENVIRONMENT, SERVICE, STORY, Subject, environment_id, lane_id
+from domain.order import Call
+from domain.value import Value
+
+ASK: Final = "ask"
+WITHDRAW: Final = "withdraw"
+STEER: Final = "steer"
+AWAKE: Final = "awake"
+STUCK: Final = "stuck"
+TOLD: Final = "told"
+ASK_AGAIN: Final = "ask_again"
+TELL_OF_THAW: Final = "tell_of_thaw"
+GATE_OPENED: Final = "gate_opened"
+
+
+class LaneMessage(Value):
+    """One of the verbs that a lane understands, with its value as JSON."""
+
+    subject: Subject
+    verb: str
+    content: dict[str, object] = {}
+
+
+class TellOrder(Value):
+    """An answer for an asker that may have gone."""
+
+    asker: str
+    told: Told
+
+
+class WaitersOrder(Value):
+    """Find who waits for this lane, but for those it knows."""
+
+    subject: Subject
+    known: tuple[str, ...] = ()
+
+
+class ThawOrder(Value):
+    """Promotions that asked to be told when the gate opens."""
+
+    waiting: tuple[str, ...]
+
+
+class ThawRequest(Value):
+    environment: str
+    asker: str
+
+
+class ErrandActivities:
+    """Errands of the engine's queue. All may run twice: whoever is told knows what it was told before."""
+
+    def __init__(self, notifier: Notifier) -> None:
+        self._notifier = notifier
+
+    @activity.defn
+    async def ask_lane(self, message: LaneMessage) -> None:
+        """Say something to a lane; a lane that is not there is born of it."""
+        pairs = [(SERVICE, message.subject.service), (ENVIRONMENT, message.subject.environment), (STORY, "lane")]
+        await activity.client().start_workflow(
+            "LaneWorkflow",
+            id=lane_id(message.subject),
+            task_queue=ENGINE_QUEUE,
+            start_signal=message.verb,
+            start_signal_args=[message.content],
+            static_summary=f"The lane of {message.subject}",
+            search_attributes=TypedSearchAttributes(
+                [SearchAttributePair(SearchAttributeKey.for_keyword(key), value) for key, value in pairs]
+            ),
+        )
+
+    @activity.defn
+    async def tell(self, order: TellOrder) -> None:
+        """Give an asker its answer. One that is gone needs none."""
+        await _signal(activity.client(), order.asker, TOLD, order.told)
+
+    @activity.defn
+    async def call_waiters(self, order: WaitersOrder) -> None:
+        """Have every promotion that still runs for this subject ask its newborn lane again."""
+        query = (
+            f"{SERVICE}='{order.subject.service}' AND {ENVIRONMENT}='{order.subject.environment}' "
+            f"AND {STORY}='promotion' AND ExecutionStatus='Running'"
+        )
+        async for found in activity.client().list_workflows(query):
+            if found.id not in order.known:
+                await _signal(activity.client(), found.id, ASK_AGAIN, {})
+
+    @activity.defn
+    async def hear_of_thaw(self, order: ThawRequest) -> bool:
+        """Ask the environment to tell when it thaws. False: nobody is there, so nothing is frozen."""
+        return await _signal(activity.client(), environment_id(order.environment), TELL_OF_THAW, {"asker": order.asker})
+
+    @activity.defn
+    async def tell_of_thaw(self, order: ThawOrder) -> None:
+        for asker in order.waiting:
+            await _signal(activity.client(), asker, GATE_OPENED, {})
+
+    @activity.defn
+    async def who_polls(self, queue: str) -> int:
+        """Return how many workers have asked this queue for work in the last minutes."""
+        client = activity.client()
+        answer = await client.workflow_service.describe_task_queue(
+            DescribeTaskQueueRequest(
+                namespace=client.namespace,
+                task_queue=TaskQueue(name=queue),
+                task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
+            )
+        )
+        return len(answer.pollers)
+
+    @activity.defn
+    async def call_person(self, call: Call) -> None:
+        """Raise an alarm. The same key twice is one alarm."""
+        await self._notifier.call(Alarm(call.subject, call.headline, call.remedy, call.key))
+
+
+async def _signal(client: Client, workflow_id: str, signal: str, content: object) -> bool:
+    try:
+        await client.get_workflow_handle(workflow_id).signal(signal, content)
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            raise
+        return False
+    return True

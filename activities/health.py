@@ -1,0 +1,82 @@
+"""Looking until it is well, or until its time is up."""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple
+
+from temporalio import activity
+
+from activities.ports import Check, Expected, Finding
+from activities.tools import Tools
+from domain.environment import Holding, Placement
+from domain.order import LookOrder
+from domain.terms import CheckTerms, Proposal
+
+SHORTEST_PAUSE: Final = timedelta(seconds=1)
+LONGEST_PAUSE: Final = timedelta(seconds=30)
+LOOKS_A_SOAK: Final = 20
+
+
+class Verdict(NamedTuple):
+    """What all checks found together: a sentence each, and whether every one passed and any proved the revision."""
+
+    sentences: tuple[str, ...]
+    passed: bool
+    proven: bool
+
+
+async def look_until_well(tools: Tools, proposal: Proposal, order: LookOrder) -> Verdict:
+    """Run every check side by side until it passes or its time is up."""
+    subject, began = proposal.plan.subject, tools.clock.now()
+    expected = [(terms, _expected(terms, order.expected)) for terms in proposal.terms.health]
+    if not expected:
+        return Verdict(("no health check is configured, so nothing is proven",), passed=True, proven=False)
+    if not any(isinstance(holding, Placement) for _, (_, holding) in expected):
+        return Verdict(("nothing is to stand there, so there is nothing to check",), passed=True, proven=False)
+    findings = await asyncio.gather(
+        *(
+            _until_well(tools.check(terms), terms, Expected(subject, component, holding, began))
+            for terms, (component, holding) in expected
+        )
+    )
+    return Verdict(
+        tuple(finding.sentence for finding in findings),
+        passed=all(finding.passed for finding in findings),
+        proven=any(finding.proven for finding in findings),
+    )
+
+
+async def watch(tools: Tools, proposal: Proposal, order: LookOrder) -> Verdict:
+    """Look again and again until the soak is over. A second run goes on where the first one's heartbeat left off."""
+    soak = proposal.terms.soak
+    pause = min(max(soak / LOOKS_A_SOAK, SHORTEST_PAUSE), LONGEST_PAUSE)
+    details = activity.info().heartbeat_details
+    began = datetime.fromisoformat(details[0]) if details else tools.clock.now()
+    while True:
+        activity.heartbeat(began.isoformat())
+        verdict = await look_until_well(tools, proposal, order)
+        left = began + soak - tools.clock.now()
+        if not verdict.passed or left <= timedelta():
+            return verdict
+        await asyncio.sleep(min(pause, left).total_seconds())
+
+
+async def _until_well(check: Check, terms: CheckTerms, expected: Expected) -> Finding:
+    deadline = asyncio.get_running_loop().time() + terms.within.total_seconds()
+    while True:
+        finding = await check.look(expected)
+        left = deadline - asyncio.get_running_loop().time()
+        if finding.passed or left <= 0:
+            return finding
+        await asyncio.sleep(min(terms.every.total_seconds(), left))
+
+
+def _expected(terms: CheckTerms, expected: Mapping[str, Holding]) -> tuple[str | None, Holding]:
+    """Return what this check should find: its component's placement, or the only one there is."""
+    if terms.component is not None and terms.component in expected:
+        return terms.component, expected[terms.component]
+    first = next(iter(expected))
+    return (first if len(expected) == 1 else None), expected[first]
+
+

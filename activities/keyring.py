@@ -1,0 +1,177 @@
+"""The keys that environments sign with.
+
+An environment's private key is the file ``<environment>.pem`` in the key folder of its own workers, for them
+alone to read. Its public key stands in ``environments/<environment>.yaml``, as ``key: ed25519:<base64>``.
+"""
+
+import os
+import stat
+from base64 import b64decode, b64encode
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+from uuid import uuid4
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+
+from activities.ports import BadSealError, Settings
+from domain.terms import Sealed
+
+_ALGORITHM: Final = "ed25519:"
+
+
+class Keyring:
+    """Signs with the keys in a folder, and checks by the public keys in the configuration as it is now."""
+
+    def __init__(self, folder: Path, settings: Settings) -> None:
+        self._folder = folder
+        self._settings = settings
+
+    def seal(self, environment: str, kind: str, body: str) -> Sealed:
+        key = self._own_key(environment)
+        unsigned = Sealed(kind=kind, environment=environment, key=_public(key), body=body, signature="")
+        return unsigned.but(signature=_text(key.sign(unsigned.signed_text)))
+
+    def open(self, sealed: Sealed, environment: str, kind: str) -> str:
+        if sealed.environment != environment:
+            raise _bad(kind, environment, f"it was sealed by {sealed.environment}")
+        if sealed.kind != kind:
+            raise _bad(kind, environment, f"it was sealed as a {sealed.kind}")
+        trusted = self._trusted_key(environment)
+        if sealed.key != trusted:
+            raise _bad(kind, environment, f"its key is not the one in environments/{environment}.yaml")
+        try:
+            _parse(trusted).verify(_bytes(sealed.signature), sealed.signed_text)
+        except (InvalidSignature, ValueError) as error:
+            raise _bad(kind, environment, "its text is not the one that was signed") from error
+        return sealed.body
+
+    def check(self, environment: str) -> None:
+        """Raise ``BadSealError`` where this worker could not sign for the environment."""
+        self._own_key(environment)
+
+    def _own_key(self, environment: str) -> Ed25519PrivateKey:
+        key = _load(self._folder, environment)
+        if _public(key) != self._trusted_key(environment):
+            raise BadSealError(
+                f"The key “{_file(self._folder, environment)}” is not the one that "
+                f"environments/{environment}.yaml names. Restore the right one, or write there: "
+                f"key: {_public(key)}"
+            )
+        return key
+
+    def _trusted_key(self, environment: str) -> str:
+        """Return the public key as it is configured now: read each time, since people replace keys."""
+        found = self._settings.current().environments.get(environment)
+        if not found:
+            raise BadSealError(
+                f"No seal of {environment} can be made or checked: there is no "
+                f"environments/{environment}.yaml. Add the environment to the configuration."
+            )
+        try:
+            _parse(found.key)
+        except ValueError as error:
+            raise BadSealError(
+                f"No seal of {environment} can be made or checked: environments/{environment}.yaml has no "
+                "key of the form ed25519:<base64>. Add its public key there."
+            ) from error
+        return found.key
+
+
+def make_key(folder: Path, environment: str) -> str:
+    """Make an environment's private key where there is none, and return its public key.
+
+    A key that exists is never written over. Raises ``BadSealError`` where it cannot be read.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    file = _file(folder, environment)
+    if not file.exists():
+        made = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        unfinished = file.with_name(f".{file.name}.{uuid4().hex}")
+        try:
+            descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "wb") as opened:
+                opened.write(made)
+                opened.flush()
+                os.fsync(descriptor)
+            # A link, unlike a rename, never replaces: of two who make it at once, one key remains.
+            with suppress(FileExistsError):
+                file.hardlink_to(unfinished)
+        finally:
+            unfinished.unlink(missing_ok=True)
+    return _public(_load(folder, environment))
+
+
+def _file(folder: Path, environment: str) -> Path:
+    return folder / f"{environment}.pem"
+
+
+def _load(folder: Path, environment: str) -> Ed25519PrivateKey:
+    file = _file(folder, environment)
+    try:
+        with file.open("rb") as opened:
+            mode = stat.S_IMODE(os.fstat(opened.fileno()).st_mode)
+            content = opened.read()
+    except OSError as error:
+        raise BadSealError(
+            f"This worker cannot seal for {environment}: its key “{file}” cannot be read "
+            f"({error.strerror}). Put the environment's private key there, or leave {environment} to the "
+            "workers that have it."
+        ) from error
+    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise BadSealError(
+            f"This worker will not seal for {environment}: others may read its key “{file}” ({mode:04o}). "
+            f"Make it yours alone: chmod 600 “{file}”. If others could read it for long, replace it."
+        )
+    try:
+        key = load_pem_private_key(content, password=None)
+    except (TypeError, ValueError) as error:
+        raise _not_a_key(file, environment) from error
+    if not isinstance(key, Ed25519PrivateKey):
+        raise _not_a_key(file, environment)
+    return key
+
+
+def _not_a_key(file: Path, environment: str) -> BadSealError:
+    return BadSealError(
+        f"This worker cannot seal for {environment}: “{file}” is not an Ed25519 private key in PEM. "
+        "Restore it."
+    )
+
+
+def _bad(kind: str, environment: str, why: str) -> BadSealError:
+    return BadSealError(
+        f"This {kind} of {environment} was not believed: {why}. Somebody altered it, or keys were replaced; "
+        "find out which before anything else is done here."
+    )
+
+
+def _public(key: Ed25519PrivateKey) -> str:
+    return _ALGORITHM + _text(key.public_key().public_bytes_raw())
+
+
+def _parse(key: str) -> Ed25519PublicKey:
+    if not key.startswith(_ALGORITHM):
+        message = "not an ed25519 key"
+        raise ValueError(message)
+    return Ed25519PublicKey.from_public_bytes(_bytes(key.removeprefix(_ALGORITHM)))
+
+
+def _text(content: bytes) -> str:
+    return b64encode(content).decode()
+
+
+def _bytes(text: str) -> bytes:
+    """Read base64 that is written in the one canonical way: no two texts are the same signature."""
+    content = b64decode(text, validate=True)
+    if _text(content) != text:
+        message = "not canonical base64"
+        raise ValueError(message)
+    return content

@@ -1,0 +1,228 @@
+"""Running other people's programs: each in its own process group, bounded, masked, never left behind."""
+
+import asyncio
+import os
+import re
+import signal
+import tempfile
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from pydantic import JsonValue
+
+from activities.finishing import until_done
+from activities.masking import mask, secrets_in
+from domain.value import canonical
+
+LONGEST_ANSWER: Final = 16 * 1024
+_HEAD: Final = 16 * 1024
+_TAIL: Final = LONGEST_ANSWER + 2
+_LINGER: Final = 1.0
+_LAST_WAIT: Final = 5.0
+_GLANCE: Final = 0.02
+_NOT_FOR_PROGRAMS: Final = ("TEMPORAL_", "TOWPATH_")
+_UNPRINTABLE: Final = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f]")
+
+
+class Program(NamedTuple):
+    """What to run. ``grace`` is how long its process group has between TERM and KILL."""
+
+    argv: Sequence[str]
+    cwd: Path
+    env: Mapping[str, str]
+    limit: timedelta
+    grace: timedelta = timedelta(seconds=10)
+
+
+class Ended(NamedTuple):
+    """How a program ended: ``code`` is None where it took too long, and negative where a signal ended it."""
+
+    code: int | None
+    answer: str
+    """Its last line on stdout; empty where that was longer than 16 KiB."""
+    complaint: str
+    """Its last line on stderr, or else on stdout."""
+
+
+class NotStartedError(Exception):
+    """A program could not be started at all. The text is a sentence for people."""
+
+
+async def run(
+    program: Program,
+    told: Mapping[str, JsonValue],
+    said: Callable[[str], None],
+    *,
+    inherited: Sequence[int] = (),
+) -> Ended:
+    """Run a program, tell it this on stdin and in variables, and pass on what it prints.
+
+    Where it fails, takes too long or is cancelled, its process group gets TERM, then KILL, and is waited
+    for; only what a program that succeeds leaves in the background goes on. Raises ``NotStartedError``.
+    """
+    stop = asyncio.Event()
+    running = asyncio.ensure_future(_run(program, told, said, inherited, stop))
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        stop.set()
+        await until_done(running)
+        raise
+
+
+async def _run(
+    program: Program,
+    told: Mapping[str, JsonValue],
+    said: Callable[[str], None],
+    inherited: Sequence[int],
+    stop: asyncio.Event,
+) -> Ended:
+    env = _worker_environment() | dict(program.env) | _variables(told)
+    secrets = secrets_in(env)
+    # A file, not a pipe: a program need not read what it is told.
+    with tempfile.TemporaryFile() as stdin:
+        stdin.write(canonical(told).encode())
+        stdin.seek(0)
+        async with _listening(secrets, said) as out, _listening(secrets, said) as err:
+            try:
+                process = await asyncio.create_subprocess_exec(
+                    *program.argv,
+                    stdin=stdin,
+                    stdout=out.far_end,
+                    stderr=err.far_end,
+                    cwd=program.cwd,
+                    env=env,
+                    pass_fds=inherited,
+                    start_new_session=True,
+                )
+            except (OSError, ValueError) as no:
+                raise NotStartedError(
+                    f"“{program.argv[0]}” could not be started in {program.cwd}: {no}."
+                ) from no
+            out.let_go()
+            err.let_go()
+            code = await _see_out(process, program, stop)
+            await asyncio.wait((out.closed, err.closed), timeout=_LINGER)  # its background may hold them open
+    return Ended(code, out.last, err.last or out.last)
+
+
+async def _see_out(process: asyncio.subprocess.Process, program: Program, stop: asyncio.Event) -> int | None:
+    ended, stopped = asyncio.ensure_future(process.wait()), asyncio.ensure_future(stop.wait())
+    limit = program.limit.total_seconds()
+    await asyncio.wait((ended, stopped), timeout=limit, return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    code = ended.result() if ended.done() else None
+    if code != 0:
+        await _end_group(process.pid, program.grace.total_seconds())
+        await ended
+    return code
+
+
+async def _end_group(group: int, grace: float) -> None:
+    for sign, patience in ((signal.SIGTERM, grace), (signal.SIGKILL, _LAST_WAIT)):
+        deadline = asyncio.get_running_loop().time() + patience
+        send: int = sign
+        while _reached(group, send) and asyncio.get_running_loop().time() < deadline:
+            send = 0
+            await asyncio.sleep(_GLANCE)
+
+
+def _reached(group: int, sign: int) -> bool:
+    try:
+        os.killpg(group, sign)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
+
+
+class _Listener(asyncio.Protocol):
+    """Passes on a stream's first lines as they come, its last ones at the end; counts what lies between."""
+
+    def __init__(self, far_end: int, secrets: frozenset[str], said: Callable[[str], None]) -> None:
+        self.far_end = far_end
+        self.closed = asyncio.get_running_loop().create_future()
+        self.last = ""
+        self._secrets = secrets
+        self._said = said
+        self._holds = True
+        self._room = _HEAD
+        self._kept = bytearray()
+        self._skipped = 0
+
+    def let_go(self) -> None:
+        """Close the end that the program writes to, which it has for itself now."""
+        if self._holds:
+            os.close(self.far_end)
+            self._holds = False
+
+    def data_received(self, data: bytes) -> None:
+        self._kept += data
+        while self._room > 0 and (end := self._kept.find(b"\n")) >= 0:
+            self._room -= end + 1
+            self._tell(bytes(self._kept[:end]))
+            del self._kept[: end + 1]
+        if len(self._kept) > _TAIL:
+            self._room = 0
+            self._skipped += len(self._kept) - _TAIL
+            del self._kept[:-_TAIL]
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self.closed.done():
+            self.closed.set_result(exc)
+
+    def finish(self) -> None:
+        kept = bytes(self._kept)
+        if self._skipped:
+            beheaded, _, kept = kept.partition(
+                b"\n"
+            )  # with its beginning gone, a secret in it could not be told
+            self._said(f"… {self._skipped + len(beheaded):,} bytes are not shown …")
+            self.last = ""
+        for line in kept.split(b"\n"):
+            self._tell(line)
+
+    def _tell(self, line: bytes) -> None:
+        text = mask(_UNPRINTABLE.sub("", line.decode(errors="replace")), self._secrets).rstrip()
+        if text:
+            self.last = text
+            self._said(text)
+
+
+@asynccontextmanager
+async def _listening(secrets: frozenset[str], said: Callable[[str], None]) -> AsyncGenerator[_Listener, None]:
+    """Yield a listener at the near end of a pipe.
+
+    Not one of asyncio's own: waiting for a process waits for those too, and a grandchild may hold them open.
+    """
+    near, far = os.pipe()
+    listener = _Listener(far, secrets, said)
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: listener, os.fdopen(near, "rb", 0)
+    )
+    try:
+        yield listener
+    finally:
+        listener.let_go()
+        transport.close()
+        await listener.closed
+        listener.finish()
+
+
+def _worker_environment() -> dict[str, str]:
+    """Return the worker's environment, where programs find their tools and credentials, less the engine's."""
+    environment = os.environ  # noqa: TID251 - passed on as it is, and nothing is read from it
+    return {name: value for name, value in environment.items() if not name.startswith(_NOT_FOR_PROGRAMS)}
+
+
+def _variables(told: Mapping[str, JsonValue]) -> dict[str, str]:
+    """Return the scalars of what a program is told, and of its fence, as ``TOWPATH_…``; null is empty."""
+    fence = told.get("fence")
+    flat = {**told, **(fence if isinstance(fence, dict) else {"turn": None, "act": None})}
+    return {
+        f"TOWPATH_{name.upper()}": "" if value is None else str(value)
+        for name, value in flat.items()
+        if not isinstance(value, (dict, list)) and name != "fence"
+    }

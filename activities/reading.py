@@ -1,0 +1,84 @@
+"""What the workflows say when the environment's worker asks them, right before it acts."""
+
+import asyncio
+from collections.abc import Awaitable
+from datetime import timedelta
+from typing import Final, NamedTuple, TypeVar
+
+from temporalio.client import Client, WorkflowQueryFailedError, WorkflowQueryRejectedError
+from temporalio.common import QueryRejectCondition
+from temporalio.service import RPCError, RPCStatusCode
+
+from domain.clearance import Freeze, Warrant
+from domain.names import Subject, environment_id, lane_id
+from domain.outcome import Phase
+from domain.status import EnvironmentStatus, LaneStatus, PromotionStatus
+from domain.value import Value
+
+StatusT = TypeVar("StatusT", bound=Value)
+PATIENCE: Final = timedelta(seconds=3)
+
+
+class Word(NamedTuple):
+    """What was learned: the open turn, whether the asker still asks, the freeze, and who did not answer."""
+
+    open_turn: int | None
+    lane_listens: bool
+    asking: bool
+    freeze: Freeze | None
+    unanswered: tuple[str, ...]
+
+
+class _Silence(Exception):  # noqa: N818 - it is what was heard, not what went wrong
+    """Somebody is there and does not answer."""
+
+
+async def ask_around(client: Client, subject: Subject, warrant: Warrant) -> Word:
+    """Ask lane, asker and environment at once. Nobody there is an answer; a silence is said to be one."""
+    lane, asker, environment = await asyncio.gather(
+        _ask(client, lane_id(subject), LaneStatus),
+        _ask_asker(client, warrant),
+        _ask(client, environment_id(subject.environment), EnvironmentStatus),
+        return_exceptions=True,
+    )
+    named = {"the lane": lane, warrant.asker or "the lane": asker, f"the environment {subject.environment}": environment}
+    for answer in named.values():
+        if isinstance(answer, BaseException) and not isinstance(answer, _Silence):
+            raise answer
+    return Word(
+        open_turn=lane.turn if isinstance(lane, LaneStatus) and _is_for(lane, warrant) else None,
+        lane_listens=not (lane is None),
+        asking=not isinstance(asker, BaseException) and asker,
+        freeze=environment.freeze if isinstance(environment, EnvironmentStatus) else None,
+        unanswered=tuple(name for name, answer in named.items() if isinstance(answer, _Silence)),
+    )
+
+
+def _is_for(lane: LaneStatus, warrant: Warrant) -> bool:
+    running = lane.running
+    return running is not None and running.asker == warrant.asker and running.request == warrant.request
+
+
+async def _ask_asker(client: Client, warrant: Warrant) -> bool:
+    """Only a promotion can stop asking: whoever asks a lane directly has no workflow to be asked back."""
+    if not warrant.asker.startswith("promotion/"):
+        return True
+    status = await _ask(client, warrant.asker, PromotionStatus)
+    return status is not None and status.phase is Phase.IN_LANE and status.request == warrant.request
+
+
+async def _ask(client: Client, workflow_id: str, status: type[StatusT]) -> StatusT | None:
+    handle = client.get_workflow_handle(workflow_id)
+    asking: Awaitable[StatusT] = handle.query(
+        "status", result_type=status, reject_condition=QueryRejectCondition.NOT_OPEN, rpc_timeout=PATIENCE
+    )
+    try:
+        return await asking
+    except WorkflowQueryRejectedError:
+        return None
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return None
+        raise _Silence from error
+    except WorkflowQueryFailedError as error:
+        raise _Silence from error

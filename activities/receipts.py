@@ -1,0 +1,173 @@
+"""What a finished change leaves, and what is remembered when there is no lane to ask."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+from temporalio import activity
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
+from temporalio.service import RPCError, RPCStatusCode
+
+from activities.archive import Archive
+from activities.clearance import Clearing, not_cleared
+from activities.ports import TargetRefusalError
+from activities.tools import Tools
+from domain.clearance import Cause, Refusal, judge_done
+from domain.environment import Holding, Unknown
+from domain.fence import Fence
+from domain.journal import Entry, Evidence, EvidenceKind, Receipt, Recollection, Settled, Soaked
+from domain.names import Subject, change_id
+from domain.order import Account, Left
+from domain.plan import Step, Verb
+from domain.terms import Proposal, TargetTerms
+
+
+class Receipts:
+    """Leaves receipts for one environment, and recalls them."""
+
+    def __init__(self, tools: Tools, archive: Archive, clearing: Clearing) -> None:
+        self._tools = tools
+        self._archive = archive
+        self._clearing = clearing
+
+    async def leave(self, account: Account) -> Left:
+        """Write the receipt, once. What it says stands there was looked at, not told."""
+        warrant, subject = account.warrant, account.warrant.request.subject
+        proposal = self._clearing.unseal(warrant)
+        if standing := await self._archive.receipt(subject, warrant.turn):
+            return Left(after=dict(standing.after), evidence=standing.evidence)
+
+        facts = await self._clearing.hear(warrant, proposal)
+        evidence = [self._archive.unseal(sealed, subject.environment, Evidence) for sealed in account.evidence]
+        if account.settled is Settled.DONE:
+            refusal = judge_done(warrant, facts) or _judge_evidence(proposal, warrant.turn, evidence)
+            if refusal:
+                raise not_cleared(refusal, journaled=True)
+
+        acts = range(1, len(proposal.plan.steps) + 1)
+        entries = [entry for entry in await self._archive.entries(subject, warrant.turn, acts) if not entry.void]
+        after = await self._what_stands(proposal, account.skipped)
+        receipt = Receipt(
+            subject=subject,
+            turn=warrant.turn,
+            story=warrant.request.story,
+            settled=account.settled,
+            outcome=account.outcome,
+            version=proposal.plan.version or None,
+            release=proposal.plan.release,
+            before=proposal.plan.before | {entry.step.component: entry.capture.holding for entry in entries},
+            after=after,
+            deeds=tuple(deed for deed in account.deeds if any(entry.fence == deed.fence for entry in entries)),
+            of=warrant.request.of or _of(proposal),
+            soaked=_soaked(evidence),
+            healthy=account.healthy and all(paper.passed for paper in evidence[-1:]),
+            proven=any(paper.proven for paper in evidence),
+            actor=warrant.request.actor,
+            reason=warrant.request.reason,
+            asker=warrant.asker,
+            intent=proposal.plan.intent,
+            why=account.why,
+            evidence=tuple(sentence for paper in evidence for sentence in paper.sentences),
+            records=account.records,
+            began=account.began,
+            ended=facts.now,
+        )
+        left = await self._archive.write_receipt(receipt)
+        return Left(after=dict(left.after), evidence=left.evidence, lane_listens=facts.lane_listens)
+
+    async def recall(self, subject: Subject) -> Recollection:
+        """Remember, from store and targets alone. An earlier lane's change that still runs is waited for first."""
+        await self._outlive_strays(activity.client(), subject)
+        closed = await self._archive.receipt_turns(subject)
+        journals = await self._archive.journal_turns(subject)
+        newest = await self._archive.newest_receipts(subject, 1)
+        held, fences = await self._look(subject)
+        turns = [*closed, *journals, *(fence.turn for fence in fences)]
+        return Recollection(
+            subject=subject,
+            newest=newest[0] if newest else None,
+            open=await self._archive.open_turns(subject, closed),
+            highest=max(turns, default=0),
+            held=held,
+        )
+
+    async def _outlive_strays(self, client: Client, subject: Subject) -> None:
+        closed = set(await self._archive.receipt_turns(subject))
+        for turn in await self._archive.journal_turns(subject):
+            if turn not in closed:
+                await _until_ended(client, change_id(subject, turn))
+
+    async def _look(self, subject: Subject) -> tuple[dict[str, Holding], list[Fence]]:
+        configuration = self._tools.settings.current()
+        place = configuration.place(subject)
+        held: dict[str, Holding] = {}
+        fences: list[Fence] = []
+        for component, terms in (place.targets if place else {}).items():
+            try:
+                seen = await self._tools.target(terms, subject, component).observe()
+            except TargetRefusalError as refusal:
+                held[component] = Unknown(why=str(refusal))
+                continue
+            held[component] = seen.capture.holding
+            fences += [seen.fence] if seen.fence else []
+        return held, fences
+
+    async def _what_stands(self, proposal: Proposal, skipped: Sequence[str]) -> dict[str, Holding]:
+        steps = proposal.plan.steps
+        seen = await asyncio.gather(*(self._stands(proposal, step) for step in steps if step.component not in skipped))
+        return dict(seen) | {component: Unknown(why="a person said to skip its undo") for component in skipped}
+
+    async def _stands(self, proposal: Proposal, step: Step) -> tuple[str, Holding]:
+        subject = proposal.plan.subject
+        terms = await self._terms(proposal, step)
+        if terms is None:
+            return step.component, Unknown(why="it has no target any more")
+        target = self._tools.target(terms, subject, step.component)
+        if not target.repeatable:
+            return step.component, step.after
+        try:
+            return step.component, (await target.observe()).capture.holding
+        except TargetRefusalError as refusal:
+            return step.component, Unknown(why=str(refusal))
+
+    async def _terms(self, proposal: Proposal, step: Step) -> TargetTerms | None:
+        """What is undone is looked at where it was done, even if the configuration has moved since."""
+        entry: Entry | None = None
+        if step.verb is Verb.RESTORE and step.of:
+            entry = await self._archive.entry(proposal.plan.subject, step.of.turn, step.of.act)
+        targets: Mapping[str, TargetTerms] = proposal.terms.targets
+        return entry.target if entry and not entry.void else targets.get(step.component)
+
+
+def _of(proposal: Proposal) -> int | None:
+    return next((step.of.turn for step in proposal.plan.steps if step.of), None)
+
+
+def _soaked(evidence: Sequence[Evidence]) -> Soaked:
+    return next((paper.soaked for paper in reversed(evidence) if paper.kind is EvidenceKind.SOAK), Soaked.NONE)
+
+
+def _judge_evidence(proposal: Proposal, turn: int, evidence: Sequence[Evidence]) -> Refusal | None:
+    """A change is done only where this turn's own checks passed, and its soak, where the terms ask for them."""
+    needed = {EvidenceKind.HEALTH} if proposal.terms.health else set[EvidenceKind]()
+    needed |= {EvidenceKind.SOAK} if proposal.terms.soak else set()
+    passed = {
+        paper.kind
+        for paper in evidence
+        if paper.turn == turn and paper.subject == proposal.plan.subject and paper.passed
+    }
+    if missing := needed - passed:
+        why = f"It says it was done, without evidence of {' and '.join(sorted(missing))}."
+        return Refusal(cause=Cause.FORBIDDEN, why=why)
+    return None
+
+
+async def _until_ended(client: Client, workflow_id: str) -> None:
+    handle = client.get_workflow_handle(workflow_id)
+    try:
+        if (await handle.describe()).status is WorkflowExecutionStatus.RUNNING:
+            await handle.result()
+    except WorkflowFailureError:
+        return
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            raise

@@ -1,0 +1,23 @@
+"""Every kind of release store, by the scheme of its URL. A new kind is one module here and one line below."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from activities.ports import Store, StoreError
+from activities.stores.local import open_folder
+
+STORES: Mapping[str, Callable[[str], Store]] = {
+    "file": open_folder,
+}
+
+
+def open_store(location: str, beside: Path) -> Store:
+    """Open the store at a URL, or in a folder whose path counts from ``beside``. Raises ``StoreError``."""
+    url = location if "://" in location else (beside / location).resolve().as_uri()
+    scheme = url.partition("://")[0]
+    if scheme not in STORES:
+        known = ", ".join(f"{name}://" for name in STORES)
+        raise StoreError(
+            f"The release store “{location}” cannot be opened: write a folder, or a URL with {known}."
+        )
+    return STORES[scheme](url)

@@ -1,0 +1,12 @@
+"""Everything that can take a component. A new kind is one module here, one line below, one page of docs."""
+
+from collections.abc import Mapping
+
+from activities.ports import ConfiguredTarget
+from activities.targets.command import CommandTarget
+from activities.targets.directory import DirectoryTarget
+
+TARGETS: Mapping[str, type[ConfiguredTarget]] = {
+    "command": CommandTarget,
+    "directory": DirectoryTarget,
+}

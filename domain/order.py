@@ -1,0 +1,67 @@
+"""What a change orders its environment's worker to do, and what comes back."""
+
+from datetime import datetime
+
+from domain.clearance import Warrant
+from domain.environment import Holding
+from domain.journal import Settled
+from domain.names import Identifier, Subject
+from domain.outcome import Outcome
+from domain.plan import Deed, Step
+from domain.terms import Sealed
+from domain.value import Digest, Value
+
+
+class StepOrder(Value):
+    """Do this step, as act number ``act`` of the warrant's turn."""
+
+    warrant: Warrant
+    step: Step
+    act: int
+
+
+class Performed(Value):
+    """The step was done, or had been done before, or there was nothing to undo."""
+
+    did: str
+    holds: Holding
+
+
+class LookOrder(Value):
+    """Check the health of what should stand there now, once (``soak`` zero) or for the whole soak."""
+
+    warrant: Warrant
+    expected: dict[Identifier, Holding]
+    since: datetime
+
+
+class Account(Value):
+    """A change accounts for itself: what was done, what undone, and the sealed evidence."""
+
+    warrant: Warrant
+    settled: Settled
+    outcome: Outcome
+    deeds: tuple[Deed, ...]
+    skipped: tuple[Identifier, ...] = ()
+    evidence: tuple[Sealed, ...] = ()
+    healthy: bool = True
+    why: str = ""
+    records: Digest | None = None
+    began: datetime
+
+
+class Left(Value):
+    """The receipt was left. ``lane_listens`` is False where no lane is there to hear of it."""
+
+    after: dict[Identifier, Holding]
+    evidence: tuple[str, ...] = ()
+    lane_listens: bool = True
+
+
+class Call(Value):
+    """A person is called: about what, why, and what they can do. The same key is the same call."""
+
+    subject: Subject
+    headline: str
+    remedy: str
+    key: str

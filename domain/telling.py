@@ -1,0 +1,81 @@
+"""How a status reads to a person: the details that the Temporal UI shows, and the commands that move it on."""
+
+from collections.abc import Iterable
+
+from domain.names import promotion_id
+from domain.outcome import Phase
+from domain.record import RefusedRecord
+from domain.status import ChangeStatus, LaneStatus, PromotionStatus
+from domain.terms import Proposal
+from domain.value import canonical, short
+
+
+def approve_json(intent: str) -> str:
+    """Return the JSON to paste where an approver answers."""
+    return canonical({"by": "you@example.com", "comment": "", "plan": short(intent)})
+
+
+def approve_commands(workflow_id: str, intent: str) -> str:
+    """Return the two commands that approve: ours, and the ``temporal`` one."""
+    _, service, environment, version = workflow_id.split("/")
+    return (
+        f"towpath approve {service} {version} {environment} --plan {short(intent)} --by you@example.com\n"
+        f"temporal workflow signal -w {workflow_id} --name approve --input '{approve_json(intent)}'"
+    )
+
+
+def tell_promotion(status: PromotionStatus) -> str:
+    """Say in Markdown where a promotion stands, what it waits for, and what moves it on."""
+    head = f"### {status.version} of {status.subject}: {status.outcome or status.phase}"
+    said = [head, status.why or status.waits_for]
+    if status.proposal and status.phase is not Phase.ENDED:
+        said.append(_tell_plan(status.proposal))
+    if status.phase is Phase.WAITING_FOR_APPROVAL and status.intent:
+        said += [_tell_votes(status), _code(approve_commands(promotion_id(status.subject, status.version), status.intent))]
+    elif status.remedy:
+        said.append(_code(status.remedy))
+    said.append(_tell_refused(status.refused))
+    return "\n\n".join(line for line in said if line)
+
+
+def tell_change(status: ChangeStatus) -> str:
+    """Say in Markdown where a change stands."""
+    head = f"### {status.story} of {status.subject}, turn {status.turn}: {status.phase}"
+    said = [head, status.waits_for, _code(status.remedy) if status.remedy else "", _tell_refused(status.refused)]
+    return "\n\n".join(line for line in said if line)
+
+
+def tell_lane(status: LaneStatus) -> str:
+    """Say in Markdown who has a lane and who waits."""
+    said = [f"### The lane of {status.subject}: {status.phase}"]
+    if status.running:
+        said.append(f"Turn {status.turn}: {status.running.request.story} for {status.running.request.actor.name}")
+    said += [f"- waits: {ask.request.story} {ask.request.version or ''} for {ask.request.actor.name}" for ask in status.queue]
+    said += [f"- holds {component}: {holding}" for component, holding in status.held.items()]
+    said += [f"- unsettled: turn {turn}" for turn in status.unsettled]
+    said.append(_tell_refused(status.refused))
+    return "\n\n".join(line for line in said if line)
+
+
+def _tell_plan(proposal: Proposal) -> str:
+    lines = [f"Plan {short(proposal.plan.intent)}, asked for by {proposal.request.actor}:"]
+    lines += [f"{number}. {step}; undo: {step.undo}" for number, step in enumerate(proposal.plan.steps, start=1)]
+    lines += [f"- note: {note}" for note in proposal.notes]
+    return "\n".join(lines)
+
+
+def _tell_votes(status: PromotionStatus) -> str:
+    if status.proposal is None:
+        return ""
+    approval = status.proposal.terms.approval
+    given = [f"- {vote.actor} says {vote.verdict}{f': {vote.comment}' if vote.comment else ''}" for vote in status.decisions]
+    return "\n".join([f"Needs {approval.quorum} of: {', '.join(approval.approvers) or 'nobody'}", *given])
+
+
+def _tell_refused(refused: Iterable[RefusedRecord]) -> str:
+    lines = [f"- {record.door}: {record.why}" for record in refused]
+    return "\n".join(["Refused:", *lines]) if lines else ""
+
+
+def _code(text: str) -> str:
+    return f"```\n{text}\n```"

@@ -1,0 +1,182 @@
+import asyncio
+import os
+import resource
+from pathlib import Path
+
+import pytest
+
+from activities.ports import AlreadyExistsError, NotInStoreError, Store, StoreError
+from activities.stores import STORES, open_store
+from activities.stores.local import FolderStore
+
+
+@pytest.fixture(params=sorted(STORES))
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    """Every registered store in turn: registering one is what puts it under these tests."""
+    places = {"file": (tmp_path / "store folder").as_uri()}
+    return STORES[request.param](places[request.param])
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "store"
+
+
+async def test_what_was_created_is_read(store: Store) -> None:
+    """What is read is what was written, byte for byte."""
+    await store.create("release/shop/1.0.json", b"\0\xffone")
+
+    assert await store.read("release/shop/1.0.json") == b"\0\xffone"
+
+
+async def test_nothing_is_written_over(store: Store) -> None:
+    """The first content stays, be the second another or the same."""
+    await store.create("release/shop/1.0.json", b"first")
+
+    for second in (b"second", b"first"):
+        with pytest.raises(AlreadyExistsError):
+            await store.create("release/shop/1.0.json", second)
+
+    assert await store.read("release/shop/1.0.json") == b"first"
+
+
+async def test_of_writers_at_once_exactly_one_wins(store: Store) -> None:
+    """However many create a key at the same time, one succeeds, and its content is what stands."""
+    for race in range(10):
+        key = f"journal/shop/production/{race}/1.json"
+        writers = [store.create(key, str(writer).encode()) for writer in range(8)]
+
+        ends = await asyncio.gather(*writers, return_exceptions=True)
+
+        winners = [writer for writer, end in enumerate(ends) if end is None]
+        assert [type(end) for end in ends if end] == [AlreadyExistsError] * 7
+        assert await store.read(key) == str(winners[0]).encode()
+
+
+async def test_what_is_not_there_is_said_so(store: Store) -> None:
+    """A missing key is told from a store that fails, before anything was written and after."""
+    for _ in range(2):
+        with pytest.raises(NotInStoreError, match=r"no “release/shop/2\.0\.json”"):
+            await store.read("release/shop/2.0.json")
+        with pytest.raises(NotInStoreError):
+            _ = [piece async for piece in store.stream("artifact/sha256/0.tar")]
+        await store.create(f"release/shop/{_}.json", b"")
+
+
+async def test_list_is_sorted_and_below_the_prefix(store: Store) -> None:
+    """A name that merely begins alike is not below a prefix, nor is what is not whole yet."""
+    for key in ("journal/shop/dev/2/1.json", "journal/shop/dev/10/1.json", "journal/shop/dev2/1/1.json"):
+        await store.create(key, b"")
+
+    assert await store.list("journal/shop/dev") == ["journal/shop/dev/10/1.json", "journal/shop/dev/2/1.json"]
+    assert await store.list("journal/nowhere") == []
+
+
+async def test_large_file_is_streamed(store: Store, tmp_path: Path) -> None:
+    """A file comes back whole, and in pieces."""
+    content = os.urandom(5_000_000)
+    (tmp_path / "artifact").write_bytes(content)
+
+    await store.upload("artifact/sha256/1.tar", tmp_path / "artifact")
+
+    pieces = [piece async for piece in store.stream("artifact/sha256/1.tar")]
+    assert b"".join(pieces) == content
+    assert len(pieces) > 1
+
+
+async def test_second_upload_changes_nothing(store: Store, tmp_path: Path) -> None:
+    """An artifact's key is made of its content: uploading it again, or twice at once, is no error."""
+    (tmp_path / "artifact").write_bytes(b"content")
+
+    await asyncio.gather(*(store.upload("artifact/sha256/1.tar", tmp_path / "artifact") for _ in range(4)))
+    await store.upload("artifact/sha256/1.tar", tmp_path / "artifact")
+
+    assert await store.list("artifact") == ["artifact/sha256/1.tar"]
+    assert await store.read("artifact/sha256/1.tar") == b"content"
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["", "/etc/passwd", "../x", "a/../../x", "a//b", "a/", ".staging/x", "a/.x", "a\\b", "a/b#1", "a\n"],
+)
+async def test_key_that_could_leave_the_store_is_refused(store: Store, key: str, tmp_path: Path) -> None:
+    """Keys are made by us: one that is not safe is a bug, and touches nothing."""
+    before = list(tmp_path.rglob("*"))
+
+    with pytest.raises(ValueError, match="cannot be a key"):
+        await store.create(key, b"")
+    with pytest.raises(ValueError, match="cannot be a key"):
+        await store.upload(key, tmp_path / "artifact")
+    with pytest.raises(ValueError, match="cannot be a key"):
+        await store.read(key)
+
+    assert list(tmp_path.rglob("*")) == before
+
+
+async def test_looking_makes_no_folder(folder: Path) -> None:
+    """A store that is only asked leaves no trace: a mistyped path is not made true."""
+    assert await FolderStore(folder).list("release/shop") == []
+
+    assert not folder.exists()
+
+
+async def test_full_disk_is_said_and_leaves_nothing(folder: Path) -> None:
+    """A write that fails names the store, the key and the reason, and the key stays free."""
+    store = FolderStore(folder)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with pytest.raises(
+            StoreError, match=r"store” could not write “release/a\.json”: File too large\. Check"
+        ):
+            await store.create("release/a.json", bytes(5000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    assert [path for path in folder.rglob("*") if path.is_file()] == []
+    await store.create("release/a.json", bytes(5000))
+
+
+async def test_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+    """Where the folder's place is taken by a file, the sentence says what is in the way."""
+    (tmp_path / "file").touch()
+
+    with pytest.raises(StoreError, match=r"could not write “a\.json”: Not a directory"):
+        await FolderStore(tmp_path / "file" / "store").create("a.json", b"")
+
+
+async def test_what_is_said_to_be_written_is_on_the_disk(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Content is synced before it takes its name, and every folder on the way after: a power cut loses neither."""
+    synced: list[Path] = []
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink())
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+
+    await FolderStore(folder).create("receipt/shop/1.json", b"done")
+
+    content = next(place for place, path in enumerate(synced) if path.parent.name == ".staging")
+    names = [synced.index(path) for path in (folder / "receipt" / "shop", folder / "receipt", folder)]
+    assert content < min(names)
+
+
+def test_folder_counts_from_the_configuration(tmp_path: Path) -> None:
+    """A store is written as a folder beside the configuration, or as a URL."""
+    for location in ("store", str(tmp_path / "store"), (tmp_path / "store").as_uri()):
+        store = open_store(location, tmp_path)
+
+        assert isinstance(store, FolderStore)
+        assert store._folder == tmp_path / "store"
+
+
+def test_unknown_scheme_is_said(tmp_path: Path) -> None:
+    """A store of a kind that is not there names the kinds that are."""
+    with pytest.raises(
+        StoreError, match="“ftp://host/store” cannot be opened: write a folder, or a URL with file://"
+    ):
+        open_store("ftp://host/store", tmp_path)

@@ -1,0 +1,61 @@
+"""One real Temporal server and one engine worker for the whole session."""
+
+import os
+from collections.abc import AsyncIterator
+
+import pytest
+from hypothesis import HealthCheck, settings
+from temporalio.client import Client
+from temporalio.testing import WorkflowEnvironment
+
+from domain.names import ENGINE_QUEUE
+from tests.fakes import Bell
+from tests.town import Town, engine_worker
+from workers.server import CLOSED, QUICK, flags, temporal_binary
+from workflows.wire import DATA_CONVERTER
+
+settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("prove", parent=settings.get_profile("default"), max_examples=20_000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+SKIPPING = {"frontend.WorkflowTimeSkippingEnabled": "true", "history.timerProcessorMaxTimeShift": '"10ms"'}
+
+
+@pytest.fixture(scope="session")
+async def skipping() -> AsyncIterator[WorkflowEnvironment]:
+    """The server, with a client that starts workflows whose clocks skip what they wait for."""
+    async with await WorkflowEnvironment.start_time_skipping_v2(
+        dev_server_existing_path=temporal_binary(),
+        dev_server_log_level="error",
+        data_converter=DATA_CONVERTER,
+        dev_server_extra_args=flags(QUICK | CLOSED | SKIPPING),
+    ) as environment:
+        yield environment
+
+
+@pytest.fixture(scope="session")
+async def client(skipping: WorkflowEnvironment) -> Client:
+    """A client whose workflows live in real time."""
+    address = skipping.client.service_client.config.target_host
+    return await Client.connect(address, data_converter=DATA_CONVERTER)
+
+
+@pytest.fixture(scope="session")
+async def bell() -> Bell:
+    """The notifier of the engine worker: every alarm of the session rings here."""
+    return Bell()
+
+
+@pytest.fixture(scope="session")
+async def engine(client: Client, bell: Bell) -> AsyncIterator[str]:
+    """The engine's worker, that all tests share."""
+    async with engine_worker(client, bell):
+        yield ENGINE_QUEUE
+
+
+@pytest.fixture
+async def town(client: Client, engine: str, bell: Bell, tmp_path: object) -> AsyncIterator[Town]:
+    """A service, three environments of its own, a world that they stand in, and their workers."""
+    assert engine
+    async with Town(client, bell, tmp_path) as built:
+        yield built

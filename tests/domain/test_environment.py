@@ -1,0 +1,28 @@
+from hypothesis import given
+
+from domain.environment import Absent, Holding, Placement, Unknown, same
+from tests.domain.strategies import holdings, placements
+
+
+@given(one=holdings, other=holdings)
+def test_two_holdings_are_the_same_exactly_when_their_content_is_known_and_equal(
+    one: Holding, other: Holding
+) -> None:
+    """Release and artifact count; who put it there, and when, does not; the unknown is like nothing."""
+    both_placed = isinstance(one, Placement) and isinstance(other, Placement)
+    equal = both_placed and (one.release, one.artifact) == (other.release, other.artifact)
+    both_absent = isinstance(one, Absent) and isinstance(other, Absent)
+
+    assert same(one, other) == (equal or both_absent)
+    assert same(one, other) == same(other, one)
+
+
+@given(placement=placements)
+def test_a_placement_is_the_same_whoever_put_it_there_whenever(placement: Placement) -> None:
+    """Restored content is equal although its fence is newer."""
+    assert same(placement, placement.but(fence=None, since=None))
+
+
+def test_what_is_unknown_is_not_even_the_same_as_itself() -> None:
+    """Nobody can say that two things nobody has seen are equal."""
+    assert not same(Unknown(), Unknown())

@@ -1,0 +1,374 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from domain.answer import Ask, Done, NotBegun, Undone
+from domain.environment import Absent, Holding, Unknown
+from domain.journal import OpenTurn, Recollection
+from domain.lane import LaneState, asked, ended, lost, next_change, recalled, withdrawn
+from domain.outcome import Outcome, Phase
+from domain.terms import Story
+from tests.domain.lane_model import ASKERS, GONE, STORIES, SUBJECT, WORDS, Said, World, ask_of, walk_many
+
+NOW = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
+NEW = ask_of("promotion/new", 1, Story.PROMOTION)
+NEXT = ask_of("promotion/next", 1, Story.PROMOTION)
+BACK = ask_of("ana", 1, Story.ROLLBACK)
+ADOPT = ask_of("bo", 1, Story.ADOPTION)
+NOTHING_REMEMBERED = Recollection(subject=SUBJECT)
+
+
+def lane(*asks: Ask, open_turns: tuple[int, ...] = ()) -> LaneState:
+    """A lane that has recalled, and then was asked this."""
+    turns = tuple(OpenTurn(turn=turn, entries=()) for turn in open_turns)
+    state = recalled(LaneState(subject=SUBJECT), Recollection(subject=SUBJECT, open=turns, highest=7))
+    for ask in asks:
+        state = asked(state, ask)
+    return state
+
+
+def started(state: LaneState, now: datetime = NOW) -> LaneState:
+    """The lane with its next change running, of which there must be one."""
+    after = next_change(state, now)
+    assert after
+    return after
+
+
+def running(state: LaneState) -> Ask:
+    """Whose change runs."""
+    assert state.running
+    return state.running.ask
+
+
+def turn_of(state: LaneState) -> int:
+    assert state.running
+    return state.running.turn
+
+
+def done(state: LaneState, outcome: Outcome = Outcome.PROMOTED, **after: Holding) -> Done:
+    return Done(turn=turn_of(state), outcome=outcome, after=after)
+
+
+def undone(state: LaneState) -> Undone:
+    return Undone(turn=turn_of(state), outcome=Outcome.ROLLED_BACK, why="it was sick")
+
+
+def not_begun(state: LaneState) -> NotBegun:
+    return NotBegun(turn=turn_of(state), refusal=GONE)
+
+
+def test_no_interleaving_breaks_a_promise_of_the_lane() -> None:
+    """In 20,000 random lives no two changes overlap, nobody is lost or overtaken, and no turn is stale."""
+    turns = walk_many(first=0, count=20_000)
+
+    assert turns > 50_000
+
+
+class LaneLives(RuleBasedStateMachine):
+    """The same world, steered by hypothesis, which shrinks what it finds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = World()
+
+    @rule(name=st.sampled_from(ASKERS), story=st.sampled_from(STORIES))
+    def ask(self, name: str, story: Story) -> None:
+        self.world.ask(name, story)
+
+    @rule(which=st.integers(0, 5))
+    def repeat(self, which: int) -> None:
+        self.world.repeat(which)
+
+    @rule(name=st.sampled_from(ASKERS))
+    def withdraw(self, name: str) -> None:
+        self.world.withdraw(name)
+
+    @rule(name=st.sampled_from(ASKERS))
+    def forget(self, name: str) -> None:
+        self.world.forget(name)
+
+    @rule()
+    def start(self) -> None:
+        self.world.start()
+
+    @rule()
+    def journal(self) -> None:
+        self.world.journal()
+
+    @rule(said=st.sampled_from(WORDS))
+    def answer(self, said: Said) -> None:
+        self.world.answer(said)
+
+    @rule(slots=st.integers(0, 3))
+    def lose(self, slots: int) -> None:
+        self.world.lose(slots)
+
+    @rule()
+    def die(self) -> None:
+        self.world.die()
+
+    @rule()
+    def recall(self) -> None:
+        self.world.recall()
+
+    @rule(stands=st.booleans(), leaves=st.booleans())
+    def stray(self, *, stands: bool, leaves: bool) -> None:
+        self.world.stray(stands=stands, leaves=leaves)
+
+    @rule(milliseconds=st.integers(-4000, 5000))
+    def tick(self, milliseconds: int) -> None:
+        self.world.tick(milliseconds)
+
+    @invariant()
+    def promises_hold(self) -> None:
+        self.world.check()
+
+    def teardown(self) -> None:
+        self.world.come_to_rest(lambda: Done)
+
+
+TestLaneLives = LaneLives.TestCase
+TestLaneLives.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+
+
+def test_a_lane_that_has_not_recalled_starts_nothing() -> None:
+    """A lane just born may be preceded by a change that nobody accounted for: it looks first."""
+    born = asked(LaneState(subject=SUBJECT), NEW)
+
+    assert next_change(born, NOW) is None
+    assert running(started(recalled(born, NOTHING_REMEMBERED))) == NEW
+
+
+def test_a_turn_outranks_what_was_recalled_and_the_clock() -> None:
+    """The first turn after a birth is above the highest ever seen, and at least the epoch's milliseconds."""
+    far = int(NOW.timestamp() * 1000) + 5_000
+    ahead = recalled(lane(NEW), Recollection(subject=SUBJECT, highest=far))
+
+    assert turn_of(started(ahead)) == far + 1
+    assert turn_of(started(lane(NEW))) == int(NOW.timestamp() * 1000)
+
+
+def test_turns_grow_although_the_clock_jumps_back() -> None:
+    """The turn after the next is higher, even a day earlier."""
+    first = started(lane(NEW, NEXT))
+    freed, _ = ended(first, done(first))
+
+    second = started(freed, NOW - timedelta(days=1))
+
+    assert turn_of(second) == turn_of(first) + 1
+
+
+def test_a_copy_of_an_ask_changes_nothing() -> None:
+    """Neither while it waits, nor while it runs, nor while a settlement is to answer it."""
+    waiting = lane(NEW, NEXT)
+    at_work = started(waiting)
+    orphaned = lost(at_work, NOTHING_REMEMBERED, slots=1)
+
+    assert asked(waiting, NEW) == waiting
+    assert asked(at_work, NEW) == at_work
+    assert asked(orphaned, NEW) == orphaned
+    assert asked(started(orphaned), NEW) == started(orphaned)
+
+
+def test_the_newest_copy_of_an_ask_is_what_is_done() -> None:
+    """An asker that was reset asks under the same number, with a proposal of its own."""
+    anew = NEW.but(intent="sha256:anew")
+
+    assert asked(lane(NEW, NEXT), anew).queue == (anew, NEXT)
+
+
+def test_another_ask_never_displaces_an_earlier_one() -> None:
+    """Neither a late copy of an old ask nor an asker that began anew costs anybody their place."""
+    second, first = ask_of("promotion/new", 2, Story.PROMOTION), NEW
+
+    assert lane(second, first).queue == (second, first)
+    assert lane(first, second).queue == (first, second)
+
+
+def test_a_rollback_goes_ahead_of_promotions_and_behind_rollbacks() -> None:
+    """Rollbacks first, each kind in the order in which it came."""
+    second = ask_of("bo", 1, Story.ROLLBACK)
+
+    assert lane(NEW, BACK, ADOPT, NEXT, second, BACK).queue == (BACK, second, NEW, ADOPT, NEXT)
+
+
+def test_a_rollback_has_the_running_promotion_undone_and_is_answered_by_it() -> None:
+    """Whoever asks for a rollback in mid-promotion is told when the promotion is undone."""
+    both = asked(started(lane(NEW, NEXT)), BACK)
+
+    freed, told = ended(both, undone(both))
+
+    assert both.running
+    assert both.running.cancelling == "ana asked for a rollback"
+    assert told == (NEW, BACK)
+    assert freed.queue == (NEXT,)
+
+
+def test_a_rollback_whose_promotion_stands_after_all_comes_next() -> None:
+    """The cancel came too late: the promotion is told, the rollback goes to the front."""
+    both = asked(started(lane(NEW, NEXT)), BACK)
+
+    freed, told = ended(both, done(both))
+
+    assert told == (NEW,)
+    assert freed.queue == (BACK, NEXT)
+
+
+@pytest.mark.parametrize("found", [Outcome.PROMOTED, Outcome.ROLLED_BACK])
+def test_a_rollback_is_not_answered_by_finding_that_the_lost_promotion_stands(found: Outcome) -> None:
+    """A settlement that finds the receipt of a promotion that stands leaves the rollback to be done."""
+    both = asked(started(lane(NEW)), BACK)
+    settling = started(lost(both, NOTHING_REMEMBERED, slots=1))
+
+    freed, told = ended(settling, done(settling, found))
+
+    stands = found is Outcome.PROMOTED
+    assert told == ((NEW,) if stands else (NEW, BACK))
+    assert freed.queue == ((BACK,) if stands else ())
+
+
+def test_a_rollback_waits_for_an_adoption_a_rollback_and_a_settlement() -> None:
+    """Nothing but a promotion is undone for it."""
+    for ask in (ADOPT, ask_of("bo", 1, Story.ROLLBACK)):
+        at_work = asked(started(lane(ask)), BACK)
+        assert at_work.running
+        assert not at_work.running.cancelling
+        assert at_work.queue == (BACK,)
+    assert asked(started(lane(open_turns=(5,))), BACK).queue == (BACK,)
+
+
+def test_a_withdrawn_ask_is_dropped_while_it_waits_and_undone_while_it_runs() -> None:
+    """What has begun is still accounted for to its asker, with the reason that was given."""
+    gone = withdrawn(lane(NEW, NEXT), NEW.asker, "cancelled")
+    stopping = withdrawn(started(lane(NEW)), NEW.asker, "cancelled")
+
+    assert gone.queue == (NEXT,)
+    assert stopping.running
+    assert stopping.running.cancelling == "cancelled"
+    assert ended(stopping, undone(stopping))[1] == (NEW,)
+
+
+def test_a_withdrawal_cancels_nobody_elses_change_and_no_undo() -> None:
+    """Not that of another asker, not a rollback, and not a settlement, whose asker has no name."""
+    for state, asker in (
+        (started(lane(NEW)), NEXT.asker),
+        (started(lane(BACK)), BACK.asker),
+        (started(lane(open_turns=(5,))), ""),
+    ):
+        assert withdrawn(state, asker, "cancelled") == state
+
+
+def test_a_withdrawn_rollback_is_not_done_later() -> None:
+    """Neither after the promotion that it came into stands, nor after that was lost and found to stand."""
+    both = asked(started(lane(NEW)), BACK)
+    alone = withdrawn(both, BACK.asker, "")
+    orphaned = withdrawn(lost(both, NOTHING_REMEMBERED, slots=1), BACK.asker, "")
+
+    assert ended(alone, done(alone))[0].queue == ()
+    assert orphaned.orphans == (NEW,)
+
+
+def test_a_second_reason_does_not_hide_the_first() -> None:
+    """A change is undone for what was said first."""
+    stopping = withdrawn(started(lane(NEW)), NEW.asker, "cancelled")
+
+    both = withdrawn(asked(stopping, BACK), NEW.asker, "again")
+
+    assert both.running
+    assert both.running.cancelling == "cancelled"
+
+
+def test_unsettled_turns_are_settled_first_and_newest_first() -> None:
+    """A rollback waits too: nobody can say what it would undo."""
+    first = started(lane(BACK, NEW, open_turns=(3, 5)))
+    after_first, told_first = ended(first, done(first, Outcome.ROLLED_BACK))
+    second = started(after_first)
+    after_second, _ = ended(second, done(second, Outcome.ROLLED_BACK))
+
+    assert [running(state).request.of for state in (first, second)] == [5, 3]
+    assert running(first).request.story is Story.SETTLEMENT
+    assert told_first == ()
+    assert running(started(after_second)) == BACK
+
+
+def test_whoever_waited_for_a_lost_change_is_told_when_all_is_settled() -> None:
+    """Also where the settlement is lost too: both are settled before the asker hears of it."""
+    first = started(lane(NEW))
+    settling = started(lost(first, NOTHING_REMEMBERED, slots=2))
+    again = started(lost(settling, NOTHING_REMEMBERED, slots=1))
+    after_again, told_again = ended(again, done(again, Outcome.ROLLED_BACK))
+    last = started(after_again)
+
+    freed, told = ended(last, undone(last))
+
+    assert running(again).request.of == turn_of(settling)
+    assert running(last).request.of == turn_of(first)
+    assert (told_again, told) == ((), (NEW,))
+    assert freed.phase is Phase.IDLE
+
+
+def test_the_settlement_knows_how_many_deeds_were_lost() -> None:
+    """The most that any lost change was to do, until all is settled; then nothing is left of it."""
+    settling = started(lost(started(lane(NEW)), NOTHING_REMEMBERED, slots=3))
+    again = started(lost(settling, NOTHING_REMEMBERED, slots=1))
+    freed, _ = ended(again, undone(again))
+    last = started(freed)
+
+    assert [running(state).request.slots for state in (settling, again, last)] == [3, 3, 3]
+    assert ended(last, undone(last))[0].slots == 0
+
+
+def test_a_settlement_that_did_not_begin_comes_up_again() -> None:
+    """What nobody accounted for stays unsettled, and whoever waits for it goes on waiting."""
+    settling = started(lost(started(lane(NEW)), NOTHING_REMEMBERED, slots=3))
+
+    freed, told = ended(settling, not_begun(settling))
+
+    assert told == ()
+    assert running(started(freed)).but(number=0) == running(settling).but(number=0)
+
+
+def test_recalling_forgets_no_turn_that_is_known_to_be_unsettled() -> None:
+    """A change lost before its first deed left nothing in the store, and is settled all the same."""
+    dropped = lost(started(lane(NEW)), NOTHING_REMEMBERED, slots=1)
+    seen = Recollection(subject=SUBJECT, open=(OpenTurn(turn=3, entries=()),))
+
+    assert recalled(dropped, seen).unsettled == (3, *dropped.unsettled)
+
+
+def test_recalling_does_not_take_the_running_change_for_a_lost_one() -> None:
+    """A change that runs has a journal and no receipt, as it should."""
+    at_work = started(lane(NEW))
+    seen = Recollection(subject=SUBJECT, open=(OpenTurn(turn=turn_of(at_work), entries=()),))
+
+    assert recalled(at_work, seen).unsettled == ()
+
+
+def test_what_is_held_is_what_was_answered_and_what_was_recalled() -> None:
+    """An answer changes what it speaks of, a recollection replaces it all, not beginning changes nothing."""
+    first = started(recalled(lane(NEW, NEXT), Recollection(subject=SUBJECT, held={"db": Absent()})))
+    freed, _ = ended(first, done(first, site=Unknown()))
+    second = started(freed)
+
+    assert freed.held == {"db": Absent(), "site": Unknown()}
+    assert ended(second, not_begun(second))[0].held == freed.held
+    assert lost(second, NOTHING_REMEMBERED, slots=1).held == {}
+
+
+def test_an_answer_nobody_waits_for_changes_nothing() -> None:
+    """No change runs, so nothing can have ended."""
+    idle = lane(NEW)
+    answer = NotBegun(turn=1, refusal=GONE)
+
+    assert ended(idle, answer) == (idle, ())
+    assert lost(idle, NOTHING_REMEMBERED, slots=1) == recalled(idle, NOTHING_REMEMBERED)
+
+
+def test_the_phase_says_unsettled_before_busy_before_idle() -> None:
+    """A lane that settles is still unsettled."""
+    assert lane(NEW).phase is Phase.IDLE
+    assert started(lane(NEW)).phase is Phase.BUSY
+    assert started(lane(NEW, open_turns=(5,))).phase is Phase.UNSETTLED

@@ -1,0 +1,159 @@
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from domain.names import (
+    LONGEST_NAME,
+    SEARCH_ATTRIBUTES,
+    MisnamedWorkflowError,
+    Subject,
+    artifact_key,
+    change_id,
+    effects_queue,
+    environment_id,
+    is_identifier,
+    journal_key,
+    journal_prefix,
+    lane_id,
+    manifest_key,
+    promotion_id,
+    read_id,
+    receipt_key,
+    receipt_prefix,
+)
+from tests.domain.strategies import INNER, digest, few_names, identifiers, subjects
+
+SHOP = Subject(service="shop", environment="production")
+near_names = st.text([*"aZ9.-_", " ", "/", "\n", "é", "٣", "\0"], max_size=4)
+
+
+@given(name=near_names | st.text(INNER, min_size=62, max_size=64))
+def test_a_name_is_an_identifier_exactly_when_it_is_safe_everywhere(name: str) -> None:
+    """Plain letters and digits at both ends, dots, dashes and underscores between, 1 to 63 characters."""
+    inside = set(name) <= set(INNER)
+    ends = {name[:1], name[-1:]} <= set(INNER) - set("._-") and name != ""
+
+    assert is_identifier(name) == (inside and ends and len(name) <= LONGEST_NAME)
+
+
+@given(name=identifiers)
+def test_every_identifier_names_a_subject_and_nothing_else_does(name: str) -> None:
+    """A subject is refused, in words, where a name would not be safe."""
+    assert Subject(service=name, environment=name).service == name
+    for wrong in (f"{name}/", f"{name}\n", f" {name}", "", "x" * 64):
+        with pytest.raises(ValidationError, match="cannot be a name"):
+            Subject(service=wrong, environment=name)
+
+
+@given(name=identifiers, subject=subjects, version=identifiers, turn=st.integers(0, 2**62))
+def test_reading_an_id_gives_back_what_it_was_made_of(
+    name: str, subject: Subject, version: str, turn: int
+) -> None:
+    """Every workflow learns from its own id what it is about."""
+    service, environment = subject.service, subject.environment
+
+    assert read_id(promotion_id(subject, version), "promotion", 3) == (service, environment, version)
+    assert read_id(lane_id(subject), "lane", 2) == (service, environment)
+    assert read_id(change_id(subject, turn), "change", 3) == (service, environment, str(turn))
+    assert read_id(environment_id(name), "environment", 1) == (name,)
+
+
+@pytest.mark.parametrize(
+    ("workflow_id", "story", "parts"),
+    [
+        ("", "lane", 2),
+        ("lane", "lane", 2),
+        ("lane/shop", "lane", 2),
+        ("lane/shop/production/", "lane", 2),
+        ("lane/shop/production/1.0", "lane", 2),
+        ("lane//production", "lane", 2),
+        ("/lane/shop/production", "lane", 2),
+        ("Lane/shop/production", "lane", 2),
+        ("lane/shop/produc tion", "lane", 2),
+        ("promotion/shop/production/1.0", "change", 3),
+        ("change/shop/production/one", "change", 3),
+        ("change/shop/production/01", "change", 3),
+        ("change/shop/production/1.0", "change", 3),
+        (f"environment/{'x' * 64}", "environment", 1),
+    ],
+)
+def test_an_id_of_another_form_is_refused_with_the_right_one(
+    workflow_id: str, story: str, parts: int
+) -> None:
+    """The sentence says what the id should look like, and what it was."""
+    with pytest.raises(
+        MisnamedWorkflowError, match=f"must be started under the id {story}/<.*>; “{workflow_id}”"
+    ):
+        read_id(workflow_id, story, parts)
+
+
+@given(name=near_names | few_names)
+def test_an_id_is_read_exactly_when_it_was_made_of_a_name(name: str) -> None:
+    """What nobody could have made cannot be read."""
+    try:
+        parts = read_id(environment_id(name), "environment", 1)
+    except MisnamedWorkflowError:
+        parts = ()
+
+    assert parts == ((name,) if is_identifier(name) else ())
+
+
+def test_the_form_of_a_change_ends_in_its_turn() -> None:
+    """The sentence for each story names that story's own parts."""
+    with pytest.raises(MisnamedWorkflowError, match=re.escape("change/<service>/<environment>/<turn>")):
+        read_id("change", "change", 3)
+    with pytest.raises(MisnamedWorkflowError, match=re.escape("promotion/<service>/<environment>/<version>")):
+        read_id("promotion", "promotion", 3)
+
+
+@given(one=subjects, other=subjects)
+def test_two_subjects_share_a_name_exactly_when_they_are_one(one: Subject, other: Subject) -> None:
+    """Ids, queues and keys of different subjects never collide, and no folder lies in another's."""
+    is_one = one == other
+
+    assert (lane_id(one) == lane_id(other)) == is_one
+    assert (promotion_id(one, "1.0") == promotion_id(other, "1.0")) == is_one
+    assert (change_id(one, 1) == change_id(other, 1)) == is_one
+    assert (journal_key(one, 1, 1) == journal_key(other, 1, 1)) == is_one
+    assert (receipt_key(one, 1) == receipt_key(other, 1)) == is_one
+    assert f"{journal_prefix(one)}/".startswith(f"{journal_prefix(other)}/") == is_one
+    assert f"{receipt_prefix(one)}/".startswith(f"{receipt_prefix(other)}/") == is_one
+    assert (effects_queue(one.environment) == effects_queue(other.environment)) == (
+        one.environment == other.environment
+    )
+
+
+@given(
+    turn=st.integers(0, 30), act=st.integers(0, 30), other=st.tuples(st.integers(0, 30), st.integers(0, 30))
+)
+def test_every_deed_has_a_journal_key_of_its_own(turn: int, act: int, other: tuple[int, int]) -> None:
+    """Keys lie in their subject's folder and are the same only for the same turn and act."""
+    key = journal_key(SHOP, turn, act)
+
+    assert key.startswith(f"{journal_prefix(SHOP)}/")
+    assert (key == journal_key(SHOP, *other)) == ((turn, act) == other)
+    assert (receipt_key(SHOP, turn) == receipt_key(SHOP, other[0])) == (turn == other[0])
+
+
+def test_names_that_other_processes_know_do_not_change() -> None:
+    """These stand in histories, stores and dashboards: a change is a migration."""
+    artifact = digest("artifact")
+
+    assert promotion_id(SHOP, "1.4.0") == "promotion/shop/production/1.4.0"
+    assert lane_id(SHOP) == "lane/shop/production"
+    assert change_id(SHOP, 7) == "change/shop/production/7"
+    assert environment_id("production") == "environment/production"
+    assert effects_queue("production") == "towpath/production"
+    assert manifest_key("shop", "1.4.0") == "release/shop/1.4.0.json"
+    assert artifact_key(artifact) == f"artifact/sha256/{artifact[7:]}.tar"
+    assert journal_key(SHOP, 7, 1) == "journal/shop/production/7/1.json"
+    assert receipt_key(SHOP, 7) == "receipt/shop/production/7.json"
+    assert str(SHOP) == "shop in production"
+
+
+def test_search_attributes_fit_into_a_namespace() -> None:
+    """SQL visibility has ten keywords for all of a namespace's users; we take nine at most."""
+    assert len(set(SEARCH_ATTRIBUTES)) == len(SEARCH_ATTRIBUTES) <= 9

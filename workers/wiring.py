@@ -1,0 +1,97 @@
+"""The composition root: the only place where activities meet the adapters they act through."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from activities.checks import CHECKS
+from activities.clock import SystemClock
+from activities.configuration_folder import ConfigurationFolder
+from activities.effects import EffectActivities
+from activities.errands import ErrandActivities
+from activities.keyring import Keyring
+from activities.notifiers import NOTIFIERS
+from activities.ports import Check, Clock, ConfiguredTarget, Place, Store
+from activities.stores import open_store
+from activities.targets import TARGETS
+from activities.tools import Tools
+from domain.names import Subject
+from domain.terms import CheckTerms, TargetTerms
+from workers.settings import Surroundings
+
+class Wired(NamedTuple):
+    """What a worker registers on one queue."""
+
+    activities: list[Callable[..., Any]]
+
+
+def settings_of(place: Surroundings) -> ConfigurationFolder:
+    """Return the configuration folder, read anew whenever a file in it has changed."""
+    return ConfigurationFolder(place.folder, TARGETS, CHECKS)
+
+
+def store_of(place: Surroundings) -> Store:
+    """Open the release store that the configuration names."""
+    return open_store(settings_of(place).current().organisation.store, place.folder)
+
+
+def tools(place: Surroundings, environment: str, clock: Clock | None = None) -> Tools:
+    """Choose the adapters of one environment's worker."""
+    settings = settings_of(place)
+    keyring = Keyring(place.keys, settings)
+    keyring.check(environment)
+    return Tools(
+        environment=environment,
+        settings=settings,
+        store=store_of(place),
+        seals=keyring,
+        clock=clock or SystemClock(),
+        target=_target_maker(place.folder),
+        check=_check_maker(place.folder),
+        cache=place.cache,
+    )
+
+
+def effects(chosen: Tools) -> Wired:
+    """Return an environment's verbs, for its own queue."""
+    verbs = EffectActivities(chosen)
+    return Wired(
+        [
+            verbs.draw_up,
+            verbs.perform,
+            verbs.check_health,
+            verbs.soak,
+            verbs.leave_receipt,
+            verbs.recall,
+        ]
+    )
+
+
+def errands() -> Wired:
+    """Return the engine's errands, for the engine's queue."""
+    verbs = ErrandActivities(NOTIFIERS["log"]())
+    return Wired(
+        [
+            verbs.ask_lane,
+            verbs.tell,
+            verbs.call_waiters,
+            verbs.hear_of_thaw,
+            verbs.tell_of_thaw,
+            verbs.who_polls,
+            verbs.call_person,
+        ]
+    )
+
+
+def _target_maker(folder: Path) -> Callable[[TargetTerms, Subject, str], ConfiguredTarget]:
+    def make(terms: TargetTerms, subject: Subject, component: str) -> ConfiguredTarget:
+        return TARGETS[terms.target](terms.settings, Place(folder, subject, component))
+
+    return make
+
+
+def _check_maker(folder: Path) -> Callable[[CheckTerms], Check]:
+    def make(terms: CheckTerms) -> Check:
+        return CHECKS[terms.check](terms.settings, folder)
+
+    return make

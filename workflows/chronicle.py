@@ -1,0 +1,77 @@
+"""What a workflow remembers of itself: where it stands, since when, what happened, what it refused."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+from temporalio import workflow
+from temporalio.common import SearchAttributeKey
+
+from domain.outcome import Phase
+from domain.record import Chain, Record, RefusedRecord
+from domain.value import Value
+from workflows.patience import REMEMBERED_RECORDS, REMEMBERED_REFUSALS
+
+
+class Memory(Value):
+    """A chronicle on its way into a new run."""
+
+    chain: Chain = Chain()
+    refused: tuple[RefusedRecord, ...] = ()
+
+
+class Chronicle:
+    """Keeps the record chain and the last refusals, and shows the Temporal UI where the workflow stands."""
+
+    def __init__(self, phase: Phase, details: Callable[[], str]) -> None:
+        self.phase = phase
+        self.since: datetime = workflow.now()
+        self.waits_for = ""
+        self.remedy = ""
+        self._details = details
+        self._memory = Memory()
+
+    @property
+    def memory(self) -> Memory:
+        return self._memory
+
+    @property
+    def chain(self) -> Chain:
+        return self._memory.chain
+
+    @property
+    def refused(self) -> tuple[RefusedRecord, ...]:
+        return self._memory.refused
+
+    def remember(self, memory: Memory) -> None:
+        """Go on from what an earlier run remembered."""
+        self._memory = memory
+
+    def enter(self, phase: Phase, waits_for: str = "", remedy: str = "") -> None:
+        """Stand in a phase from now on, waiting for something that the remedy would bring about."""
+        if phase is not self.phase:
+            self.since = workflow.now()
+        self.phase, self.waits_for, self.remedy = phase, waits_for, remedy
+        workflow.logger.info("phase_entered", extra={"phase": phase, "waits_for": waits_for})
+        self.show()
+
+    def record(self, record: Record) -> None:
+        chain = self.chain.with_record(record).keeping(REMEMBERED_RECORDS)
+        self._memory = self._memory.but(chain=chain)
+        self.show()
+
+    def refuse(self, door: str, why: str) -> None:
+        """Remember what came through a door and was not taken."""
+        record = RefusedRecord(at=workflow.now(), door=door, why=why)
+        refused = (*self.refused, record)[-REMEMBERED_REFUSALS:]
+        self._memory = self._memory.but(refused=refused)
+        self.record(record)
+
+    def show(self) -> None:
+        workflow.set_current_details(self._details())
+
+
+def publish(attributes: Mapping[str, str]) -> None:
+    """Let visibility find this workflow by these search attributes. One history event, however many."""
+    workflow.upsert_search_attributes(
+        [SearchAttributeKey.for_keyword(name).value_set(value) for name, value in attributes.items()]
+    )

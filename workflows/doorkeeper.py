@@ -1,0 +1,135 @@
+"""The safety net at every door: no message wedges or kills a workflow; what is refused is remembered and shown."""
+
+from collections.abc import Sequence
+from typing import Any, Final, Protocol, TypeVar, runtime_checkable
+
+from pydantic import ValidationError
+from temporalio import workflow
+from temporalio.common import RawValue
+from temporalio.exceptions import ApplicationError, FailureError
+from temporalio.worker import (
+    ExecuteWorkflowInput,
+    HandleSignalInput,
+    HandleUpdateInput,
+    Interceptor,
+    WorkflowInboundInterceptor,
+    WorkflowInterceptorClassInput,
+)
+
+from domain.doors import LARGEST_MESSAGE
+from domain.names import MisnamedWorkflowError
+from domain.value import Value
+
+ModelT = TypeVar("ModelT", bound=Value)
+LONGEST_REASON: Final = 400
+RUN_ARGUMENTS: Final = 2
+"""What it is about, and the state carried over from an earlier run."""
+
+
+class RefusedError(Exception):
+    """A message is not taken, for the reason that its text says. Never leaves the workflow."""
+
+
+class BadStartError(Exception):
+    """A workflow was started in a way that it cannot go on from. It fails, with this sentence."""
+
+
+@runtime_checkable
+class HasDoors(Protocol):
+    """A workflow that remembers what it refused."""
+
+    def refused(self, door: str, why: str) -> None: ...
+
+
+def read_message(raw: RawValue, model: type[ModelT]) -> ModelT:
+    """Read what a person wrote, strictly. Raises ``RefusedError`` with a sentence."""
+    size = len(raw.payload.data)
+    if size > LARGEST_MESSAGE:
+        message = f"it is {size} bytes long, and {LARGEST_MESSAGE} are the most that are read"
+        raise RefusedError(message)
+    return read_value(workflow.payload_converter().from_payload(raw.payload, Any), model, strict=True)
+
+
+def read_value(content: object, model: type[ModelT], *, strict: bool = False) -> ModelT:
+    """Read a value of our own that came as JSON. Raises ``RefusedError`` with a sentence."""
+    if not isinstance(content, dict):
+        message = f"it is {_kind(content)}, where one JSON object is wanted, with: {', '.join(model.model_fields)}"
+        raise RefusedError(message)
+    try:
+        return model.model_validate(content, extra="forbid" if strict else "ignore")
+    except ValidationError as error:
+        raise RefusedError(explain(error)) from error
+
+
+def explain(error: ValidationError) -> str:
+    """Say in words what does not fit, a clause for each field."""
+    clauses = [f"{'.'.join(map(str, fault['loc'])) or 'it'}: {fault['msg'].lower()}" for fault in error.errors()[:5]]
+    return "; ".join(clauses)
+
+
+def _kind(content: object) -> str:
+    match content:
+        case None:
+            return "null"
+        case bytes() | RawValue():
+            return "binary"
+        case bool():
+            return "a truth value"
+        case int() | float():
+            return "a number"
+        case str():
+            return "a text"
+        case _:
+            return "a list"
+
+
+class _Doorkeeper(WorkflowInboundInterceptor):
+    async def execute_workflow(self, input: ExecuteWorkflowInput) -> Any:  # noqa: A002, ANN401 - the SDK's signature
+        if len(input.args) > RUN_ARGUMENTS:
+            message = f"It takes one JSON object to start this; {len(input.args)} inputs came."
+            raise ApplicationError(message, type="BadStart", non_retryable=True)
+        input.args = [*input.args, *[None] * (RUN_ARGUMENTS - len(input.args))]
+        try:
+            return await super().execute_workflow(input)
+        except (BadStartError, MisnamedWorkflowError, RefusedError) as error:
+            raise ApplicationError(str(error), type="BadStart", non_retryable=True) from error
+
+    async def handle_signal(self, input: HandleSignalInput) -> None:  # noqa: A002 - the SDK's name
+        try:
+            _one_object(input.args)
+            await super().handle_signal(input)
+        # Whatever a handler raises would otherwise wedge the workflow, or fail it: a signal's sender hears nothing.
+        except Exception as error:  # noqa: BLE001
+            why = str(error)[:LONGEST_REASON]
+            workflow.logger.warning("message_refused", extra={"door": input.signal[:80], "why": why})
+            instance = workflow.instance()
+            if isinstance(instance, HasDoors):
+                instance.refused(input.signal[:80], why)
+
+    async def handle_update_handler(self, input: HandleUpdateInput) -> Any:  # noqa: A002, ANN401 - the SDK's signature
+        try:
+            return await super().handle_update_handler(input)
+        except FailureError:
+            raise
+        except Exception as error:
+            raise ApplicationError(str(error)[:LONGEST_REASON], type="Refused", non_retryable=True) from error
+
+    def handle_update_validator(self, input: HandleUpdateInput) -> None:  # noqa: A002 - the SDK's name
+        _one_object(input.args)
+        super().handle_update_validator(input)
+
+
+def _one_object(args: Sequence[object]) -> None:
+    # A catch-all handler is given the signal's name and all inputs: it refuses for itself.
+    if args and isinstance(args[-1], list):
+        return
+    if len(args) != 1:
+        message = f"{len(args) or 'no'} inputs came, where one JSON object is wanted"
+        raise RefusedError(message)
+
+
+class Doorkeeper(Interceptor):
+    """Give this to every worker and replayer of our workflows."""
+
+    def workflow_interceptor_class(self, input: WorkflowInterceptorClassInput) -> type[WorkflowInboundInterceptor]:  # noqa: A002, ARG002
+        return _Doorkeeper

@@ -1,0 +1,49 @@
+"""How long everything may take, and how often it is tried again."""
+
+from datetime import timedelta
+from typing import Final
+
+from temporalio.common import RetryPolicy
+
+NOTICE_AFTER: Final = timedelta(seconds=10)
+"""An environment that has not answered for this long is asked about: does anybody serve it at all?"""
+
+DRAWING_UP: Final = timedelta(minutes=15)
+"""A proposal may have to fetch and verify a big release."""
+
+HEARTBEAT: Final = timedelta(seconds=15)
+"""A worker silent for this long is taken for dead."""
+
+FETCHING: Final = timedelta(minutes=30)
+"""One attempt of a step, where the budget leaves room for it."""
+
+UNDOING: Final = timedelta(minutes=30)
+"""One attempt of an undo. The undo itself never gives up."""
+
+LEAVING_RECEIPT: Final = timedelta(minutes=5)
+
+RECALLING: Final = timedelta(days=365)
+"""A newborn lane waits for whatever an earlier one left running, however long that takes."""
+
+ERRAND: Final = timedelta(seconds=10)
+
+CALL_A_PERSON_AFTER: Final = timedelta(minutes=1)
+"""An undo that has not succeeded for this long needs a person."""
+
+TRY_SOON: Final = RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=5))
+"""For what is quick and cannot be wrong."""
+
+TRY_WITHIN_BUDGET: Final = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=10))
+"""For deeds: as often as the budget allows."""
+
+TRY_ONCE: Final = RetryPolicy(maximum_attempts=1)
+"""For a deed whose target cannot say whether it was done."""
+
+NEVER_GIVE_UP: Final = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1))
+"""For undos: for ever, a minute apart at most."""
+
+REMEMBERED_RECORDS: Final = 200
+REMEMBERED_REFUSALS: Final = 20
+REMEMBERED_ANSWERS: Final = 20
+LONGEST_HISTORY: Final = 4_000
+"""Events, after which a workflow that can goes on in a new run."""

@@ -1,0 +1,31 @@
+"""How values travel: pydantic, and nothing that arrives can break a workflow before it is looked at."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from temporalio.api.common.v1 import Payload
+from temporalio.common import RawValue
+from temporalio.contrib.pydantic import PydanticPayloadConverter, pydantic_data_converter
+
+
+class ForgivingPayloadConverter(PydanticPayloadConverter):
+    """Decodes as pydantic does; what nobody typed and nothing can decode arrives raw instead of raising.
+
+    A workflow's ``run`` takes untyped arguments, so that a start with a payload of any encoding reaches the
+    sentence that refuses it, and does not fail its workflow task for ever.
+    """
+
+    def from_payloads(self, payloads: Sequence[Payload], type_hints: list[type] | None = None) -> list[Any]:
+        if type_hints and any(hint is not Any for hint in type_hints):
+            return super().from_payloads(payloads, type_hints)
+        return [self._decode(payload) for payload in payloads]
+
+    def _decode(self, payload: Payload) -> object:
+        try:
+            return super().from_payloads([payload], None)[0]
+        except (KeyError, RuntimeError, ValueError):
+            return RawValue(payload)
+
+
+DATA_CONVERTER: Final = replace(pydantic_data_converter, payload_converter_class=ForgivingPayloadConverter)
