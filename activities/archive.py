@@ -60,7 +60,7 @@ class Archive:
 
     async def receipt_turns(self, subject: Subject) -> list[int]:
         """Return the turns that have a receipt, newest first."""
-        keys = await self._store.list(receipt_prefix(subject) + "/")
+        keys = await self._store.list(receipt_prefix(subject))
         return sorted((int(key.rsplit("/", 1)[1].removesuffix(".json")) for key in keys), reverse=True)
 
     async def newest_receipts(self, subject: Subject, count: int) -> list[Receipt]:
@@ -71,7 +71,7 @@ class Archive:
     async def journal_turns(self, subject: Subject) -> dict[int, list[int]]:
         """Return turn → the acts it has entries of."""
         turns: dict[int, list[int]] = {}
-        for key in await self._store.list(journal_prefix(subject) + "/"):
+        for key in await self._store.list(journal_prefix(subject)):
             *_, turn, act = key.removesuffix(".json").split("/")
             turns.setdefault(int(turn), []).append(int(act))
         return turns

@@ -119,7 +119,9 @@ class Clearing:
         )
         written = entry or await self._archive.write_entry(draft)
         if written.void:
-            refusal = Refusal(cause=Cause.FORBIDDEN, why=f"Deed {fence} of {subject} was called off before it began.")
+            refusal = Refusal(
+                cause=Cause.FORBIDDEN, why=f"Deed {fence} of {subject} was called off before it began."
+            )
             raise not_cleared(refusal, journaled=True)
         return Cleared(target, await self._deed(written, step.after), done_before=False)
 
@@ -141,7 +143,9 @@ class Clearing:
     async def settling(self, request: Request) -> None:
         """Clear a settlement, which calls off deeds as it is drawn up: only the lane's open change may."""
         workflow_id = activity.info().workflow_id or ""
-        word = await ask_around(activity.client(), request.subject, Warrant(asker="", turn=0, request=request))
+        word = await ask_around(
+            activity.client(), request.subject, Warrant(asker="", turn=0, request=request)
+        )
         if word.open_turn is None or workflow_id != change_id(request.subject, word.open_turn):
             why = f"The lane of {request.subject} has not given “{workflow_id}” a turn to settle anything."
             cause = Cause.UNANSWERED if word.unanswered else Cause.FORBIDDEN

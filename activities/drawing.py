@@ -102,7 +102,9 @@ class Drawing:
         way = await self._the_way(release, configuration, subject)
         return _Draft(drawn, terms, release, refusals=(*astray, *faults, *way))
 
-    async def _the_way(self, release: Release, configuration: Configuration, subject: Subject) -> tuple[str, ...]:
+    async def _the_way(
+        self, release: Release, configuration: Configuration, subject: Subject
+    ) -> tuple[str, ...]:
         place = configuration.place(subject)
         said = [await self._vouch(release, before) for before in (place.after if place else ())]
         return tuple(sentence for sentence in said if sentence)
@@ -157,7 +159,9 @@ class Drawing:
         targets: Mapping[str, ConfiguredTarget] = {
             name: self._tools.target(terms.targets[name], subject, name) for name in names
         }
-        seen = await asyncio.gather(*(target.observe() for target in targets.values()), return_exceptions=True)
+        seen = await asyncio.gather(
+            *(target.observe() for target in targets.values()), return_exceptions=True
+        )
         held: dict[str, Holding] = {}
         faults: list[str] = []
         for name, look in zip(names, seen, strict=True):
@@ -183,7 +187,9 @@ class Drawing:
         """Terms for what puts back or looks: no soak, and no gate. A service that is no longer configured has none."""
         if _unknown_place(configuration, subject):
             return self._no_terms()
-        return configuration.terms(subject, ROLLBACK_BUDGET, _nonce()).but(soak=Terms.model_fields["soak"].default)
+        return configuration.terms(subject, ROLLBACK_BUDGET, _nonce()).but(
+            soak=Terms.model_fields["soak"].default
+        )
 
     def _no_terms(self) -> Terms:
         return Terms(targets={}, configuration=UNCONFIGURED, nonce=_nonce())
@@ -195,11 +201,11 @@ def _unknown_place(configuration: Configuration, subject: Subject) -> str:
     if subject.service not in configuration.services:
         return f"there is no service {subject.service}; services/{subject.service}.yaml would be its file"
     if configuration.place(subject) is None:
-        return f"{subject.service} does not go to {subject.environment}; add it under environments in its file"
+        return (
+            f"{subject.service} does not go to {subject.environment}; add it under environments in its file"
+        )
     return ""
 
 
 def _nonce() -> str:
     return secrets.token_hex(16)
-
-

@@ -184,5 +184,3 @@ async def _beat() -> None:
     while True:
         activity.heartbeat()
         await asyncio.sleep(BEAT.total_seconds())
-
-

@@ -3,9 +3,7 @@
 from typing import Final
 
 from temporalio import activity
-from temporalio.api.enums.v1 import TaskQueueType
-from temporalio.api.taskqueue.v1 import TaskQueue
-from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
+from temporalio.api.enums.v1 import PendingActivityState
 from temporalio.client import Client
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 from temporalio.service import RPCError, RPCStatusCode
@@ -55,6 +53,13 @@ class ThawOrder(Value):
     waiting: tuple[str, ...]
 
 
+class Silence(Value):
+    """A workflow has heard nothing from this queue."""
+
+    workflow_id: str
+    queue: str
+
+
 class ThawRequest(Value):
     environment: str
     asker: str
@@ -69,7 +74,11 @@ class ErrandActivities:
     @activity.defn
     async def ask_lane(self, message: LaneMessage) -> None:
         """Say something to a lane; a lane that is not there is born of it."""
-        pairs = [(SERVICE, message.subject.service), (ENVIRONMENT, message.subject.environment), (STORY, "lane")]
+        pairs = [
+            (SERVICE, message.subject.service),
+            (ENVIRONMENT, message.subject.environment),
+            (STORY, "lane"),
+        ]
         await activity.client().start_workflow(
             "LaneWorkflow",
             id=lane_id(message.subject),
@@ -101,7 +110,9 @@ class ErrandActivities:
     @activity.defn
     async def hear_of_thaw(self, order: ThawRequest) -> bool:
         """Ask the environment to tell when it thaws. False: nobody is there, so nothing is frozen."""
-        return await _signal(activity.client(), environment_id(order.environment), TELL_OF_THAW, {"asker": order.asker})
+        return await _signal(
+            activity.client(), environment_id(order.environment), TELL_OF_THAW, {"asker": order.asker}
+        )
 
     @activity.defn
     async def tell_of_thaw(self, order: ThawOrder) -> None:
@@ -109,17 +120,15 @@ class ErrandActivities:
             await _signal(activity.client(), asker, GATE_OPENED, {})
 
     @activity.defn
-    async def who_polls(self, queue: str) -> int:
-        """Return how many workers have asked this queue for work in the last minutes."""
-        client = activity.client()
-        answer = await client.workflow_service.describe_task_queue(
-            DescribeTaskQueueRequest(
-                namespace=client.namespace,
-                task_queue=TaskQueue(name=queue),
-                task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
-            )
-        )
-        return len(answer.pollers)
+    async def why_silent(self, waiting: Silence) -> str:
+        """Say why an environment has not answered a workflow yet: nobody there, or failing; empty: at work."""
+        description = await activity.client().get_workflow_handle(waiting.workflow_id).describe()
+        for pending in description.raw_description.pending_activities:
+            if pending.state == PendingActivityState.PENDING_ACTIVITY_STATE_STARTED:
+                return ""
+            if pending.last_failure.message:
+                return f"its worker tries again and again, and fails: {pending.last_failure.message}"
+        return f"nobody asks {waiting.queue} for work"
 
     @activity.defn
     async def call_person(self, call: Call) -> None:

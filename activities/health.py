@@ -33,7 +33,9 @@ async def look_until_well(tools: Tools, proposal: Proposal, order: LookOrder) ->
     if not expected:
         return Verdict(("no health check is configured, so nothing is proven",), passed=True, proven=False)
     if not any(isinstance(holding, Placement) for _, (_, holding) in expected):
-        return Verdict(("nothing is to stand there, so there is nothing to check",), passed=True, proven=False)
+        return Verdict(
+            ("nothing is to stand there, so there is nothing to check",), passed=True, proven=False
+        )
     findings = await asyncio.gather(
         *(
             _until_well(tools.check(terms), terms, Expected(subject, component, holding, began))
@@ -78,5 +80,3 @@ def _expected(terms: CheckTerms, expected: Mapping[str, Holding]) -> tuple[str |
         return terms.component, expected[terms.component]
     first = next(iter(expected))
     return (first if len(expected) == 1 else None), expected[first]
-
-

@@ -11,14 +11,14 @@ import os
 import shutil
 import stat
 import tarfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
 from uuid import uuid4
 
-from activities.tree import Entry, is_fit, objection, shown
+from activities.portability import Entry, is_fit, objection, shown
 from domain.value import short
 
 LEFT_OUT: Final = frozenset({".git"})
@@ -112,7 +112,7 @@ def verify_digest(file: Path, digest: str) -> None:
 
 
 @contextmanager
-def appearing(path: Path) -> Iterator[BinaryIO]:
+def appearing(path: Path) -> Generator[BinaryIO]:
     """Write a file that stands under its name once it is whole, or never."""
     unfinished = path.with_name(f".{path.name}.{uuid4().hex}")
     try:
@@ -177,7 +177,7 @@ def _check_text(path: Path, text: str) -> None:
 
 
 @contextmanager
-def _reading(path: Path) -> Iterator[None]:
+def _reading(path: Path) -> Generator[None]:
     try:
         yield
     except FileNotFoundError as error:
@@ -223,8 +223,6 @@ def _content(path: Path, entry: Entry) -> Iterator[bytes]:
         # NONBLOCK: a pipe that has taken the file's place must not keep us waiting for a writer.
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     with os.fdopen(descriptor, "rb", buffering=0) as file:
-        if _mark(os.fstat(descriptor)) != entry.mark:
-            raise _changed(path)
         left = entry.size
         while left:
             with _reading(path):

@@ -22,9 +22,10 @@ from typing import NamedTuple
 from pydantic import ValidationError
 
 from activities.finishing import StillWanted
+from activities.linking import Contents, contents_of, link_tree, see_onto_disk, settle
 from activities.locks import can_lock, locked, own_lock
+from activities.packing import CorruptArtifactError, unpack, verify_digest
 from activities.ports import StaleFenceError, TargetRefusalError
-from activities.trees import Contents, contents_of, link_tree, see_onto_disk, settle, unpack
 from domain.fence import Fence, read_fence
 from domain.marker import MARKER_PATH, Marker
 
@@ -53,7 +54,7 @@ class Placements:
 
     def standing(self) -> Standing:
         try:
-            link = os.readlink(self._current)  # noqa: PTH115 - the text as it is, which a Path would tidy
+            link = os.readlink(self._current)  # noqa: PTH115 - a Path would tidy it
             since = datetime.fromtimestamp(self._current.lstat().st_mtime, UTC)
         except FileNotFoundError:
             return Standing()
@@ -68,7 +69,7 @@ class Placements:
 
     def _is_switched_from(self, link: str) -> bool:
         try:
-            return os.readlink(self._current) != link  # noqa: PTH115 - as above
+            return os.readlink(self._current) != link  # noqa: PTH115 - likewise
         except OSError:
             return True
 
@@ -141,13 +142,17 @@ class Placements:
         passing = self._trees / _passing(marker.fence)
         try:
             passing.mkdir()
-            contents = unpack(artifact, marker.artifact, passing / "files", still_wanted)
+            verify_digest(artifact, marker.artifact)
+            unpack(artifact, passing / "files")
+            contents = contents_of(passing / "files", still_wanted)
             moment = self._next_moment(passing)
             settle(passing / "files", contents, moment)
             _write_durably(passing / "contents.json", json.dumps(contents))
             os.utime(passing / "contents.json", (moment, moment))
             _rename_unless_there(passing, tree)
             see_onto_disk(self._trees)
+        except CorruptArtifactError as corrupt:
+            raise TargetRefusalError(str(corrupt)) from corrupt
         finally:
             shutil.rmtree(passing, ignore_errors=True)
 
@@ -195,7 +200,7 @@ class Placements:
         else:
             fresh = self.root / ".current"
             fresh.unlink(missing_ok=True)
-            os.symlink(link, fresh)  # noqa: PTH211 - the text as it is, which a Path would tidy
+            os.symlink(link, fresh)  # noqa: PTH211 - likewise
             fresh.replace(self._current)
         see_onto_disk(self.root)
 

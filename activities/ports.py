@@ -94,10 +94,10 @@ class Place(NamedTuple):
 
 
 class ConfiguredTarget(Target, Protocol):
-    """A target as its table names it: a class, made from what people wrote about it and where it is put to work.
+    """A target as its table names it: made from what people wrote, and where it is put to work.
 
-    ``settings`` is the model of what people may write: the door validates with ``extra="forbid"``, the constructor
-    without, and raises pydantic's ``ValidationError``. Making one touches nothing.
+    ``settings`` is the model of what people may write: the door validates with ``extra="forbid"``, the
+    constructor without, and raises pydantic's ``ValidationError``. Making one touches nothing.
     """
 
     settings: ClassVar[type[Value]]
@@ -136,7 +136,7 @@ class Check(Protocol):
 
 
 class ConfiguredCheck(Check, Protocol):
-    """A check as its table names it: made from what people wrote, and the folder that relative paths begin at."""
+    """A check as its table names it: made from what people wrote, and the folder of relative paths."""
 
     settings: ClassVar[type[Value]]
 

@@ -213,7 +213,7 @@ async def _listening(secrets: frozenset[str], said: Callable[[str], None]) -> As
 
 def _worker_environment() -> dict[str, str]:
     """Return the worker's environment, where programs find their tools and credentials, less the engine's."""
-    environment = os.environ  # noqa: TID251 - passed on as it is, and nothing is read from it
+    environment = os.environ  # noqa: TID251 - passed on as it is; nothing is read from it
     return {name: value for name, value in environment.items() if not name.startswith(_NOT_FOR_PROGRAMS)}
 
 
@@ -224,5 +224,5 @@ def _variables(told: Mapping[str, JsonValue]) -> dict[str, str]:
     return {
         f"TOWPATH_{name.upper()}": "" if value is None else str(value)
         for name, value in flat.items()
-        if not isinstance(value, (dict, list)) and name != "fence"
+        if name not in {"fence", "capture"}
     }

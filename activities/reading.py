@@ -29,7 +29,7 @@ class Word(NamedTuple):
     unanswered: tuple[str, ...]
 
 
-class _Silence(Exception):  # noqa: N818 - it is what was heard, not what went wrong
+class _Silence(Exception):
     """Somebody is there and does not answer."""
 
 
@@ -41,13 +41,17 @@ async def ask_around(client: Client, subject: Subject, warrant: Warrant) -> Word
         _ask(client, environment_id(subject.environment), EnvironmentStatus),
         return_exceptions=True,
     )
-    named = {"the lane": lane, warrant.asker or "the lane": asker, f"the environment {subject.environment}": environment}
+    named = {
+        "the lane": lane,
+        warrant.asker or "the lane": asker,
+        f"the environment {subject.environment}": environment,
+    }
     for answer in named.values():
         if isinstance(answer, BaseException) and not isinstance(answer, _Silence):
             raise answer
     return Word(
         open_turn=lane.turn if isinstance(lane, LaneStatus) and _is_for(lane, warrant) else None,
-        lane_listens=not (lane is None),
+        lane_listens=lane is not None,
         asking=not isinstance(asker, BaseException) and asker,
         freeze=environment.freeze if isinstance(environment, EnvironmentStatus) else None,
         unanswered=tuple(name for name, answer in named.items() if isinstance(answer, _Silence)),

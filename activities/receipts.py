@@ -18,7 +18,7 @@ from domain.journal import Entry, Evidence, EvidenceKind, Receipt, Recollection,
 from domain.names import Subject, change_id
 from domain.order import Account, Left
 from domain.plan import Step, Verb
-from domain.terms import Proposal, TargetTerms
+from domain.terms import Proposal, Story, TargetTerms
 
 
 class Receipts:
@@ -37,14 +37,18 @@ class Receipts:
             return Left(after=dict(standing.after), evidence=standing.evidence)
 
         facts = await self._clearing.hear(warrant, proposal)
-        evidence = [self._archive.unseal(sealed, subject.environment, Evidence) for sealed in account.evidence]
+        evidence = [
+            self._archive.unseal(sealed, subject.environment, Evidence) for sealed in account.evidence
+        ]
         if account.settled is Settled.DONE:
             refusal = judge_done(warrant, facts) or _judge_evidence(proposal, warrant.turn, evidence)
             if refusal:
                 raise not_cleared(refusal, journaled=True)
 
         acts = range(1, len(proposal.plan.steps) + 1)
-        entries = [entry for entry in await self._archive.entries(subject, warrant.turn, acts) if not entry.void]
+        entries = [
+            entry for entry in await self._archive.entries(subject, warrant.turn, acts) if not entry.void
+        ]
         after = await self._what_stands(proposal, account.skipped)
         receipt = Receipt(
             subject=subject,
@@ -56,7 +60,9 @@ class Receipts:
             release=proposal.plan.release,
             before=proposal.plan.before | {entry.step.component: entry.capture.holding for entry in entries},
             after=after,
-            deeds=tuple(deed for deed in account.deeds if any(entry.fence == deed.fence for entry in entries)),
+            deeds=tuple(
+                deed for deed in account.deeds if any(entry.fence == deed.fence for entry in entries)
+            ),
             of=warrant.request.of or _of(proposal),
             soaked=_soaked(evidence),
             healthy=account.healthy and all(paper.passed for paper in evidence[-1:]),
@@ -71,8 +77,18 @@ class Receipts:
             began=account.began,
             ended=facts.now,
         )
+        if receipt.story is Story.SETTLEMENT and receipt.of is not None:
+            await self._close_lost(receipt, receipt.of)
         left = await self._archive.write_receipt(receipt)
         return Left(after=dict(left.after), evidence=left.evidence, lane_listens=facts.lane_listens)
+
+    async def _close_lost(self, settlement: Receipt, turn: int) -> None:
+        """Leave the receipt that a lost change did not: it was undone, and its journal is accounted for."""
+        why = f"its change was lost, and put back in turn {settlement.turn}"
+        lost = settlement.but(
+            turn=turn, story=Story.PROMOTION, settled=Settled.UNDONE, of=None, why=why, intent=None, records=None
+        )
+        await self._archive.write_receipt(lost)
 
     async def recall(self, subject: Subject) -> Recollection:
         """Remember, from store and targets alone. An earlier lane's change that still runs is waited for first."""
@@ -112,22 +128,24 @@ class Receipts:
         return held, fences
 
     async def _what_stands(self, proposal: Proposal, skipped: Sequence[str]) -> dict[str, Holding]:
-        steps = proposal.plan.steps
-        seen = await asyncio.gather(*(self._stands(proposal, step) for step in steps if step.component not in skipped))
-        return dict(seen) | {component: Unknown(why="a person said to skip its undo") for component in skipped}
+        """Look at every component of the environment, not only at what the plan was about."""
+        steps = {step.component: step for step in proposal.plan.steps}
+        components = [name for name in (steps | proposal.terms.targets) if name not in skipped]
+        seen = await asyncio.gather(*(self._stands(proposal, name, steps.get(name)) for name in components))
+        left = {component: Unknown(why="a person said to skip its undo") for component in skipped}
+        return dict(zip(components, seen, strict=True)) | left
 
-    async def _stands(self, proposal: Proposal, step: Step) -> tuple[str, Holding]:
-        subject = proposal.plan.subject
-        terms = await self._terms(proposal, step)
+    async def _stands(self, proposal: Proposal, component: str, step: Step | None) -> Holding:
+        terms = await self._terms(proposal, step) if step else proposal.terms.targets[component]
         if terms is None:
-            return step.component, Unknown(why="it has no target any more")
-        target = self._tools.target(terms, subject, step.component)
-        if not target.repeatable:
-            return step.component, step.after
+            return Unknown(why="it has no target any more")
+        target = self._tools.target(terms, proposal.plan.subject, component)
+        if step and not target.repeatable:
+            return step.after
         try:
-            return step.component, (await target.observe()).capture.holding
+            return (await target.observe()).capture.holding
         except TargetRefusalError as refusal:
-            return step.component, Unknown(why=str(refusal))
+            return Unknown(why=str(refusal))
 
     async def _terms(self, proposal: Proposal, step: Step) -> TargetTerms | None:
         """What is undone is looked at where it was done, even if the configuration has moved since."""
@@ -143,7 +161,9 @@ def _of(proposal: Proposal) -> int | None:
 
 
 def _soaked(evidence: Sequence[Evidence]) -> Soaked:
-    return next((paper.soaked for paper in reversed(evidence) if paper.kind is EvidenceKind.SOAK), Soaked.NONE)
+    return next(
+        (paper.soaked for paper in reversed(evidence) if paper.kind is EvidenceKind.SOAK), Soaked.NONE
+    )
 
 
 def _judge_evidence(proposal: Proposal, turn: int, evidence: Sequence[Evidence]) -> Refusal | None:

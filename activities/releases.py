@@ -1,7 +1,7 @@
 """Making releases, and finding them again."""
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from hashlib import sha256
@@ -151,7 +151,7 @@ def _is_kept(kept: Path, digest: str) -> bool:
 
 
 @contextmanager
-def _workshop() -> Iterator[Path]:
+def _workshop() -> Generator[Path]:
     try:
         with TemporaryDirectory(prefix="towpath-") as folder:
             yield Path(folder)
@@ -230,4 +230,5 @@ def _check_name(name: str) -> None:
     try:
         _NAME.validate_python(name)
     except ValidationError as error:
-        raise ReleaseRefusedError(f"{error.errors()[0]['ctx']['error']}.") from error
+        sentence = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise ReleaseRefusedError(f"{sentence}.") from error

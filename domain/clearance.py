@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Final
 
 from pydantic import Field
 
@@ -64,7 +65,8 @@ class Freeze(Value):
         return f"frozen by {self.by.name}{end}: {self.reason or 'no reason given'}"
 
 
-NOBODY = Policy(quorum=0, approvers=(), valid=timedelta())
+NOBODY: Final = Policy(quorum=1, approvers=(), valid=timedelta())
+"""Where no policy was looked up, nobody can approve: what is left out never opens a gate."""
 
 
 class Facts(Value):
@@ -106,7 +108,7 @@ def judge(warrant: Warrant, step: Step, facts: Facts) -> Refusal | None:
 
 
 def judge_done(warrant: Warrant, facts: Facts) -> Refusal | None:
-    """Judge whether a change that says it was done may leave its receipt: it must still be let in, to the end."""
+    """Judge whether a change that says it was done may leave its receipt: it must be let in to the end."""
     if facts.proposal is None or facts.proposal.request != warrant.request:
         return _forbidden("its terms were drawn up for another request")
     return _judge_turn(facts.proposal.plan.subject, warrant.turn, facts) or _judge_standing(
@@ -117,8 +119,8 @@ def judge_done(warrant: Warrant, facts: Facts) -> Refusal | None:
 def judge_undo(subject: Subject, turn: int, of: Fence, facts: Facts) -> Refusal | None:
     """Judge an undo: only who it is, never whether the time is right. No gate ever blocks an undo.
 
-    A change undoes its own deeds whatever became of its lane. Another turn's deeds it undoes only where the lane
-    gave it the turn; with no lane there is nobody to give one, and the undo must not wait for that.
+    A change undoes its own deeds whatever became of its lane. Another turn's deeds it undoes only where the
+    lane gave it the turn; with no lane there is nobody to give one, and the undo must not wait for that.
     """
     if refusal := _judge_turn(subject, turn, facts):
         return refusal

@@ -1,35 +1,47 @@
 """What people write in the configuration folder, and the slice of it that one change is done by.
 
-Three kinds of file: ``towpath.yaml`` (people and store), ``environments/<name>.yaml`` (the platform's floors) and
-``services/<name>.yaml`` (the service's own road, which may only tighten the floors).
+Three kinds of file: ``towpath.yaml`` (people and store), ``environments/<name>.yaml`` (the platform's floors)
+and ``services/<name>.yaml`` (the service's own road, which may only tighten the floors).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import timedelta
+from typing import Final
 
 from pydantic import Field, JsonValue
 
+from domain.actor import PersonName, person
 from domain.names import Identifier, Subject
 from domain.release import Kind
 from domain.terms import ApprovalTerms, CheckTerms, TargetTerms, Terms
 from domain.value import Duration, Value
 
+ORGANISATION_FILE: Final = "towpath.yaml"
+
+
+def environment_file(environment: str) -> str:
+    return f"environments/{environment}.yaml"
+
+
+def service_file(service: str) -> str:
+    return f"services/{service}.yaml"
+
 
 class Approval(Value):
-    """Who approves: ``quorum`` people out of the groups in ``from``."""
+    """Who approves: ``quorum`` people out of the groups in ``from``. The floor says what is not written."""
 
-    quorum: int = Field(default=1, ge=0, le=50)
+    quorum: int | None = Field(default=None, ge=0, le=50)
     groups: tuple[Identifier, ...] = Field(default=(), alias="from")
-    wait: Duration = timedelta(days=3)
-    valid: Duration = timedelta(days=1)
+    wait: Duration | None = None
+    valid: Duration | None = None
 
 
 class Organisation(Value):
     """``towpath.yaml``."""
 
-    groups: dict[Identifier, tuple[str, ...]] = {}
+    groups: dict[Identifier, tuple[PersonName, ...]] = {}
     """Group → the people in it, by the names they decide under."""
-    store: str = "store"
+    store: str = Field(default="store", min_length=1)
     """The release store: a folder, relative to the configuration folder."""
 
 
@@ -40,7 +52,7 @@ class EnvironmentFile(Value):
     key: str = ""
     """The environment's public key, ``ed25519:<base64>``: who may vouch for what happened here."""
     approval: Approval | None = None
-    """The floor: no service can ask for fewer people, or for a longer-lived grant."""
+    """The floor: no service can ask for fewer people, for other people, or for a longer-lived grant."""
     soak: Duration = timedelta()
     hold_limit: Duration = timedelta(hours=4)
 
@@ -50,13 +62,13 @@ class ComponentFile(Value):
 
 
 class ServiceEnvironment(Value):
-    """One environment on a service's road."""
+    """One environment on a service's road. The floor says what is not written."""
 
     after: tuple[Identifier, ...] = ()
     targets: dict[Identifier, TargetTerms] = {}
     """Component → the target that takes it."""
     health: tuple[CheckTerms, ...] = ()
-    soak: Duration = timedelta()
+    soak: Duration | None = None
     approval: Approval | None = None
 
 
@@ -82,7 +94,8 @@ class Configuration(Value):
 
     def members(self, groups: Iterable[str]) -> tuple[str, ...]:
         """Return everybody in these groups, each once, in the order they are written."""
-        return tuple(dict.fromkeys(name for group in groups for name in self.organisation.groups.get(group, ())))
+        names = [name for group in groups for name in self.organisation.groups.get(group, ())]
+        return tuple({person(name): name for name in reversed(names)}.values())[::-1]
 
     def approval(self, subject: Subject) -> ApprovalTerms:
         """Return what approval takes: the service's word, tightened to the environment's floor."""
@@ -92,26 +105,35 @@ class Configuration(Value):
         given = [approval for approval in (floor, asked) if approval]
         if not given:
             return ApprovalTerms()
-        groups = (asked.groups if asked and asked.groups else ()) or (floor.groups if floor else ())
+        groups = next((approval.groups for approval in reversed(given) if approval.groups), ())
+        usual = ApprovalTerms()
         return ApprovalTerms(
-            quorum=max(approval.quorum for approval in given),
+            quorum=max((one.quorum for one in given if one.quorum is not None), default=1),
             groups=groups,
-            approvers=self.members(groups),
-            wait=min(approval.wait for approval in given),
-            valid=min(approval.valid for approval in given),
+            approvers=self._allowed(self.members(groups), floor),
+            wait=min((one.wait for one in given if one.wait is not None), default=usual.wait),
+            valid=min((one.valid for one in given if one.valid is not None), default=usual.valid),
         )
+
+    def _allowed(self, people: tuple[str, ...], floor: Approval | None) -> tuple[str, ...]:
+        """Leave out whoever the floor would not let approve, where it says who may."""
+        if floor is None or not floor.groups:
+            return people
+        allowed = {person(name) for name in self.members(floor.groups)}
+        return tuple(name for name in people if person(name) in allowed)
 
     def terms(self, subject: Subject, budget: timedelta, nonce: str) -> Terms:
         """Return the slice of configuration by which this subject is changed now."""
         place = self.place(subject) or ServiceEnvironment()
         floor = self.environments[subject.environment]
         slice_ = self.but(
-            services={subject.service: self.services[subject.service]}, environments={subject.environment: floor}
+            services={subject.service: self.services[subject.service]},
+            environments={subject.environment: floor},
         )
         return Terms(
             targets=dict(place.targets),
             health=place.health,
-            soak=max(place.soak, floor.soak),
+            soak=max(place.soak or timedelta(), floor.soak),
             approval=self.approval(subject),
             hold_limit=floor.hold_limit,
             budget=budget,
@@ -120,28 +142,38 @@ class Configuration(Value):
         )
 
 
-RESERVED_KEYS = frozenset({"after", "health", "soak", "approval", "rollout", "targets"})
-"""Keys of a service's environment that are not components."""
+PLACE_KEYS: Final = ("after", "health", "soak", "approval")
+"""What may stand under one environment of a service, beside its components."""
+RESERVED_NAMES: Final = frozenset({*PLACE_KEYS, "targets", "rollout"})
+"""What no component may be called, since it would be taken for a key."""
+CHECK_KEYS: Final = ("component", "within", "every")
+"""What may stand in any health check, beside its own settings."""
+UNKNOWN_KIND: Final = "unknown"
+"""Stands for the kind of a health check that could not be told."""
 
 
-def split_place(written: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+def split_place(written: Mapping[str, JsonValue], components: Collection[str]) -> dict[str, JsonValue]:
     """Sort what is written under one environment of a service into its model's shape.
 
     A component stands beside ``after`` and ``health``, as ``site: {target: directory, root: live/dev}``: its
-    ``target`` says which, and the rest are that target's settings.
+    ``target`` says which, and the rest are that target's settings. What is neither is left out.
     """
-    known: dict[str, JsonValue] = {key: value for key, value in written.items() if key in RESERVED_KEYS}
-    targets: dict[str, JsonValue] = {}
-    for name, line in written.items():
-        if name not in RESERVED_KEYS and isinstance(line, dict):
-            settings = {key: value for key, value in line.items() if key != "target"}
-            targets[name] = {"target": line.get("target"), "settings": settings}
-        elif name not in RESERVED_KEYS:
-            targets[name] = line
-    return known | {"targets": targets}
+    place = {key: value for key, value in written.items() if key in PLACE_KEYS}
+    targets = {name: _split_target(value) for name, value in written.items() if name in components}
+    return place | {"targets": targets}
 
 
-COMMON_CHECK_KEYS = frozenset({"component", "within", "every"})
+def _split_target(written: JsonValue) -> JsonValue:
+    if not isinstance(written, dict):
+        return written
+    settings = {key: value for key, value in written.items() if key != "target"}
+    kind = {"target": written["target"]} if "target" in written else {}
+    return kind | {"settings": settings}
+
+
+def check_kinds(written: Mapping[str, JsonValue], checks: Iterable[str]) -> tuple[str, ...]:
+    """Return the kinds that a health check names. It is well written where that is exactly one."""
+    return tuple(name for name in checks if name in written)
 
 
 def split_check(written: Mapping[str, JsonValue], checks: Iterable[str]) -> dict[str, JsonValue]:
@@ -149,7 +181,20 @@ def split_check(written: Mapping[str, JsonValue], checks: Iterable[str]) -> dict
 
     The key that is a check's name says which; its value is the setting of that name.
     """
-    kinds = [name for name in checks if name in written]
-    common = {key: value for key, value in written.items() if key in COMMON_CHECK_KEYS}
-    settings = {key: value for key, value in written.items() if key not in COMMON_CHECK_KEYS}
-    return common | {"check": kinds[0] if len(kinds) == 1 else None, "settings": settings}
+    kinds = check_kinds(written, checks)
+    shared = {key: value for key, value in written.items() if key in CHECK_KEYS}
+    settings: dict[str, JsonValue] = {key: value for key, value in written.items() if key not in CHECK_KEYS}
+    return shared | {"check": kinds[0] if len(kinds) == 1 else UNKNOWN_KIND, "settings": settings}
+
+
+def as_written(place: tuple[str | int, ...]) -> tuple[str | int, ...]:
+    """Return where in a service's file people wrote what stands at this place of its model."""
+    match place:
+        case ("environments", environment, "targets", component, "settings", *rest):
+            return ("environments", environment, component, *rest)
+        case ("environments", environment, "targets", *rest):
+            return ("environments", environment, *rest)
+        case ("environments", environment, "health", index, "settings", *rest):
+            return ("environments", environment, "health", index, *rest)
+        case _:
+            return place

@@ -40,9 +40,17 @@ def draw_promotion(
         for component in release.components
         if component.name in traits
     )
-    done = f"every component of {release.version} stands there already" if steps and is_nothing_to_do(steps) else ""
+    done = (
+        f"every component of {release.version} stands there already"
+        if steps and is_nothing_to_do(steps)
+        else ""
+    )
     notes = [f"{step.component} cannot be undone: it is a pivot" for step in steps if step.undo is Undo.PIVOT]
-    notes += [f"{step.component} is not fenced: its target cannot refuse a late write" for step in steps if not step.fenced]
+    notes += [
+        f"{step.component} is not fenced: its target cannot refuse a late write"
+        for step in steps
+        if not step.fenced
+    ]
     notes += [
         f"{step.component} is not repeatable: its target cannot say what it holds, so a retry asks a person"
         for step in steps
@@ -144,5 +152,3 @@ def say_plan(plan: Plan) -> str:
     """Say a plan in one line: ``site: 1.0.0 (3f9a12c4) → 2.0.0 (77aa01bd) [plan 1c2d3e4f]``."""
     steps = "; ".join(str(step) for step in plan.steps) or "nothing"
     return f"{steps} [plan {short(plan.intent)}]"
-
-

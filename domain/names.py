@@ -52,6 +52,10 @@ def promotion_id(subject: Subject, version: str) -> str:
     return f"promotion/{subject.service}/{subject.environment}/{version}"
 
 
+def plan_id(subject: Subject, version: str) -> str:
+    return f"plan/{subject.service}/{subject.environment}/{version}"
+
+
 def lane_id(subject: Subject) -> str:
     return f"lane/{subject.service}/{subject.environment}"
 

@@ -80,6 +80,11 @@ class Plan(Value):
         return digest_of(canonical(held).encode())
 
     @property
+    def goes_forward(self) -> bool:
+        """Tell whether this plan may give up: what puts back may not."""
+        return any(step.may_give_up for step in self.steps)
+
+    @property
     def pivots(self) -> tuple[Step, ...]:
         return tuple(step for step in self.steps if step.undo is Undo.PIVOT)
 

@@ -73,6 +73,8 @@ class LaneStatus(Value):
     queue: tuple[Ask, ...] = ()
     unsettled: tuple[int, ...] = ()
     held: dict[Identifier, Holding] = Field(default_factory=dict)
+    answers: dict[str, Told] = Field(default_factory=dict)
+    """The last answers, by asker: for operators' commands, which have no workflow to be told."""
     refused: tuple[RefusedRecord, ...] = ()
 
 

@@ -31,7 +31,10 @@ def tell_promotion(status: PromotionStatus) -> str:
     if status.proposal and status.phase is not Phase.ENDED:
         said.append(_tell_plan(status.proposal))
     if status.phase is Phase.WAITING_FOR_APPROVAL and status.intent:
-        said += [_tell_votes(status), _code(approve_commands(promotion_id(status.subject, status.version), status.intent))]
+        said += [
+            _tell_votes(status),
+            _code(approve_commands(promotion_id(status.subject, status.version), status.intent)),
+        ]
     elif status.remedy:
         said.append(_code(status.remedy))
     said.append(_tell_refused(status.refused))
@@ -41,7 +44,12 @@ def tell_promotion(status: PromotionStatus) -> str:
 def tell_change(status: ChangeStatus) -> str:
     """Say in Markdown where a change stands."""
     head = f"### {status.story} of {status.subject}, turn {status.turn}: {status.phase}"
-    said = [head, status.waits_for, _code(status.remedy) if status.remedy else "", _tell_refused(status.refused)]
+    said = [
+        head,
+        status.waits_for,
+        _code(status.remedy) if status.remedy else "",
+        _tell_refused(status.refused),
+    ]
     return "\n\n".join(line for line in said if line)
 
 
@@ -49,8 +57,13 @@ def tell_lane(status: LaneStatus) -> str:
     """Say in Markdown who has a lane and who waits."""
     said = [f"### The lane of {status.subject}: {status.phase}"]
     if status.running:
-        said.append(f"Turn {status.turn}: {status.running.request.story} for {status.running.request.actor.name}")
-    said += [f"- waits: {ask.request.story} {ask.request.version or ''} for {ask.request.actor.name}" for ask in status.queue]
+        said.append(
+            f"Turn {status.turn}: {status.running.request.story} for {status.running.request.actor.name}"
+        )
+    said += [
+        f"- waits: {ask.request.story} {ask.request.version or ''} for {ask.request.actor.name}"
+        for ask in status.queue
+    ]
     said += [f"- holds {component}: {holding}" for component, holding in status.held.items()]
     said += [f"- unsettled: turn {turn}" for turn in status.unsettled]
     said.append(_tell_refused(status.refused))
@@ -59,7 +72,9 @@ def tell_lane(status: LaneStatus) -> str:
 
 def _tell_plan(proposal: Proposal) -> str:
     lines = [f"Plan {short(proposal.plan.intent)}, asked for by {proposal.request.actor}:"]
-    lines += [f"{number}. {step}; undo: {step.undo}" for number, step in enumerate(proposal.plan.steps, start=1)]
+    lines += [
+        f"{number}. {step}; undo: {step.undo}" for number, step in enumerate(proposal.plan.steps, start=1)
+    ]
     lines += [f"- note: {note}" for note in proposal.notes]
     return "\n".join(lines)
 
@@ -68,7 +83,10 @@ def _tell_votes(status: PromotionStatus) -> str:
     if status.proposal is None:
         return ""
     approval = status.proposal.terms.approval
-    given = [f"- {vote.actor} says {vote.verdict}{f': {vote.comment}' if vote.comment else ''}" for vote in status.decisions]
+    given = [
+        f"- {vote.actor} says {vote.verdict}{f': {vote.comment}' if vote.comment else ''}"
+        for vote in status.decisions
+    ]
     return "\n".join([f"Needs {approval.quorum} of: {', '.join(approval.approvers) or 'nobody'}", *given])
 
 

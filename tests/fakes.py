@@ -9,8 +9,8 @@ from typing import ClassVar
 from pydantic import JsonValue
 
 from activities.ports import (
-    AlreadyExistsError,
     Alarm,
+    AlreadyExistsError,
     Deed,
     Expected,
     Finding,

@@ -11,12 +11,14 @@ from typing import Any, Self
 from temporalio.client import Client, WorkflowHandle
 from temporalio.worker import Worker
 
+from activities.archive import Archive
 from activities.effects import EffectActivities
 from activities.errands import ErrandActivities
 from activities.keyring import Keyring, make_key
 from activities.ports import Notifier, Place
 from activities.tools import Tools
 from domain.actor import Actor
+from domain.answer import Ask
 from domain.approval import Answer
 from domain.configuration import (
     Approval,
@@ -27,6 +29,7 @@ from domain.configuration import (
     ServiceEnvironment,
     ServiceFile,
 )
+from domain.journal import Receipt
 from domain.names import (
     ACTOR,
     ENGINE_QUEUE,
@@ -39,6 +42,7 @@ from domain.names import (
     artifact_key,
     change_id,
     effects_queue,
+    environment_id,
     lane_id,
     manifest_key,
     promotion_id,
@@ -68,7 +72,7 @@ def engine_worker(client: Client, notifier: Notifier) -> Worker:
             verbs.call_waiters,
             verbs.hear_of_thaw,
             verbs.tell_of_thaw,
-            verbs.who_polls,
+            verbs.why_silent,
             verbs.call_person,
         ],
         interceptors=[Doorkeeper()],
@@ -87,7 +91,9 @@ class Town:
         self.folder = Path(folder)
         mark = uuid.uuid4().hex[:8]
         self.service = f"shop-{mark}"
-        self.dev, self.staging, self.production = (f"{name}-{mark}" for name in ("dev", "staging", "production"))
+        self.dev, self.staging, self.production = (
+            f"{name}-{mark}" for name in ("dev", "staging", "production")
+        )
         self.world = World()
         self.store = MemoryStore()
         self.clock = ShiftedClock()
@@ -166,7 +172,9 @@ class Town:
         one_of_two = Approval.model_validate({"quorum": 1, "from": ["managers"]})
         return Configuration(
             organisation=Organisation(groups={"managers": ("bo@example.com", "cy@example.com")}),
-            environments={name: EnvironmentFile(environment=name) for name in (self.dev, self.staging, self.production)},
+            environments={
+                name: EnvironmentFile(environment=name) for name in (self.dev, self.staging, self.production)
+            },
             services={
                 self.service: ServiceFile(
                     service=self.service,
@@ -203,12 +211,17 @@ class Town:
             self.store.content[artifact_key(digest)] = content
             parts.append(Component(name=name, kind=Kind.CONTENT, artifact=digest, size=len(content), files=1))
         release = Release(
-            service=self.service, version=version, components=tuple(parts), created=datetime(2026, 1, 1, tzinfo=UTC)
+            service=self.service,
+            version=version,
+            components=tuple(parts),
+            created=datetime(2026, 1, 1, tzinfo=UTC),
         )
         self.store.content[manifest_key(self.service, version)] = release.canonical().encode()
         return release
 
-    async def promote(self, version: str, environment: str, by: str = "ana@example.com") -> WorkflowHandle[Any, Any]:
+    async def promote(
+        self, version: str, environment: str, by: str = "ana@example.com"
+    ) -> WorkflowHandle[Any, Any]:
         """Start a promotion; make the release first if there is none."""
         if manifest_key(self.service, version) not in self.store.content:
             self.make(version)
@@ -267,5 +280,96 @@ class Town:
         return self.client.get_workflow_handle(change_id(self.subject(environment), turn))
 
     async def change_status(self, environment: str) -> ChangeStatus:
-        status: ChangeStatus = await (await self.change(environment)).query("status", result_type=ChangeStatus)
+        status: ChangeStatus = await (await self.change(environment)).query(
+            "status", result_type=ChangeStatus
+        )
         return status
+
+    async def ask_lane(
+        self, environment: str, story: Story, by: str = "olga@example.com", of: int | None = None
+    ) -> Any:
+        """Ask a lane for a rollback or adoption as an operator's command does, and wait for its answer."""
+        asker = f"person/{uuid.uuid4()}"
+        request = Request(story=story, subject=self.subject(environment), actor=Actor(name=by), of=of)
+        ask = Ask(asker=asker, number=1, request=request)
+        await self.client.start_workflow(
+            "LaneWorkflow",
+            id=lane_id(request.subject),
+            task_queue=ENGINE_QUEUE,
+            start_signal="ask",
+            start_signal_args=[ask],
+        )
+        handle = self.lane(environment)
+        async with asyncio.timeout(PATIENCE.total_seconds()):
+            async for _ in handle.fetch_history_events(wait_new_event=True):
+                told = (await self.lane_status(environment)).answers.get(asker)
+                if told:
+                    return told.answer
+        message = "the lane never answered"
+        raise AssertionError(message)
+
+    async def freeze(
+        self, environment: str, reason: str = "stop the line", **more: Any
+    ) -> WorkflowHandle[Any, Any]:
+        return await self.client.start_workflow(
+            "EnvironmentWorkflow",
+            id=environment_id(environment),
+            task_queue=ENGINE_QUEUE,
+            start_signal="freeze",
+            start_signal_args=[{"by": "olga@example.com", "reason": reason, **more}],
+        )
+
+    async def until_change(self, environment: str, *phases: Phase) -> ChangeStatus:
+        """Wait until the change that has the lane stands in one of these phases."""
+        async with asyncio.timeout(PATIENCE.total_seconds()):
+            async for _ in self.lane(environment).fetch_history_events(wait_new_event=True):
+                if (await self.lane_status(environment)).turn is not None:
+                    break
+            handle = await self.change(environment)
+            async for _ in handle.fetch_history_events(wait_new_event=True):
+                status: ChangeStatus = await handle.query("status", result_type=ChangeStatus)
+                if status.phase in phases:
+                    return status
+        message = f"the change never stood in {phases}"
+        raise AssertionError(message)
+
+    async def promoted_without_waiting(self, version: str, environment: str) -> Report:
+        """Promote, and return how it ended without anybody's approval."""
+        report: Report = await (await self.promote(version, environment)).result()
+        return report
+
+    async def reach_production(self, version: str) -> None:
+        for environment in (self.dev, self.staging, self.production):
+            await self.promoted(version, environment)
+
+    async def waiting_in_production(self, version: str) -> WorkflowHandle[Any, Any]:
+        """Return a promotion that waits for its approval in production."""
+        for environment in (self.dev, self.staging):
+            await self.promoted(version, environment)
+        handle = await self.promote(version, self.production)
+        await self.until(handle, Phase.WAITING_FOR_APPROVAL)
+        return handle
+
+    async def until_new_plan(self, handle: WorkflowHandle[Any, Any], old: str | None) -> PromotionStatus:
+        """Wait until a promotion waits for approval with another plan than this one."""
+        async with asyncio.timeout(PATIENCE.total_seconds()):
+            async for _ in handle.fetch_history_events(wait_new_event=True):
+                status: PromotionStatus = await handle.query("status", result_type=PromotionStatus)
+                if status.phase is Phase.WAITING_FOR_APPROVAL and status.intent != old:
+                    return status
+        message = "it never had another plan"
+        raise AssertionError(message)
+
+    async def until_recorded(self, environment: str, did: str) -> None:
+        """Wait until the change that has the lane has taken somebody's word."""
+        handle = await self.change(environment)
+        async with asyncio.timeout(PATIENCE.total_seconds()):
+            async for _ in handle.fetch_history_events(wait_new_event=True):
+                status: ChangeStatus = await handle.query("status", result_type=ChangeStatus)
+                if any(record.record == "override" and record.did == did for record in status.records):
+                    return
+
+    async def receipts(self, environment: str) -> list[Receipt]:
+        """Return the environment's receipts, newest first."""
+        archive = Archive(self.store, Keyring(self.folder / "keys", self.settings))
+        return await archive.newest_receipts(self.subject(environment), 20)

@@ -22,6 +22,7 @@ THROTTLE: Final = timedelta(seconds=1)
 
 GRACE: Final = timedelta(seconds=10)
 
+
 def engine_worker(client: Client) -> Worker:
     """Return the worker of workflows and errands."""
     return Worker(

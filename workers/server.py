@@ -61,14 +61,30 @@ def flags(dynamic: Mapping[str, str] = QUICK | CLOSED) -> list[str]:
 
 @asynccontextmanager
 async def embedded(
-    binary: str, database: Path | None, *, port: int = 0, ui_port: int = 0, synchronous: int = 2, log: Path | None = None
+    binary: str,
+    database: Path | None,
+    *,
+    port: int = 0,
+    ui_port: int = 0,
+    synchronous: int = 2,
+    log: Path | None = None,
 ) -> AsyncIterator[Server]:
     """Run a server while the block runs, bound to 127.0.0.1; ports of 0 are chosen.
 
     ``synchronous`` 2 survives the loss of power, 1 only that of the process. ``database`` None keeps all in memory.
     """
     port, ui_port = port or free_port(), ui_port or free_port()
-    command = [binary, "server", "start-dev", "--ip", "127.0.0.1", "--port", str(port), "--ui-port", str(ui_port)]
+    command = [
+        binary,
+        "server",
+        "start-dev",
+        "--ip",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--ui-port",
+        str(ui_port),
+    ]
     command += ["--log-level", "error", "--ui-disable-news-fetch", *flags()]
     if database:
         database.parent.mkdir(parents=True, exist_ok=True)

@@ -10,6 +10,7 @@ STATE: Final = "TOWPATH_STATE"
 LOG_FORMAT: Final = "TOWPATH_LOG"
 TEMPORAL_CLI: Final = "TOWPATH_TEMPORAL_CLI"
 METRICS: Final = "TOWPATH_METRICS"
+BY: Final = "TOWPATH_BY"
 
 
 class Surroundings(NamedTuple):
@@ -25,6 +26,8 @@ class Surroundings(NamedTuple):
     temporal_cli: str
     metrics: str
     """``host:port`` to serve ``/metrics``, ``/healthz`` and ``/readyz`` on; empty for none."""
+    by: str = ""
+    """Who acts, where the command line does not say (``TOWPATH_BY``)."""
 
     @property
     def keys(self) -> Path:
@@ -48,4 +51,5 @@ def surroundings(folder: Path | None = None, variables: Mapping[str, str] = os.e
         json_logs=variables.get(LOG_FORMAT, "console") == "json",
         temporal_cli=variables.get(TEMPORAL_CLI, ""),
         metrics=variables.get(METRICS, ""),
+        by=variables.get(BY, ""),
     )

@@ -7,9 +7,16 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 from workflows.change import ChangeWorkflow
 from workflows.environment import EnvironmentWorkflow
 from workflows.lane import LaneWorkflow
+from workflows.plan import PlanWorkflow
 from workflows.promotion import PromotionWorkflow
 
-WORKFLOWS: Final[list[type]] = [PromotionWorkflow, LaneWorkflow, ChangeWorkflow, EnvironmentWorkflow]
+WORKFLOWS: Final[list[type]] = [
+    PromotionWorkflow,
+    LaneWorkflow,
+    ChangeWorkflow,
+    EnvironmentWorkflow,
+    PlanWorkflow,
+]
 
 PASSED_THROUGH: Final = (
     "activities",

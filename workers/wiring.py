@@ -19,6 +19,7 @@ from domain.names import Subject
 from domain.terms import CheckTerms, TargetTerms
 from workers.settings import Surroundings
 
+
 class Wired(NamedTuple):
     """What a worker registers on one queue."""
 
@@ -77,7 +78,7 @@ def errands() -> Wired:
             verbs.call_waiters,
             verbs.hear_of_thaw,
             verbs.tell_of_thaw,
-            verbs.who_polls,
+            verbs.why_silent,
             verbs.call_person,
         ]
     )

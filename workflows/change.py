@@ -1,84 +1,54 @@
 """What is really done to an environment, and undone."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Callable
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 from temporalio import workflow
-from temporalio.common import RawValue
-from temporalio.exceptions import ActivityError, ApplicationError, FailureError, TimeoutError as TimedOut
-from temporalio.exceptions import is_cancelled_exception
+from temporalio.exceptions import ActivityError
 
-from workflows.doorkeeper import BadStartError, RefusedError, read_message, read_value
+from workflows.change_doors import ChangeDoors
+from workflows.doorkeeper import BadStartError, read_value
+from workflows.troubles import FAILURES, Trouble, cancelled, trouble_with
 
 with workflow.unsafe.imports_passed_through():
-    from activities.clearance import NOT_CLEARED
     from activities.effects import EffectActivities
     from activities.errands import AWAKE, STUCK, ErrandActivities, LaneMessage
-    from domain.actor import Actor, Channel
     from domain.answer import Answer, Done, NotBegun, Stuck, Undone
     from domain.clearance import Cause, Refusal, Warrant
-    from domain.doors import Does, Signal, Word, at_change
+    from domain.doors import Signal
     from domain.drawing import outcome_of
-    from domain.environment import Holding
     from domain.fence import Fence
     from domain.journal import Evidence, Settled
     from domain.names import OUTCOME, PHASE, Subject, effects_queue, lane_id, read_id
     from domain.order import Account, Call, Left, LookOrder, Performed, StepOrder
     from domain.outcome import Outcome, Phase
     from domain.plan import Deed, Plan, Step, put_back
-    from domain.record import EffectRecord, JudgementRecord, OutcomeRecord, OverrideRecord
-    from domain.status import ChangeStatus
-    from domain.telling import tell_change
-    from domain.terms import Proposal, Sealed, Story
+    from domain.record import EffectRecord, JudgementRecord, OutcomeRecord
+    from domain.terms import Proposal, Terms
     from domain.value import say_duration
     from workflows import patience
-    from workflows.chronicle import Chronicle, publish
+    from workflows.chronicle import publish
+    from workflows.errand import errand
     from workflows.undisturbed import undisturbed
-
-
-class Trouble(Exception):  # noqa: N818 - it is what the story calls it
-    """The change cannot go on, and has to be undone. ``refusal`` where its environment did not let it in."""
-
-    def __init__(self, why: str, outcome: Outcome = Outcome.ROLLED_BACK, refusal: Refusal | None = None) -> None:
-        super().__init__(why)
-        self.why = why
-        self.outcome = outcome
-        self.refusal = refusal
 
 
 class Looked(NamedTuple):
     """What a look at the health said."""
 
     passed: bool
-    sentences: tuple[str, ...]
+    why: str
 
 
 @workflow.defn
-class ChangeWorkflow:
+class ChangeWorkflow(ChangeDoors):
     """The critical section: a plan's steps one by one, health, soak, receipt; or everything put back."""
-
-    def __init__(self) -> None:
-        self._subject, self._turn = _about(workflow.info().workflow_id)
-        self._warrant = Warrant.model_construct(asker="", turn=self._turn)
-        self._proposal: Proposal | None = None
-        self._begun: list[Deed] = []
-        self._skipped: list[str] = []
-        self._evidence: list[Sealed] = []
-        self._act = 0
-        self._began = workflow.now()
-        self._paused = timedelta()
-        self._held = False
-        self._undoing = False
-        self._said: Signal | None = None
-        self._stuck_on: Fence | None = None
-        self._log = Chronicle(Phase.PREPARING, self._details)
 
     # The story.
 
     @workflow.run
-    async def run(self, warrant: Any = None, carried: Any = None) -> Answer:  # noqa: ANN401 - refused in words, not by type
+    async def run(self, warrant: Any = None, carried: Any = None) -> Answer:
         self._begin(warrant, carried)
         answer = await self._tell()
         return self._end(answer)
@@ -92,8 +62,8 @@ class ChangeWorkflow:
             return unneeded
         try:
             await self._walk(proposal.plan)
-            await self._see_it_well(proposal)
-            await self._soak(proposal)
+            await self._see_it_well(proposal.plan)
+            await self._soak(proposal.plan)
             return await self._account_for_it(proposal)
         except Trouble as trouble:
             if trouble.refusal and not self._begun:
@@ -102,12 +72,12 @@ class ChangeWorkflow:
 
     async def _put_it_back(self, proposal: Proposal, trouble: Trouble) -> Answer:
         """Undo what was begun, newest first; see that what is back is well; account for it."""
-        self._log.record(JudgementRecord(at=workflow.now(), of="change", passed=False, sentences=(trouble.why,)))
         self._undoing = True
+        self._note_judgement("change", trouble.why, passed=False)
+        self._evidence.clear()
         undo = put_back(proposal.plan, self._begun)
         await self._walk(undo)
-        self._evidence.clear()
-        await self._see_it_well(proposal.but(plan=undo))
+        await self._see_it_well(undo)
         outcome = Outcome.SETTLED_BY_HAND if self._skipped else trouble.outcome
         left = await self._leave_receipt(Settled.UNDONE, outcome, trouble.why)
         return Undone(turn=self._turn, outcome=outcome, why=trouble.why, after=left.after)
@@ -115,7 +85,7 @@ class ChangeWorkflow:
     async def _account_for_it(self, proposal: Proposal) -> Answer:
         await self._unless_held()
         self._stop_if_cancelled()
-        outcome = Outcome.SETTLED_BY_HAND if self._skipped else outcome_of(self._warrant.request.story)
+        outcome = Outcome.SETTLED_BY_HAND if self._skipped else outcome_of(proposal.request.story)
         left = await self._leave_receipt(Settled.DONE, outcome, proposal.request.reason)
         return Done(turn=self._turn, outcome=outcome, after=left.after, evidence=left.evidence)
 
@@ -129,7 +99,8 @@ class ChangeWorkflow:
 
     async def _draw_up(self) -> Proposal:
         """Take the proposal that was approved, or have one drawn up where nobody needed to approve any."""
-        if self._warrant.proposal is None:
+        sealed = self._warrant.proposal
+        if sealed is None:
             self._log.enter(Phase.PREPARING, "its plan")
             try:
                 sealed = await workflow.execute_activity_method(
@@ -141,13 +112,10 @@ class ChangeWorkflow:
                     retry_policy=patience.TRY_SOON,
                     summary=f"draw up the {self._warrant.request.story} of {self._subject}",
                 )
-            except (ActivityError, asyncio.CancelledError) as failure:
-                raise _trouble(failure) from failure
-            self._warrant = self._warrant.but(proposal=sealed)
-        if self._warrant.proposal is None:
-            message = "A change needs a proposal."
-            raise BadStartError(message)
-        self._proposal = Proposal.model_validate_json(self._warrant.proposal.body)
+            except FAILURES as failure:
+                raise trouble_with(failure) from failure
+            self._given = self._warrant.but(proposal=sealed)
+        self._proposal = Proposal.model_validate_json(sealed.body)
         return self._proposal
 
     def _unneeded(self, proposal: Proposal) -> Answer | None:
@@ -163,9 +131,9 @@ class ChangeWorkflow:
         await self._unless_held()
         if not self._begun:
             self._began = workflow.now()
+        left = self._budget_left()
         self._log.enter(Phase.DEPLOYING, str(step))
         self._begun.append(Deed(step=step, fence=fence))
-        left = self._budget_left()
         try:
             performed = await workflow.execute_activity_method(
                 EffectActivities.perform,
@@ -178,9 +146,9 @@ class ChangeWorkflow:
                 cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
                 summary=f"{step} [fence {fence}]",
             )
-        except (ActivityError, asyncio.CancelledError) as failure:
-            trouble = _trouble(failure)
-            if trouble.refusal and not _is_journaled(failure):
+        except FAILURES as failure:
+            trouble = trouble_with(failure)
+            if not trouble.touched:
                 self._begun.pop()
             raise trouble from failure
         self._note(fence, performed)
@@ -188,12 +156,11 @@ class ChangeWorkflow:
 
     async def _undo(self, step: Step, fence: Fence) -> None:
         """Undo a step, for ever: until it is undone, or a person says to leave it."""
-        order = StepOrder(warrant=self._warrant, step=step, act=fence.act)
         while True:
             self._log.enter(Phase.UNDOING, str(step))
             undoing = workflow.start_activity_method(
                 EffectActivities.perform,
-                order,
+                StepOrder(warrant=self._warrant, step=step, act=fence.act),
                 task_queue=self._queue,
                 start_to_close_timeout=patience.UNDOING,
                 heartbeat_timeout=patience.HEARTBEAT,
@@ -201,76 +168,69 @@ class ChangeWorkflow:
                 cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
                 summary=f"undo: {step} [fence {fence}]",
             )
-            why = await self._outcome_of_undo(undoing)
-            if why is None:
-                self._note(fence, undoing.result())
-                return
-            said = await self._ask_person(f"{step} could not be undone: {why}", fence, undoing)
-            if said is None:
-                continue
-            undoing.cancel()
-            await workflow.wait_condition(undoing.done)
-            if undoing.done() and not undoing.cancelled() and undoing.exception() is None:
+            said: Signal | None = None
+            if why := await self._why_not_undone(undoing):
+                said = await self._ask_person(f"{step} could not be undone: {why}", fence, undoing)
+                await _given_up(undoing)
+            if _succeeded(undoing):
                 self._note(fence, undoing.result())
                 return
             if said is Signal.SKIP:
                 self._skipped.append(step.component)
                 return
 
-    async def _see_it_well(self, proposal: Proposal) -> None:
+    async def _see_it_well(self, plan: Plan) -> None:
         """Check the health of what should stand there now. What is sick after an undo needs a person."""
-        while proposal.terms.health and proposal.plan.steps:
-            self._log.enter(Phase.CHECKING_HEALTH, "the health checks")
-            looked = await self._look(EffectActivities.check_health, proposal.plan.after, self._budget_for(proposal))
-            if looked.passed:
-                self._stop_if_cancelled()
-                return
-            why = "; ".join(looked.sentences)
-            if _goes_forward(proposal.plan):
-                raise Trouble(f"it is not healthy: {why}")
+        if not plan.steps or not self._terms.health:
+            return
+        self._log.enter(Phase.CHECKING_HEALTH, "the health checks")
+        while not (looked := await self._look(EffectActivities.check_health, plan, self._budget_for(plan))).passed:
+            if plan.goes_forward:
+                raise Trouble(f"it is not healthy: {looked.why}")
             self._evidence.clear()
-            if await self._ask_person(f"what was put back is not healthy: {why}", None, None) is Signal.SKIP:
-                self._skipped.extend(step.component for step in proposal.plan.steps)
+            if await self._ask_person(f"what was put back is not healthy: {looked.why}") is Signal.SKIP:
+                self._skipped.extend(step.component for step in plan.steps)
                 return
+        self._stop_if_cancelled()
 
-    async def _soak(self, proposal: Proposal) -> None:
-        soak = proposal.terms.soak
+    async def _soak(self, plan: Plan) -> None:
+        """Watch it for as long as the terms say; the budget does not count this."""
+        soak = self._terms.soak
         if not soak:
             return
         self._log.enter(Phase.SOAKING, f"{say_duration(soak)} of good health")
         began = workflow.now()
-        looked = await self._look(EffectActivities.soak, proposal.plan.after, soak + patience.UNDOING)
+        looked = await self._look(EffectActivities.soak, plan, soak + patience.UNDOING)
         self._paused += workflow.now() - began
         if not looked.passed:
-            raise Trouble(f"it turned sick while it soaked: {'; '.join(looked.sentences)}")
+            raise Trouble(f"it turned sick while it soaked: {looked.why}")
         self._stop_if_cancelled()
 
-    async def _look(self, verb: Any, expected: Mapping[str, Holding], within: timedelta) -> Looked:  # noqa: ANN401 - a verb
-        order = LookOrder(warrant=self._warrant, expected=dict(expected), since=workflow.now())
+    async def _look(self, verb: Callable[..., Any], plan: Plan, within: timedelta) -> Looked:
         looking = workflow.start_activity_method(
             verb,
-            order,
+            LookOrder(warrant=self._warrant, expected=plan.after, since=workflow.now()),
             task_queue=self._queue,
             start_to_close_timeout=within,
-            schedule_to_close_timeout=within if self._is_forward() else None,
+            schedule_to_close_timeout=within if plan.goes_forward else None,
             heartbeat_timeout=patience.HEARTBEAT,
             retry_policy=patience.TRY_SOON,
             cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
             summary=f"is {self._subject} well?",
         )
         try:
-            sealed = await (looking if self._is_forward() else undisturbed(looking))
-        except (ActivityError, asyncio.CancelledError) as failure:
-            if self._is_forward():
-                raise _trouble(failure) from failure
-            return Looked(passed=False, sentences=(_trouble(failure).why,))
+            sealed = await (looking if plan.goes_forward else undisturbed(looking))
+        except FAILURES as failure:
+            if plan.goes_forward:
+                raise trouble_with(failure) from failure
+            return Looked(passed=False, why=trouble_with(failure).why)
         self._evidence.append(sealed)
         evidence = Evidence.model_validate_json(sealed.body)
-        record = JudgementRecord(at=workflow.now(), of=evidence.kind, passed=evidence.passed, sentences=evidence.sentences)
-        self._log.record(record)
-        return Looked(evidence.passed, evidence.sentences)
+        self._note_judgement(evidence.kind, *evidence.sentences, passed=evidence.passed)
+        return Looked(evidence.passed, "; ".join(evidence.sentences))
 
     async def _leave_receipt(self, settled: Settled, outcome: Outcome, why: str) -> Left:
+        """Leave the receipt; a change that was undone does so for ever, for without it nothing else may move."""
         account = Account(
             warrant=self._warrant,
             settled=settled,
@@ -283,163 +243,93 @@ class ChangeWorkflow:
             records=self._log.chain.head,
             began=self._began,
         )
-        leaving = workflow.start_activity_method(
-            EffectActivities.leave_receipt,
-            account,
-            task_queue=self._queue,
-            start_to_close_timeout=patience.LEAVING_RECEIPT,
-            heartbeat_timeout=patience.HEARTBEAT,
-            retry_policy=patience.NEVER_GIVE_UP,
-            summary=f"leave the receipt of turn {self._turn}",
-        )
-        try:
-            left = await undisturbed(leaving)
-        except ActivityError as failure:
-            raise _trouble(failure) from failure
-        if not left.lane_listens:
-            await self._wake_lane()
-        return left
+        while True:
+            leaving = workflow.start_activity_method(
+                EffectActivities.leave_receipt,
+                account,
+                task_queue=self._queue,
+                start_to_close_timeout=patience.LEAVING_RECEIPT,
+                heartbeat_timeout=patience.HEARTBEAT,
+                retry_policy=patience.NEVER_GIVE_UP,
+                summary=f"leave the receipt of turn {self._turn}",
+            )
+            try:
+                left = await undisturbed(leaving)
+            except ActivityError as failure:
+                trouble = trouble_with(failure)
+                if settled is Settled.DONE and self._begun:
+                    raise trouble from failure
+                await self._ask_person(f"its receipt could not be left: {trouble.why}")
+            else:
+                if not left.lane_listens:
+                    await self._tell_lane(AWAKE)
+                return left
 
     async def _not_begun(self, trouble: Trouble) -> Answer:
         """Nothing was touched. Where nobody may be listening any more, a lane is woken to hear of it."""
         refusal = trouble.refusal or Refusal(cause=Cause.GONE, why=trouble.why)
         if refusal.cause is Cause.GONE:
-            await self._wake_lane()
+            await self._tell_lane(AWAKE)
         return NotBegun(turn=self._turn, refusal=refusal)
-
-    async def _wake_lane(self) -> None:
-        await self._tell_lane(LaneMessage(subject=self._subject, verb=AWAKE))
-
-    async def _say_stuck(self, *, stuck: bool) -> None:
-        """Have the lane marked unsettled for as long as a person is needed."""
-        self._log.show()
-        publish({PHASE: self._log.phase})
-        content = Stuck(turn=self._turn, stuck=stuck).model_dump(mode="json")
-        await self._tell_lane(LaneMessage(subject=self._subject, verb=STUCK, content=content))
-
-    async def _tell_lane(self, message: LaneMessage) -> None:
-        waking = workflow.start_local_activity_method(
-            ErrandActivities.ask_lane,
-            message,
-            start_to_close_timeout=patience.ERRAND,
-            retry_policy=patience.TRY_SOON,
-        )
-        await undisturbed(waking)
 
     # Waiting for people.
 
     async def _unless_held(self) -> None:
         """Stop here while somebody holds the change, for as long as the terms allow."""
-        if not self._held or self._proposal is None:
+        if not self._held:
             return
-        since, before = workflow.now(), self._log.phase
-        self._log.enter(Phase.HELD, "somebody to resume it", f"towpath resume {self._subject.service} …")
+        since, limit = workflow.now(), self._terms.hold_limit
+        self._log.enter(Phase.HELD, "somebody to let it go on", self._command("resume"))
         try:
-            limit = self._proposal.terms.hold_limit
             await workflow.wait_condition(lambda: not self._held, timeout=limit, timeout_summary="held")
         except TimeoutError:
-            raise Trouble(f"it was held for longer than {say_duration(self._proposal.terms.hold_limit)}") from None
+            message = f"it was held for longer than {say_duration(limit)}"
+            raise Trouble(message) from None
         except asyncio.CancelledError as cancel:
-            raise _trouble(cancel) from cancel
+            raise cancelled() from cancel
         self._paused += workflow.now() - since
-        self._log.enter(before)
 
-    async def _outcome_of_undo(self, undoing: "asyncio.Task[Performed]") -> str | None:
-        """Wait for an undo for as long as nobody needs to be called. None: it is undone; else why it is not."""
-        waiting = asyncio.create_task(
-            workflow.wait_condition(undoing.done, timeout=patience.CALL_A_PERSON_AFTER, timeout_summary="undo")
-        )
+    async def _why_not_undone(self, undoing: "asyncio.Task[Performed]") -> str:
+        """Wait for an undo for as long as nobody needs to be called; say why it is not done, or nothing where it is."""
+        patiently = patience.CALL_A_PERSON_AFTER
         try:
-            await undisturbed(waiting)
+            await _wait_undisturbed(undoing.done, patiently)
         except TimeoutError:
-            return f"it has been tried for {say_duration(patience.CALL_A_PERSON_AFTER)}, and is being tried on"
+            return f"it has been tried for {say_duration(patiently)}, and is being tried on"
         failure = undoing.exception()
-        return _trouble(failure).why if failure else None
+        return trouble_with(failure).why if failure else ""
 
     async def _ask_person(
-        self, why: str, fence: Fence | None, meanwhile: "asyncio.Task[Performed] | None"
+        self, why: str, fence: Fence | None = None, meanwhile: "asyncio.Task[Performed] | None" = None
     ) -> Signal | None:
         """Call a person and wait: for what they say, or for the undo to succeed after all (None)."""
+        before = self._log.phase
         self._said, self._stuck_on = None, fence
-        verbs = f"{self._subject.service} --environment {self._subject.environment} --by you@example.com"
-        remedy = f"towpath retry {verbs}\ntowpath skip {verbs}"
+        remedy = f"{self._command('retry')}\n{self._command('skip')}"
         self._log.enter(Phase.STUCK, why, remedy)
-        await self._say_stuck(stuck=True)
-        call = Call(
-            subject=self._subject,
-            headline=f"{self._subject} is unsettled: {why}",
-            remedy=remedy,
-            key=f"{workflow.info().workflow_id}/{self._act}",
-        )
-        calling = workflow.start_activity_method(
+        publish({PHASE: Phase.STUCK})
+        await self._tell_lane(STUCK, Stuck(turn=self._turn, stuck=True))
+        # Nobody waits for the call to get through: it is tried for ever, beside what it is about.
+        _ = workflow.start_activity_method(
             ErrandActivities.call_person,
-            call,
+            Call(
+                subject=self._subject,
+                headline=f"{self._subject} is unsettled: {why}",
+                remedy=remedy,
+                key=f"{workflow.info().workflow_id}/{self._act}",
+            ),
             start_to_close_timeout=patience.ERRAND,
             retry_policy=patience.NEVER_GIVE_UP,
             summary=f"call a person: {self._subject} is unsettled",
         )
-        waiting = asyncio.create_task(workflow.wait_condition(lambda: self._said is not None or _succeeded(meanwhile)))
-        await undisturbed(waiting)
-        calling.cancel()
+        await _wait_undisturbed(lambda: self._said is not None or _succeeded(meanwhile))
         self._stuck_on = None
-        self._log.enter(Phase.UNDOING)
-        await self._say_stuck(stuck=False)
+        self._log.enter(before)
+        await self._tell_lane(STUCK, Stuck(turn=self._turn, stuck=False))
         return self._said
 
-    # Its doors.
-
-    @workflow.signal(description='Hold before the next step. Input: {"by": "you@example.com", "comment": ""}')
-    def hold(self, raw: RawValue) -> None:
-        self._hear(Signal.HOLD, raw)
-        self._held = True
-
-    @workflow.signal(description='Go on. Input: {"by": "you@example.com", "comment": ""}')
-    def resume(self, raw: RawValue) -> None:
-        self._hear(Signal.RESUME, raw)
-        self._held = False
-
-    @workflow.signal(description='Try what is stuck again. Input: {"by": "you@example.com", "comment": ""}')
-    def retry(self, raw: RawValue) -> None:
-        self._hear(Signal.RETRY, raw)
-        self._said = Signal.RETRY
-
-    @workflow.signal(description='Leave what is stuck as it is. Input: {"by": "you@example.com", "comment": "why"}')
-    def skip(self, raw: RawValue) -> None:
-        self._hear(Signal.SKIP, raw)
-        self._said = Signal.SKIP
-
-    @workflow.signal(dynamic=True, description="Anything else is refused")
-    def unknown(self, name: str, _: Sequence[RawValue]) -> None:
-        message = "a change takes hold, resume, retry and skip; decisions go to its promotion"
-        raise RefusedError(message)
-
-    @workflow.query
-    def status(self) -> ChangeStatus:
-        return ChangeStatus(
-            story=self._warrant.request.story if self._proposal else Story.PROMOTION,
-            subject=self._subject,
-            turn=self._turn,
-            version=self._proposal.plan.version if self._proposal else "",
-            phase=self._log.phase,
-            since=self._log.since,
-            waits_for=self._log.waits_for,
-            remedy=self._log.remedy,
-            stuck_on=self._stuck_on,
-            refused=self._log.refused,
-            records=self._log.chain.records,
-            head=self._log.chain.head,
-        )
-
-    def refused(self, door: str, why: str) -> None:
-        self._log.refuse(door, why)
-
-    def _hear(self, signal: Signal, raw: RawValue) -> None:
-        word = read_message(raw, Word)
-        does, why = at_change(Phase.HELD if self._held and signal is Signal.RESUME else self._log.phase, signal)
-        if does is Does.REFUSE:
-            raise RefusedError(why)
-        actor = Actor(name=word.by, channel=Channel.SIGNAL)
-        self._log.record(OverrideRecord(at=workflow.now(), actor=actor, did=signal, comment=word.comment))
+    def _command(self, verb: str) -> str:
+        return f"towpath {verb} {self._subject.service} {self._subject.environment}"
 
     # What it is made of.
 
@@ -447,22 +337,36 @@ class ChangeWorkflow:
     def _queue(self) -> str:
         return effects_queue(self._subject.environment)
 
+    @property
+    def _warrant(self) -> Warrant:
+        if self._given is None:
+            message = "A change that has not begun was asked for its warrant."
+            raise BadStartError(message)
+        return self._given
+
+    @property
+    def _terms(self) -> Terms:
+        if self._proposal is None:
+            message = "A change that has no plan yet was asked for its terms."
+            raise BadStartError(message)
+        return self._proposal.terms
+
     def _begin(self, warrant: object, carried: object) -> None:
-        """Check how it was started: only a lane starts a change, under its own turn, with nothing carried by hand."""
+        """Check how it was started: by its lane, under its own turn, with nothing carried over."""
         service, environment, turn = read_id(workflow.info().workflow_id, "change", 3)
         if carried is not None or not turn.isdecimal():
             message = "A change is started by its lane, with a warrant and nothing else."
             raise BadStartError(message)
-        self._warrant = read_value(warrant, Warrant)
+        given = read_value(warrant, Warrant)
         subject = Subject(service=service, environment=environment)
-        if (self._warrant.request.subject, self._warrant.turn) != (subject, int(turn)):
-            message = f"The warrant is for turn {self._warrant.turn} of {self._warrant.request.subject}, not for {turn} of {subject}."
+        if (given.request.subject, given.turn) != (subject, int(turn)):
+            message = f"The warrant is for turn {given.turn} of {given.request.subject}, not {turn} of {subject}."
             raise BadStartError(message)
         parent = workflow.info().parent
         if parent is None or parent.workflow_id != lane_id(subject):
             message = f"A change of {subject} is started by its lane, {lane_id(subject)}, and by nobody else."
             raise BadStartError(message)
-        self._subject, self._turn = subject, self._warrant.turn
+        self._given = given
         self._log.show()
 
     def _end(self, answer: Answer) -> Answer:
@@ -473,66 +377,44 @@ class ChangeWorkflow:
         publish({PHASE: Phase.ENDED, OUTCOME: outcome})
         return answer
 
-    def _is_forward(self) -> bool:
-        return self._proposal is not None and self._proposal.is_forward and not self._undoing
+    def _budget_left(self) -> timedelta:
+        """How long until the budget is spent, which counts neither holds nor soak."""
+        left = self._terms.budget - (workflow.now() - self._began - self._paused)
+        if left <= timedelta():
+            message = f"its budget of {say_duration(self._terms.budget)} is spent"
+            raise Trouble(message)
+        return left
+
+    def _budget_for(self, plan: Plan) -> timedelta:
+        return self._budget_left() if plan.goes_forward else patience.UNDOING
+
+    def _stop_if_cancelled(self) -> None:
+        """A deed that finishes in spite of a cancel swallows it (sdk-python#620): ask after every step."""
+        going_forward = self._proposal is not None and self._proposal.is_forward and not self._undoing
+        if going_forward and workflow.cancellation_reason() is not None:
+            raise cancelled()
+
+    async def _tell_lane(self, verb: str, content: Stuck | None = None) -> None:
+        said = content.model_dump(mode="json") if content else {}
+        message = LaneMessage(subject=self._subject, verb=verb, content=said)
+        await errand(ErrandActivities.ask_lane, message, f"{verb}: the lane of {self._subject}")
 
     def _note(self, fence: Fence, performed: Performed) -> None:
         self._log.record(EffectRecord(at=workflow.now(), fence=fence, did=performed.did))
 
-    def _budget_left(self) -> timedelta:
-        if self._proposal is None:
-            return patience.UNDOING
-        left = self._proposal.terms.budget - (workflow.now() - self._began - self._paused)
-        if left <= timedelta():
-            raise Trouble(f"its budget of {say_duration(self._proposal.terms.budget)} is spent")
-        return left
-
-    def _budget_for(self, proposal: Proposal) -> timedelta:
-        return self._budget_left() if _goes_forward(proposal.plan) else patience.UNDOING
-
-    def _stop_if_cancelled(self) -> None:
-        """A deed that finishes in spite of a cancel swallows it (sdk-python#620): ask after every step."""
-        reason = workflow.cancellation_reason()
-        if reason is not None and self._is_forward():
-            raise Trouble(reason or "it was cancelled", Outcome.CANCELLED)
-
-    def _details(self) -> str:
-        return tell_change(self.status())
+    def _note_judgement(self, of: str, *sentences: str, passed: bool) -> None:
+        self._log.record(JudgementRecord(at=workflow.now(), of=of, passed=passed, sentences=sentences))
 
 
-def _about(workflow_id: str) -> tuple[Subject, int]:
-    """What the id says it is about; whether that is so is judged when it begins."""
-    _, service, environment, turn, *_ = (*workflow_id.split("/"), "", "", "", "")
-    subject = Subject.model_construct(service=service, environment=environment)
-    return subject, int(turn) if turn.isdecimal() else 0
+async def _wait_undisturbed(ready: Callable[[], bool], timeout: timedelta | None = None) -> None:
+    await undisturbed(asyncio.create_task(workflow.wait_condition(ready, timeout=timeout, timeout_summary="undo")))
 
 
-def _goes_forward(plan: Plan) -> bool:
-    return any(step.may_give_up for step in plan.steps)
+async def _given_up(undoing: "asyncio.Task[Performed]") -> None:
+    """Stop trying, and wait until it has stopped: a new try never races the old one."""
+    undoing.cancel()
+    await _wait_undisturbed(undoing.done)
 
 
 def _succeeded(task: "asyncio.Task[Performed] | None") -> bool:
     return task is not None and task.done() and not task.cancelled() and task.exception() is None
-
-
-def _trouble(failure: BaseException) -> Trouble:
-    """Say why an activity failed: an ``ActivityError`` says only that it did, its cause knows why."""
-    if is_cancelled_exception(failure):
-        return Trouble(workflow.cancellation_reason() or "it was cancelled", Outcome.CANCELLED)
-    cause = failure.cause if isinstance(failure, ActivityError) else failure
-    match cause:
-        case ApplicationError(type=type_, details=[refusal, *_]) if type_ == NOT_CLEARED:
-            judged = Refusal.model_validate(refusal)
-            return Trouble(judged.why, refusal=judged)
-        case TimedOut():
-            inner = cause.cause
-            return Trouble(f"it took too long{f': {inner}' if inner else ''}")
-        case _:
-            return Trouble(str(cause))
-
-
-def _is_journaled(failure: BaseException) -> bool:
-    cause = failure.cause if isinstance(failure, ActivityError) else None
-    return not (isinstance(cause, ApplicationError) and cause.type == NOT_CLEARED and list(cause.details[1:]) == [False])
-
-

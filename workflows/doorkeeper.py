@@ -53,7 +53,9 @@ def read_message(raw: RawValue, model: type[ModelT]) -> ModelT:
 def read_value(content: object, model: type[ModelT], *, strict: bool = False) -> ModelT:
     """Read a value of our own that came as JSON. Raises ``RefusedError`` with a sentence."""
     if not isinstance(content, dict):
-        message = f"it is {_kind(content)}, where one JSON object is wanted, with: {', '.join(model.model_fields)}"
+        message = (
+            f"it is {_kind(content)}, where one JSON object is wanted, with: {', '.join(model.model_fields)}"
+        )
         raise RefusedError(message)
     try:
         return model.model_validate(content, extra="forbid" if strict else "ignore")
@@ -63,7 +65,9 @@ def read_value(content: object, model: type[ModelT], *, strict: bool = False) ->
 
 def explain(error: ValidationError) -> str:
     """Say in words what does not fit, a clause for each field."""
-    clauses = [f"{'.'.join(map(str, fault['loc'])) or 'it'}: {fault['msg'].lower()}" for fault in error.errors()[:5]]
+    clauses = [
+        f"{'.'.join(map(str, fault['loc'])) or 'it'}: {fault['msg'].lower()}" for fault in error.errors()[:5]
+    ]
     return "; ".join(clauses)
 
 
@@ -84,7 +88,7 @@ def _kind(content: object) -> str:
 
 
 class _Doorkeeper(WorkflowInboundInterceptor):
-    async def execute_workflow(self, input: ExecuteWorkflowInput) -> Any:  # noqa: A002, ANN401 - the SDK's signature
+    async def execute_workflow(self, input: ExecuteWorkflowInput) -> Any:
         if len(input.args) > RUN_ARGUMENTS:
             message = f"It takes one JSON object to start this; {len(input.args)} inputs came."
             raise ApplicationError(message, type="BadStart", non_retryable=True)
@@ -94,19 +98,19 @@ class _Doorkeeper(WorkflowInboundInterceptor):
         except (BadStartError, MisnamedWorkflowError, RefusedError) as error:
             raise ApplicationError(str(error), type="BadStart", non_retryable=True) from error
 
-    async def handle_signal(self, input: HandleSignalInput) -> None:  # noqa: A002 - the SDK's name
+    async def handle_signal(self, input: HandleSignalInput) -> None:
         try:
             _one_object(input.args)
             await super().handle_signal(input)
         # Whatever a handler raises would otherwise wedge the workflow, or fail it: a signal's sender hears nothing.
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:
             why = str(error)[:LONGEST_REASON]
             workflow.logger.warning("message_refused", extra={"door": input.signal[:80], "why": why})
             instance = workflow.instance()
             if isinstance(instance, HasDoors):
                 instance.refused(input.signal[:80], why)
 
-    async def handle_update_handler(self, input: HandleUpdateInput) -> Any:  # noqa: A002, ANN401 - the SDK's signature
+    async def handle_update_handler(self, input: HandleUpdateInput) -> Any:
         try:
             return await super().handle_update_handler(input)
         except FailureError:
@@ -114,7 +118,7 @@ class _Doorkeeper(WorkflowInboundInterceptor):
         except Exception as error:
             raise ApplicationError(str(error)[:LONGEST_REASON], type="Refused", non_retryable=True) from error
 
-    def handle_update_validator(self, input: HandleUpdateInput) -> None:  # noqa: A002 - the SDK's name
+    def handle_update_validator(self, input: HandleUpdateInput) -> None:
         _one_object(input.args)
         super().handle_update_validator(input)
 
@@ -131,5 +135,7 @@ def _one_object(args: Sequence[object]) -> None:
 class Doorkeeper(Interceptor):
     """Give this to every worker and replayer of our workflows."""
 
-    def workflow_interceptor_class(self, input: WorkflowInterceptorClassInput) -> type[WorkflowInboundInterceptor]:  # noqa: A002, ARG002
+    def workflow_interceptor_class(
+        self, input: WorkflowInterceptorClassInput
+    ) -> type[WorkflowInboundInterceptor]:
         return _Doorkeeper

@@ -1,6 +1,7 @@
 """What holds for a whole environment: freezes. Read by query at each effect, so that reading costs no events."""
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -46,10 +47,11 @@ class EnvironmentWorkflow:
         self._environment = workflow.info().workflow_id.removeprefix("environment/")
         self._freeze: Freeze | None = None
         self._waiting: tuple[str, ...] = ()
+        self._stirred = False
         self._log = Chronicle(Phase.IDLE, self._details)
 
     @workflow.run
-    async def run(self, environment: Any = None, carried: Any = None) -> None:  # noqa: ANN401 - refused in words, not by type
+    async def run(self, environment: Any = None, carried: Any = None) -> None:
         self._begin(environment, carried)
         while True:
             try:
@@ -59,8 +61,7 @@ class EnvironmentWorkflow:
 
     async def _tend(self) -> None:
         while True:
-            await workflow.wait_condition(self._may_tell, timeout=self._until_it_thaws())
-            if self._may_tell() and self._waiting:
+            while self._waiting and not self._is_frozen():
                 waiting, self._waiting = self._waiting, ()
                 await workflow.execute_local_activity_method(
                     ErrandActivities.tell_of_thaw,
@@ -71,13 +72,27 @@ class EnvironmentWorkflow:
             if self._is_long() and workflow.all_handlers_finished():
                 carried = Carried(freeze=self._freeze, waiting=self._waiting, memory=self._log.memory)
                 workflow.continue_as_new(args=[None, carried])
+            await self._until_something_changes()
 
-    @workflow.signal(description='Freeze. Input: {"by": "you@example.com", "reason": "why", "lasts": "2h"}; lasts is optional')
+    async def _until_something_changes(self) -> None:
+        """Wait for a message, or for the end of a freeze that somebody waits for. Effects compare, they do not wait."""
+        self._stirred = False
+        thaws = self._freeze.until if self._freeze and self._waiting else None
+        left = max(thaws - workflow.now(), timedelta()) if thaws else None
+        with contextlib.suppress(TimeoutError):
+            await workflow.wait_condition(
+                lambda: self._stirred, timeout=left, timeout_summary="the freeze ends"
+            )
+
+    @workflow.signal(
+        description='Freeze. Input: {"by": "you@example.com", "reason": "why", "lasts": "2h"}; lasts is optional'
+    )
     def freeze(self, raw: RawValue) -> None:
         word = read_message(raw, FreezeWord)
         now = workflow.now()
         actor = Actor(name=word.by, channel=Channel.SIGNAL)
         until = now + word.lasts if word.lasts else None
+        self._stirred = True
         self._freeze = Freeze(by=actor, reason=word.reason, since=now, until=until)
         self._log.record(OverrideRecord(at=now, actor=actor, did="freeze", comment=word.reason))
 
@@ -87,6 +102,7 @@ class EnvironmentWorkflow:
         if self._freeze is None:
             message = "it is not frozen"
             raise RefusedError(message)
+        self._stirred = True
         self._freeze = None
         actor = Actor(name=word.by, channel=Channel.SIGNAL)
         self._log.record(OverrideRecord(at=workflow.now(), actor=actor, did="thaw", comment=word.comment))
@@ -94,6 +110,7 @@ class EnvironmentWorkflow:
     @workflow.signal(description="For a promotion: be told when the gate opens")
     def tell_of_thaw(self, raw: RawValue) -> None:
         asker = read_value(workflow.payload_converter().from_payload(raw.payload, Any), Waiter).asker
+        self._stirred = True
         self._waiting = tuple(dict.fromkeys([*self._waiting, asker]))
 
     @workflow.signal(dynamic=True, description="Anything else is refused")
@@ -103,7 +120,9 @@ class EnvironmentWorkflow:
 
     @workflow.query
     def status(self) -> EnvironmentStatus:
-        return EnvironmentStatus(environment=self._environment, freeze=self._freeze, refused=self._log.refused)
+        return EnvironmentStatus(
+            environment=self._environment, freeze=self._freeze, refused=self._log.refused
+        )
 
     def refused(self, door: str, why: str) -> None:
         self._log.refuse(door, why)
@@ -123,19 +142,15 @@ class EnvironmentWorkflow:
             self._log.remember(state.memory)
         self._log.show()
 
-    def _may_tell(self) -> bool:
-        open_ = self._freeze is None or not self._freeze.holds(workflow.now())
-        return (bool(self._waiting) and open_) or self._is_long()
-
-    def _until_it_thaws(self) -> timedelta | None:
-        """How long until a freeze with an end is over, for those who wait to be told. Effects compare, they do not wait."""
-        if not self._waiting or self._freeze is None or self._freeze.until is None:
-            return None
-        return max(self._freeze.until - workflow.now(), timedelta())
+    def _is_frozen(self) -> bool:
+        return self._freeze is not None and self._freeze.holds(workflow.now())
 
     def _is_long(self) -> bool:
         info = workflow.info()
-        return info.is_continue_as_new_suggested() or info.get_current_history_length() > patience.LONGEST_HISTORY
+        return (
+            info.is_continue_as_new_suggested()
+            or info.get_current_history_length() > patience.LONGEST_HISTORY
+        )
 
     def _details(self) -> str:
         return f"### {self._environment}: {self._freeze or 'open'}"

@@ -68,7 +68,7 @@ class LaneWorkflow:
     # The story.
 
     @workflow.run
-    async def run(self, subject: Any = None, carried: Any = None) -> None:  # noqa: ANN401 - refused in words, not by type
+    async def run(self, subject: Any = None, carried: Any = None) -> None:
         self._begin(subject, carried)
         while True:
             try:
@@ -96,7 +96,9 @@ class LaneWorkflow:
         self._lane = recalled(self._lane, memory)
         known = tuple(message.asker for message in self._heard if isinstance(message, Ask))
         await self._errand(
-            ErrandActivities.call_waiters, WaitersOrder(subject=self._lane.subject, known=known), "call who waits"
+            ErrandActivities.call_waiters,
+            WaitersOrder(subject=self._lane.subject, known=known),
+            "call who waits",
         )
 
     async def _begin_change(self, lane: LaneState) -> None:
@@ -191,7 +193,9 @@ class LaneWorkflow:
             gone = Refusal(cause=Cause.GONE, why=message.reason or "it was withdrawn before its turn")
             number = waiting[-1].number if waiting else message.number
             told = Told(number=number, answer=NotBegun(turn=0, refusal=gone))
-            await self._errand(ErrandActivities.tell, TellOrder(asker=message.asker, told=told), "let the asker go")
+            await self._errand(
+                ErrandActivities.tell, TellOrder(asker=message.asker, told=told), "let the asker go"
+            )
 
     async def _hear_order(self, order: Order) -> None:
         running = self._lane.running
@@ -207,7 +211,9 @@ class LaneWorkflow:
             told = Told(number=ask.number, answer=answer)
             self._answers = dict([*self._answers.items(), (ask.asker, told)][-patience.REMEMBERED_ANSWERS :])
             if ask.asker.startswith("promotion/"):
-                await self._errand(ErrandActivities.tell, TellOrder(asker=ask.asker, told=told), f"answer {ask.asker}")
+                await self._errand(
+                    ErrandActivities.tell, TellOrder(asker=ask.asker, told=told), f"answer {ask.asker}"
+                )
 
     # Its doors.
 
@@ -241,7 +247,9 @@ class LaneWorkflow:
     def awake(self, _: RawValue) -> None:
         self._log.show()
 
-    @workflow.signal(description='Hold the change before its next step. Input: {"by": "you@example.com", "comment": ""}')
+    @workflow.signal(
+        description='Hold the change before its next step. Input: {"by": "you@example.com", "comment": ""}'
+    )
     def hold(self, raw: RawValue) -> None:
         self._steer(Signal.HOLD, raw)
 
@@ -253,7 +261,9 @@ class LaneWorkflow:
     def retry(self, raw: RawValue) -> None:
         self._steer(Signal.RETRY, raw)
 
-    @workflow.signal(description='Leave what is stuck as it is. Input: {"by": "you@example.com", "comment": "why"}')
+    @workflow.signal(
+        description='Leave what is stuck as it is. Input: {"by": "you@example.com", "comment": "why"}'
+    )
     def skip(self, raw: RawValue) -> None:
         self._steer(Signal.SKIP, raw)
 
@@ -285,7 +295,7 @@ class LaneWorkflow:
         word = read_message(raw, Word)
         self._heard.append(Order(signal=signal, by=word.by, comment=word.comment))
 
-    def _read(self, raw: RawValue, model: type[Any]) -> Any:  # noqa: ANN401 - the model's own type
+    def _read(self, raw: RawValue, model: type[Any]) -> Any:
         return read_value(workflow.payload_converter().from_payload(raw.payload, Any), model)
 
     # What it is made of.
@@ -296,7 +306,9 @@ class LaneWorkflow:
             message = "A lane is started without input: its id says what it is the lane of."
             raise BadStartError(message)
         if carried is not None and not workflow.info().continued_run_id:
-            message = "State is carried over from an earlier run only, never by hand. Start the lane without input."
+            message = (
+                "State is carried over from an earlier run only, never by hand. Start the lane without input."
+            )
             raise BadStartError(message)
         self._lane = LaneState(subject=Subject(service=service, environment=environment))
         if carried is not None:
@@ -318,7 +330,7 @@ class LaneWorkflow:
         self._memory = await undisturbed(recalling)
         return self._memory
 
-    async def _errand(self, verb: Any, order: Value, summary: str) -> None:  # noqa: ANN401 - one of the errands
+    async def _errand(self, verb: Any, order: Value, summary: str) -> None:
         running = workflow.start_local_activity_method(
             verb,
             order,
@@ -341,7 +353,10 @@ class LaneWorkflow:
 
     def _is_long(self) -> bool:
         info = workflow.info()
-        return info.is_continue_as_new_suggested() or info.get_current_history_length() > patience.LONGEST_HISTORY
+        return (
+            info.is_continue_as_new_suggested()
+            or info.get_current_history_length() > patience.LONGEST_HISTORY
+        )
 
     def _go_on_in_a_new_run(self) -> None:
         carried = Carried(lane=self._lane, memory=self._log.memory, answers=self._answers)
@@ -358,12 +373,14 @@ class LaneWorkflow:
 
 
 def search_attributes(values: Mapping[str, str]) -> TypedSearchAttributes:
-    pairs = [SearchAttributePair(SearchAttributeKey.for_keyword(name), value) for name, value in values.items() if value]
+    pairs = [
+        SearchAttributePair(SearchAttributeKey.for_keyword(name), value)
+        for name, value in values.items()
+        if value
+    ]
     return TypedSearchAttributes(pairs)
 
 
 def _slots(ask: Ask) -> int:
     """How many deeds a lost change may have been about to do."""
     return len(Proposal.model_validate_json(ask.proposal.body).plan.steps) if ask.proposal else 0
-
-

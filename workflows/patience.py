@@ -30,16 +30,22 @@ ERRAND: Final = timedelta(seconds=10)
 CALL_A_PERSON_AFTER: Final = timedelta(minutes=1)
 """An undo that has not succeeded for this long needs a person."""
 
-TRY_SOON: Final = RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=5))
+TRY_SOON: Final = RetryPolicy(
+    initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=5)
+)
 """For what is quick and cannot be wrong."""
 
-TRY_WITHIN_BUDGET: Final = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=10))
+TRY_WITHIN_BUDGET: Final = RetryPolicy(
+    initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=10)
+)
 """For deeds: as often as the budget allows."""
 
 TRY_ONCE: Final = RetryPolicy(maximum_attempts=1)
 """For a deed whose target cannot say whether it was done."""
 
-NEVER_GIVE_UP: Final = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1))
+NEVER_GIVE_UP: Final = RetryPolicy(
+    initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1)
+)
 """For undos: for ever, a minute apart at most."""
 
 REMEMBERED_RECORDS: Final = 200

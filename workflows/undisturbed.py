@@ -18,6 +18,6 @@ async def undisturbed(task: "asyncio.Task[ResultT]") -> ResultT:
         except asyncio.CancelledError:
             if task.cancelled():
                 raise
-        except Exception:  # noqa: BLE001, S112 - it is raised below, by its own task
+        except Exception:
             continue
     return task.result()

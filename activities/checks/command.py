@@ -5,7 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, ClassVar
 
-from pydantic import Field, JsonValue, StringConstraints
+from pydantic import Field, JsonValue
 
 from activities.ports import Expected, Finding
 from activities.programs import NotStartedError, Program, run
@@ -16,7 +16,7 @@ from domain.value import Duration, Value, say_duration
 class CommandCheckSettings(Value):
     """What people may write about a command check."""
 
-    command: Annotated[tuple[Annotated[str, StringConstraints(min_length=1)], ...], Field(min_length=1)]
+    command: Annotated[tuple[str, ...], Field(min_length=1)]
     env: dict[str, str] = {}
     cwd: str = "."
     timeout: Duration = timedelta(seconds=30)

@@ -144,12 +144,12 @@ class HttpCheck:
                 raise _Unwell(f"{settings.http} answered with {name}: {found or 'nothing'}, not {wanted}")
         if settings.latency is not None and answer.took > settings.latency:
             raise _Unwell(
-                f"{settings.http} took {say_duration(answer.took)}, "
-                f"which is more than {say_duration(settings.latency)}"
+                f"{settings.http} took {_say_milliseconds(answer.took)}, "
+                f"which is more than {_say_milliseconds(settings.latency)}"
             )
 
     async def _prove(self, client: httpx.AsyncClient, answer: _Answer, expected: Expected) -> Finding:
-        well = f"{self._settings.http} answered {answer.status} in {say_duration(answer.took)}"
+        well = f"{self._settings.http} answered {answer.status} in {_say_milliseconds(answer.took)}"
         if not isinstance(expected.holding, Placement):
             return Finding(
                 passed=True, proven=False, sentence=f"{well}; it is not known what is to stand here: unproven"
@@ -205,6 +205,10 @@ class HttpCheck:
 @functools.cache
 def _trust() -> ssl.SSLContext:
     return ssl.create_default_context()
+
+
+def _say_milliseconds(length: timedelta) -> str:
+    return f"{length / timedelta(milliseconds=1):,.0f} ms"
 
 
 def _say_status(answer: _Answer) -> str:

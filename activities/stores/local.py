@@ -3,7 +3,7 @@
 import asyncio
 import os
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -66,29 +66,32 @@ class FolderStore:
     async def _place(self, key: str, content: bytes | Path) -> None:
         # obstore's own mode="create" does not sync: after a power cut an empty file could stand under the
         # key, for ever, as nothing is written over. So: write aside, sync, and only then take the name.
+        name = self._path(key)
         aside = f"{_STAGING}/{uuid4().hex}"
         with self._saying("write", key):
             await asyncio.to_thread(self._make_folder)
             try:
                 await obstore.put_async(self._objects, aside, content)
-                await asyncio.to_thread(_sync, self._path(aside))
+                await asyncio.to_thread(_sync, self._folder / aside)
                 await obstore.rename_async(self._objects, aside, key, overwrite=False)
             except ObstoreAlreadyExistsError as error:
                 raise AlreadyExistsError(f"There is a “{key}” in the store already.") from error
             finally:
-                self._path(aside).unlink(missing_ok=True)
-            await asyncio.to_thread(self._sync_names, key)
+                (self._folder / aside).unlink(missing_ok=True)
+            await asyncio.to_thread(self._sync_folders, name)
 
     def _path(self, key: str) -> Path:
-        return self._folder / _checked(key)
+        if not _KEY.fullmatch(key):
+            message = f"“{key}” cannot be a key of the release store"
+            raise ValueError(message)
+        return self._folder / key
 
     def _make_folder(self) -> None:
         if not self._folder.exists():
             self._folder.mkdir(parents=True, exist_ok=True)
             _sync(self._folder.parent)
 
-    def _sync_names(self, key: str) -> None:
-        folder = self._path(key)
+    def _sync_folders(self, folder: Path) -> None:
         while folder != self._folder:
             folder = folder.parent
             _sync(folder)
@@ -98,7 +101,7 @@ class FolderStore:
         return LocalStore(self._folder)
 
     @contextmanager
-    def _saying(self, verb: str, key: str) -> Iterator[None]:
+    def _saying(self, verb: str, key: str) -> Generator[None]:
         try:
             yield
         except (BaseError, OSError) as error:
@@ -106,13 +109,6 @@ class FolderStore:
                 f"The release store “{self._folder}” could not {verb} “{key}”: {_reason(error)}. "
                 "Check that the folder is yours to read and write, and that its disk has room."
             ) from error
-
-
-def _checked(key: str) -> str:
-    if not _KEY.fullmatch(key.removeprefix(f"{_STAGING}/")):
-        message = f"“{key}” cannot be a key of the release store"
-        raise ValueError(message)
-    return key
 
 
 def _reason(error: Exception) -> str:

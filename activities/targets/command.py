@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, ClassVar, Final, NoReturn
 
-from pydantic import Field, JsonValue, StringConstraints, ValidationError
+from pydantic import Field, JsonValue, ValidationError
 
 from activities.locks import locked_with_children, own_lock
 from activities.masking import MASK
@@ -30,7 +30,7 @@ from domain.value import Digest, Duration, Value, canonical, say_duration
 
 _LOOK: Final = timedelta(seconds=60)
 
-Argv = Annotated[tuple[Annotated[str, StringConstraints(min_length=1)], ...], Field(min_length=1)]
+Argv = Annotated[tuple[str, ...], Field(min_length=1)]
 
 
 class CommandSettings(Value):

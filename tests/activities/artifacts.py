@@ -1,23 +1,22 @@
 """Releases to place, deeds to place them by, and a look at what stands there afterwards."""
 
 import hashlib
-import io
 import os
-import tarfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from activities.packing import pack
 from activities.ports import Deed
 from domain.environment import Absent, Holding, Placement
 from domain.fence import Fence
 from domain.journal import Capture
-from domain.marker import MARKER_PATH
 from domain.names import Subject
 from domain.value import digest_of
 
 SUBJECT = Subject(service="storefront", environment="dev")
 COMPONENT = "site"
+FILES = ("index.html", "assets/app.js", "assets/deep/style.css")
 
 
 class Artifact(NamedTuple):
@@ -25,32 +24,20 @@ class Artifact(NamedTuple):
     placement: Placement
 
 
-def member(name: str, content: bytes = b"", **fields: object) -> tuple[tarfile.TarInfo, bytes]:
-    """Make one member of an archive, of any kind and name."""
-    info = tarfile.TarInfo(name)
-    info.size = len(content)
-    for field, value in fields.items():
-        setattr(info, field, value)
-    return info, content
-
-
-def pack(folder: Path, version: str, *members: tuple[tarfile.TarInfo, bytes]) -> Artifact:
-    """Write members to a tar file as they are, however unfit, and say where and what it is."""
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w") as archive:
-        for info, content in members:
-            archive.addfile(info, io.BytesIO(content))
-    artifact = digest_of(packed.getvalue())
-    file = folder / f"{version}-{artifact[-8:]}.tar"
-    file.write_bytes(packed.getvalue())
-    release = digest_of(f"release {version}".encode())
-    return Artifact(file, Placement(version=version, release=release, artifact=artifact))
-
-
 def site(folder: Path, version: str, files: Mapping[str, bytes] | None = None) -> Artifact:
     """Pack a small site whose every file names its version, so that a mixture of two shows."""
-    given = files or {name: version.encode() for name in ("index.html", "assets/app.js", "assets/deep/style.css")}
-    return pack(folder, version, *(member(name, content) for name, content in given.items()))
+    source = folder / f"source-{version}"
+    for name, content in (files or {name: version.encode() for name in FILES}).items():
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).write_bytes(content)
+    return packed(source, version)
+
+
+def packed(source: Path, version: str) -> Artifact:
+    file = source.with_name(f"{version}.tar")
+    digest = pack(source, file).digest
+    release = digest_of(f"release {version}".encode())
+    return Artifact(file, Placement(version=version, release=release, artifact=digest))
 
 
 def deed(
@@ -74,14 +61,14 @@ def deed(
     )
 
 
-def tree(folder: Path) -> dict[str, str]:
+def look(folder: Path) -> dict[str, str]:
     """Read all of a tree but the marker: content, links and whether a file is a program."""
     found: dict[str, str] = {}
     for parent, folders, files in os.walk(folder):
         for name in (*folders, *files):
             path = Path(parent, name)
             found[path.relative_to(folder).as_posix()] = _describe(path)
-    return {path: what for path, what in found.items() if path not in {MARKER_PATH, ".well-known"}}
+    return {path: what for path, what in found.items() if not path.startswith(".well-known")}
 
 
 def _describe(path: Path) -> str:

@@ -4,6 +4,7 @@ import fcntl
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 REFUSED, STALE = 10, 11
 
@@ -14,20 +15,23 @@ def main(world: Path) -> int:
         fcntl.flock(lock, fcntl.LOCK_EX)
         state = json.loads(world.read_text()) if world.exists() else {"held": None, "fence": None, "deeds": 0}
         if told["verb"] == "observe":
-            print(json.dumps({name: state[name] for name in ("held", "fence")} | {"capture": {"deeds": state["deeds"]}}))
+            answer = {name: state[name] for name in ("held", "fence")} | {
+                "capture": {"deeds": state["deeds"]}
+            }
+            sys.stdout.write(json.dumps(answer))
             return 0
         return change(world, state, told)
 
 
-def change(world: Path, state: dict, told: dict) -> int:
+def change(world: Path, state: dict[str, Any], told: dict[str, Any]) -> int:
     fence, seen = told["fence"], state["fence"]
     if seen and (seen["turn"], seen["act"]) > (fence["turn"], fence["act"]):
-        print(f"deed {fence} is older than {seen}", file=sys.stderr)
+        sys.stderr.write(f"deed {fence} is older than {seen}\n")
         return STALE
     if seen == fence:
         return 0
     held = {name: told[name] for name in ("version", "release", "digest")} if told["release"] else None
-    print(f"{told['verb']} {told['version']}")
+    sys.stdout.write(f"{told['verb']} {told['version']}\n")
     world.write_text(json.dumps({"held": held, "fence": fence, "deeds": state["deeds"] + 1}))
     return 0
 

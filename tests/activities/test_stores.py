@@ -8,6 +8,7 @@ import pytest
 from activities.ports import AlreadyExistsError, NotInStoreError, Store, StoreError
 from activities.stores import STORES, open_store
 from activities.stores.local import FolderStore
+from tests.activities.trees import File, grow, names
 
 
 @pytest.fixture(params=sorted(STORES))
@@ -65,10 +66,11 @@ async def test_what_is_not_there_is_said_so(store: Store) -> None:
 
 async def test_list_is_sorted_and_below_the_prefix(store: Store) -> None:
     """A name that merely begins alike is not below a prefix, nor is what is not whole yet."""
-    for key in ("journal/shop/dev/2/1.json", "journal/shop/dev/10/1.json", "journal/shop/dev2/1/1.json"):
+    turns = [f"journal/shop/dev/{turn}/1.json" for turn in range(20)]
+    for key in (*turns, "journal/shop/dev2/1/1.json"):
         await store.create(key, b"")
 
-    assert await store.list("journal/shop/dev") == ["journal/shop/dev/10/1.json", "journal/shop/dev/2/1.json"]
+    assert await store.list("journal/shop/dev") == sorted(turns)
     assert await store.list("journal/nowhere") == []
 
 
@@ -101,7 +103,7 @@ async def test_second_upload_changes_nothing(store: Store, tmp_path: Path) -> No
 )
 async def test_key_that_could_leave_the_store_is_refused(store: Store, key: str, tmp_path: Path) -> None:
     """Keys are made by us: one that is not safe is a bug, and touches nothing."""
-    before = list(tmp_path.rglob("*"))
+    before = names(tmp_path)
 
     with pytest.raises(ValueError, match="cannot be a key"):
         await store.create(key, b"")
@@ -110,14 +112,25 @@ async def test_key_that_could_leave_the_store_is_refused(store: Store, key: str,
     with pytest.raises(ValueError, match="cannot be a key"):
         await store.read(key)
 
-    assert list(tmp_path.rglob("*")) == before
+    assert names(tmp_path) == before
 
 
 async def test_looking_makes_no_folder(folder: Path) -> None:
     """A store that is only asked leaves no trace: a mistyped path is not made true."""
     assert await FolderStore(folder).list("release/shop") == []
 
-    assert not folder.exists()
+    assert names(folder.parent) == []
+
+
+async def test_refused_write_leaves_nothing(folder: Path) -> None:
+    """What was written aside for a key that is taken does not stay."""
+    store = FolderStore(folder)
+    await store.create("a.json", b"first")
+
+    with pytest.raises(AlreadyExistsError):
+        await store.create("a.json", b"second")
+
+    assert names(folder) == [".staging", "a.json"]
 
 
 async def test_full_disk_is_said_and_leaves_nothing(folder: Path) -> None:
@@ -133,22 +146,22 @@ async def test_full_disk_is_said_and_leaves_nothing(folder: Path) -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
-    assert [path for path in folder.rglob("*") if path.is_file()] == []
+    assert names(folder) == [".staging"]
     await store.create("release/a.json", bytes(5000))
 
 
 async def test_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
     """Where the folder's place is taken by a file, the sentence says what is in the way."""
-    (tmp_path / "file").touch()
+    file = grow(tmp_path, {"file": File()}) / "file"
 
     with pytest.raises(StoreError, match=r"could not write “a\.json”: Not a directory"):
-        await FolderStore(tmp_path / "file" / "store").create("a.json", b"")
+        await FolderStore(file / "store").create("a.json", b"")
 
 
 async def test_what_is_said_to_be_written_is_on_the_disk(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Content is synced before it takes its name, and every folder on the way after: a power cut loses neither."""
+    """Content is synced before it takes its name, and every folder on the way after it."""
     synced: list[Path] = []
     real = os.fsync
 
@@ -161,22 +174,19 @@ async def test_what_is_said_to_be_written_is_on_the_disk(
     await FolderStore(folder).create("receipt/shop/1.json", b"done")
 
     content = next(place for place, path in enumerate(synced) if path.parent.name == ".staging")
-    names = [synced.index(path) for path in (folder / "receipt" / "shop", folder / "receipt", folder)]
-    assert content < min(names)
+    folders = [synced.index(path) for path in (folder / "receipt" / "shop", folder / "receipt", folder)]
+    assert content < min(folders)
 
 
-def test_folder_counts_from_the_configuration(tmp_path: Path) -> None:
+async def test_folder_counts_from_the_configuration(tmp_path: Path) -> None:
     """A store is written as a folder beside the configuration, or as a URL."""
-    for location in ("store", str(tmp_path / "store"), (tmp_path / "store").as_uri()):
-        store = open_store(location, tmp_path)
+    await open_store("store", tmp_path).create("a.json", b"content")
 
-        assert isinstance(store, FolderStore)
-        assert store._folder == tmp_path / "store"
+    for location in ("../store", str(tmp_path / "store"), (tmp_path / "store").as_uri()):
+        assert await open_store(location, tmp_path / "other").read("a.json") == b"content"
 
 
 def test_unknown_scheme_is_said(tmp_path: Path) -> None:
     """A store of a kind that is not there names the kinds that are."""
-    with pytest.raises(
-        StoreError, match="“ftp://host/store” cannot be opened: write a folder, or a URL with file://"
-    ):
+    with pytest.raises(StoreError, match="cannot be opened: write a folder, or a URL with file://"):
         open_store("ftp://host/store", tmp_path)

@@ -22,7 +22,11 @@ def _directory(_: Path) -> dict[str, JsonValue]:
 
 
 def _command(folder: Path) -> dict[str, JsonValue]:
-    program: list[JsonValue] = [sys.executable, str(Path(__file__).with_name("deployer.py")), str(folder / "world.json")]
+    program: list[JsonValue] = [
+        sys.executable,
+        str(Path(__file__).with_name("deployer.py")),
+        str(folder / "world.json"),
+    ]
     return {"deploy": program, "undo": program, "observe": program, "fenced": True}
 
 
@@ -91,7 +95,9 @@ async def test_restoring_twice_is_restoring_once(target: Target, old: Artifact, 
 
 
 @pytest.mark.parametrize(("turn", "act"), [(2, 4), (1, 9), (0, 0)])
-async def test_an_older_deed_comes_too_late(target: Target, old: Artifact, new: Artifact, turn: int, act: int) -> None:
+async def test_an_older_deed_comes_too_late(
+    target: Target, old: Artifact, new: Artifact, turn: int, act: int
+) -> None:
     """A deed with an older turn, or an older act of the same turn, is refused and changes nothing."""
     await target.place(deed(2, 5, new))
     stood = await target.observe()
@@ -103,7 +109,9 @@ async def test_an_older_deed_comes_too_late(target: Target, old: Artifact, new: 
 
 
 @pytest.mark.parametrize(("turn", "act"), [(2, 4), (1, 9), (0, 0)])
-async def test_an_older_undo_comes_too_late(target: Target, old: Artifact, new: Artifact, turn: int, act: int) -> None:
+async def test_an_older_undo_comes_too_late(
+    target: Target, old: Artifact, new: Artifact, turn: int, act: int
+) -> None:
     """An undo that was outranked is refused as a deed is."""
     await target.place(deed(0, 0, old))
     before = (await target.observe()).capture

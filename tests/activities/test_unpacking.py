@@ -111,7 +111,7 @@ def test_what_is_never_packed_is_never_unpacked(bad: tuple[tarfile.TarInfo, ...]
     assert "in it is nothing that Towpath packs" in said
 
 
-@pytest.mark.parametrize("target", ["/etc", "..", "a/../../b"])
+@pytest.mark.parametrize("target", ["/etc", "..", "./..", "a/../../b"])
 def test_link_out_of_the_folder_is_not_made(target: str, tmp_path: Path) -> None:
     """Links of an archive are judged as those of a folder are."""
     said = refusal(archive(tmp_path / "bad.tar", PAGE, member("link", tarfile.SYMTYPE, linkname=target)))
@@ -125,7 +125,7 @@ def test_release_cannot_bring_its_own_evidence(tmp_path: Path) -> None:
 
     said = refusal(archive(tmp_path / "bad.tar", PAGE, folder, member(".well-known/towpath.json")))
 
-    assert "towpath.json” in it is Towpath's own" in said
+    assert "towpath.json” in it is where Towpath says" in said
 
 
 @given(cut=st.integers(0, 3500), tail=st.binary(max_size=600))
@@ -144,7 +144,7 @@ def test_cut_archive_is_refused(cut: int, tail: bytes) -> None:
 
 @given(flips=st.lists(st.tuples(st.integers(0, 4095), st.integers(1, 255)), min_size=1, max_size=4))
 def test_damaged_archive_stays_in_its_folder(flips: list[tuple[int, int]]) -> None:
-    """Whatever bytes are wrong, unpacking ends in a sentence or inside the folder: never in another failure."""
+    """Whatever bytes are wrong, unpacking ends in a sentence or inside the folder: in nothing else."""
     with tempfile.TemporaryDirectory() as name:
         tar = Path(name) / "site.tar"
         pack(grow(Path(name) / "site", SITE), tar)

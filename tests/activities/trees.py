@@ -41,6 +41,11 @@ def reap(folder: Path) -> Tree:
     return {path.name: _reap_one(path) for path in folder.iterdir()}
 
 
+def names(folder: Path) -> list[str]:
+    """Return whatever there is below a folder; nothing where there is no folder."""
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+
+
 def _reap_one(path: Path) -> "File | Link | Tree":
     if path.is_symlink():
         return Link(os.readlink(path))  # noqa: PTH115 - as it is written

@@ -28,11 +28,8 @@ identifiers = st.builds(
 few_names = st.sampled_from(["prod", "prod-1", "prod.1", "production", "a", "a-b"])
 subjects = st.builds(Subject, service=few_names, environment=few_names)
 digests = st.sampled_from([digest("one"), digest("two")])
-moments = st.datetimes(
-    min_value=datetime(2000, 1, 1),
-    max_value=datetime(2100, 1, 1),
-    timezones=st.just(UTC),  # noqa: DTZ001
-)
+FIRST, LAST = NOON.replace(year=2000, tzinfo=None), NOON.replace(year=2100, tzinfo=None)
+moments = st.datetimes(min_value=FIRST, max_value=LAST, timezones=st.just(UTC))
 fences = st.builds(Fence, turn=st.integers(0, 3), act=st.integers(0, 3))
 placements = st.builds(
     Placement,

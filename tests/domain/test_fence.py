@@ -1,7 +1,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from domain.fence import Fence, is_too_far_ahead, milliseconds, next_turn, read_fence
@@ -49,6 +49,7 @@ def test_the_next_turn_is_the_least_that_outranks_the_last_and_the_clock(last: i
 
 
 @given(count=st.integers(0, 4_000_000_000_000), micros=st.integers(0, 999))
+@example(count=2_197_361_009_601, micros=0)
 def test_milliseconds_are_exact(count: int, micros: int) -> None:
     """No float takes one away: every millisecond since 1970 is told from its neighbours."""
     assert milliseconds(EPOCH + count * ONE + timedelta(microseconds=micros)) == count

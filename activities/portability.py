@@ -5,9 +5,9 @@ import tarfile
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
-WELL_KNOWN: Final = ".well-known/towpath.json"
-"""Where a placed release says what it is. Written by the target, so never a part of the release."""
+from domain.marker import MARKER_PATH, is_marker_path
 
+_MARKER_FOLDER: Final = MARKER_PATH.partition("/")[0]
 _UNFIT: Final = re.compile(r"[\x00-\x1f\x7f\\\ud800-\udfff]")
 _KERNEL_FOLLOWS: Final = 40
 
@@ -44,17 +44,16 @@ def shown(text: str) -> str:
 
 def objection(entries: Iterable[Entry]) -> Objection | None:
     """Return the first thing that speaks against a whole tree, be it for packing or for unpacking."""
-    tree = {entry.name: entry for entry in entries}
-    if all(entry.kind == tarfile.DIRTYPE for entry in tree.values()):
+    tree = tuple(entries)
+    if all(entry.kind == tarfile.DIRTYPE for entry in tree):
         return Objection("", "holds no files", "Check that it was built, and that the path is right")
-    if WELL_KNOWN in tree:
-        why = "is Towpath's own, by which a release is recognised where it runs"
-        return Objection(WELL_KNOWN, why, "Remove it")
-    well_known = tree.get(WELL_KNOWN.partition("/")[0])
-    if well_known and well_known.kind != tarfile.DIRTYPE:
-        why = "must be a folder, for Towpath writes into it where the release runs"
-        return Objection(well_known.name, why, "Make it a real folder")
-    links = {entry.name: entry.target for entry in tree.values() if entry.kind == tarfile.SYMTYPE}
+    for entry in tree:
+        if is_marker_path(entry.name):
+            return Objection(entry.name, "is where Towpath says which release runs", "Remove it")
+        if entry.name.casefold() == _MARKER_FOLDER and entry.kind != tarfile.DIRTYPE:
+            why = "must be a folder, for Towpath writes into it where the release runs"
+            return Objection(entry.name, why, "Make it a real folder")
+    links = {entry.name: entry.target for entry in tree if entry.kind == tarfile.SYMTYPE}
     for name in links:
         if why := _why_not_followed(name, links):
             return Objection(name, why, "Replace the link by what it leads to, or remove it")
@@ -65,7 +64,7 @@ def _why_not_followed(link: str, links: Mapping[str, str]) -> str:
     """Follow a link as the kernel would in a tree with these links; say why it cannot be, or nothing.
 
     What does not exist is taken for a folder. ``realpath`` would not do: it says where a path ends here, not
-    whether it left the tree on the way and came back by a name that is another one elsewhere.
+    whether it left the tree on the way, and came back by a name that is another one elsewhere.
     """
     at: list[str] = []
     pending = [link]

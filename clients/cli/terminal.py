@@ -1,0 +1,95 @@
+"""What people and programs read: sentences on a terminal, plain lines elsewhere, JSON where it is asked for."""
+
+import sys
+import unicodedata
+from collections.abc import Iterable, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, NoReturn
+
+import typer
+
+from domain.outcome import Exit
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from domain.value import Value
+
+
+def say(text: str = "", style: str = "") -> None:
+    """Print a sentence: wrapped on a terminal, one line elsewhere."""
+    _print(_console(to_errors=False), text, style)
+
+
+def say_aside(text: str) -> None:
+    """Print what is not the answer, so that a program that reads the answer does not meet it."""
+    _print(_console(to_errors=True), text, "dim")
+
+
+def complain(text: str) -> None:
+    _print(_console(to_errors=True), text, "")
+
+
+def say_commands(commands: Iterable[str]) -> None:
+    """Print commands to paste: never wrapped."""
+    for command in commands:
+        console = _console(to_errors=False)
+        console.print(f"  {plain(command)}", style="bold", markup=False, highlight=False, soft_wrap=True)
+
+
+def say_json(value: "Value") -> None:
+    """Print one value, as every other program that speaks of it has it."""
+    sys.stdout.write(value.model_dump_json(indent=2) + "\n")
+
+
+def say_table(rows: Sequence[Sequence[str]]) -> None:
+    """Print columns, each as wide as what is in it; the first row is their heads."""
+    widths = [max(len(plain(row[column])) for row in rows) for column in range(len(rows[0]))]
+    for number, row in enumerate(rows):
+        line = "  ".join(plain(cell).ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        style = "dim" if number == 0 else ""
+        _console(to_errors=False).print(line, style=style, markup=False, highlight=False, soft_wrap=True)
+
+
+def leave(code: Exit) -> NoReturn:
+    """End the command with what its shell is told."""
+    raise typer.Exit(int(code))
+
+
+def is_terminal() -> bool:
+    return sys.stdout.isatty() and sys.stdin.isatty()
+
+
+def confirmed(question: str) -> bool:
+    """Ask a person on a terminal."""
+    return typer.confirm(plain(question))
+
+
+def plain(text: str) -> str:
+    """Take out what would command a terminal instead of being read: people's words come from anywhere."""
+    return "".join(letter if letter in "\n\t" or _is_readable(letter) else "�" for letter in text)
+
+
+def _is_readable(letter: str) -> bool:
+    return not unicodedata.category(letter).startswith("C")
+
+
+def _print(console: "Console", text: str, style: str) -> None:
+    console.print(plain(text), style=style or None, markup=False, highlight=False, soft_wrap=not console.is_terminal)
+
+
+def console() -> "Console":
+    return _console(to_errors=False)
+
+
+@cache
+def _made(*, to_errors: bool, stream: int) -> "Console":
+    from rich.console import Console
+
+    del stream
+    return Console(stderr=to_errors)
+
+
+def _console(*, to_errors: bool) -> "Console":
+    # A stream that was replaced, as tests do, is another one.
+    return _made(to_errors=to_errors, stream=id(sys.stderr if to_errors else sys.stdout))

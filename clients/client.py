@@ -1,0 +1,124 @@
+"""The Python client: what a script, CI and the command line ask of Towpath."""
+
+from pathlib import Path
+from typing import Self
+
+from temporalio.client import Client, WorkflowFailureError
+from temporalio.common import WorkflowIDConflictPolicy
+from temporalio.exceptions import WorkflowAlreadyStartedError
+
+from clients.connection import HERE, connect
+from clients.environment import Environment
+from clients.lane import Lane, Wish
+from clients.promotion import Promotion
+from clients.speaking import attributes, in_words, made, name_of, need_engine, need_environment, subject_of
+from clients.trouble import DeclinedError, FailedError
+from domain.actor import Actor
+from domain.names import (
+    ACTOR,
+    ENGINE_QUEUE,
+    ENVIRONMENT,
+    PHASE,
+    RELEASE,
+    SERVICE,
+    STORY,
+    Subject,
+    plan_id,
+    promotion_id,
+)
+from domain.outcome import Phase
+from domain.status import Report
+from domain.terms import Proposal, Request, Story
+
+
+class Towpath:
+    """Asks by way of a connected client. Everything raises ``ClientError`` with a sentence for people."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+
+    @classmethod
+    async def connect(cls, state: Path = HERE, *, identity: str | None = None) -> Self:
+        """Connect as ``TEMPORAL_*``, the profile, or the ``towpath up`` of this folder say."""
+        return cls(await connect(state, identity=identity))
+
+    def promotion(self, service: str, version: str, environment: str) -> Promotion:
+        """Name a promotion. Nothing is asked of the server yet."""
+        return Promotion(self.client, subject_of(service, environment), name_of("version", version))
+
+    def lane(self, service: str, environment: str) -> Lane:
+        return Lane(self.client, subject_of(service, environment))
+
+    def environment(self, name: str) -> Environment:
+        return Environment(self.client, name_of("environment", name))
+
+    @in_words
+    async def promote(self, service: str, version: str, environment: str, *, by: str, reason: str = "") -> Promotion:
+        """Ask for a release to be let into an environment; it may be asked for again once it has ended.
+
+        Raises ``DeclinedError`` where the same is under way.
+        """
+        promotion = self.promotion(service, version, environment)
+        subject, actor = promotion.subject, made(Actor, name=by)
+        request = made(Request, subject=subject, version=version, actor=actor, reason=reason)
+        try:
+            await self.client.start_workflow(
+                "PromotionWorkflow",
+                request,
+                id=promotion_id(subject, version),
+                task_queue=ENGINE_QUEUE,
+                result_type=Report,
+                static_summary=f"{version} of {service} → {environment}",
+                static_details=f"Asked for by {actor}{f': {reason}' if reason else ''}",
+                search_attributes=attributes(_promotion_names(subject, version, by)),
+            )
+        except WorkflowAlreadyStartedError as error:
+            raise DeclinedError(
+                f"The promotion of {promotion} is under way already. Follow it: {promotion.see} --watch"
+            ) from error
+        return promotion
+
+    async def rollback(
+        self, service: str, environment: str, *, by: str, reason: str = "", of: int | None = None
+    ) -> Wish:
+        """Ask for the newest change that still stands to be undone."""
+        return await self.lane(service, environment).rollback(by=by, reason=reason, of=of)
+
+    async def adopt(self, service: str, environment: str, *, by: str, reason: str = "") -> Wish:
+        """Ask for what runs there to be learned again."""
+        return await self.lane(service, environment).adopt(by=by, reason=reason)
+
+    @in_words
+    async def plan(self, service: str, version: str, environment: str, *, by: str) -> Proposal:
+        """Have the environment's own worker say what a promotion would do. Changes nothing.
+
+        Raises ``NobodyPollsError`` where no worker would answer.
+        """
+        subject = self.promotion(service, version, environment).subject
+        await need_engine(self.client)
+        await need_environment(self.client, environment)
+        request = made(Request, subject=subject, version=version, actor=made(Actor, name=by))
+        try:
+            proposal: Proposal = await self.client.execute_workflow(
+                "PlanWorkflow",
+                request,
+                id=plan_id(subject, version),
+                task_queue=ENGINE_QUEUE,
+                result_type=Proposal,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                static_summary=f"What {version} of {service} would do in {environment}",
+                search_attributes=attributes(_plan_names(subject, version)),
+            )
+        except WorkflowFailureError as failure:
+            why = getattr(failure.cause, "message", None) or str(failure.cause)
+            raise FailedError(f"No plan could be drawn up for {version} of {subject}: {why}") from failure
+        return proposal
+
+
+def _promotion_names(subject: Subject, version: str, by: str) -> dict[str, str]:
+    return _plan_names(subject, version) | {STORY: Story.PROMOTION, PHASE: Phase.PREPARING, ACTOR: by}
+
+
+def _plan_names(subject: Subject, version: str) -> dict[str, str]:
+    names = {SERVICE: subject.service, ENVIRONMENT: subject.environment, STORY: "plan", RELEASE: version}
+    return dict(names)

@@ -1,0 +1,166 @@
+"""Reaching the Temporal server, by Temporal's own client configuration and nothing of ours.
+
+The address is that of the profile or of ``TEMPORAL_ADDRESS``; where neither names one, that of the embedded server
+which ``towpath up`` runs in this folder; where there is none, Temporal's default.
+"""
+
+import os
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from pydantic import ValidationError
+from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
+from temporalio.client import Client
+from temporalio.envconfig import ClientConfig
+from temporalio.service import RPCError, RPCStatusCode
+
+from clients.trouble import ClientError, FailedError, NoServerError, UsageError
+from domain.names import SEARCH_ATTRIBUTES
+from domain.value import Value
+from workflows.wire import DATA_CONVERTER
+
+DEFAULT_ADDRESS: Final = "127.0.0.1:7233"
+HERE: Final = Path(".towpath")
+"""Where ``towpath up`` keeps what it keeps, beside the configuration."""
+
+
+class EmbeddedServer(Value):
+    """What ``towpath up`` writes down of the server it runs: ``server.json`` in its state folder."""
+
+    address: str
+    ui: str
+    pid: int
+
+    @property
+    def is_up(self) -> bool:
+        """Tell whether the process that wrote this still lives."""
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            return True
+        return True
+
+
+class Way(NamedTuple):
+    """An address, and where it was found."""
+
+    address: str
+    source: str
+
+
+def server_file(state: Path) -> Path:
+    return state / "server.json"
+
+
+def embedded_server(state: Path = HERE) -> EmbeddedServer | None:
+    """Return the embedded server that runs for this state folder, if one does."""
+    try:
+        found = EmbeddedServer.model_validate_json(server_file(state).read_bytes())
+    except (OSError, ValidationError):
+        return None
+    return found if found.is_up else None
+
+
+async def connect(state: Path = HERE, *, identity: str | None = None) -> Client:
+    """Connect as the surroundings say. Raises ``NoServerError`` and ``UsageError``, with sentences."""
+    chosen, way = find_way(state)
+    try:
+        return await Client.connect(**chosen, data_converter=DATA_CONVERTER, identity=identity)
+    except RuntimeError as error:
+        raise NoServerError(_say_down(way, str(error))) from error
+    except ValueError as error:
+        raise UsageError(f"“{way.address}” ({way.source}) is no address: write host:port.") from error
+    except RPCError as error:
+        raise NoServerError(_say_down(way, error.message)) from error
+
+
+def find_way(state: Path = HERE) -> tuple[dict[str, object], Way]:
+    """Return what the client is to be connected with, and the way it takes. Raises ``UsageError``."""
+    try:
+        chosen: dict[str, object] = dict(ClientConfig.load_client_connect_config())
+    except OSError as error:
+        raise UsageError(
+            f"Temporal's client configuration names the file “{error.filename}”, which cannot be read "
+            f"({error.strerror}). Put it there, or correct the profile or the TEMPORAL_TLS_… variable."
+        ) from error
+    except RuntimeError as error:
+        raise UsageError(
+            f"Temporal's client configuration cannot be used: {str(error).strip()}. "
+            "See `temporal config list`, TEMPORAL_PROFILE and TEMPORAL_CONFIG_FILE."
+        ) from error
+    if "target_host" in chosen:
+        return chosen, Way(str(chosen["target_host"]), "named by the profile or TEMPORAL_ADDRESS")
+    found = embedded_server(state)
+    way = Way(found.address, f"of `towpath up`, process {found.pid}") if found else _default()
+    return chosen | {"target_host": way.address}, way
+
+
+def _default() -> Way:
+    return Way(DEFAULT_ADDRESS, "Temporal's default, since nothing names another")
+
+
+def _say_down(way: Way, why: str) -> str:
+    return (
+        f"No Temporal server answers on {way.address} ({way.source}): {_short_reason(why)}. "
+        "Start one here with `towpath up`, or name yours in TEMPORAL_ADDRESS or in a profile of "
+        "`temporal config`."
+    )
+
+
+def _short_reason(why: str) -> str:
+    """Say the reason without the Rust around it."""
+    known = {
+        "Connection refused": "the connection was refused",
+        "dns error": "the host name is not known",
+        "InvalidContentType": "it does not speak TLS",
+        "certificate": "its certificate, or ours, is not accepted",
+        "timed out": "nothing came back in time",
+    }
+    return next((words for mark, words in known.items() if mark in why), why.splitlines()[0][:200])
+
+
+async def explain(client: Client, error: RPCError) -> ClientError:
+    """Say in words why the server refused a call."""
+    address, said = client.service_client.config.target_host, error.message
+    if error.status is RPCStatusCode.NOT_FOUND and said.startswith("Namespace"):
+        return NoServerError(
+            f"The Temporal server on {address} has no namespace “{client.namespace}”. Name another in "
+            f"TEMPORAL_NAMESPACE, or create it: temporal operator namespace create -n {client.namespace}"
+        )
+    if error.status is RPCStatusCode.INVALID_ARGUMENT and "search attribute" in said:
+        return NoServerError(say_missing(await missing_attributes(client), client.namespace))
+    if error.status in {RPCStatusCode.UNAVAILABLE, RPCStatusCode.CANCELLED, RPCStatusCode.DEADLINE_EXCEEDED}:
+        return NoServerError(
+            f"The Temporal server on {address} stopped answering ({said[:200]}). What was under way is kept by "
+            "it; see that it runs, then ask again: towpath doctor"
+        )
+    if error.status in {RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNAUTHENTICATED}:
+        return NoServerError(
+            f"The Temporal server on {address} does not let us in: {said[:200]}. "
+            "See TEMPORAL_API_KEY, TEMPORAL_TLS_… and TEMPORAL_NAMESPACE, or the profile."
+        )
+    if error.status in {RPCStatusCode.INVALID_ARGUMENT, RPCStatusCode.NOT_FOUND}:
+        return UsageError(f"The Temporal server on {address} did not take it: {said[:300]}.")
+    return FailedError(f"The Temporal server on {address} did not do it ({error.status.name}): {said[:300]}.")
+
+
+async def missing_attributes(client: Client) -> tuple[str, ...]:
+    """Return those of our search attributes that the namespace does not know; all where it will not say."""
+    try:
+        known = await client.operator_service.list_search_attributes(
+            ListSearchAttributesRequest(namespace=client.namespace)
+        )
+    except RPCError:
+        return SEARCH_ATTRIBUTES
+    return tuple(name for name in SEARCH_ATTRIBUTES if name not in known.custom_attributes)
+
+
+def say_missing(names: tuple[str, ...], namespace: str) -> str:
+    """Say which search attributes are missing, and the command that registers them."""
+    flags = " ".join(f"--name {name} --type Keyword" for name in names)
+    return (
+        f"The namespace “{namespace}” lacks the search attributes {', '.join(names)}. Register them once: "
+        f"temporal operator search-attribute create -n {namespace} {flags}"
+    )

@@ -1,0 +1,59 @@
+"""An environment, as those on duty see it: frozen or open."""
+
+from datetime import timedelta
+from typing import Any
+
+from temporalio.client import Client, WorkflowHandle
+from temporalio.service import RPCError
+
+from clients.speaking import NO_ENGINE, START_ENGINE, ask_status, attributes, in_words, is_missing, made, tell
+from clients.trouble import DeclinedError, NobodyPollsError
+from domain.doors import FreezeWord, Word
+from domain.names import ENGINE_QUEUE, ENVIRONMENT, STORY, environment_id
+from domain.status import EnvironmentStatus
+
+
+class Environment:
+    """What holds for a whole environment. One that nobody ever froze has no workflow, and is open."""
+
+    def __init__(self, client: Client, name: str) -> None:
+        self.client = client
+        self.name = name
+        self.id = environment_id(name)
+        self.handle: WorkflowHandle[Any, Any] = client.get_workflow_handle(self.id)
+
+    @in_words
+    async def status(self) -> EnvironmentStatus:
+        """Raises ``NobodyPollsError`` where nobody answers for it."""
+        try:
+            status = await ask_status(self.handle, EnvironmentStatus)
+        except RPCError as error:
+            if is_missing(error):
+                return EnvironmentStatus(environment=self.name)
+            raise
+        if status is None:
+            raise NobodyPollsError(
+                f"The environment {self.name} is there, but {NO_ENGINE}, so nobody can say whether it is frozen, and "
+                f"no forward step is taken. Start one: {START_ENGINE}"
+            )
+        return status
+
+    @in_words
+    async def freeze(self, reason: str, *, by: str, lasts: timedelta | str | None = None) -> None:
+        """Let no forward step begin, from now on; undos and rollbacks go on."""
+        word = made(FreezeWord, by=by, reason=reason, lasts=lasts)
+        await self.client.start_workflow(
+            "EnvironmentWorkflow",
+            id=self.id,
+            task_queue=ENGINE_QUEUE,
+            start_signal="freeze",
+            start_signal_args=[word],
+            static_summary=f"The environment {self.name}",
+            search_attributes=attributes({ENVIRONMENT: self.name, STORY: "environment"}),
+        )
+
+    @in_words
+    async def thaw(self, *, by: str, comment: str = "") -> None:
+        """Let forward steps begin again. Raises ``DeclinedError`` where nobody ever froze it."""
+        word = made(Word, by=by, comment=comment)
+        await tell(self.handle, "thaw", word, DeclinedError(f"{self.name} is not frozen, and never was."))

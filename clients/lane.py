@@ -1,0 +1,137 @@
+"""A lane, as an operator's command sees it: rollbacks and adoptions are asked of it, changes are steered through it."""
+
+from typing import Any, Final
+from uuid import uuid4
+
+from temporalio.client import Client, WorkflowHandle
+from temporalio.service import RPCError
+
+from activities.errands import ASK, WITHDRAW
+from clients.speaking import (
+    NO_ENGINE,
+    START_ENGINE,
+    ask_status,
+    attributes,
+    in_words,
+    is_missing,
+    made,
+    need_environment,
+    tell,
+)
+from clients.trouble import DeclinedError, NobodyPollsError, UsageError
+from domain.actor import Actor
+from domain.answer import Answer, Ask, Withdrawal
+from domain.doors import Signal, Word
+from domain.names import ENGINE_QUEUE, ENVIRONMENT, SERVICE, STORY, Subject, lane_id
+from domain.status import LaneStatus
+from domain.terms import Request, Story
+
+FIRST: Final = 1
+
+
+class Wish:
+    """What a person has asked of a lane. The lane is its only keeper: it has no workflow of its own."""
+
+    def __init__(self, lane: "Lane", asker: str, story: Story) -> None:
+        self.lane = lane
+        self.asker = asker
+        self.story = story
+
+    def answer_in(self, status: LaneStatus) -> Answer | None:
+        """Return the lane's answer, if this status holds one."""
+        told = status.answers.get(self.asker)
+        return told.answer if told else None
+
+    async def result(self) -> Answer:
+        """Wait for the lane's answer, by its history: nothing is added to it."""
+        while True:
+            if answer := self.answer_in(await self.lane.status()):
+                return answer
+            async for _ in self.lane.handle.fetch_history_events(wait_new_event=True):
+                if answer := self.answer_in(await self.lane.status()):
+                    return answer
+
+    async def withdraw(self, reason: str) -> None:
+        """Ask no longer. A rollback that has begun goes on."""
+        word = Withdrawal(asker=self.asker, number=FIRST, reason=reason)
+        await tell(self.lane.handle, WITHDRAW, word, self.lane.missing())
+
+
+class Lane:
+    """The lane of a service in an environment. It need not exist yet."""
+
+    def __init__(self, client: Client, subject: Subject) -> None:
+        self.client = client
+        self.subject = subject
+        self.id = lane_id(subject)
+        self.handle: WorkflowHandle[Any, Any] = client.get_workflow_handle(self.id)
+
+    @in_words
+    async def status(self) -> LaneStatus:
+        """Ask who has it, who waits, and what is held. Raises as ``Promotion.status`` does."""
+        status = await self.find()
+        if status is None:
+            raise self.missing()
+        return status
+
+    @in_words
+    async def find(self) -> LaneStatus | None:
+        """Return where it stands; None where nothing was ever changed here. Raises ``NobodyPollsError``."""
+        try:
+            status = await ask_status(self.handle, LaneStatus)
+        except RPCError as error:
+            if is_missing(error):
+                return None
+            raise
+        if status is None:
+            raise NobodyPollsError(f"The lane of {self.subject} is there, but {NO_ENGINE}. Start one: {START_ENGINE}")
+        return status
+
+    async def rollback(self, *, by: str, reason: str = "", of: int | None = None) -> Wish:
+        """Ask for the newest change to be undone, or, where ``of`` names one, for that and no other.
+
+        Raises ``DeclinedError`` where a rollback is under way or waits already and ``of`` is not said: the second
+        would undo one change more.
+        """
+        known = await self.find()
+        asks = (known.running, *known.queue) if known else ()
+        if of is None and (other := next((ask for ask in asks if ask and ask.request.story is Story.ROLLBACK), None)):
+            raise DeclinedError(
+                f"A rollback of {self.subject} is under way already, asked for by {other.request.actor.name}; another "
+                "would undo one change more. Follow it: "
+                f"towpath status {self.subject.service} {self.subject.environment} --watch"
+            )
+        return await self._ask(Story.ROLLBACK, by, reason, of)
+
+    async def adopt(self, *, by: str, reason: str = "") -> Wish:
+        """Ask for what stands there to be looked at, and a receipt of it to be left. Nothing is changed."""
+        return await self._ask(Story.ADOPTION, by, reason, None)
+
+    @in_words
+    async def steer(self, signal: Signal, *, by: str, comment: str = "") -> None:
+        """Say hold, resume, retry or skip to whatever change has the lane now."""
+        await tell(self.handle, signal, made(Word, by=by, comment=comment), self.missing())
+
+    def missing(self) -> UsageError:
+        return UsageError(
+            f"Nothing was ever changed of {self.subject}: it has no lane. Promote a release there, or have what "
+            f"runs recorded: towpath adopt {self.subject.service} {self.subject.environment}"
+        )
+
+    @in_words
+    async def _ask(self, story: Story, by: str, reason: str, of: int | None) -> Wish:
+        await need_environment(self.client, self.subject.environment)
+        asker = f"person/{uuid4()}"
+        actor = made(Actor, name=by)
+        request = made(Request, story=story, subject=self.subject, actor=actor, reason=reason, of=of)
+        names = {SERVICE: self.subject.service, ENVIRONMENT: self.subject.environment, STORY: "lane"}
+        await self.client.start_workflow(
+            "LaneWorkflow",
+            id=self.id,
+            task_queue=ENGINE_QUEUE,
+            start_signal=ASK,
+            start_signal_args=[Ask(asker=asker, number=FIRST, request=request)],
+            static_summary=f"The lane of {self.subject}",
+            search_attributes=attributes(names),
+        )
+        return Wish(self, asker, story)

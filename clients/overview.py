@@ -1,0 +1,190 @@
+"""What one id is about, put together from whoever knows: the promotion, its lane, the change that has it."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from temporalio.client import (
+    Client,
+    WorkflowExecution,
+    WorkflowExecutionStatus,
+    WorkflowFailureError,
+    WorkflowHandle,
+)
+from temporalio.common import SearchAttributeKey
+from temporalio.service import RPCError
+
+from clients.speaking import NO_ENGINE, START_ENGINE, ask_status, is_missing
+from clients.trouble import UsageError
+from domain.names import (
+    ACTOR,
+    ENVIRONMENT,
+    OUTCOME,
+    PHASE,
+    RELEASE,
+    SERVICE,
+    STORY,
+    Subject,
+    change_id,
+    lane_id,
+)
+from domain.outcome import Phase
+from domain.status import ChangeStatus, EnvironmentStatus, LaneStatus, PromotionStatus, Report
+from domain.value import Value
+
+
+class Overview(Value):
+    """Everything that is known of one workflow of ours. What nobody could say is None, and ``trouble`` says why."""
+
+    schema_version: Literal[1] = 1
+    id: str
+    state: str
+    """What the Temporal server calls it: running, completed, failed, terminated, …"""
+    promotion: PromotionStatus | None = None
+    report: Report | None = None
+    """How a promotion ended."""
+    lane: LaneStatus | None = None
+    change: ChangeStatus | None = None
+    """The change that has the lane now."""
+    environment: EnvironmentStatus | None = None
+    trouble: str = ""
+
+    @property
+    def is_open(self) -> bool:
+        return self.state == "running"
+
+    @property
+    def has_own_change(self) -> bool:
+        """Tell whether the change that has the lane is this promotion's."""
+        return bool(self.lane and self.lane.running and self.lane.running.asker == self.id)
+
+
+class Row(Value):
+    """One workflow of ours in a list, as visibility knows it: a moment late, never by much."""
+
+    id: str
+    story: str
+    service: str = ""
+    environment: str = ""
+    release: str = ""
+    phase: str = ""
+    outcome: str = ""
+    actor: str = ""
+    state: str
+    started: datetime
+    ended: datetime | None = None
+
+
+class Rows(Value):
+    schema_version: Literal[1] = 1
+    rows: tuple[Row, ...]
+
+
+async def look(client: Client, workflow_id: str) -> Overview:
+    """Find out all about a workflow of ours. Raises ``UsageError`` where there is none of this id."""
+    handle: WorkflowHandle[Any, Any] = client.get_workflow_handle(workflow_id)
+    try:
+        described = await handle.describe()
+    except RPCError as error:
+        if is_missing(error):
+            raise UsageError(_say_unknown(workflow_id)) from error
+        raise
+    state = described.status.name.lower().replace("_", " ") if described.status else "unknown"
+    seen = Overview(id=workflow_id, state=state)
+    match workflow_id.split("/")[0]:
+        case "promotion":
+            return await _look_at_promotion(client, handle, seen)
+        case "lane":
+            return await _look_at_lane(client, handle, seen)
+        case "change":
+            return _or_silent(seen, change=await ask_status(handle, ChangeStatus))
+        case "environment":
+            return _or_silent(seen, environment=await ask_status(handle, EnvironmentStatus))
+        case _:
+            return seen
+
+
+async def _look_at_promotion(client: Client, handle: WorkflowHandle[Any, Any], seen: Overview) -> Overview:
+    if not seen.is_open:
+        seen = await _with_report(client, seen)
+        return seen.but(promotion=await ask_status(handle, PromotionStatus))
+    status = await ask_status(handle, PromotionStatus)
+    seen = _or_silent(seen, promotion=status)
+    if status is None or status.phase is not Phase.IN_LANE:
+        return seen
+    lane = client.get_workflow_handle(lane_id(status.subject))
+    try:
+        return await _look_at_lane(client, lane, seen)
+    except RPCError as error:
+        if is_missing(error):
+            return seen
+        raise
+
+
+async def _look_at_lane(client: Client, handle: WorkflowHandle[Any, Any], seen: Overview) -> Overview:
+    lane = await ask_status(handle, LaneStatus)
+    seen = _or_silent(seen, lane=lane)
+    if lane is None or lane.turn is None:
+        return seen
+    return seen.but(change=await change_of(client, lane.subject, lane.turn))
+
+
+async def change_of(client: Client, subject: Subject, turn: int) -> ChangeStatus | None:
+    """Return where the change of a turn stands; None where it has not begun, or nobody answers for it."""
+    try:
+        return await ask_status(client.get_workflow_handle(change_id(subject, turn)), ChangeStatus)
+    except RPCError as error:
+        if is_missing(error):
+            return None
+        raise
+
+
+async def _with_report(client: Client, seen: Overview) -> Overview:
+    handle = client.get_workflow_handle(seen.id, result_type=Report)
+    try:
+        return seen.but(report=await handle.result())
+    except WorkflowFailureError as failure:
+        return seen.but(trouble=getattr(failure.cause, "message", None) or str(failure.cause))
+
+
+def _or_silent(seen: Overview, **answers: Value | None) -> Overview:
+    trouble = seen.trouble if all(answers.values()) or not seen.is_open else f"{NO_ENGINE}: {START_ENGINE}"
+    return seen.but(**answers, trouble=trouble)
+
+
+def _say_unknown(workflow_id: str) -> str:
+    kind, *names = workflow_id.split("/")
+    if kind == "promotion" and len(names) == 3:
+        service, environment, version = names
+        return (
+            f"There is no promotion of {version} of {service} in {environment}. The order is SERVICE VERSION "
+            f"ENVIRONMENT. What there is of it: towpath status {service}"
+        )
+    return f"There is no workflow “{workflow_id[:200]}”. What there is: towpath status"
+
+
+async def find(client: Client, service: str = "", *, only_open: bool = False, limit: int = 50) -> Rows:
+    """List our workflows, newest first: of a service, or of all."""
+    query = f"{SERVICE}='{service}'" if service else f"{STORY} IN ('promotion', 'lane', 'environment')"
+    query += " AND ExecutionStatus='Running'" if only_open else ""
+    found = [_row(execution) async for execution in client.list_workflows(query, limit=limit)]
+    return Rows(rows=tuple(found))
+
+
+def _row(execution: WorkflowExecution) -> Row:
+    def said(name: str) -> str:
+        return execution.typed_search_attributes.get(SearchAttributeKey.for_keyword(name), "") or ""
+
+    status = execution.status or WorkflowExecutionStatus.RUNNING
+    return Row(
+        id=execution.id,
+        story=said(STORY),
+        service=said(SERVICE),
+        environment=said(ENVIRONMENT),
+        release=said(RELEASE),
+        phase=said(PHASE),
+        outcome=said(OUTCOME),
+        actor=said(ACTOR),
+        state=status.name.lower().replace("_", " "),
+        started=execution.start_time,
+        ended=execution.close_time,
+    )

@@ -1,0 +1,109 @@
+"""One promotion, as its client sees it."""
+
+from typing import Any
+
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
+from temporalio.service import RPCError
+
+from clients.speaking import NO_ENGINE, START_ENGINE, ask_status, decide, in_words, is_missing, made, tell
+from clients.trouble import DeclinedError, FailedError, NobodyPollsError, UsageError
+from domain.approval import Answer, DecideAnswer, Verdict
+from domain.doors import Signal, Word
+from domain.names import Subject, promotion_id
+from domain.status import PromotionStatus, Report
+
+
+class Promotion:
+    """A promotion by its name. It need not exist: every method says so in words where it does not."""
+
+    def __init__(self, client: Client, subject: Subject, version: str) -> None:
+        self.client = client
+        self.subject = subject
+        self.version = version
+        self.id = promotion_id(subject, version)
+        self._handle: WorkflowHandle[Any, Report] = client.get_workflow_handle(self.id, result_type=Report)
+
+    def __str__(self) -> str:
+        return f"{self.version} of {self.subject}"
+
+    @in_words
+    async def status(self) -> PromotionStatus:
+        """Ask where it stands. Raises ``UsageError`` where it is not there, ``NobodyPollsError`` without an engine."""
+        try:
+            status = await ask_status(self._handle, PromotionStatus)
+        except RPCError as error:
+            if is_missing(error):
+                raise self._missing() from error
+            raise
+        if status is None:
+            raise NobodyPollsError(f"{self} is there, but {NO_ENGINE}. Start one: {START_ENGINE}")
+        return status
+
+    @in_words
+    async def result(self) -> Report:
+        """Wait for its end. Raises ``FailedError`` where it failed or was terminated: a person is needed."""
+        try:
+            return await self._handle.result()
+        except WorkflowFailureError as failure:
+            raise FailedError(f"The promotion of {self} did not end as foreseen: {_words(failure)}") from failure
+        except RPCError as error:
+            if is_missing(error):
+                raise self._missing() from error
+            raise
+
+    async def approve(self, plan: str, *, by: str, comment: str = "") -> str:
+        """Approve a plan, by eight hex digits or more of its digest; hear what comes of it."""
+        return await self._decide(Verdict.APPROVE, plan, by, comment)
+
+    async def reject(self, plan: str, *, by: str, comment: str = "") -> str:
+        """Reject a plan, likewise; before there is one, ``plan`` is empty."""
+        return await self._decide(Verdict.REJECT, plan, by, comment)
+
+    @in_words
+    async def send_decision(self, verdict: Verdict, plan: str, *, by: str, comment: str = "") -> None:
+        """Leave a decision as a bare signal. What comes of it is seen in the status alone."""
+        await tell(self._handle, verdict, made(Answer, by=by, plan=plan, comment=comment), self._over())
+
+    @in_words
+    async def steer(self, signal: Signal, *, by: str, comment: str = "") -> None:
+        """Say hold, resume, retry or skip; the promotion passes it on to its change."""
+        await tell(self._handle, signal, made(Word, by=by, comment=comment), self._over())
+
+    @in_words
+    async def cancel(self, *, by: str, reason: str = "") -> None:
+        """Have it stopped, and what it has begun undone. Raises ``DeclinedError`` where it has ended."""
+        try:
+            if (await self._handle.describe()).status is not WorkflowExecutionStatus.RUNNING:
+                raise DeclinedError(f"{self} has ended: there is nothing to cancel. See: {self.see}")
+        except RPCError as error:
+            if is_missing(error):
+                raise self._missing() from error
+            raise
+        word = made(Word, by=by, comment=reason)
+        await self._handle.cancel(reason=f"cancelled by {word.by}{f': {word.comment}' if word.comment else ''}")
+
+    @property
+    def see(self) -> str:
+        return f"towpath status {self.subject.service} {self.version} {self.subject.environment}"
+
+    @in_words
+    async def _decide(self, verdict: Verdict, plan: str, by: str, comment: str) -> str:
+        word = made(DecideAnswer, by=by, plan=plan, comment=comment, decision=verdict)
+        return await decide(self._handle, word, self._over())
+
+    def _missing(self) -> UsageError:
+        subject = self.subject
+        return UsageError(
+            f"There is no promotion of {self}. The order is SERVICE VERSION ENVIRONMENT. Start it: "
+            f"towpath promote {subject.service} {self.version} {subject.environment}"
+        )
+
+    def _over(self) -> DeclinedError:
+        """The server says the same of what never was and of what has ended, as far as signals go."""
+        return DeclinedError(f"{self} takes no word: it has ended, or was never started. See: {self.see}")
+
+
+def _words(failure: WorkflowFailureError) -> str:
+    cause = failure.cause
+    said = getattr(cause, "message", None) or str(cause)
+    return said if said.endswith((".", "!", "?")) else f"{said}."

@@ -1,0 +1,178 @@
+"""How clients speak with workflows: what they call them, how long they listen, what they take for an answer."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
+from functools import wraps
+from typing import Any, Concatenate, Final, ParamSpec, Protocol, TypeVar
+
+from pydantic import ValidationError
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
+from temporalio.client import (
+    Client,
+    WorkflowHandle,
+    WorkflowQueryFailedError,
+    WorkflowQueryRejectedError,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+)
+from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
+from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
+
+from clients.connection import explain
+from clients.trouble import ClientError, DeclinedError, NobodyPollsError, UsageError
+from domain.names import ENGINE_QUEUE, Subject, effects_queue, is_identifier
+from domain.value import Value
+
+LISTENING: Final = timedelta(seconds=3)
+"""A workflow that has not answered a query for this long has no engine worker."""
+
+DECIDING: Final = timedelta(seconds=5)
+"""An update that was not taken up within this long meets no engine worker."""
+
+NO_ENGINE: Final = f"no engine worker has answered within {LISTENING.seconds} s"
+START_ENGINE: Final = "towpath worker --engine"
+
+Params = ParamSpec("Params")
+ResultT = TypeVar("ResultT")
+ModelT = TypeVar("ModelT", bound=Value)
+
+
+class HasClient(Protocol):
+    @property
+    def client(self) -> Client: ...
+
+
+SelfT = TypeVar("SelfT", bound=HasClient)
+
+
+def in_words(
+    method: Callable[Concatenate[SelfT, Params], Awaitable[ResultT]],
+) -> Callable[Concatenate[SelfT, Params], Awaitable[ResultT]]:
+    """Have a method raise a ``ClientError`` with a sentence where the server refuses a call."""
+
+    @wraps(method)
+    async def spoken(self: SelfT, *args: Params.args, **kwargs: Params.kwargs) -> ResultT:
+        try:
+            return await method(self, *args, **kwargs)
+        except RPCError as error:
+            raise await explain(self.client, error) from error
+
+    return spoken
+
+
+def subject_of(service: str, environment: str) -> Subject:
+    """Raises ``UsageError`` where one of them cannot be a name."""
+    return Subject(service=name_of("service", service), environment=name_of("environment", environment))
+
+
+def name_of(what: str, text: str) -> str:
+    """Return a text that may be a name. Raises ``UsageError`` with a sentence."""
+    if is_identifier(text):
+        return text
+    shown = text if len(text) <= 63 else f"{text[:63]}…"
+    raise UsageError(
+        f"“{shown}” cannot be the name of a{'n' if what[0] in 'aeiou' else ''} {what}: use letters, digits, dot, "
+        "dash and underscore, a letter or digit at both ends, at most 63 characters."
+    )
+
+
+def made(model: Callable[..., ModelT], **fields: object) -> ModelT:
+    """Make a value of what a person wrote. Raises ``UsageError`` with a clause for each field that does not fit."""
+    try:
+        return model(**fields)
+    except ValidationError as error:
+        clauses = [
+            f"{'.'.join(map(str, fault['loc'])) or 'it'}: {fault['msg'].removeprefix('Value error, ')}"
+            for fault in error.errors()[:5]
+        ]
+        raise UsageError(f"That cannot be sent: {'; '.join(clauses)}.") from error
+
+
+def attributes(values: Mapping[str, str]) -> TypedSearchAttributes:
+    pairs = [
+        SearchAttributePair(SearchAttributeKey.for_keyword(name), value) for name, value in values.items() if value
+    ]
+    return TypedSearchAttributes(pairs)
+
+
+async def ask_status(handle: WorkflowHandle[Any, Any], model: type[ModelT]) -> ModelT | None:
+    """Ask a workflow where it stands; None where nobody answers for it in time, or at all."""
+    try:
+        answer: ModelT = await handle.query("status", result_type=model, rpc_timeout=LISTENING)
+    except (WorkflowQueryFailedError, WorkflowQueryRejectedError):
+        return None
+    except RPCError as error:
+        if error.status in _SILENCE:
+            return None
+        raise
+    return answer
+
+
+_SILENCE: Final = {RPCStatusCode.CANCELLED, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.FAILED_PRECONDITION}
+
+
+def is_missing(error: RPCError) -> bool:
+    """Tell whether it was the workflow, and not the namespace, that is not there."""
+    return error.status is RPCStatusCode.NOT_FOUND and not error.message.startswith("Namespace")
+
+
+async def tell(handle: WorkflowHandle[Any, Any], signal: str, word: Value, missing: ClientError) -> None:
+    """Send a signal. Raises ``missing`` where nobody is there to hear it."""
+    try:
+        await handle.signal(signal, word)
+    except RPCError as error:
+        if is_missing(error):
+            raise missing from error
+        raise
+
+
+async def decide(handle: WorkflowHandle[Any, Any], word: Value, missing: ClientError) -> str:
+    """Send a decision and hear what comes of it. Raises ``DeclinedError`` and ``NobodyPollsError``."""
+    try:
+        taken: str = await handle.execute_update("decide", word, result_type=str, rpc_timeout=DECIDING)
+    except WorkflowUpdateFailedError as error:
+        why = error.cause.message if isinstance(error.cause, ApplicationError) else str(error.cause)
+        raise DeclinedError(f"It was not taken: {why}.") from error
+    except WorkflowUpdateRPCTimeoutOrCancelledError as error:
+        raise NobodyPollsError(
+            f"Nobody took the decision within {DECIDING.seconds} s: no engine worker serves the queue "
+            f"“{ENGINE_QUEUE}”. Start one ({START_ENGINE}) and decide again, or leave it as a signal for the next "
+            "one to find: add --signal."
+        ) from error
+    except RPCError as error:
+        if is_missing(error):
+            raise missing from error
+        raise
+    return taken
+
+
+async def count_pollers(client: Client, queue: str, kind: "TaskQueueType.ValueType") -> int:
+    """Return how many workers have asked a queue for work in the last minutes."""
+    answer = await client.workflow_service.describe_task_queue(
+        DescribeTaskQueueRequest(
+            namespace=client.namespace, task_queue=TaskQueue(name=queue), task_queue_type=kind
+        )
+    )
+    return len(answer.pollers)
+
+
+async def need_engine(client: Client) -> None:
+    """Raise ``NobodyPollsError`` where no worker serves the engine's queue."""
+    if not await count_pollers(client, ENGINE_QUEUE, TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW):
+        raise NobodyPollsError(
+            f"No engine worker serves the queue “{ENGINE_QUEUE}”, so nothing would come of it. "
+            f"Start one: {START_ENGINE}"
+        )
+
+
+async def need_environment(client: Client, environment: str) -> None:
+    """Raise ``NobodyPollsError`` where no worker serves an environment's queue."""
+    queue = effects_queue(environment)
+    if not await count_pollers(client, queue, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY):
+        raise NobodyPollsError(
+            f"No worker serves {environment} (its queue is “{queue}”), so nothing would come of it. "
+            f"Start one where its key is: towpath worker --environments {environment}"
+        )

@@ -1,0 +1,124 @@
+"""Following what goes on, by reading: histories say that something happened, queries say what. Nothing is added."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from types import TracebackType
+from typing import Any, Self
+
+from temporalio.api.enums.v1 import EventType
+from temporalio.client import Client, WorkflowHandle
+from temporalio.service import RPCError
+
+from clients.lane import Lane, Wish
+from clients.overview import Overview, change_of, look
+from clients.promotion import Promotion
+from clients.speaking import is_missing
+from domain.answer import Answer
+from domain.names import change_id
+from domain.outcome import Phase
+
+
+class Ears:
+    """Listens to the histories of several workflows at once, and tells when any of them has grown."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._listening: dict[str, asyncio.Task[None]] = {}
+        self._grown = asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        for task in self._listening.values():
+            task.cancel()
+        await asyncio.gather(*self._listening.values(), return_exceptions=True)
+
+    def listen(self, workflow_id: str) -> None:
+        """Listen to one more workflow, to its end; twice is once."""
+        if workflow_id not in self._listening:
+            self._listening[workflow_id] = asyncio.create_task(self._follow(workflow_id))
+
+    async def hear(self) -> None:
+        """Return once something has happened since the last time. Raises what a listener stumbled over."""
+        await self._grown.wait()
+        self._grown.clear()
+        for task in self._listening.values():
+            if task.done() and (error := task.exception()):
+                raise error
+
+    async def _follow(self, workflow_id: str) -> None:
+        try:
+            while await self._follow_run(self._client.get_workflow_handle(workflow_id)):
+                pass
+        except RPCError as error:
+            if not is_missing(error):
+                raise
+        finally:
+            self._grown.set()
+
+    async def _follow_run(self, handle: WorkflowHandle[Any, Any]) -> bool:
+        """Follow one run to its end; True where it goes on in another."""
+        last = EventType.EVENT_TYPE_UNSPECIFIED
+        async for event in handle.fetch_history_events(wait_new_event=True):
+            last = event.event_type
+            self._grown.set()
+        return last == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW
+
+
+async def watch(promotion: Promotion) -> AsyncIterator[Overview]:
+    """Yield where a promotion stands whenever that may have changed, and last how it ended."""
+    async with Ears(promotion.client) as ears:
+        ears.listen(promotion.id)
+        turn: int | None = None
+        while True:
+            seen = await look(promotion.client, promotion.id)
+            if seen.lane and seen.has_own_change:
+                turn = seen.lane.turn
+            if not seen.is_open and turn:
+                seen = seen.but(change=await change_of(promotion.client, promotion.subject, turn))
+            yield seen
+            if not seen.is_open:
+                return
+            _listen_to_lane(ears, seen)
+            await ears.hear()
+
+
+async def watch_wish(wish: Wish) -> AsyncIterator[tuple[Overview, Answer | None]]:
+    """Yield where a lane stands whenever that may have changed, and last with its answer."""
+    lane = wish.lane
+    async with Ears(lane.client) as ears:
+        ears.listen(lane.id)
+        turn: int | None = None
+        while True:
+            seen = await look(lane.client, lane.id)
+            answer = wish.answer_in(seen.lane) if seen.lane else None
+            if seen.lane and seen.lane.running and seen.lane.running.asker == wish.asker:
+                turn = seen.lane.turn
+            if answer and turn:
+                seen = seen.but(change=await change_of(lane.client, lane.subject, turn))
+            yield seen, answer
+            if answer:
+                return
+            _listen_to_lane(ears, seen)
+            await ears.hear()
+
+
+async def watch_lane(lane: Lane) -> AsyncIterator[Overview]:
+    """Yield where a lane stands whenever that may have changed, and last when it is idle."""
+    async with Ears(lane.client) as ears:
+        ears.listen(lane.id)
+        while True:
+            seen = await look(lane.client, lane.id)
+            yield seen
+            if seen.lane and seen.lane.phase is Phase.IDLE and not seen.lane.queue:
+                return
+            _listen_to_lane(ears, seen)
+            await ears.hear()
+
+
+def _listen_to_lane(ears: Ears, seen: Overview) -> None:
+    if seen.lane:
+        ears.listen(f"lane/{seen.lane.subject.service}/{seen.lane.subject.environment}")
+        if seen.lane.turn is not None:
+            ears.listen(change_id(seen.lane.subject, seen.lane.turn))

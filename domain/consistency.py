@@ -1,0 +1,173 @@
+"""Whether the configuration's files agree: every mistake, and what to write instead."""
+
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Final
+
+from domain.configuration import (
+    Configuration,
+    EnvironmentFile,
+    ServiceEnvironment,
+    ServiceFile,
+    environment_file,
+    service_file,
+)
+from domain.fault import Fault, Spot
+from domain.floors import floor_faults, own_faults
+from domain.names import Subject
+from domain.release import BUDGETS
+from domain.spelling import suggest
+from domain.terms import CheckTerms
+from domain.value import say_duration
+
+SHORTEST_EVERY: Final = timedelta(milliseconds=100)
+_KEY: Final = re.compile(r"ed25519:[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=")
+
+
+def faults(configuration: Configuration) -> Iterator[Fault]:
+    """Find everything that no single file shows: names that lead nowhere, and floors that are undercut."""
+    for name, environment in configuration.environments.items():
+        yield from _environment_faults(configuration, name, environment)
+    yield from _shared_keys(configuration)
+    for name, service in configuration.services.items():
+        yield from _service_faults(configuration, name, service)
+
+
+def _environment_faults(
+    configuration: Configuration, name: str, environment: EnvironmentFile
+) -> Iterator[Fault]:
+    root = Spot(environment_file(name))
+    yield from _misnamed(root.below("environment"), environment.environment, name)
+    if environment.key and not _KEY.fullmatch(environment.key):
+        yield Fault(
+            root.below("key"),
+            "this is not a public key",
+            "write ed25519: and the 44 characters that `towpath up` or the environment's worker names",
+        )
+    if environment.approval:
+        yield from own_faults(configuration, root.below("approval"), environment.approval)
+
+
+def _misnamed(spot: Spot, inside: str, name: str) -> Iterator[Fault]:
+    if inside != name:
+        folder = spot.file.partition("/")[0]
+        yield Fault(
+            spot,
+            f"“{inside}” is not the name of this file",
+            f"write {spot.keys[-1]}: {name}, or rename the file to {folder}/{inside}.yaml",
+        )
+
+
+def _shared_keys(configuration: Configuration) -> Iterator[Fault]:
+    owners: dict[str, str] = {}
+    for name, environment in configuration.environments.items():
+        if not environment.key:
+            continue
+        first = owners.setdefault(environment.key, name)
+        if first != name:
+            yield Fault(
+                Spot(environment_file(name), ("key",)),
+                f"this is the key of {first} too, so each could sign for the other",
+                f"give {name} a key of its own",
+                bound=Spot(environment_file(first), ("key",)),
+            )
+
+
+def _service_faults(configuration: Configuration, name: str, service: ServiceFile) -> Iterator[Fault]:
+    root = Spot(service_file(name))
+    yield from _misnamed(root.below("service"), service.service, name)
+    yield from _cycles(root.below("environments"), service)
+    for environment, place in service.environments.items():
+        spot = root.below("environments", environment)
+        yield from _unknown_steps(spot, environment, service)
+        yield from _component_faults(spot, service, place)
+        floor = configuration.environments.get(environment)
+        if floor is None:
+            yield Fault(
+                spot,
+                f"there is no {environment_file(environment)}",
+                f"{suggest(environment, configuration.environments)} Else add that file",
+            )
+        else:
+            subject = Subject(service=name, environment=environment)
+            yield from floor_faults(configuration, subject, spot, place)
+
+
+def _cycles(spot: Spot, service: ServiceFile) -> Iterator[Fault]:
+    """Follow ``after`` from each environment; a circle is told once, where it is written first."""
+    told: set[str] = set()
+    for start in service.environments:
+        circle = _circle(service, start)
+        if circle and not told & set(circle):
+            told.update(circle)
+            yield Fault(
+                spot.below(start, "after"),
+                f"{' comes after '.join((*circle, start))}, which is a circle",
+                f"take {circle[1] if len(circle) > 1 else start} out of this list",
+            )
+
+
+def _circle(service: ServiceFile, start: str) -> tuple[str, ...]:
+    """Return the way along ``after`` from an environment back to itself, or nothing where there is none."""
+    ways: list[tuple[str, ...]] = [(start,)]
+    seen = {start}
+    while ways:
+        way = ways.pop(0)
+        for before in service.environments[way[-1]].after:
+            if before == start:
+                return way
+            if before in service.environments and before not in seen:
+                seen.add(before)
+                ways.append((*way, before))
+    return ()
+
+
+def _unknown_steps(spot: Spot, environment: str, service: ServiceFile) -> Iterator[Fault]:
+    for before in service.environments[environment].after:
+        if before not in service.environments:
+            yield Fault(
+                spot.below("after"),
+                f"{service.service} does not go to “{before}”",
+                suggest(before, [name for name in service.environments if name != environment]),
+                leans_on=(Spot(spot.file, ("environments", before)),),
+            )
+
+
+def _component_faults(spot: Spot, service: ServiceFile, place: ServiceEnvironment) -> Iterator[Fault]:
+    for component in service.components:
+        if component not in place.targets:
+            here = spot.below(component)
+            yield Fault(
+                here,
+                f"component {component} has no target here",
+                f"add {component}: {{target: …}}",
+                leans_on=(here, Spot(spot.file, ("components", component))),
+            )
+    for index, check in enumerate(place.health):
+        yield from _check_faults(spot.below("health", index), service, check)
+
+
+def _check_faults(spot: Spot, service: ServiceFile, check: CheckTerms) -> Iterator[Fault]:
+    if check.component is not None and check.component not in service.components:
+        yield Fault(
+            spot.below("component"),
+            f"{service.service} has no component “{check.component}”",
+            suggest(check.component, service.components),
+            leans_on=(Spot(spot.file, ("components",)),),
+        )
+    budget = max(BUDGETS[component.kind] for component in service.components.values())
+    if check.within >= budget:
+        yield Fault(
+            spot.below("within"),
+            f"{say_duration(check.within)} cannot fit into the {say_duration(budget)} that a change of "
+            f"{service.service} may take, deploying included",
+            f"write less than {say_duration(budget)}",
+            leans_on=(Spot(spot.file, ("components",)),),
+        )
+    if check.every < SHORTEST_EVERY and check.within:
+        yield Fault(
+            spot.below("every"),
+            f"{say_duration(check.every)} is hardly a pause between two looks",
+            f"write {say_duration(SHORTEST_EVERY)} or more",
+        )

@@ -1,0 +1,160 @@
+"""Whether a service stays above an environment's floor, and whether those who must approve can."""
+
+from collections.abc import Iterator
+
+from domain.actor import person
+from domain.configuration import (
+    ORGANISATION_FILE,
+    Approval,
+    Configuration,
+    EnvironmentFile,
+    ServiceEnvironment,
+    environment_file,
+)
+from domain.fault import Fault, Spot
+from domain.names import Subject
+from domain.spelling import suggest
+from domain.value import say_duration
+
+
+def own_faults(configuration: Configuration, spot: Spot, floor: Approval) -> Iterator[Fault]:
+    """Find what is wrong with an environment's own approval. Without groups, services name them."""
+    yield from _unknown_groups(configuration, spot, floor)
+    if floor.groups and _are_known(configuration, floor):
+        quorum = 1 if floor.quorum is None else floor.quorum
+        yield from _too_few(spot, quorum, configuration.members(floor.groups))
+
+
+def floor_faults(
+    configuration: Configuration, subject: Subject, spot: Spot, place: ServiceEnvironment
+) -> Iterator[Fault]:
+    """Find where a service asks for less than its environment, or for what nobody can give."""
+    environment = configuration.environments[subject.environment]
+    yield from _soak_faults(spot, place, environment, subject.environment)
+    asked, floor = place.approval, environment.approval
+    if asked:
+        yield from _unknown_groups(configuration, spot.below("approval"), asked)
+    if asked and floor:
+        bound = Spot(environment_file(subject.environment), ("approval",))
+        yield from _laxer(spot.below("approval"), bound, asked, floor, subject.environment)
+        yield from _strangers(configuration, spot.below("approval"), bound, asked, floor)
+    yield from _quorum_faults(configuration, subject, spot.below("approval"), asked, floor)
+
+
+def _soak_faults(
+    spot: Spot, place: ServiceEnvironment, environment: EnvironmentFile, name: str
+) -> Iterator[Fault]:
+    if place.soak is not None and place.soak < environment.soak:
+        least = say_duration(environment.soak)
+        yield Fault(
+            spot.below("soak"),
+            f"{say_duration(place.soak)} is shorter than the {least} that {name} asks for",
+            f"write {least} or more, or leave it out",
+            bound=Spot(environment_file(name), ("soak",)),
+        )
+
+
+def _laxer(spot: Spot, bound: Spot, asked: Approval, floor: Approval, name: str) -> Iterator[Fault]:
+    if asked.quorum is not None and floor.quorum is not None and asked.quorum < floor.quorum:
+        yield Fault(
+            spot.below("quorum"),
+            f"{asked.quorum} is fewer than the {_approvers(floor.quorum)} that {name} asks for",
+            f"write {floor.quorum} or more, or leave it out",
+            bound=bound.below("quorum"),
+        )
+    for key, ours, theirs in (("wait", asked.wait, floor.wait), ("valid", asked.valid, floor.valid)):
+        if ours is not None and theirs is not None and ours > theirs:
+            yield Fault(
+                spot.below(key),
+                f"{say_duration(ours)} is longer than the {say_duration(theirs)} that {name} allows",
+                f"write {say_duration(theirs)} or less, or leave it out",
+                bound=bound.below(key),
+            )
+
+
+def _strangers(
+    configuration: Configuration, spot: Spot, bound: Spot, asked: Approval, floor: Approval
+) -> Iterator[Fault]:
+    """Find whom the service would let approve and the floor would not."""
+    if not floor.groups or not _are_known(configuration, floor):
+        return
+    allowed = {person(name) for name in configuration.members(floor.groups)}
+    strangers = [name for name in configuration.members(asked.groups) if person(name) not in allowed]
+    if strangers:
+        yield Fault(
+            spot.below("from"),
+            f"{', '.join(strangers)} may not approve here",
+            f"name groups whose people are all in {', '.join(floor.groups)}",
+            leans_on=(bound.below("from"), Spot(ORGANISATION_FILE, ("groups",))),
+            bound=bound.below("from"),
+        )
+
+
+def _quorum_faults(
+    configuration: Configuration, subject: Subject, spot: Spot, asked: Approval | None, floor: Approval | None
+) -> Iterator[Fault]:
+    """Hold what approval takes, floor and service together, against who may give it."""
+    terms = configuration.approval(subject)
+    bound = Spot(environment_file(subject.environment), ("approval",))
+    if terms.quorum and not terms.groups:
+        yield Fault(
+            spot.below("from"),
+            f"{_approvers(terms.quorum)} must approve, and nobody is named who may",
+            "name groups, as from: [release-managers]",
+            leans_on=(spot, bound),
+        )
+    elif (
+        asked
+        and (asked.groups or asked.quorum is not None)
+        and _are_known(configuration, asked)
+        and (floor is None or _are_known(configuration, floor))
+    ):
+        yield from _too_few(spot, terms.quorum, terms.approvers, bound)
+
+
+def _unknown_groups(configuration: Configuration, spot: Spot, approval: Approval) -> Iterator[Fault]:
+    known = configuration.organisation.groups
+    for group in approval.groups:
+        if group not in known:
+            yield Fault(
+                spot.below("from"),
+                f"there is no group “{group}” in {ORGANISATION_FILE}",
+                suggest(group, known),
+                leans_on=(Spot(ORGANISATION_FILE, ("groups", group)),),
+            )
+
+
+def _are_known(configuration: Configuration, approval: Approval) -> bool:
+    return all(group in configuration.organisation.groups for group in approval.groups)
+
+
+def _too_few(spot: Spot, quorum: int, people: tuple[str, ...], *leans_on: Spot) -> Iterator[Fault]:
+    """Hold a quorum against the people who can give it, of whom the one who asks never counts."""
+    leaning = (spot, *leans_on, Spot(ORGANISATION_FILE, ("groups",)))
+    who = _people(people)
+    if quorum > len(people):
+        yield Fault(
+            spot.below("quorum"),
+            f"{_approvers(quorum)} cannot be had of {who}",
+            "lower it, or add people to the groups in from",
+            leaning,
+        )
+    elif 0 < quorum == len(people):
+        yield Fault(
+            spot.below("quorum"),
+            f"{_approvers(quorum)} of {who} cannot be had for what one of them asks for, "
+            "since nobody approves their own request",
+            "add a person to the groups in from, or let others ask",
+            leaning,
+            is_warning=True,
+        )
+
+
+def _approvers(count: int) -> str:
+    return f"{count} approver" if count == 1 else f"{count} approvers"
+
+
+def _people(people: tuple[str, ...]) -> str:
+    if not people:
+        return "nobody"
+    return f"{len(people)} people ({', '.join(people)})" if len(people) > 1 else f"one person ({people[0]})"

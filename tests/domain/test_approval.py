@@ -1,0 +1,152 @@
+from datetime import datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.actor import Actor, Channel
+from domain.approval import (
+    Answer,
+    Decision,
+    Policy,
+    Standing,
+    Verdict,
+    counting,
+    has_lapsed,
+    standing,
+    why_not_counted,
+)
+from tests.domain.strategies import NOON, digest
+
+PLAN, OTHER = digest("plan"), digest("other plan")
+REQUESTER = Actor(name="Ana")
+TYPED = {"ana": ["ana", "Ana", " ANA "], "bo": ["bo", "BO "], "cy": ["cy"], "eve": ["eve"]}
+policies = st.builds(
+    Policy,
+    quorum=st.integers(0, 3),
+    approvers=st.sampled_from([("ana", "bo", "cy"), ("Bo", "cy"), ("ANA",), ()]),
+    valid=st.just(timedelta(hours=1)),
+)
+people = st.sampled_from([*TYPED])
+votes = st.lists(st.tuples(people, st.integers(0, 2), st.sampled_from(Verdict), st.booleans()), max_size=6)
+
+
+def cast(votes: list[tuple[str, int, Verdict, bool]]) -> list[Decision]:
+    """One decision a minute, by people who type their names as they please."""
+    return [
+        Decision(
+            actor=Actor(name=TYPED[who][how % len(TYPED[who])], channel=Channel.SIGNAL),
+            verdict=verdict,
+            intent=PLAN if here else OTHER,
+            at=NOON + timedelta(minutes=minute),
+        )
+        for minute, (who, how, verdict, here) in enumerate(votes)
+    ]
+
+
+def latest(
+    policy: Policy, votes: list[tuple[str, int, Verdict, bool]]
+) -> dict[str, tuple[Verdict, datetime]]:
+    """Each approver's last word on this plan, the requester aside."""
+    allowed = {name.lower() for name in policy.approvers} - {"ana"}
+    return {
+        who: (verdict, NOON + timedelta(minutes=minute))
+        for minute, (who, _, verdict, here) in enumerate(votes)
+        if here and who in allowed
+    }
+
+
+@given(policy=policies, votes=votes)
+def test_a_gate_opens_exactly_when_enough_others_approve_and_nobody_rejects(
+    policy: Policy, votes: list[tuple[str, int, Verdict, bool]]
+) -> None:
+    """Doubled votes, strangers', the requester's and other plans' add nothing; a last word counts."""
+    words = [verdict for verdict, _ in latest(policy, votes).values()]
+    expected = Standing.GRANTED if len(words) >= policy.quorum else Standing.PENDING
+    if Verdict.REJECT in words:
+        expected = Standing.REJECTED
+
+    assert standing(policy, REQUESTER, PLAN, cast(votes)) is expected
+
+
+@given(policy=policies, votes=votes)
+def test_one_decision_counts_for_each_approver(
+    policy: Policy, votes: list[tuple[str, int, Verdict, bool]]
+) -> None:
+    """The audit shows exactly the decisions that opened or shut the gate."""
+    counted = counting(policy, REQUESTER, PLAN, cast(votes))
+
+    assert {(vote.actor.name.strip().lower(), vote.verdict, vote.at) for vote in counted} == {
+        (who, *word) for who, word in latest(policy, votes).items()
+    }
+    assert len(counted) == len(latest(policy, votes))
+
+
+def test_an_approver_who_types_their_name_in_two_ways_is_one_approver() -> None:
+    """Two approvals by one person are not two approvers."""
+    policy = Policy(quorum=2, approvers=("bo", "cy"), valid=timedelta(hours=1))
+    twice = cast([("bo", 0, Verdict.APPROVE, True), ("bo", 1, Verdict.APPROVE, True)])
+
+    assert standing(policy, REQUESTER, PLAN, twice) is Standing.PENDING
+
+
+@given(policy=policies, votes=votes, off=st.integers(-1, 1))
+def test_a_grant_lapses_exactly_when_its_quorum_is_older_than_valid(
+    policy: Policy, votes: list[tuple[str, int, Verdict, bool]], off: int
+) -> None:
+    """To the microsecond, from the moment at which enough had approved."""
+    times = sorted(at for _, at in latest(policy, votes).values())
+    is_complete = 0 < policy.quorum <= len(times)
+    complete = times[policy.quorum - 1] if is_complete else NOON
+    now = complete + policy.valid + timedelta(microseconds=off)
+
+    assert has_lapsed(policy, REQUESTER, PLAN, cast(votes), now) == (is_complete and off > 0)
+
+
+@given(
+    policy=policies,
+    who=people,
+    how=st.integers(0, 2),
+    plan=st.sampled_from(
+        ["", PLAN, PLAN[:15], PLAN[7:15].upper(), PLAN[7:14], OTHER, OTHER[7:15], "everything"]
+    ),
+    verdict=st.sampled_from(Verdict),
+)
+def test_an_answer_is_refused_in_words_exactly_when_it_would_not_count(
+    policy: Policy, who: str, how: int, plan: str, verdict: Verdict
+) -> None:
+    """Nobody is told “recorded” whose word counts for nothing, nor turned away whose word counts."""
+    answer = Answer(by=TYPED[who][how % len(TYPED[who])], plan=plan)
+    names_this = plan in {PLAN, PLAN[:15], PLAN[7:15].upper()}
+    decision = Decision(
+        actor=Actor(name=answer.by), verdict=verdict, intent=PLAN if names_this else OTHER, at=NOON
+    )
+
+    why = why_not_counted(policy, REQUESTER, answer, PLAN)
+
+    assert (why == "") == bool(counting(policy, REQUESTER, PLAN, [decision]))
+
+
+@pytest.mark.parametrize(
+    ("by", "plan", "why"),
+    [
+        ("bo", "", f"a decision names the plan it is about; add “plan”: “{PLAN[7:15]}”"),
+        ("bo", "12345678", f"it names plan “12345678”, but {PLAN[7:15]} is the one that waits"),
+        ("ANA", PLAN, "ANA asked for this promotion, and nobody decides on their own request"),
+        ("eve", PLAN, "eve is not an approver here; the approvers are: ana, bo"),
+    ],
+)
+def test_a_refusal_says_what_to_do_instead(by: str, plan: str, why: str) -> None:
+    """The sentence is for the one who typed it."""
+    policy = Policy(quorum=1, approvers=("ana", "bo"), valid=timedelta(hours=1))
+
+    assert why_not_counted(policy, REQUESTER, Answer(by=by, plan=plan), PLAN).startswith(why)
+
+
+def test_where_nobody_may_approve_the_refusal_says_so() -> None:
+    """An empty group is a finding for whoever configures it."""
+    policy = Policy(quorum=1, approvers=(), valid=timedelta(hours=1))
+
+    assert why_not_counted(policy, REQUESTER, Answer(by="bo", plan=PLAN), PLAN).endswith(
+        "approvers are: nobody"
+    )

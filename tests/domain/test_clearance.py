@@ -1,0 +1,282 @@
+from collections.abc import Callable
+from datetime import timedelta
+from itertools import combinations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.actor import Actor
+from domain.approval import Decision, Policy, Verdict
+from domain.clearance import Cause, Facts, Freeze, Warrant, judge, judge_done, judge_undo
+from domain.environment import Absent, Placement, Unknown
+from domain.fence import Fence, milliseconds
+from domain.names import Subject, change_id
+from domain.plan import Plan, Step, Undo, Verb
+from domain.terms import Proposal, Request, Story, Terms
+from tests.domain.strategies import NOON, digest
+
+SUBJECT = Subject(service="shop", environment="production")
+TURN = milliseconds(NOON)
+OLD = Placement(version="1.0", release=digest("1.0"), artifact=digest("site 1.0"))
+NEW = Placement(version="2.0", release=digest("2.0"), artifact=digest("site 2.0"))
+PLACE = Step(
+    component="site",
+    target="directory",
+    verb=Verb.PLACE,
+    before=OLD,
+    after=NEW,
+    undo=Undo.RESTORE,
+    fenced=True,
+    repeatable=True,
+)
+SECOND = PLACE.but(component="db", before=Absent())
+REQUEST = Request(subject=SUBJECT, version="2.0", actor=Actor(name="ana"))
+TERMS = Terms(targets={}, configuration=digest("configuration"), nonce="1")
+PLAN = Plan(
+    subject=SUBJECT, version="2.0", release=digest("2.0"), steps=(PLACE, SECOND), terms=TERMS.digest()
+)
+PROPOSAL = Proposal(request=REQUEST, terms=TERMS, plan=PLAN, drawn_up=NOON)
+APPROVED = Decision(actor=Actor(name="bo"), verdict=Verdict.APPROVE, intent=PLAN.intent, at=NOON)
+WARRANT = Warrant(asker="promotion/shop/production/2.0", turn=TURN, request=REQUEST, decisions=(APPROVED,))
+FACTS = Facts(
+    now=NOON + timedelta(hours=1),
+    workflow_id=change_id(SUBJECT, TURN),
+    environment="production",
+    proposal=PROPOSAL,
+    open_turn=TURN,
+    freeze=Freeze(by=Actor(name="cy"), reason="over", since=NOON, until=NOON + timedelta(hours=1)),
+    policy=Policy(quorum=1, approvers=("ana", "bo"), valid=timedelta(hours=1)),
+    observed={"site": OLD, "db": Absent()},
+)
+FROZEN = Freeze(by=Actor(name="cy"), reason="holidays", since=NOON)
+RESTORE = PLACE.but(verb=Verb.RESTORE, before=NEW, after=OLD, of=Fence(turn=TURN - 5, act=1))
+BACKWARD = PROPOSAL.but(
+    request=REQUEST.but(story=Story.ROLLBACK), plan=PLAN.but(steps=(RESTORE,), terms=digest("undo terms"))
+)
+
+Case = tuple[Warrant, Step, Facts]
+Wrong = Callable[[Warrant, Step, Facts], Case]
+
+
+def fact(**changes: object) -> Wrong:
+    return lambda warrant, step, facts: (warrant, step, facts.but(**changes))
+
+
+def warranted(**changes: object) -> Wrong:
+    return lambda warrant, step, facts: (warrant.but(**changes), step, facts)
+
+
+# Everything that can be wrong, each alone: what would make it wrong, the cause and what is said.
+WRONG: dict[str, tuple[Wrong, Cause, str]] = {
+    "a broken seal": (fact(proposal=None), Cause.FORBIDDEN, "a good seal of this environment"),
+    "another environment": (fact(environment="staging"), Cause.FORBIDDEN, "for another request"),
+    "another request": (
+        warranted(request=REQUEST.but(version="3.0")),
+        Cause.FORBIDDEN,
+        "for another request",
+    ),
+    "a step of no plan": (lambda w, s, f: (w, s.but(after=OLD), f), Cause.FORBIDDEN, "no such step"),
+    "another workflow": (
+        fact(workflow_id=change_id(SUBJECT, 1)),
+        Cause.FORBIDDEN,
+        "it comes from the workflow",
+    ),
+    "a turn far ahead": (
+        lambda w, s, f: (w, s, f.but(now=NOON - timedelta(days=1, milliseconds=1))),
+        Cause.FORBIDDEN,
+        "more than a day ahead",
+    ),
+    "a turn that is over": (fact(has_receipt=True), Cause.FORBIDDEN, "it is over"),
+    "a silence": (
+        fact(unanswered=("the lane", "the asker")),
+        Cause.UNANSWERED,
+        "the lane and the asker did not",
+    ),
+    "another open turn": (fact(open_turn=TURN + 1), Cause.GONE, f"does not have turn {TURN} open"),
+    "no open turn": (fact(open_turn=None), Cause.GONE, f"does not have turn {TURN} open"),
+    "an asker who left": (fact(asking=False), Cause.GONE, "is no longer asking"),
+    "a freeze": (fact(freeze=FROZEN), Cause.GATE, "production is frozen by cy: holidays"),
+    "no approval": (warranted(decisions=()), Cause.VOID, "lacks the approval of 1 of ana, bo"),
+    "an approver who left": (
+        fact(policy=FACTS.policy.but(approvers=("ana",))),
+        Cause.VOID,
+        "lacks the approval of 1 of ana",
+    ),
+    "one's own approval": (
+        warranted(decisions=(APPROVED.but(actor=Actor(name="ANA")),)),
+        Cause.VOID,
+        "lacks the approval",
+    ),
+    "an approval of another plan": (
+        warranted(decisions=(APPROVED.but(intent=digest("another plan")),)),
+        Cause.VOID,
+        "lacks the approval",
+    ),
+    "a rejection": (
+        warranted(decisions=(APPROVED, APPROVED.but(verdict=Verdict.REJECT))),
+        Cause.VOID,
+        "lacks the approval",
+    ),
+    "an old approval": (
+        fact(policy=FACTS.policy.but(valid=timedelta(minutes=59))),
+        Cause.VOID,
+        "has lapsed",
+    ),
+    "other content there": (fact(observed={"site": NEW}), Cause.VOID, "site was to go from 1.0"),
+    "other content elsewhere": (fact(observed={"db": OLD}), Cause.VOID, "db was to go from nothing"),
+    "who knows what there": (fact(observed={"site": Unknown()}), Cause.VOID, "but unknown stands there now"),
+}
+
+
+def test_a_warrant_is_cleared_where_every_fact_is_right() -> None:
+    """At the very end of a freeze and of an approval's life, and before the day ahead is over."""
+    assert judge(WARRANT, PLACE, FACTS) is None
+    assert judge(WARRANT, SECOND, FACTS) is None
+    assert judge(WARRANT, PLACE, FACTS.but(now=NOON - timedelta(days=1), freeze=None)) is None
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_each_wrong_fact_alone_refuses_for_its_own_cause(name: str) -> None:
+    """The cause says what may help, the sentence what was found."""
+    make_wrong, cause, sentence = WRONG[name]
+
+    refusal = judge(*make_wrong(WARRANT, PLACE, FACTS))
+
+    assert refusal
+    assert refusal.cause is cause
+    assert sentence in refusal.why
+
+
+def test_of_two_wrong_facts_the_graver_is_said() -> None:
+    """What can never be right is said before what may become right by waiting."""
+    graver = [Cause.FORBIDDEN, Cause.UNANSWERED, Cause.GONE, Cause.GATE, Cause.VOID]
+
+    for (first, cause, _), (second, also, _) in combinations(WRONG.values(), 2):
+        refusal = judge(*second(*first(WARRANT, PLACE, FACTS)))
+        assert refusal
+        assert refusal.cause is min(cause, also, key=graver.index)
+
+
+@given(names=st.sets(st.sampled_from([*WRONG])))
+def test_a_warrant_is_cleared_exactly_when_nothing_is_wrong(names: set[str]) -> None:
+    """However many facts are wrong together, they never make a right one."""
+    case: Case = (WARRANT, PLACE, FACTS)
+    for name in sorted(names):
+        case = WRONG[name][0](*case)
+
+    assert (judge(*case) is None) == (not names)
+
+
+@pytest.mark.parametrize("quorum", [0, 1])
+def test_facts_without_a_policy_clear_nothing_forward(quorum: int) -> None:
+    """Whoever forgets to look the policy up has not opened the gate by it."""
+    forgetful = Facts.model_validate(FACTS.model_dump(exclude={"policy"}))
+    policy = FACTS.policy.but(quorum=quorum)
+    unapproved = WARRANT.but(decisions=())
+
+    assert judge(unapproved, PLACE, forgetful)
+    assert (judge(unapproved, PLACE, FACTS.but(policy=policy)) is None) == (quorum == 0)
+
+
+GATES = (
+    "a freeze",
+    "no approval",
+    "an approver who left",
+    "a rejection",
+    "an old approval",
+    "other content there",
+)
+
+
+@given(names=st.sets(st.sampled_from(GATES)))
+def test_what_only_puts_back_passes_every_gate(names: set[str]) -> None:
+    """A rollback waits neither for a thaw nor for an approval, and whatever stands there is put back."""
+    case: Case = (WARRANT.but(request=BACKWARD.request), RESTORE, FACTS.but(proposal=BACKWARD))
+    for name in sorted(names):
+        case = WRONG[name][0](*case)
+
+    assert judge(*case) is None
+
+
+def test_a_rollback_needs_its_turn_all_the_same() -> None:
+    """It passes gates, not the lane."""
+    facts = FACTS.but(proposal=BACKWARD, open_turn=None)
+
+    refusal = judge(WARRANT.but(request=BACKWARD.request), RESTORE, facts)
+
+    assert refusal
+    assert refusal.cause is Cause.GONE
+
+
+OWN, ANOTHERS = Fence(turn=TURN, act=1), Fence(turn=TURN - 5, act=1)
+UNIMPORTANT = tuple(
+    name for name, (_, cause, _) in WRONG.items() if cause in {Cause.GATE, Cause.VOID, Cause.UNANSWERED}
+)
+
+
+@given(
+    names=st.sets(st.sampled_from([*UNIMPORTANT, "an asker who left", "a broken seal"])),
+    of=st.sampled_from([OWN, ANOTHERS]),
+)
+def test_no_gate_and_no_silence_ever_blocks_an_undo(names: set[str], of: Fence) -> None:
+    """It is judged by who it is alone."""
+    case: Case = (WARRANT, PLACE, FACTS)
+    for name in sorted(names):
+        case = WRONG[name][0](*case)
+
+    assert judge_undo(SUBJECT, TURN, of, case[2]) is None
+
+
+@pytest.mark.parametrize("of", [OWN, ANOTHERS])
+@pytest.mark.parametrize("name", ["another workflow", "a turn far ahead", "a turn that is over"])
+def test_an_undo_by_somebody_else_is_forbidden(name: str, of: Fence) -> None:
+    """Another workflow, a forged turn, a change that is over: none of them may touch anything."""
+    _, _, facts = WRONG[name][0](WARRANT, PLACE, FACTS)
+
+    refusal = judge_undo(SUBJECT, TURN, of, facts)
+
+    assert refusal
+    assert refusal.cause is Cause.FORBIDDEN
+
+
+@pytest.mark.parametrize("of", [OWN, ANOTHERS])
+@pytest.mark.parametrize("open_turn", [TURN, TURN + 1, TURN - 5, None])
+def test_another_turns_deeds_are_undone_only_by_the_turn_that_is_open(
+    of: Fence, open_turn: int | None
+) -> None:
+    """One's own are undone whatever became of the lane, and with no lane nobody else can be at work."""
+    refusal = judge_undo(SUBJECT, TURN, of, FACTS.but(open_turn=open_turn))
+
+    assert (refusal is None) == (of == OWN or open_turn in {TURN, None})
+
+
+DONE_ASIDE = (
+    "a step of no plan",
+    "another environment",
+    *(n for n, (_, c, _) in WRONG.items() if c in {Cause.GATE, Cause.VOID}),
+)
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_change_leaves_its_receipt_as_done_exactly_while_it_is_let_in(name: str) -> None:
+    """Gates may shut behind it; its turn, its asker and its terms must hold to the end."""
+    warrant, _, facts = WRONG[name][0](WARRANT, PLACE, FACTS)
+
+    assert judge_done(WARRANT, FACTS) is None
+    assert (judge_done(warrant, facts) is None) == (name in DONE_ASIDE)
+
+
+@given(off=st.integers(-1, 1))
+def test_a_freeze_holds_exactly_until_its_end(off: int) -> None:
+    """From its end on, to the microsecond, it holds no more; without an end it holds for ever."""
+    freeze = FROZEN.but(until=NOON)
+
+    assert freeze.holds(NOON + timedelta(microseconds=off)) == (off < 0)
+    assert FROZEN.holds(NOON + timedelta(days=36500))
+
+
+def test_a_freeze_says_who_why_and_until_when() -> None:
+    """For whoever is held up by it."""
+    assert str(FROZEN.but(until=NOON)) == "frozen by cy until 2026-01-05 12:00 UTC: holidays"
+    assert str(FROZEN.but(reason="")) == "frozen by cy: no reason given"

@@ -1,0 +1,211 @@
+"""A town whose world is on disk: real folders that survive any process, and workers that may be processes."""
+
+import asyncio
+import json
+import signal
+import uuid
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Self
+
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
+
+from activities.archive import Archive
+from activities.keyring import Keyring, make_key
+from activities.ports import Notifier
+from activities.releases import create_release
+from activities.stores.local import FolderStore
+from activities.tools import Tools
+from domain.configuration import ComponentFile, ServiceEnvironment
+from domain.fence import Fence
+from domain.journal import OpenTurn, Receipt
+from domain.names import manifest_key
+from domain.outcome import Phase
+from domain.release import Kind
+from domain.status import LaneStatus
+from domain.terms import CheckTerms, TargetTerms
+from tests.survival.probe import Controls, Landing, Probe, marker_of, root_of
+from tests.survival.process import Berth, Process, start, tools_of, worker_of
+from tests.town import Town
+
+PATIENCE = 60.0
+BRIEFLY = 0.02
+
+
+class Harbour(Town):
+    """One environment, ``dev``, of one or more components, and everything in it in files below a folder."""
+
+    def __init__(self, client: Client, bell: Notifier, folder: Path, components: Sequence[str] = ("site",)) -> None:
+        super().__init__(client, bell, folder / uuid.uuid4().hex[:8])
+        self.folder.mkdir(parents=True)
+        self.components = tuple(components)
+        self.controls = Controls(self.folder / "controls")
+        self.probe = Probe(self.folder)
+        self.processes: list[Process] = []
+        self._settle_in()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for process in self.processes:
+            await process.kill()
+        await super().__aexit__()
+
+    def _settle_in(self) -> None:
+        configuration = self.settings.configuration
+        place = ServiceEnvironment(
+            targets={
+                name: TargetTerms(target="directory", settings={"root": f"live/{self.dev}/{name}"})
+                for name in self.components
+            },
+            health=tuple(
+                CheckTerms(check="world", component=name, within=timedelta()) for name in self.components
+            ),
+        )
+        service = configuration.services[self.service]
+        service = service.but(
+            components={name: ComponentFile(kind=Kind.CONTENT) for name in self.components},
+            environments=service.environments | {self.dev: place},
+        )
+        public = make_key(self.folder / "keys", self.dev)
+        environments = configuration.environments
+        self.settings.configuration = configuration.but(
+            environments=environments | {self.dev: environments[self.dev].but(key=public)},
+            services={self.service: service},
+        )
+
+    # Workers.
+
+    def _berth(self, environment: str) -> Berth:
+        address = self.client.service_client.config.target_host
+        return Berth(address, self.folder, environment, self.settings.configuration)
+
+    def tools(self, environment: str) -> Tools:
+        return tools_of(self._berth(environment), self.probe, self.settings)
+
+    async def open(self, environment: str) -> None:
+        """Start a worker in this process."""
+        worker = worker_of(self.client, self.tools(environment))
+        self._workers[environment] = worker
+        await worker.__aenter__()
+
+    def launch(self, at: int = 0, sent: signal.Signals = signal.SIGKILL, only: str = "") -> Process:
+        """Start a worker in a process of its own, which dies, or stops, at the ``at``-th call of a port."""
+        process = start(self._berth(self.dev)._replace(at=at, sent=sent, only=only))
+        self.processes.append(process)
+        return process
+
+    # Releases and the world.
+
+    async def release(self, version: str) -> None:
+        """Make a real release of real files, once."""
+        key = manifest_key(self.service, version)
+        if key in self.store.content:
+            return
+        sources: dict[str, tuple[Kind, Path]] = {}
+        for name in self.components:
+            source = self.folder / "source" / version / name
+            source.mkdir(parents=True)
+            (source / "index.html").write_text(f"{name} {version}\n")
+            sources[name] = (Kind.CONTENT, source)
+        await create_release(
+            FolderStore(self.folder / "store"), self.service, version, sources, now=datetime.now(UTC)
+        )
+        self.store.content[key] = b"on disk"
+
+    async def promote(
+        self, version: str, environment: str = "", by: str = "ana@example.com"
+    ) -> WorkflowHandle[Any, Any]:
+        await self.release(version)
+        return await super().promote(version, environment or self.dev, by)
+
+    def holds(self, component: str = "site") -> str:
+        """Say what really stands in a place, by its files and by what they say of themselves."""
+        root = root_of(self.folder, self.dev, component)
+        if not (root / "current").is_symlink():
+            return "absent"
+        standing = marker_of(root)
+        assert standing
+        assert (root / "current" / "index.html").read_text() == f"{component} {standing.version}\n"
+        return standing.version
+
+    @property
+    def standing(self) -> tuple[str, ...]:
+        """Say what really stands, component by component."""
+        return tuple(self.holds(component) for component in self.components)
+
+    @property
+    def landings(self) -> list[Landing]:
+        ledger = self.folder / "ledger"
+        lines = ledger.read_text().splitlines() if ledger.exists() else []
+        return [Landing(root, (fence[0], fence[1]), link) for root, fence, link in map(json.loads, lines)]
+
+    @property
+    def calls(self) -> list[str]:
+        """Every call of a port since the probes were armed: by which process, and which."""
+        file = self.folder / "calls"
+        return file.read_text().splitlines() if file.exists() else []
+
+    # What must be true whatever happened.
+
+    async def assert_sound(self) -> None:
+        """Nothing landed twice or late or unnoted, no half was left, and nothing is unaccounted for."""
+        seen = [(landing.root, landing.fence) for landing in self.landings]
+        assert len(seen) == len(set(seen)), f"doubled: {seen}"
+        for component in self.components:
+            root = str(root_of(self.folder, self.dev, component))
+            fences = [fence for place, fence in seen if place == root]
+            assert fences == sorted(fences), f"an older deed landed after a newer one: {fences}"
+        assert await self.open_turns() == ()
+        receipts = await self.receipts(self.dev)
+        accounted = {receipt.turn for receipt in receipts}
+        assert {fence[0] for _, fence in seen} <= accounted
+        assert [receipt.turn for receipt in receipts] == sorted(accounted, reverse=True)
+        for component, holding in receipts[0].after.items():
+            says = getattr(holding, "version", holding.held)
+            assert says in {self.holds(component), "unknown"}, f"the newest receipt says {says}"
+
+    @property
+    def archive(self) -> Archive:
+        return Archive(FolderStore(self.folder / "store"), Keyring(self.folder / "keys", self.settings))
+
+    async def receipts(self, environment: str = "") -> list[Receipt]:
+        return await self.archive.newest_receipts(self.subject(environment or self.dev), 50)
+
+    async def open_turns(self) -> tuple[OpenTurn, ...]:
+        subject = self.subject(self.dev)
+        return await self.archive.open_turns(subject, await self.archive.receipt_turns(subject))
+
+    async def until_lane(self, ready: Callable[[LaneStatus], bool]) -> LaneStatus:
+        """Wait until the lane is there and stands so."""
+
+        async def look() -> LaneStatus | None:
+            described = await self.lane(self.dev).describe()
+            if described.status is not WorkflowExecutionStatus.RUNNING:
+                return None
+            status = await self.lane_status(self.dev)
+            return status if ready(status) else None
+
+        return await until(look)
+
+    async def until_idle(self) -> LaneStatus:
+        return await self.until_lane(lambda lane: lane.phase is Phase.IDLE and not lane.queue)
+
+
+async def until(look: Callable[[], Any]) -> Any:
+    """Wait until a look returns something: for what no event tells of, such as another process's files."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            found = look()
+            if asyncio.iscoroutine(found):
+                found = await found
+            if found:
+                return found
+            await asyncio.sleep(BRIEFLY)
+
+
+def fence_of(landing: Landing) -> Fence:
+    return Fence(turn=landing.fence[0], act=landing.fence[1])
+

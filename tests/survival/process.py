@@ -1,0 +1,140 @@
+"""Workers as processes of their own, that can be killed, stopped and started again.
+
+They are forked from a server that has imported everything, so that starting one takes milliseconds; the worker
+itself, its connection and its ports are its own.
+"""
+
+import asyncio
+import multiprocessing
+import os
+import signal
+import sys
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from pathlib import Path
+from typing import Final, NamedTuple
+from unittest.mock import patch
+
+from temporalio.client import Client
+from temporalio.worker import Worker
+
+from activities import effects
+from activities.effects import EffectActivities
+from activities.keyring import Keyring
+from activities.ports import Place
+from activities.stores.local import FolderStore
+from activities.tools import Tools
+from domain.configuration import Configuration
+from domain.names import effects_queue
+from tests.fakes import FixedSettings, ShiftedClock
+from tests.survival.probe import Probe, ProbedDirectory, ProbedSeals, ProbedStore, WorldCheck
+from workflows.wire import DATA_CONVERTER
+
+BEAT: Final = timedelta(milliseconds=300)
+HEARTBEAT: Final = timedelta(seconds=2)
+"""In these tests a worker is taken for dead after two seconds, where production waits for fifteen."""
+
+FORKS: Final = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(["tests.survival.process"])
+
+
+class Berth(NamedTuple):
+    """Where a worker works, and what is to become of it: ``sent`` to itself at the ``at``-th call of a port."""
+
+    address: str
+    folder: Path
+    environment: str
+    configuration: Configuration
+    at: int = 0
+    sent: signal.Signals = signal.SIGKILL
+    only: str = ""
+
+
+def tools_of(berth: Berth, probe: Probe, settings: FixedSettings) -> Tools:
+    """Wire the real folder store, keyring and directory target, each behind its probe."""
+    return Tools(
+        environment=berth.environment,
+        settings=settings,
+        store=ProbedStore(FolderStore(berth.folder / "store"), probe),
+        seals=ProbedSeals(Keyring(berth.folder / "keys", settings), probe),
+        clock=ShiftedClock(),
+        target=lambda terms, subject, component: ProbedDirectory(
+            terms.settings, Place(berth.folder, subject, component), probe
+        ),
+        check=lambda _: WorldCheck(berth.folder, probe.controls),
+        cache=berth.folder / "cache",
+    )
+
+
+def worker_of(client: Client, tools: Tools) -> Worker:
+    verbs = EffectActivities(tools)
+    return Worker(
+        client,
+        task_queue=effects_queue(tools.environment),
+        activities=[
+            verbs.draw_up,
+            verbs.perform,
+            verbs.check_health,
+            verbs.soak,
+            verbs.leave_receipt,
+            verbs.recall,
+        ],
+        max_heartbeat_throttle_interval=BEAT,
+        default_heartbeat_throttle_interval=BEAT,
+        build_id="tests",
+    )
+
+
+def start(berth: Berth) -> "Process":
+    """Start an environment's worker in a process of its own."""
+    process = FORKS.Process(target=_live, args=(berth,), daemon=True)
+    process.start()
+    return Process(process)
+
+
+class Process:
+    """A worker's process, as the test sees it from outside."""
+
+    def __init__(self, process: "multiprocessing.context.ForkServerProcess") -> None:
+        self._process = process
+
+    @property
+    def pid(self) -> int:
+        assert self._process.pid is not None
+        return self._process.pid
+
+    async def ended(self) -> int:
+        """Wait until it has ended, and say how: minus nine where it was killed."""
+        await asyncio.to_thread(self._process.join)
+        assert self._process.exitcode is not None
+        return self._process.exitcode
+
+    @property
+    def is_stopped(self) -> bool:
+        """Tell whether it is there and does nothing, by the kernel's own word."""
+        return Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+
+    def wake(self) -> None:
+        os.kill(self.pid, signal.SIGCONT)
+
+    async def kill(self) -> None:
+        if self._process.is_alive():
+            self._process.kill()
+        await self.ended()
+
+
+def _live(berth: Berth) -> None:
+    log = os.open(berth.folder / "worker.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    os.dup2(log, sys.stdout.fileno())
+    os.dup2(log, sys.stderr.fileno())
+    with patch.object(effects, "BEAT", BEAT):
+        asyncio.run(_work(berth))
+
+
+async def _work(berth: Berth) -> None:
+    client = await Client.connect(berth.address, data_converter=DATA_CONVERTER)
+    probe = Probe(berth.folder, berth.at, berth.sent, berth.only)
+    async with AsyncExitStack() as stack:
+        tools = tools_of(berth, probe, FixedSettings(berth.configuration))
+        await stack.enter_async_context(worker_of(client, tools))
+        await asyncio.Event().wait()

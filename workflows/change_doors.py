@@ -1,0 +1,76 @@
+"""What people may say to a change, and what it shows of itself."""
+
+from datetime import timedelta
+
+from temporalio import workflow
+
+from workflows.doorkeeper import RefusedError
+from workflows.steering import Steered
+
+with workflow.unsafe.imports_passed_through():
+    from domain.clearance import Warrant
+    from domain.doors import Does, Signal, Word, at_change
+    from domain.fence import Fence
+    from domain.names import Subject
+    from domain.outcome import Phase
+    from domain.plan import Deed
+    from domain.status import ChangeStatus
+    from domain.telling import tell_change
+    from domain.terms import Proposal, Sealed, Story
+    from workflows.chronicle import Chronicle
+
+
+class ChangeDoors(Steered):
+    """A change's state, and the doors by which it changes from outside."""
+
+    def __init__(self) -> None:
+        _, service, environment, turn, *_ = (*workflow.info().workflow_id.split("/"), "", "", "")
+        self._subject = Subject.model_construct(service=service, environment=environment)
+        self._turn = int(turn) if turn.isdecimal() else 0
+        self._given: Warrant | None = None
+        self._proposal: Proposal | None = None
+        self._begun: list[Deed] = []
+        self._skipped: list[str] = []
+        self._evidence: list[Sealed] = []
+        self._act = 0
+        self._began = workflow.now()
+        self._paused = timedelta()
+        self._held = False
+        self._undoing = False
+        self._said: Signal | None = None
+        self._stuck_on: Fence | None = None
+        self._log = Chronicle(Phase.PREPARING, self._details)
+
+    @workflow.query
+    def status(self) -> ChangeStatus:
+        return ChangeStatus(
+            story=self._given.request.story if self._given else Story.PROMOTION,
+            subject=self._subject,
+            turn=self._turn,
+            version=self._proposal.plan.version if self._proposal else "",
+            phase=self._log.phase,
+            since=self._log.since,
+            waits_for=self._log.waits_for,
+            remedy=self._log.remedy,
+            stuck_on=self._stuck_on,
+            refused=self._log.refused,
+            records=self._log.chain.records,
+            head=self._log.chain.head,
+        )
+
+    def _steer(self, signal: Signal, word: Word) -> None:
+        phase = Phase.HELD if self._held and not self._undoing else self._log.phase
+        does, why = at_change(phase, signal)
+        if does is Does.REFUSE:
+            raise RefusedError(why)
+        match signal:
+            case Signal.HOLD:
+                self._held = True
+            case Signal.RESUME:
+                self._held = False
+            case _:
+                self._said = signal
+        self._note_override(signal, word)
+
+    def _details(self) -> str:
+        return tell_change(self.status())

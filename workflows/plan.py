@@ -1,0 +1,73 @@
+"""What a release would do to an environment, for whoever asks before they promote."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any, Final
+
+from temporalio import workflow
+from temporalio.common import RawValue
+from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import TimeoutError as TimedOut
+
+from workflows.doorkeeper import BadStartError, RefusedError, read_value
+
+with workflow.unsafe.imports_passed_through():
+    from activities.effects import EffectActivities
+    from domain.names import Subject, effects_queue, read_id
+    from domain.terms import Proposal, Request, Story
+    from workflows import patience
+
+NOBODY_CAME: Final = timedelta(seconds=30)
+"""Whoever asks for a plan sits and waits: an environment whose worker does not come is said so."""
+
+
+@workflow.defn
+class PlanWorkflow:
+    """Has the environment's own worker draw up what a promotion would do. Nothing is kept, nothing is changed."""
+
+    @workflow.run
+    async def run(self, request: Any = None, carried: Any = None) -> Proposal:
+        asked = self._begin(request, carried)
+        environment = asked.subject.environment
+        try:
+            sealed = await workflow.execute_activity_method(
+                EffectActivities.draw_up,
+                asked,
+                task_queue=effects_queue(environment),
+                schedule_to_start_timeout=NOBODY_CAME,
+                schedule_to_close_timeout=patience.DRAWING_UP,
+                heartbeat_timeout=patience.HEARTBEAT,
+                retry_policy=patience.TRY_SOON,
+                summary=f"draw up a plan for {asked.version} in {environment}",
+            )
+        except ActivityError as failure:
+            raise ApplicationError(_why(failure, environment), type="NotPlanned", non_retryable=True) from failure
+        return Proposal.model_validate_json(sealed.body)
+
+    @workflow.signal(dynamic=True, description="A plan takes no signals")
+    def unknown(self, name: str, _: Sequence[RawValue]) -> None:
+        del name
+        message = "a plan takes no signals: it is read, and then promoted or not"
+        raise RefusedError(message)
+
+    def _begin(self, request: object, carried: object) -> Request:
+        service, environment, version = read_id(workflow.info().workflow_id, "plan", 3)
+        subject = Subject(service=service, environment=environment)
+        asked = read_value(request, Request)
+        if (asked.story, asked.subject, asked.version) != (Story.PROMOTION, subject, version):
+            message = (
+                f"The request is for {asked.version or 'no version'} of {asked.subject} ({asked.story}), "
+                f"and the workflow id for {version} of {subject}."
+            )
+            raise BadStartError(message)
+        if carried is not None:
+            message = "A plan is asked for with the request alone: nothing is carried into it."
+            raise BadStartError(message)
+        return asked
+
+
+def _why(failure: ActivityError, environment: str) -> str:
+    """An ``ActivityError`` says only that it failed; its cause knows why."""
+    if isinstance(failure.cause, TimedOut):
+        return f"No worker of {environment} answered in time. Start one: towpath worker --environments {environment}"
+    return str(failure.cause or failure)

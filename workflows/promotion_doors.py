@@ -1,0 +1,213 @@
+"""What people, lane and environment may say to a promotion, and what it shows of itself."""
+
+from datetime import datetime
+from typing import Any
+
+from temporalio import workflow
+from temporalio.common import RawValue
+from temporalio.exceptions import ApplicationError
+
+from workflows.doorkeeper import BadStartError, RefusedError, read_message, read_value
+from workflows.steering import Steered
+
+with workflow.unsafe.imports_passed_through():
+    from activities.errands import ASK, STEER, LaneMessage
+    from domain.actor import Actor, Channel
+    from domain.answer import Answer, Ask, Done, Order, Told, Undone
+    from domain.approval import Answer as Said
+    from domain.approval import DecideAnswer, Decision, Policy, Standing, Verdict, standing, why_not_counted
+    from domain.doors import Does, Signal, Word, at_promotion
+    from domain.names import Subject, promotion_id
+    from domain.outcome import Outcome, Phase
+    from domain.record import DecisionRecord
+    from domain.status import PromotionStatus
+    from domain.telling import tell_promotion
+    from domain.terms import Proposal, Request, Sealed
+    from domain.value import Value, short
+    from workflows.chronicle import Chronicle
+
+
+class Ending(Value):
+    """How the story ends, and why."""
+
+    outcome: Outcome
+    why: str = ""
+    answer: Done | Undone | None = None
+
+
+class PromotionDoors(Steered):
+    """A promotion's state, and the doors by which it changes from outside."""
+
+    takes = "approve, reject, hold, resume, retry and skip"
+
+    def __init__(self) -> None:
+        _, service, environment, version, *_ = (*workflow.info().workflow_id.split("/"), "", "", "")
+        self._subject = Subject.model_construct(service=service, environment=environment)
+        self._version = version
+        self._request: Request | None = None
+        self._sealed: Sealed | None = None
+        self._proposal: Proposal | None = None
+        self._decisions: tuple[Decision, ...] = ()
+        self._rejected: Actor | None = None
+        self._number = 0
+        self._waiting_since: datetime | None = None
+        self._answer: Answer | None = None
+        self._orders: list[LaneMessage] = []
+        self._gate_opened = False
+        self._stopping = False
+        self._ending: Ending | None = None
+        self._log = Chronicle(Phase.PREPARING, self._details)
+
+    @workflow.signal(
+        description='Let it in. Input: {"by": "you@example.com", "comment": "", "plan": "its first 8 digits"}'
+    )
+    def approve(self, raw: RawValue) -> None:
+        self._decide(Verdict.APPROVE, read_message(raw, Said), Channel.SIGNAL)
+
+    @workflow.signal(
+        description='Keep it out. Input: {"by": "you@example.com", "comment": "why", "plan": "its first 8 digits"}'
+    )
+    def reject(self, raw: RawValue) -> None:
+        self._decide(Verdict.REJECT, read_message(raw, Said), Channel.SIGNAL)
+
+    @workflow.update(
+        description='Approve or reject, and hear at once. Input: {"by": "…", "decision": "approve", "plan": "…"}'
+    )
+    def decide(self, raw: RawValue) -> str:
+        said = read_message(raw, DecideAnswer)
+        self._decide(said.decision, said, Channel.UPDATE)
+        return f"{said.decision} by {said.by} of plan {said.plan} is taken"
+
+    @decide.validator
+    def _may_decide(self, raw: RawValue) -> None:
+        try:
+            said = read_message(raw, DecideAnswer)
+            self._check(Signal(said.decision.value), said)
+        except RefusedError as error:
+            raise ApplicationError(str(error), type="Refused", non_retryable=True) from error
+
+    @workflow.signal(description="For the lane: its answer")
+    def told(self, raw: RawValue) -> None:
+        told = read_value(workflow.payload_converter().from_payload(raw.payload, Any), Told)
+        if self._log.phase is not Phase.IN_LANE or told.number != self._number:
+            message = f"nothing with number {told.number} was asked of the lane"
+            raise RefusedError(message)
+        self._answer = told.answer
+
+    @workflow.signal(description="For a newborn lane: it does not know who waited for the one before")
+    def ask_again(self, _: RawValue) -> None:
+        if self._log.phase is Phase.IN_LANE:
+            self._orders.append(self._message(ASK, self._ask()))
+
+    @workflow.signal(description="For the environment: the gate is open")
+    def gate_opened(self, _: RawValue) -> None:
+        self._gate_opened = True
+
+    @workflow.query
+    def status(self) -> PromotionStatus:
+        proposal, ending = self._proposal, self._ending
+        return PromotionStatus(
+            subject=self._subject,
+            version=self._version,
+            phase=self._log.phase,
+            since=self._log.since,
+            waits_for=self._log.waits_for,
+            remedy=self._log.remedy,
+            request=self._request,
+            proposal=proposal,
+            intent=proposal.plan.intent if proposal else None,
+            decisions=self._decisions,
+            refused=self._log.refused,
+            number=self._number,
+            turn=ending.answer.turn if ending and ending.answer else None,
+            outcome=ending.outcome if ending else None,
+            why=ending.why if ending else "",
+            records=self._log.chain.records,
+            head=self._log.chain.head,
+        )
+
+    def _steer(self, signal: Signal, word: Word) -> None:
+        does, why = at_promotion(self._log.phase, signal)
+        match does:
+            case Does.REFUSE:
+                raise RefusedError(why)
+            case Does.TAKE:
+                self._gate_opened = True
+            case Does.PASS_ON:
+                order = Order(signal=signal, by=word.by, comment=word.comment, asker=self._id)
+                self._orders.append(self._message(STEER, order))
+        self._note_override(signal, word)
+
+    def _decide(self, verdict: Verdict, said: Said, channel: Channel) -> None:
+        """Take a decision; judged here for comfort, at the effect for real."""
+        self._check(Signal(verdict.value), said)
+        actor = Actor(name=said.by, channel=channel)
+        if verdict is Verdict.REJECT:
+            self._rejected = actor
+        if self._proposal is None:
+            return
+        decision = Decision(
+            actor=actor,
+            verdict=verdict,
+            intent=self._proposal.plan.intent,
+            at=workflow.now(),
+            comment=said.comment,
+        )
+        self._decisions = (*self._decisions, decision)
+        self._log.record(DecisionRecord(at=workflow.now(), decision=decision))
+
+    def _check(self, signal: Signal, said: Said) -> None:
+        does, why = at_promotion(self._log.phase, signal)
+        if does is Does.REFUSE:
+            raise RefusedError(why)
+        if self._proposal is None or self._request is None:
+            return
+        intent = self._proposal.plan.intent
+        if why := why_not_counted(self._policy(self._proposal), self._request.actor, said, intent):
+            raise RefusedError(why)
+        mine = Actor(name=said.by)
+        votes = [vote for vote in self._decisions if vote.intent == intent and vote.actor.is_same_person(mine)]
+        if votes and votes[-1].verdict == signal.value:
+            message = f"{said.by} has said so already"
+            raise RefusedError(message)
+
+    @property
+    def _id(self) -> str:
+        return promotion_id(self._subject, self._version)
+
+    @property
+    def _asked(self) -> Request:
+        if self._request is None:
+            message = "A promotion that has not begun was asked what it asks for."
+            raise BadStartError(message)
+        return self._request
+
+    def _ask(self) -> Ask:
+        return Ask(
+            asker=self._id,
+            number=self._number,
+            intent=self._proposal.plan.intent if self._proposal else "",
+            request=self._asked,
+            proposal=self._sealed,
+            decisions=self._decisions,
+        )
+
+    def _message(self, verb: str, content: Value) -> LaneMessage:
+        return LaneMessage(subject=self._subject, verb=verb, content=content.model_dump(mode="json"))
+
+    def _policy(self, proposal: Proposal) -> Policy:
+        approval = proposal.terms.approval
+        return Policy(quorum=approval.quorum, approvers=approval.approvers, valid=approval.valid)
+
+    def _standing(self, proposal: Proposal) -> Standing:
+        return standing(self._policy(proposal), self._asked.actor, proposal.plan.intent, self._decisions)
+
+    def _who_rejected(self) -> str:
+        votes = [vote for vote in self._decisions if vote.verdict is Verdict.REJECT]
+        if votes:
+            why = votes[-1].comment or "no reason given"
+            return f"{votes[-1].actor} rejected plan {short(votes[-1].intent)}: {why}"
+        return f"{self._rejected} rejected it before there was a plan" if self._rejected else "rejected"
+
+    def _details(self) -> str:
+        return tell_promotion(self.status())
