@@ -1,16 +1,15 @@
-"""One file of the configuration: from what stands in it to its model, and every fault that it shows by itself."""
+"""One file of the configuration: its model, and every fault that it shows by itself."""
 
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import NamedTuple, Protocol, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Generic, NamedTuple, TypeVar
 
-from pydantic import BaseModel, JsonValue, ValidationError
+from pydantic import JsonValue
 from pydantic_core import ErrorDetails
 
-from activities.wording import in_words, keys_of, show
+from activities.parsing import Mapped, errors_in, keys_of, rest_of
+from activities.wording import in_words, show
 from activities.yaml_lines import Keys, Node
 from domain.configuration import (
-    CHECK_KEYS,
     PLACE_KEYS,
     RESERVED_NAMES,
     EnvironmentFile,
@@ -18,24 +17,181 @@ from domain.configuration import (
     ServiceFile,
     as_written,
     check_kinds,
+    check_settings,
     split_check,
     split_place,
+    target_settings,
 )
 from domain.fault import Fault, Spot
 from domain.spelling import suggest
 from domain.value import Value
 
-
-class Kind(Protocol):
-    """A kind of target or check, as far as reading its settings goes."""
-
-    @property
-    def settings(self) -> type[Value]: ...
+Models = Mapping[str, type[Value]]
+"""Kind → the model of what people may write about it."""
 
 
-Kinds = Mapping[str, Kind]
-M = TypeVar("M", bound=BaseModel)
+class Kinds(NamedTuple):
+    """The kinds of target and check that there are."""
+
+    targets: Models
+    checks: Models
 
 
-class Draft[M](NamedTuple):
-    pass
+ValueT = TypeVar("ValueT", bound=Value)
+
+
+class Draft(NamedTuple, Generic[ValueT]):
+    """What a file says. Where there are faults, ``value`` is what is left of it without them, or None."""
+
+    value: ValueT | None
+    faults: tuple[Fault, ...]
+
+
+def read_organisation(file: str, root: Node) -> Draft[Organisation]:
+    return _Reading(file, root).draft(Organisation, _mapped(root), {})
+
+
+def read_environment(file: str, name: str, root: Node) -> Draft[EnvironmentFile]:
+    return _Reading(file, root).draft(EnvironmentFile, _mapped(root), {"environment": name})
+
+
+def read_service(file: str, name: str, root: Node, kinds: Kinds) -> Draft[ServiceFile]:
+    content = _mapped(root)
+    reading = _Reading(file, root)
+    components, places = content.get("components"), content.get("environments")
+    if isinstance(components, dict) and isinstance(places, dict):
+        reading.look_at_names(components)
+        proper = {name: line for name, line in components.items() if name not in RESERVED_NAMES}
+        content["environments"] = {
+            environment: _shape(reading, environment, place, proper, kinds)
+            for environment, place in places.items()
+        }
+    return reading.draft(ServiceFile, content, {"service": name})
+
+
+def _shape(
+    reading: "_Reading", environment: str, place: JsonValue, components: Mapped, kinds: Kinds
+) -> JsonValue:
+    if not isinstance(place, dict):
+        return place
+    reading.look_at_place(environment, place, components)
+    reading.look_at_targets(environment, place, components, kinds.targets)
+    shaped = split_place(place, components)
+    if isinstance(written := place.get("health"), list):
+        reading.look_at_checks(environment, written, kinds.checks)
+        shaped["health"] = [
+            split_check(check if isinstance(check, dict) else {}, kinds.checks) for check in written
+        ]
+    return shaped
+
+
+def _mapped(root: Node) -> Mapped:
+    plain = root.plain()
+    return plain if isinstance(plain, dict) else {}
+
+
+class _Reading:
+    """Collects a file's faults."""
+
+    def __init__(self, file: str, root: Node) -> None:
+        self._file = Spot(file)
+        self._root = root
+        self._faults: list[Fault] = []
+        if not isinstance(root.content, dict):
+            self._note(
+                (), f"{show(root)} stands where keys and values are wanted", "write key: value, a line each"
+            )
+        self._look_at_empty(root, ())
+
+    def draft(self, model: type[ValueT], content: Mapped, stand_ins: Mapped) -> Draft[ValueT]:
+        """Judge the whole content by its model."""
+        if isinstance(self._root.content, dict):
+            for error in errors_in(model, content):
+                self._note_error(error, model, as_written(keys_of(error)))
+        return Draft(rest_of(model, content, stand_ins), tuple(self._faults))
+
+    def look_at_names(self, components: Mapped) -> None:
+        for name in RESERVED_NAMES & components.keys():
+            why = f"“{name}” is a key of its own, so no component can be called that"
+            self._note(("components", name), why, "give it another name")
+
+    def look_at_place(self, environment: str, place: Mapped, components: Mapped) -> None:
+        """Find what is neither a key nor a component."""
+        for key, value in place.items():
+            keys = ("environments", environment, key)
+            if key in PLACE_KEYS or key in components:
+                continue
+            if isinstance(value, dict) and "target" in value:
+                near = suggest(key, components)
+                fix = near if near.startswith("did") else f"add it there, as {key}: {{kind: application}}"
+                self._note(keys, f"component {key} is not declared under components", fix)
+            else:
+                self._note(keys, f"“{key}” is not a key here", suggest(key, [*PLACE_KEYS, *components]))
+
+    def look_at_targets(self, environment: str, place: Mapped, components: Mapped, targets: Models) -> None:
+        """Judge the settings of each component's target by that target's own model."""
+        for component in components:
+            written = place.get(component)
+            keys = ("environments", environment, component)
+            if not isinstance(written, dict) or component in PLACE_KEYS:
+                continue
+            kind = written.get("target")
+            if kind is None:
+                self._note((*keys, "target"), "target is missing", f"write target: {' or '.join(targets)}")
+            elif isinstance(kind, str) and kind not in targets:
+                self._note((*keys, "target"), f"there is no target “{kind}”", suggest(kind, targets))
+            elif isinstance(kind, str):
+                self._look_at_settings(keys, target_settings(written), targets[kind])
+
+    def look_at_checks(self, environment: str, written: Sequence[JsonValue], checks: Models) -> None:
+        """Judge each health check by the model of the one kind that it names."""
+        for index, check in enumerate(written):
+            keys = ("environments", environment, "health", index)
+            if not isinstance(check, dict):
+                shown = show(self._root.find(keys))
+                self._note(
+                    keys,
+                    f"{shown} is not a health check",
+                    f"write {' or '.join(f'{{{kind}: …}}' for kind in checks)}",
+                )
+                continue
+            match check_kinds(check, checks):
+                case (kind,):
+                    self._look_at_settings(keys, check_settings(check), checks[kind])
+                case ():
+                    self._note(
+                        keys, f"this names no kind of check ({', '.join(check)})", _which(check, checks)
+                    )
+                case kinds:
+                    self._note(
+                        keys,
+                        f"this names {len(kinds)} kinds of check: {', '.join(kinds)}",
+                        "write a check for each",
+                    )
+
+    def _look_at_settings(self, keys: Keys, settings: Mapped, model: type[Value]) -> None:
+        for error in errors_in(model, settings):
+            self._note_error(error, model, (*keys, *keys_of(error)))
+
+    def _look_at_empty(self, node: Node, keys: Keys) -> None:
+        if isinstance(node.content, Mapping):
+            for key, (_, below) in node.content.items():
+                if below.content is None:
+                    self._note((*keys, key), "nothing is written here", "write its value, or remove the key")
+                self._look_at_empty(below, (*keys, key))
+        elif isinstance(node.content, tuple):
+            for index, below in enumerate(node.content):
+                self._look_at_empty(below, (*keys, index))
+
+    def _note_error(self, error: ErrorDetails, model: type[Value], keys: Keys) -> None:
+        """Note what pydantic found, where nothing has been said yet."""
+        if not any(known.spot.holds(self._file.below(*keys)) for known in self._faults):
+            self._note(keys, *in_words(error, model, self._root.find(keys)))
+
+    def _note(self, keys: Keys, problem: str, fix: str) -> None:
+        self._faults.append(Fault(self._file.below(*keys), problem, fix))
+
+
+def _which(check: Mapped, checks: Models) -> str:
+    near = (suggest(key, checks) for key in check)
+    return next((one for one in near if one.startswith("did")), f"add one of {', '.join(checks)}")

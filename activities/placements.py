@@ -235,10 +235,8 @@ class Placements:
                 self._discard(tree, fence)
 
     def _ours(self) -> dict[Fence, Marker]:
-        markers = {folder.name: self._marker(folder) for folder in self._placements.glob("[!.]*")}
-        return {
-            marker.fence: marker for name, marker in markers.items() if marker and name == str(marker.fence)
-        }
+        markers = map(self._marker, self._placements.glob("[!.]*"))
+        return {marker.fence: marker for marker in markers if marker}
 
     def _discard(self, folder: Path, fence: Fence) -> None:
         """Remove a folder so that a kill in the middle leaves none that looks whole."""

@@ -11,11 +11,11 @@ from activities.archive import Archive
 from activities.clearance import Clearing, not_cleared
 from activities.ports import TargetRefusalError
 from activities.tools import Tools
-from domain.clearance import Cause, Refusal, judge_done
+from domain.clearance import Cause, Facts, Refusal, Warrant, judge_done, judge_undo
 from domain.environment import Holding, Unknown
 from domain.fence import Fence
 from domain.journal import Entry, Evidence, EvidenceKind, Receipt, Recollection, Settled, Soaked
-from domain.names import Subject, change_id
+from domain.names import ENVIRONMENT, SERVICE, Subject, change_id
 from domain.order import Account, Left
 from domain.plan import Step, Verb
 from domain.terms import Proposal, Story, TargetTerms
@@ -41,7 +41,9 @@ class Receipts:
             self._archive.unseal(sealed, subject.environment, Evidence) for sealed in account.evidence
         ]
         if account.settled is Settled.DONE:
-            refusal = judge_done(warrant, facts) or _judge_evidence(proposal, warrant.turn, evidence)
+            refusal = _judge_done(warrant, proposal, facts) or _judge_evidence(
+                proposal, warrant.turn, evidence
+            )
             if refusal:
                 raise not_cleared(refusal, journaled=True)
 
@@ -107,10 +109,17 @@ class Receipts:
         )
 
     async def _outlive_strays(self, client: Client, subject: Subject) -> None:
+        """Wait for every change that an earlier lane left running: an undo among them leaves no journal."""
         closed = set(await self._archive.receipt_turns(subject))
-        for turn in await self._archive.journal_turns(subject):
-            if turn not in closed:
-                await _until_ended(client, change_id(subject, turn))
+        journals = await self._archive.journal_turns(subject)
+        strays = {change_id(subject, turn) for turn in journals if turn not in closed}
+        running = (
+            f"WorkflowType='ChangeWorkflow' AND ExecutionStatus='Running' "
+            f"AND {SERVICE}='{subject.service}' AND {ENVIRONMENT}='{subject.environment}'"
+        )
+        strays |= {found.id async for found in client.list_workflows(running)}
+        for stray in sorted(strays):
+            await _until_ended(client, stray)
 
     async def _look(self, subject: Subject) -> tuple[dict[str, Holding], list[Fence]]:
         configuration = self._tools.settings.current()
@@ -166,8 +175,21 @@ def _soaked(evidence: Sequence[Evidence]) -> Soaked:
     )
 
 
+def _judge_done(warrant: Warrant, proposal: Proposal, facts: Facts) -> Refusal | None:
+    """What moved forward must be let in to its end; what put back is accounted for as it was let in: as an undo."""
+    undone = next((step.of for step in proposal.plan.steps if step.of), None)
+    if undone is None:
+        return judge_done(warrant, facts)
+    return judge_undo(proposal.plan.subject, warrant.turn, undone, facts)
+
+
 def _judge_evidence(proposal: Proposal, turn: int, evidence: Sequence[Evidence]) -> Refusal | None:
-    """A change is done only where this turn's own checks passed, and its soak, where the terms ask for them."""
+    """A change is done only where this turn's own checks passed, and its soak, where the terms ask for them.
+
+    One without steps, such as the settlement of a change that never began, has nothing to be checked.
+    """
+    if not proposal.plan.steps:
+        return None
     needed = {EvidenceKind.HEALTH} if proposal.terms.health else set[EvidenceKind]()
     needed |= {EvidenceKind.SOAK} if proposal.terms.soak else set()
     passed = {

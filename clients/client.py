@@ -53,7 +53,9 @@ class Towpath:
         return Environment(self.client, name_of("environment", name))
 
     @in_words
-    async def promote(self, service: str, version: str, environment: str, *, by: str, reason: str = "") -> Promotion:
+    async def promote(
+        self, service: str, version: str, environment: str, *, by: str, reason: str = ""
+    ) -> Promotion:
         """Ask for a release to be let into an environment; it may be asked for again once it has ended.
 
         Raises ``DeclinedError`` where the same is under way.

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from pydantic import ValidationError
 from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
 from temporalio.client import Client
-from temporalio.envconfig import ClientConfig
+from temporalio.envconfig import ClientConfig, ClientConnectConfig
 from temporalio.service import RPCError, RPCStatusCode
 
 from clients.trouble import ClientError, FailedError, NoServerError, UsageError
@@ -76,10 +76,10 @@ async def connect(state: Path = HERE, *, identity: str | None = None) -> Client:
         raise NoServerError(_say_down(way, error.message)) from error
 
 
-def find_way(state: Path = HERE) -> tuple[dict[str, object], Way]:
+def find_way(state: Path = HERE) -> tuple[ClientConnectConfig, Way]:
     """Return what the client is to be connected with, and the way it takes. Raises ``UsageError``."""
     try:
-        chosen: dict[str, object] = dict(ClientConfig.load_client_connect_config())
+        chosen = ClientConfig.load_client_connect_config()
     except OSError as error:
         raise UsageError(
             f"Temporal's client configuration names the file “{error.filename}”, which cannot be read "
@@ -91,10 +91,10 @@ def find_way(state: Path = HERE) -> tuple[dict[str, object], Way]:
             "See `temporal config list`, TEMPORAL_PROFILE and TEMPORAL_CONFIG_FILE."
         ) from error
     if "target_host" in chosen:
-        return chosen, Way(str(chosen["target_host"]), "named by the profile or TEMPORAL_ADDRESS")
+        return chosen, Way(chosen["target_host"], "named by the profile or TEMPORAL_ADDRESS")
     found = embedded_server(state)
     way = Way(found.address, f"of `towpath up`, process {found.pid}") if found else _default()
-    return chosen | {"target_host": way.address}, way
+    return {**chosen, "target_host": way.address}, way
 
 
 def _default() -> Way:

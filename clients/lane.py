@@ -84,7 +84,9 @@ class Lane:
                 return None
             raise
         if status is None:
-            raise NobodyPollsError(f"The lane of {self.subject} is there, but {NO_ENGINE}. Start one: {START_ENGINE}")
+            raise NobodyPollsError(
+                f"The lane of {self.subject} is there, but {NO_ENGINE}. Start one: {START_ENGINE}"
+            )
         return status
 
     async def rollback(self, *, by: str, reason: str = "", of: int | None = None) -> Wish:
@@ -95,7 +97,9 @@ class Lane:
         """
         known = await self.find()
         asks = (known.running, *known.queue) if known else ()
-        if of is None and (other := next((ask for ask in asks if ask and ask.request.story is Story.ROLLBACK), None)):
+        if of is None and (
+            other := next((ask for ask in asks if ask and ask.request.story is Story.ROLLBACK), None)
+        ):
             raise DeclinedError(
                 f"A rollback of {self.subject} is under way already, asked for by {other.request.actor.name}; another "
                 "would undo one change more. Follow it: "

@@ -90,7 +90,7 @@ async def look(client: Client, workflow_id: str) -> Overview:
         raise
     state = described.status.name.lower().replace("_", " ") if described.status else "unknown"
     seen = Overview(id=workflow_id, state=state)
-    match workflow_id.split("/")[0]:
+    match workflow_id.split("/", maxsplit=1)[0]:
         case "promotion":
             return await _look_at_promotion(client, handle, seen)
         case "lane":

@@ -45,7 +45,9 @@ class Promotion:
         try:
             return await self._handle.result()
         except WorkflowFailureError as failure:
-            raise FailedError(f"The promotion of {self} did not end as foreseen: {_words(failure)}") from failure
+            raise FailedError(
+                f"The promotion of {self} did not end as foreseen: {_words(failure)}"
+            ) from failure
         except RPCError as error:
             if is_missing(error):
                 raise self._missing() from error
@@ -80,7 +82,9 @@ class Promotion:
                 raise self._missing() from error
             raise
         word = made(Word, by=by, comment=reason)
-        await self._handle.cancel(reason=f"cancelled by {word.by}{f': {word.comment}' if word.comment else ''}")
+        await self._handle.cancel(
+            reason=f"cancelled by {word.by}{f': {word.comment}' if word.comment else ''}"
+        )
 
     @property
     def see(self) -> str:

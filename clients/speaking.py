@@ -1,6 +1,6 @@
 """How clients speak with workflows: what they call them, how long they listen, what they take for an answer."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from datetime import timedelta
 from functools import wraps
 from typing import Any, Concatenate, Final, ParamSpec, Protocol, TypeVar
@@ -50,11 +50,11 @@ SelfT = TypeVar("SelfT", bound=HasClient)
 
 def in_words(
     method: Callable[Concatenate[SelfT, Params], Awaitable[ResultT]],
-) -> Callable[Concatenate[SelfT, Params], Awaitable[ResultT]]:
+) -> Callable[Concatenate[SelfT, Params], Coroutine[Any, Any, ResultT]]:
     """Have a method raise a ``ClientError`` with a sentence where the server refuses a call."""
 
     @wraps(method)
-    async def spoken(self: SelfT, *args: Params.args, **kwargs: Params.kwargs) -> ResultT:
+    async def spoken(self: SelfT, /, *args: Params.args, **kwargs: Params.kwargs) -> ResultT:
         try:
             return await method(self, *args, **kwargs)
         except RPCError as error:
@@ -93,7 +93,9 @@ def made(model: Callable[..., ModelT], **fields: object) -> ModelT:
 
 def attributes(values: Mapping[str, str]) -> TypedSearchAttributes:
     pairs = [
-        SearchAttributePair(SearchAttributeKey.for_keyword(name), value) for name, value in values.items() if value
+        SearchAttributePair(SearchAttributeKey.for_keyword(name), value)
+        for name, value in values.items()
+        if value
     ]
     return TypedSearchAttributes(pairs)
 
@@ -111,7 +113,11 @@ async def ask_status(handle: WorkflowHandle[Any, Any], model: type[ModelT]) -> M
     return answer
 
 
-_SILENCE: Final = {RPCStatusCode.CANCELLED, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.FAILED_PRECONDITION}
+_SILENCE: Final = {
+    RPCStatusCode.CANCELLED,
+    RPCStatusCode.DEADLINE_EXCEEDED,
+    RPCStatusCode.FAILED_PRECONDITION,
+}
 
 
 def is_missing(error: RPCError) -> bool:

@@ -1,11 +1,6 @@
 """Why a client could not do what it was asked to, in words, and what its caller tells the shell.
 
-    ClientError
-    ├── UsageError            what was asked makes no sense, or is about what is not there
-    ├── NoServerError         no Temporal server that could be used
-    ├── NobodyPollsError      the server is there, and no worker of ours
-    ├── DeclinedError         it was heard, and not taken
-    └── FailedError           a workflow failed: a person is needed
+Catch ``ClientError`` for all of it; the classes below it say which kind, and so whether asking again may help.
 """
 
 from typing import ClassVar
@@ -20,20 +15,30 @@ class ClientError(Exception):
 
 
 class UsageError(ClientError):
+    """What was asked makes no sense, or is about what is not there."""
+
     exit = Exit.USAGE
 
 
 class NoServerError(ClientError):
+    """There is no Temporal server that could be used."""
+
     exit = Exit.NO_SERVER
 
 
 class NobodyPollsError(ClientError):
+    """The server is there, and no worker of ours."""
+
     exit = Exit.NOBODY_POLLS
 
 
 class DeclinedError(ClientError):
+    """It was heard, and not taken."""
+
     exit = Exit.REFUSED
 
 
 class FailedError(ClientError):
+    """Something ended as nobody foresaw: a person is needed."""
+
     exit = Exit.BUG

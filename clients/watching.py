@@ -2,8 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowHandle
@@ -17,6 +16,9 @@ from domain.answer import Answer
 from domain.names import change_id
 from domain.outcome import Phase
 
+ASK_AGAIN_AFTER: Final = 1.0
+"""Seconds, after a question that nobody answered."""
+
 
 class Ears:
     """Listens to the histories of several workflows at once, and tells when any of them has grown."""
@@ -29,7 +31,7 @@ class Ears:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+    async def __aexit__(self, *_: object) -> None:
         for task in self._listening.values():
             task.cancel()
         await asyncio.gather(*self._listening.values(), return_exceptions=True)
@@ -80,8 +82,7 @@ async def watch(promotion: Promotion) -> AsyncIterator[Overview]:
             yield seen
             if not seen.is_open:
                 return
-            _listen_to_lane(ears, seen)
-            await ears.hear()
+            await _until_news(ears, seen)
 
 
 async def watch_wish(wish: Wish) -> AsyncIterator[tuple[Overview, Answer | None]]:
@@ -100,8 +101,7 @@ async def watch_wish(wish: Wish) -> AsyncIterator[tuple[Overview, Answer | None]
             yield seen, answer
             if answer:
                 return
-            _listen_to_lane(ears, seen)
-            await ears.hear()
+            await _until_news(ears, seen)
 
 
 async def watch_lane(lane: Lane) -> AsyncIterator[Overview]:
@@ -113,12 +113,16 @@ async def watch_lane(lane: Lane) -> AsyncIterator[Overview]:
             yield seen
             if seen.lane and seen.lane.phase is Phase.IDLE and not seen.lane.queue:
                 return
-            _listen_to_lane(ears, seen)
-            await ears.hear()
+            await _until_news(ears, seen)
 
 
-def _listen_to_lane(ears: Ears, seen: Overview) -> None:
+async def _until_news(ears: Ears, seen: Overview) -> None:
+    """Wait for something to happen; where nobody answers, nothing will, and the question is asked again."""
+    if seen.trouble:
+        await asyncio.sleep(ASK_AGAIN_AFTER)
+        return
     if seen.lane:
         ears.listen(f"lane/{seen.lane.subject.service}/{seen.lane.subject.environment}")
         if seen.lane.turn is not None:
             ears.listen(change_id(seen.lane.subject, seen.lane.turn))
+    await ears.hear()

@@ -94,8 +94,11 @@ class Configuration(Value):
 
     def members(self, groups: Iterable[str]) -> tuple[str, ...]:
         """Return everybody in these groups, each once, in the order they are written."""
-        names = [name for group in groups for name in self.organisation.groups.get(group, ())]
-        return tuple({person(name): name for name in reversed(names)}.values())[::-1]
+        people: dict[str, str] = {}
+        for group in groups:
+            for name in self.organisation.groups.get(group, ()):
+                people.setdefault(person(name), name)
+        return tuple(people.values())
 
     def approval(self, subject: Subject) -> ApprovalTerms:
         """Return what approval takes: the service's word, tightened to the environment's floor."""
@@ -159,16 +162,21 @@ def split_place(written: Mapping[str, JsonValue], components: Collection[str]) -
     ``target`` says which, and the rest are that target's settings. What is neither is left out.
     """
     place = {key: value for key, value in written.items() if key in PLACE_KEYS}
-    targets = {name: _split_target(value) for name, value in written.items() if name in components}
-    return place | {"targets": targets}
+    place["targets"] = {name: _split_target(value) for name, value in written.items() if name in components}
+    return place
 
 
 def _split_target(written: JsonValue) -> JsonValue:
     if not isinstance(written, dict):
         return written
-    settings = {key: value for key, value in written.items() if key != "target"}
-    kind = {"target": written["target"]} if "target" in written else {}
-    return kind | {"settings": settings}
+    split = {key: value for key, value in written.items() if key == "target"}
+    split["settings"] = target_settings(written)
+    return split
+
+
+def target_settings(written: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """Return what is left of a component's line for its target to judge."""
+    return {key: value for key, value in written.items() if key != "target"}
 
 
 def check_kinds(written: Mapping[str, JsonValue], checks: Iterable[str]) -> tuple[str, ...]:
@@ -182,9 +190,15 @@ def split_check(written: Mapping[str, JsonValue], checks: Iterable[str]) -> dict
     The key that is a check's name says which; its value is the setting of that name.
     """
     kinds = check_kinds(written, checks)
-    shared = {key: value for key, value in written.items() if key in CHECK_KEYS}
-    settings: dict[str, JsonValue] = {key: value for key, value in written.items() if key not in CHECK_KEYS}
-    return shared | {"check": kinds[0] if len(kinds) == 1 else UNKNOWN_KIND, "settings": settings}
+    split = {key: value for key, value in written.items() if key in CHECK_KEYS}
+    split["check"] = kinds[0] if len(kinds) == 1 else UNKNOWN_KIND
+    split["settings"] = check_settings(written)
+    return split
+
+
+def check_settings(written: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """Return what is left of a health check for its kind to judge."""
+    return {key: value for key, value in written.items() if key not in CHECK_KEYS}
 
 
 def as_written(place: tuple[str | int, ...]) -> tuple[str | int, ...]:

@@ -87,7 +87,7 @@ def _service_faults(configuration: Configuration, name: str, service: ServiceFil
             yield Fault(
                 spot,
                 f"there is no {environment_file(environment)}",
-                f"{suggest(environment, configuration.environments)} Else add that file",
+                f"add that file ({suggest(environment, configuration.environments)})",
             )
         else:
             subject = Subject(service=name, environment=environment)
@@ -154,7 +154,7 @@ def _check_faults(spot: Spot, service: ServiceFile, check: CheckTerms) -> Iterat
             spot.below("component"),
             f"{service.service} has no component “{check.component}”",
             suggest(check.component, service.components),
-            leans_on=(Spot(spot.file, ("components",)),),
+            leans_on=(Spot(spot.file, ("components", check.component)),),
         )
     budget = max(BUDGETS[component.kind] for component in service.components.values())
     if check.within >= budget:

@@ -22,7 +22,7 @@ def own_faults(configuration: Configuration, spot: Spot, floor: Approval) -> Ite
     yield from _unknown_groups(configuration, spot, floor)
     if floor.groups and _are_known(configuration, floor):
         quorum = 1 if floor.quorum is None else floor.quorum
-        yield from _too_few(spot, quorum, configuration.members(floor.groups))
+        yield from _too_few(spot, quorum, configuration.members(floor.groups), _spots(floor.groups))
 
 
 def floor_faults(
@@ -37,7 +37,9 @@ def floor_faults(
     if asked and floor:
         bound = Spot(environment_file(subject.environment), ("approval",))
         yield from _laxer(spot.below("approval"), bound, asked, floor, subject.environment)
-        yield from _strangers(configuration, spot.below("approval"), bound, asked, floor)
+        if strangers := list(_strangers(configuration, spot.below("approval"), bound, asked, floor)):
+            yield from strangers
+            return
     yield from _quorum_faults(configuration, subject, spot.below("approval"), asked, floor)
 
 
@@ -85,7 +87,7 @@ def _strangers(
             spot.below("from"),
             f"{', '.join(strangers)} may not approve here",
             f"name groups whose people are all in {', '.join(floor.groups)}",
-            leans_on=(bound.below("from"), Spot(ORGANISATION_FILE, ("groups",))),
+            leans_on=(bound.below("from"), *_spots((*asked.groups, *floor.groups))),
             bound=bound.below("from"),
         )
 
@@ -109,7 +111,7 @@ def _quorum_faults(
         and _are_known(configuration, asked)
         and (floor is None or _are_known(configuration, floor))
     ):
-        yield from _too_few(spot, terms.quorum, terms.approvers, bound)
+        yield from _too_few(spot, terms.quorum, terms.approvers, (bound, *_spots(terms.groups)))
 
 
 def _unknown_groups(configuration: Configuration, spot: Spot, approval: Approval) -> Iterator[Fault]:
@@ -120,17 +122,21 @@ def _unknown_groups(configuration: Configuration, spot: Spot, approval: Approval
                 spot.below("from"),
                 f"there is no group “{group}” in {ORGANISATION_FILE}",
                 suggest(group, known),
-                leans_on=(Spot(ORGANISATION_FILE, ("groups", group)),),
+                leans_on=_spots((group,)),
             )
+
+
+def _spots(groups: tuple[str, ...]) -> tuple[Spot, ...]:
+    return tuple(Spot(ORGANISATION_FILE, ("groups", group)) for group in groups)
 
 
 def _are_known(configuration: Configuration, approval: Approval) -> bool:
     return all(group in configuration.organisation.groups for group in approval.groups)
 
 
-def _too_few(spot: Spot, quorum: int, people: tuple[str, ...], *leans_on: Spot) -> Iterator[Fault]:
+def _too_few(spot: Spot, quorum: int, people: tuple[str, ...], leans_on: tuple[Spot, ...]) -> Iterator[Fault]:
     """Hold a quorum against the people who can give it, of whom the one who asks never counts."""
-    leaning = (spot, *leans_on, Spot(ORGANISATION_FILE, ("groups",)))
+    leaning = (spot, *leans_on)
     who = _people(people)
     if quorum > len(people):
         yield Fault(
@@ -155,6 +161,10 @@ def _approvers(count: int) -> str:
 
 
 def _people(people: tuple[str, ...]) -> str:
-    if not people:
-        return "nobody"
-    return f"{len(people)} people ({', '.join(people)})" if len(people) > 1 else f"one person ({people[0]})"
+    match people:
+        case ():
+            return "nobody"
+        case (alone,):
+            return f"one person ({alone})"
+        case _:
+            return f"{len(people)} people ({', '.join(people)})"

@@ -7,7 +7,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from domain.names import Identifier
-from domain.value import Digest, Value
+from domain.value import Digest, Value, canonical
 
 
 class Kind(StrEnum):
@@ -59,6 +59,13 @@ class Release(Value):
             message = f"release {self.version} of {self.service} has two components of one name"
             raise ValueError(message)
         return self
+
+    def canonical(self) -> str:
+        """Return the canonical manifest, without what is left at its default.
+
+        So a field that a later Towpath adds leaves the identity of every release before it as it was.
+        """
+        return canonical(self.model_dump(mode="json", exclude_defaults=True))
 
     @property
     def budget(self) -> timedelta:

@@ -12,12 +12,17 @@ from temporalio import activity, workflow
 LOUD: Final = ("asyncio", "httpcore", "httpx", "uvicorn")
 """Libraries that tell of each request at the level at which we tell of each event."""
 
-SAID_OTHERWISE: Final = ("temporal_activity", "temporal_log", "temporal_workflow", "__temporal_error_identifier")
+SAID_OTHERWISE: Final = (
+    "temporal_activity",
+    "temporal_log",
+    "temporal_workflow",
+    "__temporal_error_identifier",
+)
 """What the SDK hangs on a record, and stands in the ids already."""
 
 
 def begin_logs(*, as_json: bool, stream: TextIO | None = None) -> logging.Handler:
-    """Have all that is logged, by us and by libraries, written as events. Returns the handler that does it."""
+    """Have all that is logged, by us and by libraries, written as events. Returns the handler that does."""
     stream = stream or sys.stderr
     handler = logging.StreamHandler(stream)
     handler.addFilter(_is_news)
@@ -68,19 +73,21 @@ def _is_news(_: logging.LogRecord) -> bool:
 
 def _tell_where(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     """Add the ids of the workflow or activity that speaks."""
+    core = event.get("temporal_log")
+    event.update(core.fields if core else {})
     for key in SAID_OTHERWISE:
         event.pop(key, None)
     if workflow.in_workflow():
         here = workflow.info()
-        event |= {"workflow": here.workflow_id, "run": here.run_id}
+        event.update(workflow=here.workflow_id, run=here.run_id)
     elif activity.in_activity():
         doing = activity.info()
-        event |= {
-            "workflow": doing.workflow_id,
-            "run": doing.workflow_run_id,
-            "activity": doing.activity_type,
-            "attempt": doing.attempt,
-        }
+        event.update(
+            workflow=doing.workflow_id,
+            run=doing.workflow_run_id,
+            activity=doing.activity_type,
+            attempt=doing.attempt,
+        )
     return event
 
 

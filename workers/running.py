@@ -9,9 +9,11 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 from domain.names import ENGINE_QUEUE, effects_queue
+from workers.metering import Metering
 from workers.settings import Surroundings
 from workers.story import WORKFLOWS, sandbox
-from workers.wiring import effects, errands, tools
+from workers.telemetry import Telemetry
+from workers.wiring import effects, errands, readiness, tools
 from workflows.doorkeeper import Doorkeeper
 
 STICKY: Final = timedelta(seconds=2)
@@ -30,7 +32,7 @@ def engine_worker(client: Client) -> Worker:
         task_queue=ENGINE_QUEUE,
         workflows=WORKFLOWS,
         activities=errands().activities,
-        interceptors=[Doorkeeper()],
+        interceptors=[Doorkeeper(), Metering()],
         workflow_runner=sandbox(),
         sticky_queue_schedule_to_start_timeout=STICKY,
         graceful_shutdown_timeout=GRACE,
@@ -44,6 +46,7 @@ def environment_worker(client: Client, place: Surroundings, environment: str) ->
         client,
         task_queue=effects_queue(environment),
         activities=effects(tools(place, environment)).activities,
+        interceptors=[Metering()],
         max_heartbeat_throttle_interval=THROTTLE,
         default_heartbeat_throttle_interval=THROTTLE,
         graceful_shutdown_timeout=GRACE,
@@ -53,12 +56,23 @@ def environment_worker(client: Client, place: Surroundings, environment: str) ->
 
 @asynccontextmanager
 async def working(
-    client: Client, place: Surroundings, environments: Sequence[str], *, engine: bool
-) -> AsyncIterator[None]:
-    """Run the workers while the block runs; then let what they do end, within the grace."""
+    client: Client,
+    place: Surroundings,
+    environments: Sequence[str],
+    *,
+    engine: bool,
+    telemetry: Telemetry | None = None,
+) -> AsyncIterator[str]:
+    """Run the workers while the block runs; then let what they do end, within the grace.
+
+    Yields the URL at which ``telemetry`` shows itself, meanwhile and until the last of them has ended.
+    """
     workers = [engine_worker(client)] if engine else []
     workers += [environment_worker(client, place, environment) for environment in environments]
     async with AsyncExitStack() as stack:
+        url = ""
+        if telemetry:
+            url = await stack.enter_async_context(telemetry.shown(readiness(client, place, environments)))
         for worker in workers:
             await stack.enter_async_context(worker)
-        yield
+        yield url

@@ -53,3 +53,9 @@ def surroundings(folder: Path | None = None, variables: Mapping[str, str] = os.e
         metrics=variables.get(METRICS, ""),
         by=variables.get(BY, ""),
     )
+
+
+def variables_for(said: Mapping[str, str], variables: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Return the variables of a program that is told where Towpath and Temporal are by this, and by nothing else."""
+    own = {name: text for name, text in variables.items() if not name.startswith(("TEMPORAL_", "TOWPATH_"))}
+    return own | dict(said)

@@ -1,8 +1,10 @@
 """The composition root: the only place where activities meet the adapters they act through."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from temporalio.client import Client
 
 from activities.checks import CHECKS
 from activities.clock import SystemClock
@@ -17,6 +19,7 @@ from activities.targets import TARGETS
 from activities.tools import Tools
 from domain.names import Subject
 from domain.terms import CheckTerms, TargetTerms
+from workers.readiness import Question, questions
 from workers.settings import Surroundings
 
 
@@ -51,6 +54,12 @@ def tools(place: Surroundings, environment: str, clock: Clock | None = None) -> 
         check=_check_maker(place.folder),
         cache=place.cache,
     )
+
+
+def readiness(client: Client, place: Surroundings, environments: Sequence[str]) -> Mapping[str, Question]:
+    """Return what makes a worker of these environments ready."""
+    settings = settings_of(place)
+    return questions(client, settings, Keyring(place.keys, settings), lambda: store_of(place), environments)
 
 
 def effects(chosen: Tools) -> Wired:

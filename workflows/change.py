@@ -72,6 +72,8 @@ class ChangeWorkflow(ChangeDoors):
 
     async def _put_it_back(self, proposal: Proposal, trouble: Trouble) -> Answer:
         """Undo what was begun, newest first; see that what is back is well; account for it."""
+        if workflow.cancellation_reason() is not None:
+            trouble = cancelled()  # also where its worker was cut off, and the deed ended in silence
         self._undoing = True
         self._note_judgement("change", trouble.why, passed=False)
         self._evidence.clear()

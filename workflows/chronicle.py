@@ -9,6 +9,7 @@ from temporalio.common import SearchAttributeKey
 from domain.outcome import Phase
 from domain.record import Chain, Record, RefusedRecord
 from domain.value import Value
+from workflows.counting import count_phase, count_record
 from workflows.patience import REMEMBERED_RECORDS, REMEMBERED_REFUSALS
 
 
@@ -51,12 +52,14 @@ class Chronicle:
         if phase is not self.phase:
             self.since = workflow.now()
         self.phase, self.waits_for, self.remedy = phase, waits_for, remedy
+        count_phase(phase)
         workflow.logger.info("phase_entered", extra={"phase": phase, "waits_for": waits_for})
         self.show()
 
     def record(self, record: Record) -> None:
         chain = self.chain.with_record(record).keeping(REMEMBERED_RECORDS)
         self._memory = self._memory.but(chain=chain)
+        count_record(record)
         self.show()
 
     def refuse(self, door: str, why: str) -> None:

@@ -18,26 +18,36 @@ _STORY: Final = SearchAttributeKey.for_keyword(STORY)
 
 
 def count_phase(phase: Phase) -> None:
-    _add(PHASE_ENTERED, "Phases that promotions, changes and lanes have entered", {"phase": phase})
+    """Count a phase that this promotion, change or lane has entered."""
+    _add(
+        PHASE_ENTERED,
+        "Phases that were entered",
+        {"story": _story(), "environment": _where(), "phase": phase},
+    )
 
 
 def count_record(record: Record) -> None:
-    """Count what ended, and what was refused at a door; other records are counted where they are made."""
+    """Count what ended, and what was refused at a door. No label is of a sender's choosing."""
     match record:
         case OutcomeRecord(outcome=outcome):
-            _add(OUTCOMES, "Promotions and changes that have ended", {"story": _story(), "outcome": outcome})
+            labels = {"story": _story(), "environment": _where(), "outcome": outcome}
+            _add(OUTCOMES, "Promotions and changes that have ended", labels)
         case RefusedRecord():
-            _add(MESSAGES_REFUSED, "Messages that were not taken", {})
+            _add(MESSAGES_REFUSED, "Messages that were not taken", {"story": _story()})
         case _:
             pass
 
 
 def _add(name: str, description: str, labels: Mapping[str, str]) -> None:
-    _, _, environment, *_ = (*workflow.info().workflow_id.split("/"), "", "", "")
-    workflow.metric_meter().create_counter(name, description).add(1, {"environment": environment, **labels})
+    workflow.metric_meter().create_counter(name, description).add(1, labels)
 
 
 def _story() -> str:
-    """A promotion is told by its id. What story a change tells, its lane wrote down when it started it."""
+    """An id says it, but for a change: what story that tells, its lane wrote down when it started it."""
     kind = workflow.info().workflow_id.partition("/")[0]
     return workflow.info().typed_search_attributes.get(_STORY, kind) if kind == "change" else kind
+
+
+def _where() -> str:
+    _, _, environment, *_ = (*workflow.info().workflow_id.split("/"), "", "", "")
+    return environment

@@ -41,7 +41,9 @@ class PlanWorkflow:
                 summary=f"draw up a plan for {asked.version} in {environment}",
             )
         except ActivityError as failure:
-            raise ApplicationError(_why(failure, environment), type="NotPlanned", non_retryable=True) from failure
+            raise ApplicationError(
+                _why(failure, environment), type="NotPlanned", non_retryable=True
+            ) from failure
         return Proposal.model_validate_json(sealed.body)
 
     @workflow.signal(dynamic=True, description="A plan takes no signals")

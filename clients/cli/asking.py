@@ -36,4 +36,3 @@ async def _asked(work: Callable[["Towpath"], Awaitable[Exit | None]], by: str | 
 def me(said: str) -> str:
     """Return who acts."""
     return who_am_i(said, surroundings().by)
-

@@ -15,7 +15,8 @@ PROMOTION_WORDS: Final = 3
 LANE_WORDS: Final = 2
 
 By = Annotated[
-    str, typer.Option("--by", metavar="NAME", help="Who acts; else TOWPATH_BY, git's user.email, or the login.")
+    str,
+    typer.Option("--by", metavar="NAME", help="Who acts; else TOWPATH_BY, git's user.email, or the login."),
 ]
 Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why, for everybody to read.")]
 Comment = Annotated[str, typer.Option("--comment", metavar="TEXT", help="What you want to say about it.")]

@@ -34,7 +34,7 @@ def find_me(configured: str) -> Me:
 
 def _git_email() -> str:
     try:
-        asked = subprocess.run(  # noqa: S603 - our own words
+        asked = subprocess.run(
             ["git", "config", "user.email"],  # noqa: S607 - whatever git the person uses
             capture_output=True,
             text=True,

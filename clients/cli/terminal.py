@@ -75,7 +75,9 @@ def _is_readable(letter: str) -> bool:
 
 
 def _print(console: "Console", text: str, style: str) -> None:
-    console.print(plain(text), style=style or None, markup=False, highlight=False, soft_wrap=not console.is_terminal)
+    console.print(
+        plain(text), style=style or None, markup=False, highlight=False, soft_wrap=not console.is_terminal
+    )
 
 
 def console() -> "Console":
@@ -83,13 +85,7 @@ def console() -> "Console":
 
 
 @cache
-def _made(*, to_errors: bool, stream: int) -> "Console":
+def _console(*, to_errors: bool) -> "Console":
     from rich.console import Console
 
-    del stream
     return Console(stderr=to_errors)
-
-
-def _console(*, to_errors: bool) -> "Console":
-    # A stream that was replaced, as tests do, is another one.
-    return _made(to_errors=to_errors, stream=id(sys.stderr if to_errors else sys.stdout))

@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import NamedTuple
 
@@ -13,6 +14,8 @@ class Answer(NamedTuple):
     headers: Mapping[str, str] = {}
     before: Callable[[], object] = lambda: None
     """Called before anything is answered."""
+    endless: bool = False
+    """The body comes again and again, for as long as anybody listens."""
 
 
 def as_json(content: object, **headers: str) -> Answer:
@@ -37,6 +40,9 @@ class Site:
                     self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(answer.body)
+                with suppress(OSError):
+                    while answer.endless:
+                        self.wfile.write(answer.body)
 
             def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
                 """Say nothing."""

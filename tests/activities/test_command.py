@@ -12,9 +12,9 @@ import pytest
 from pydantic import JsonValue
 
 from activities.masking import MASK, mask, secrets_in
-from activities.ports import Place, StaleFenceError, TargetRefusalError, TargetTroubleError
+from activities.ports import Observation, Place, StaleFenceError, TargetRefusalError, TargetTroubleError
 from activities.targets.command import CommandTarget
-from domain.environment import Absent, Placement, Unknown
+from domain.environment import Absent, Placement, Unknown, same
 from domain.fence import Fence
 from domain.journal import Capture
 from domain.plan import Undo
@@ -361,6 +361,24 @@ async def test_a_deed_without_a_release_is_refused(make: Make) -> None:
     """A deploy places releases; taking away is what undo is for."""
     with pytest.raises(TargetRefusalError, match="deploy places releases"):
         await make(deploy="pass").place(deed(1, 1))
+
+
+async def test_the_skeleton_in_the_docs_keeps_the_contract(make: Make, tmp_path: Path, new: Artifact) -> None:
+    """The program that people copy from the docs is fenced, repeatable and undone."""
+    page = Path(__file__).parents[2] / "docs" / "how-to" / "targets" / "command.md"
+    (tmp_path / "deploy.sh").write_text(page.read_text().split("```sh\n")[1].split("```")[0])
+    program: list[JsonValue] = ["sh", "deploy.sh"]
+    target = make(deploy=program, undo=program, observe=program, fenced=True)
+    before = await target.observe()
+
+    await target.place(deed(2, 1, new))
+    placed = await target.observe()
+    await target.restore(deed(2, 2, capture=before.capture))
+    with pytest.raises(StaleFenceError):
+        await target.place(deed(2, 1, new))
+
+    assert same(placed.capture.holding, new.placement)
+    assert await target.observe() == Observation(before.capture, Fence(turn=2, act=2))
 
 
 def test_masking_knows_what_looks_secret() -> None:

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
@@ -256,6 +256,18 @@ async def test_a_link_that_was_not_ours_is_put_back_as_it_was(
     assert leads_to(root) == link
 
 
+async def test_a_copy_of_a_placement_is_not_believed(
+    target: DirectoryTarget, root: Path, old: Artifact
+) -> None:
+    """A marker counts only where the deed that it names has put it."""
+    await target.place(deed(1, 1, old))
+    (root / "placements/1.1").rename(root / "placements/by-hand")
+    (root / "current").unlink()
+    (root / "current").symlink_to("placements/by-hand")
+
+    assert isinstance((await target.observe()).capture.holding, Unknown)
+
+
 async def test_a_real_folder_named_current_is_not_touched(
     target: DirectoryTarget, root: Path, new: Artifact
 ) -> None:
@@ -407,6 +419,60 @@ async def test_a_file_system_without_locks_is_not_fenced(
     assert same((await target.observe()).capture.holding, old.placement)
 
 
+@pytest.mark.parametrize("places", [True, False], ids=["placing", "taking away"])
+async def test_a_deed_that_is_outranked_while_it_prepares_changes_nothing(
+    target: DirectoryTarget, old: Artifact, new: Artifact, monkeypatch: pytest.MonkeyPatch, *, places: bool
+) -> None:
+    """A worker stopped between preparing and switching finds, under the lock, that it is too late."""
+    await target.place(deed(1, 1, old))
+    before = (await target.observe()).capture
+    prepared, go_on = threading.Event(), threading.Event()
+    switch = placements.Placements.switch
+
+    def slowly(self: placements.Placements, fence: Fence, *given: Any) -> None:
+        if fence.act == 1:
+            prepared.set()
+            go_on.wait()
+        switch(self, fence, *given)
+
+    monkeypatch.setattr(placements.Placements, "switch", slowly)
+    late = asyncio.ensure_future(target.place(deed(2, 1, new if places else None)))
+    await asyncio.to_thread(prepared.wait)
+    await target.restore(deed(2, 2, old, capture=before))
+    stood = await target.observe()
+
+    go_on.set()
+    with pytest.raises(StaleFenceError):
+        await late
+
+    assert await target.observe() == stood
+
+
+async def test_current_is_there_at_every_step(
+    target: DirectoryTarget, root: Path, old: Artifact, new: Artifact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever is removed or renamed on the way to the next release, current leads to a page after it."""
+    await target.place(deed(1, 1, old))
+    steps: list[bool] = []
+
+    def watched(name: str) -> None:
+        step = vars(Path)[name]
+
+        def watch(path: Path, *given: Any, **more: Any) -> Any:
+            done = step(path, *given, **more)
+            steps.append((root / "current" / "index.html").exists())
+            return done
+
+        monkeypatch.setattr(Path, name, watch)
+
+    for name in ("unlink", "rename", "replace"):
+        watched(name)
+    await target.place(deed(2, 1, new))
+
+    assert steps
+    assert all(steps)
+
+
 async def test_a_cancel_waits_for_the_thread_that_may_still_switch(
     target: DirectoryTarget, old: Artifact, new: Artifact, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -424,10 +490,12 @@ async def test_a_cancel_waits_for_the_thread_that_may_still_switch(
     placing = asyncio.ensure_future(target.place(deed(2, 1, new)))
     await asyncio.to_thread(switching.wait)
 
-    placing.cancel()
-    done, _ = await asyncio.wait((placing,), timeout=0.05)
-    assert not done
-    go_on.set()
+    try:
+        placing.cancel()
+        done, _ = await asyncio.wait((placing,), timeout=0.05)
+        assert not done
+    finally:
+        go_on.set()
     with pytest.raises(asyncio.CancelledError):
         await placing
 

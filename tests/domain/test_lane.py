@@ -11,7 +11,8 @@ from domain.journal import OpenTurn, Recollection
 from domain.lane import LaneState, asked, ended, lost, next_change, recalled, withdrawn
 from domain.outcome import Outcome, Phase
 from domain.terms import Story
-from tests.domain.lane_model import ASKERS, GONE, STORIES, SUBJECT, WORDS, Said, World, ask_of, walk_many
+from tests.domain.lane_model import walk_many
+from tests.domain.lane_world import ASKERS, GONE, STORIES, SUBJECT, WORDS, Said, World, ask_of
 
 NOW = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
 NEW = ask_of("promotion/new", 1, Story.PROMOTION)

@@ -56,7 +56,7 @@ async def harbour(build: Builder) -> Harbour:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """The slow ones here run in ``make prove ARGS=tests/survival`` only."""
-    if config.getoption("hypothesis_profile") == "prove":
+    if config.getoption("hypothesis_profile", None) == "prove":
         return
     for item in items:
         if item.path.parent == HERE and item.get_closest_marker("slow"):

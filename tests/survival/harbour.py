@@ -17,26 +17,30 @@ from activities.ports import Notifier
 from activities.releases import create_release
 from activities.stores.local import FolderStore
 from activities.tools import Tools
+from domain.actor import Actor
+from domain.answer import Ask
 from domain.configuration import ComponentFile, ServiceEnvironment
 from domain.fence import Fence
 from domain.journal import OpenTurn, Receipt
-from domain.names import manifest_key
+from domain.names import manifest_key, promotion_id
 from domain.outcome import Phase
 from domain.release import Kind
-from domain.status import LaneStatus
-from domain.terms import CheckTerms, TargetTerms
+from domain.status import LaneStatus, Report
+from domain.terms import CheckTerms, Request, Story, TargetTerms
 from tests.survival.probe import Controls, Landing, Probe, marker_of, root_of
 from tests.survival.process import Berth, Process, start, tools_of, worker_of
 from tests.town import Town
 
-PATIENCE = 60.0
+PATIENCE = 25.0
 BRIEFLY = 0.02
 
 
 class Harbour(Town):
     """One environment, ``dev``, of one or more components, and everything in it in files below a folder."""
 
-    def __init__(self, client: Client, bell: Notifier, folder: Path, components: Sequence[str] = ("site",)) -> None:
+    def __init__(
+        self, client: Client, bell: Notifier, folder: Path, components: Sequence[str] = ("site",)
+    ) -> None:
         super().__init__(client, bell, folder / uuid.uuid4().hex[:8])
         self.folder.mkdir(parents=True)
         self.components = tuple(components)
@@ -80,7 +84,7 @@ class Harbour(Town):
 
     def _berth(self, environment: str) -> Berth:
         address = self.client.service_client.config.target_host
-        return Berth(address, self.folder, environment, self.settings.configuration)
+        return Berth(address, self.client.namespace, self.folder, environment, self.settings.configuration)
 
     def tools(self, environment: str) -> Tools:
         return tools_of(self._berth(environment), self.probe, self.settings)
@@ -96,6 +100,22 @@ class Harbour(Town):
         process = start(self._berth(self.dev)._replace(at=at, sent=sent, only=only))
         self.processes.append(process)
         return process
+
+    def stop_at(self, verb: str) -> asyncio.Event:
+        """Have a verb, such as ``place site``, wait in this process for the event that is returned."""
+        self.probe.reached = asyncio.Event()
+        self.probe.gates[verb] = asyncio.Event()
+        return self.probe.gates[verb]
+
+    def let_go(self) -> None:
+        """Open every gate, for those who wait there and those who come."""
+        for gate in self.probe.gates.values():
+            gate.set()
+        self.probe.gates.clear()
+
+    async def reached(self) -> None:
+        async with asyncio.timeout(PATIENCE):
+            await self.probe.reached.wait()
 
     # Releases and the world.
 
@@ -147,6 +167,32 @@ class Harbour(Town):
         """Every call of a port since the probes were armed: by which process, and which."""
         file = self.folder / "calls"
         return file.read_text().splitlines() if file.exists() else []
+
+    # Asking, and waiting for what comes of it.
+
+    def promotion(self, version: str) -> WorkflowHandle[Any, Any]:
+        return self.client.get_workflow_handle(
+            promotion_id(self.subject(self.dev), version), result_type=Report
+        )
+
+    async def ended(self, handle: WorkflowHandle[Any, Any]) -> Report:
+        report: Report = await asyncio.wait_for(handle.result(), PATIENCE)
+        return report
+
+    async def rolled_back(self, of: int | None = None) -> Any:
+        """Ask for a rollback as an operator's command does, and wait for the answer."""
+        return await self.answer(await self.ask_for_rollback(of))
+
+    async def ask_for_rollback(self, of: int | None = None) -> str:
+        asker = f"person/{uuid.uuid4()}"
+        actor = Actor(name="olga@example.com")
+        request = Request(story=Story.ROLLBACK, subject=self.subject(self.dev), actor=actor, of=of)
+        await self.lane(self.dev).signal("ask", Ask(asker=asker, number=1, request=request))
+        return asker
+
+    async def answer(self, asker: str) -> Any:
+        lane = await self.until_lane(lambda lane: asker in lane.answers)
+        return lane.answers[asker].answer
 
     # What must be true whatever happened.
 
@@ -208,4 +254,3 @@ async def until(look: Callable[[], Any]) -> Any:
 
 def fence_of(landing: Landing) -> Fence:
     return Fence(turn=landing.fence[0], act=landing.fence[1])
-

@@ -57,7 +57,9 @@ class Landing(NamedTuple):
 class Probe:
     """Counts calls once armed. At call number ``at`` the process is sent ``signal``, in the middle of its work."""
 
-    def __init__(self, folder: Path, at: int = 0, sent: signal.Signals = signal.SIGKILL, only: str = "") -> None:
+    def __init__(
+        self, folder: Path, at: int = 0, sent: signal.Signals = signal.SIGKILL, only: str = ""
+    ) -> None:
         self.controls = Controls(folder / "controls")
         self.gates: dict[str, asyncio.Event] = {}
         """Verbs that wait, in this process, until their event is set."""
@@ -69,11 +71,11 @@ class Probe:
         self._count = 0
 
     def pass_by(self, point: str) -> None:
-        if not self.controls.holds("armed") or self._only not in point:
+        if not self.controls.holds("armed"):
             return
-        self._count += 1
         note(self._folder / "calls", f"{os.getpid()} {point}")
-        if self._count == self._at:
+        self._count += self._only in point
+        if self._only in point and self._count == self._at:
             os.kill(os.getpid(), self._sent)
 
     def land(self, landing: Landing) -> None:
@@ -107,6 +109,8 @@ class ProbedStore:
             await self._store.create(key, content)
         finally:
             self._probe.pass_by(f"after create {key}")
+        if key.startswith("receipt/"):
+            await self._probe.wait_at("receipt left")
 
     async def upload(self, key: str, file: Path) -> None:
         await self._store.upload(key, file)
@@ -182,7 +186,7 @@ class ProbedDirectory:
         before = self._switched()
         try:
             await self._target.place(deed)
-        except Exception as failure:
+        except BaseException as failure:
             self._probe.pass_by(f"failed place {self._component} {deed.fence} {type(failure).__name__}")
             raise
         self._record(before, deed)

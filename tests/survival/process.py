@@ -12,11 +12,17 @@ import sys
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from unittest.mock import patch
 
+from temporalio import activity
+from temporalio.bridge.proto.workflow_activation import WorkflowActivation
+from temporalio.bridge.proto.workflow_completion import WorkflowActivationCompletion
 from temporalio.client import Client
-from temporalio.worker import Worker
+from temporalio.client import Interceptor as ClientInterceptor
+from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Worker
+from temporalio.worker import Interceptor as WorkerInterceptor
+from temporalio.worker.workflow_sandbox._runner import _Instance
 
 from activities import effects
 from activities.effects import EffectActivities
@@ -26,8 +32,10 @@ from activities.stores.local import FolderStore
 from activities.tools import Tools
 from domain.configuration import Configuration
 from domain.names import effects_queue
-from tests.fakes import FixedSettings, ShiftedClock
+from tests.fakes import Bell, FixedSettings, ShiftedClock
 from tests.survival.probe import Probe, ProbedDirectory, ProbedSeals, ProbedStore, WorldCheck
+from tests.town import engine_worker
+from workflows import patience
 from workflows.wire import DATA_CONVERTER
 
 BEAT: Final = timedelta(milliseconds=300)
@@ -42,6 +50,7 @@ class Berth(NamedTuple):
     """Where a worker works, and what is to become of it: ``sent`` to itself at the ``at``-th call of a port."""
 
     address: str
+    namespace: str
     folder: Path
     environment: str
     configuration: Configuration
@@ -123,16 +132,70 @@ class Process:
         await self.ended()
 
 
+def launch_engine(address: str, namespace: str, folder: Path, at: int) -> Process:
+    """Start an engine's worker in a process of its own, which dies at its ``at``-th step once armed."""
+    process = FORKS.Process(target=_run_engine, args=(address, namespace, folder, at), daemon=True)
+    process.start()
+    return Process(process)
+
+
 def _live(berth: Berth) -> None:
-    log = os.open(berth.folder / "worker.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    os.dup2(log, sys.stdout.fileno())
-    os.dup2(log, sys.stderr.fileno())
+    _write_to(berth.folder / "worker.log")
     with patch.object(effects, "BEAT", BEAT):
         asyncio.run(_work(berth))
 
 
+def _run_engine(address: str, namespace: str, folder: Path, at: int) -> None:
+    _write_to(folder / "engine.log")
+    probe = Probe(folder, at, only="engine")
+    activate = _Instance.activate
+
+    def counted(instance: _Instance, activation: WorkflowActivation) -> WorkflowActivationCompletion:
+        probe.pass_by("engine: before a workflow task")
+        done = activate(instance, activation)
+        probe.pass_by("engine: after a workflow task")
+        return done
+
+    with patch.object(_Instance, "activate", counted), patch.object(patience, "HEARTBEAT", HEARTBEAT):
+        asyncio.run(_engine(address, namespace, probe))
+
+
+async def _engine(address: str, namespace: str, probe: Probe) -> None:
+    client = await Client.connect(
+        address, namespace=namespace, data_converter=DATA_CONVERTER, interceptors=[CountedErrands(probe)]
+    )
+    async with engine_worker(client, Bell()):
+        await asyncio.Event().wait()
+
+
+class CountedErrands(ClientInterceptor, WorkerInterceptor):
+    """Lets every errand of an engine pass a probe, before and after."""
+
+    def __init__(self, probe: Probe) -> None:
+        self._probe = probe
+
+    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002
+        probe = self._probe
+
+        class Counted(ActivityInboundInterceptor):
+            async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002
+                errand = activity.info().activity_type
+                probe.pass_by(f"engine: before {errand}")
+                done = await super().execute_activity(input)
+                probe.pass_by(f"engine: after {errand}")
+                return done
+
+        return Counted(next)
+
+
+def _write_to(file: Path) -> None:
+    log = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    os.dup2(log, sys.stdout.fileno())
+    os.dup2(log, sys.stderr.fileno())
+
+
 async def _work(berth: Berth) -> None:
-    client = await Client.connect(berth.address, data_converter=DATA_CONVERTER)
+    client = await Client.connect(berth.address, namespace=berth.namespace, data_converter=DATA_CONVERTER)
     probe = Probe(berth.folder, berth.at, berth.sent, berth.only)
     async with AsyncExitStack() as stack:
         tools = tools_of(berth, probe, FixedSettings(berth.configuration))

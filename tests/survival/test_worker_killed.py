@@ -12,7 +12,7 @@ from tests.survival.conftest import Builder
 from tests.survival.harbour import Harbour
 from tests.survival.process import Process
 
-AT_ONCE = 8
+AT_ONCE = 16
 ONE = ("site",)
 TWO = ("site", "api")
 SIGKILLED = -9
@@ -73,7 +73,11 @@ async def sweep(build: Builder, story: Story, components: Sequence[str], expecte
 
 
 async def tell_all(
-    build: Builder, story: Story, components: Sequence[str], expected: Outcome, all_kills: Sequence[Sequence[int]]
+    build: Builder,
+    story: Story,
+    components: Sequence[str],
+    expected: Outcome,
+    all_kills: Sequence[Sequence[int]],
 ) -> None:
     turnstile = asyncio.Semaphore(AT_ONCE)
 

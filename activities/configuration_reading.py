@@ -1,0 +1,193 @@
+"""Reading ``towpath.yaml``, ``environments/*.yaml`` and ``services/*.yaml``: all that is wrong, in one go."""
+
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from activities.configuration_file import Kinds, read_environment, read_organisation, read_service
+from activities.mistakes import Mistake, say_key
+from activities.yaml_lines import Node, UnreadableError, read_yaml
+from domain.configuration import ORGANISATION_FILE, Configuration, EnvironmentFile, Organisation, ServiceFile
+from domain.consistency import faults
+from domain.fault import Fault, Spot
+from domain.names import is_identifier
+
+_LARGEST: Final = 1 << 20
+_FOLDERS: Final = ("environments", "services")
+
+
+class Inspection(NamedTuple):
+    """What a reading of the folder found. ``configuration`` is None exactly where there are mistakes."""
+
+    configuration: Configuration | None
+    mistakes: tuple[Mistake, ...]
+    warnings: tuple[Mistake, ...]
+
+
+def inspect(path: Path, kinds: Kinds) -> Inspection:
+    """Read the whole folder."""
+    if not path.is_dir():
+        problem = "this is not a folder" if path.exists() else "there is no such folder"
+        fix = f"name the folder that {ORGANISATION_FILE} is in, or make it"
+        return Inspection(None, (Mistake(str(path), 0, "", problem, fix),), ())
+    return _Folder(path, kinds).inspect()
+
+
+def files_in(path: Path) -> tuple[str, ...]:
+    """Return the names of the files that make up the configuration, relative to its folder, in order."""
+    found = [ORGANISATION_FILE]
+    for folder in _FOLDERS:
+        try:
+            names = sorted(one.name for one in (path / folder).iterdir())
+        except OSError:
+            names = []
+        shown = [name for name in names if not name.startswith(".")]
+        found += [f"{folder}/{name}" for name in shown if name.endswith((".yaml", ".yml"))]
+    return tuple(found)
+
+
+class _Folder:
+    """One reading."""
+
+    def __init__(self, path: Path, kinds: Kinds) -> None:
+        self._path = path
+        self._kinds = kinds
+        self._pages: dict[str, Node] = {}
+        self._broken_at: dict[str, int] = {}
+        self._faults: list[Fault] = []
+        self._organisation = Organisation()
+        self._environments: dict[str, EnvironmentFile] = {}
+        self._services: dict[str, ServiceFile] = {}
+
+    def inspect(self) -> Inspection:
+        for folder in _FOLDERS:
+            self._open(folder)
+        for file in files_in(self._path):
+            if self._is_well_named(file):
+                self._take(file, self._page(file))
+        configuration = Configuration(
+            organisation=self._organisation, environments=self._environments, services=self._services
+        )
+        found = [*self._faults, *(fault for fault in faults(configuration) if not self._follows(fault))]
+        mistakes = self._say(fault for fault in found if not fault.is_warning)
+        warnings = self._say(fault for fault in found if fault.is_warning)
+        return Inspection(None if mistakes else configuration, mistakes, warnings)
+
+    def _open(self, folder: str) -> None:
+        """Note a folder that is there and cannot be looked into."""
+        try:
+            next((self._path / folder).iterdir(), None)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            self._note(
+                folder,
+                0,
+                f"it cannot be looked into ({error.strerror})",
+                "make it a folder that is yours to read",
+            )
+
+    def _is_well_named(self, file: str) -> bool:
+        name = Path(file)
+        if name.suffix == ".yml":
+            self._note(
+                file,
+                0,
+                "this ends in .yml and so would not be read",
+                f"rename it to {name.with_suffix('.yaml')}",
+            )
+        elif not is_identifier(name.stem):
+            self._note(
+                file,
+                0,
+                f"“{name.stem}” cannot be a name",
+                "rename the file: letters, digits, dot, dash and underscore",
+            )
+        else:
+            return True
+        return False
+
+    def _page(self, file: str) -> Node | None:
+        try:
+            page = read_yaml(_text(self._path / file))
+        except UnreadableError as wrong:
+            self._note(file, wrong.line, wrong.problem, wrong.fix)
+            return None
+        for repeated in page.repeated:
+            problem = f"this stands here twice, first on line {repeated.first_line}"
+            self._faults.append(Fault(Spot(file, repeated.keys), problem, "keep one"))
+        if page.root is None or page.root.content is None:
+            self._note(file, 0, "this file is empty", "write it, or remove it")
+            return None
+        self._pages[file] = page.root
+        return page.root
+
+    def _take(self, file: str, page: Node | None) -> None:
+        """Read a page into its model. A file that could not be read is still known to be there."""
+        folder, name = file.partition("/")[0], Path(file).stem
+        if folder == "environments":
+            read = read_environment(file, name, page) if page else None
+            self._environments[name] = (read and read.value) or EnvironmentFile(environment=name)
+            self._faults += read.faults if read else ()
+        elif page and folder == "services":
+            service = read_service(file, name, page, self._kinds)
+            self._services |= {name: service.value} if service.value else {}
+            self._faults += service.faults
+        elif page:
+            organisation = read_organisation(file, page)
+            self._organisation = organisation.value or Organisation()
+            self._faults += organisation.faults
+
+    def _follows(self, fault: Fault) -> bool:
+        """Tell whether a fault may only follow from one that is in a file by itself, and so has been said."""
+        return any(
+            known.spot.holds(fault.spot)
+            or any(known.spot.holds(leaned) or leaned.holds(known.spot) for leaned in fault.leans_on)
+            for known in self._faults
+        )
+
+    def _note(self, file: str, line: int, problem: str, fix: str) -> None:
+        self._broken_at[file] = line
+        self._faults.append(Fault(Spot(file), problem, fix))
+
+    def _say(self, found: Iterator[Fault]) -> tuple[Mistake, ...]:
+        order = {file: index for index, file in enumerate(("", *_FOLDERS, *files_in(self._path)))}
+        mistakes = dict.fromkeys(map(self._mistake, found))
+        return tuple(sorted(mistakes, key=lambda mistake: (order.get(mistake.file, 0), mistake.line)))
+
+    def _mistake(self, fault: Fault) -> Mistake:
+        bound = f" ({fault.bound.file}:{self._line(fault.bound)})" if fault.bound else ""
+        return Mistake(
+            fault.spot.file,
+            self._line(fault.spot),
+            say_key(fault.spot.keys),
+            f"{fault.problem}{bound}",
+            fault.fix,
+        )
+
+    def _line(self, spot: Spot) -> int:
+        page = self._pages.get(spot.file)
+        return page.line_of(spot.keys) if page else self._broken_at.get(spot.file, 0)
+
+
+def _text(file: Path) -> str:
+    """Return a file's text. Raises ``UnreadableError``; never waits for a pipe, never reads without end."""
+    try:
+        kind = file.stat().st_mode
+        if not stat.S_ISREG(kind):
+            raise UnreadableError(0, "this is not a file", "put a file there")
+        with file.open("rb") as opened:
+            content = opened.read(_LARGEST + 1)
+    except FileNotFoundError as error:
+        problem = "this link leads nowhere" if file.is_symlink() else f"there is no {file.name}"
+        raise UnreadableError(0, problem, "add it, or name the folder that it is in") from error
+    except OSError as error:
+        raise UnreadableError(0, f"it cannot be read ({error.strerror})", "make it yours to read") from error
+    if len(content) > _LARGEST:
+        raise UnreadableError(0, "this is more than 1 MiB, which nobody has written", "write less")
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise UnreadableError(line, "this is not UTF-8 text", "save it as UTF-8") from error

@@ -1,0 +1,102 @@
+"""The command line. Every command ends with a code of ``domain.outcome.Exit``; 130 is Ctrl-C."""
+
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from typing import Final, NoReturn
+
+import typer
+from typer.exceptions import Abort, TyperException
+
+from clients.cli import deciding, freezing, hosting, promoting, showing_off, standing
+from clients.cli.doctoring import config, doctor
+from clients.cli.releasing import release
+from clients.cli.terminal import complain
+from clients.trouble import ClientError
+from domain.outcome import Exit
+
+INTERRUPTED: Final = 130
+"""What shells make of a program that ended by Ctrl-C."""
+
+app = typer.Typer(
+    name="towpath",
+    help="Walk a release from one environment to the next, and back again when it must.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+_RUN: Final = "Run it"
+_ASK: Final = "Ask for it"
+_STEER: Final = "Say something to it"
+_SEE: Final = "See it"
+
+_COMMANDS: Final[tuple[tuple[str, Callable[..., None]], ...]] = (
+    (_RUN, hosting.up),
+    (_RUN, hosting.worker),
+    (_RUN, showing_off.demo),
+    (_RUN, doctor),
+    (_ASK, promoting.plan),
+    (_ASK, promoting.promote),
+    (_ASK, promoting.rollback),
+    (_ASK, promoting.adopt),
+    (_ASK, promoting.cancel),
+    (_STEER, deciding.approve),
+    (_STEER, deciding.reject),
+    (_STEER, deciding.hold),
+    (_STEER, deciding.resume),
+    (_STEER, deciding.retry),
+    (_STEER, deciding.skip),
+    (_STEER, freezing.freeze),
+    (_STEER, freezing.thaw),
+    (_SEE, standing.status),
+)
+for panel, command in _COMMANDS:
+    app.command(rich_help_panel=panel)(command)
+app.add_typer(config, name="config", rich_help_panel=_RUN)
+app.add_typer(release, name="release", rich_help_panel=_ASK)
+
+
+def main() -> NoReturn:
+    """Run the command line and leave at once: an ordinary exit crashes now and then (sdk-python#300)."""
+    code = run(sys.argv[1:])
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except OSError:
+        code = code or Exit.BUG
+    os._exit(code)
+
+
+def run(words: Sequence[str]) -> int:
+    """Run one command line, and return what the shell is told. Raises nothing."""
+    try:
+        return int(app(list(words), standalone_mode=False) or Exit.DONE)
+    except ClientError as error:
+        complain(str(error))
+        return error.exit
+    except TyperException as error:
+        if error.format_message():  # where there is none, the help was shown instead
+            complain(_say_misuse(error))
+        return Exit.USAGE
+    except (KeyboardInterrupt, Abort):
+        complain("Stopped. What was asked for goes on; see it with: towpath status")
+        return INTERRUPTED
+    except BrokenPipeError:
+        return Exit.DONE
+    # Whatever gets here is ours: it is said with all that helps to mend it.
+    except Exception as error:  # noqa: BLE001
+        traceback.print_exc()
+        complain(
+            f"That was a mistake of Towpath’s, not yours: {type(error).__name__}. Please report what stands above."
+        )
+        return Exit.BUG
+
+
+def _say_misuse(error: TyperException) -> str:
+    said = error.format_message().strip()
+    ends = said if said.endswith((".", "?", "!")) else f"{said}."
+    context = getattr(error, "ctx", None)
+    return f"{ends} How it is written: {context.command_path if context else 'towpath'} --help"

@@ -1,0 +1,137 @@
+"""``approve``, ``reject``, ``hold``, ``resume``, ``retry``, ``skip``."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from clients.cli.asking import ask, me
+from clients.cli.grammar import By, ChangeWords, Comment, PromotionWords, read_promotion, read_workflow_id
+from clients.cli.terminal import confirmed, is_terminal, say, say_commands
+from clients.trouble import DeclinedError, UsageError
+from domain.outcome import Exit, Phase
+
+if TYPE_CHECKING:
+    from clients.client import Towpath
+    from clients.promotion import Promotion
+    from domain.approval import Verdict
+
+PlanDigits = Annotated[
+    str,
+    typer.Option("--plan", metavar="DIGITS", help="The plan you have read: its first 8 hex digits, or more."),
+]
+Bare = Annotated[
+    bool, typer.Option("--signal", help="Leave it as a bare signal, for an engine that is not there yet.")
+]
+Yes = Annotated[bool, typer.Option("--yes", help="Decide on whatever plan waits now, unread.")]
+
+
+def approve(
+    words: PromotionWords,
+    plan: PlanDigits = "",
+    by: By = "",
+    comment: Comment = "",
+    yes: Yes = False,
+    bare: Bare = False,
+) -> None:
+    """Let a promotion in. Without --plan, the plan is shown and you are asked."""
+    _decide("approve", words, plan, me(by), comment, yes=yes, bare=bare)
+
+
+def reject(
+    words: PromotionWords,
+    plan: PlanDigits = "",
+    by: By = "",
+    comment: Comment = "",
+    yes: Yes = False,
+    bare: Bare = False,
+) -> None:
+    """Do not let a promotion in: one rejection ends it."""
+    _decide("reject", words, plan, me(by), comment, yes=yes, bare=bare)
+
+
+def _decide(verb: str, words: list[str], plan: str, by: str, comment: str, *, yes: bool, bare: bool) -> None:
+    service, version, environment = read_promotion(words)
+
+    async def work(towpath: "Towpath") -> Exit:
+        from domain.approval import Verdict
+
+        promotion, verdict = towpath.promotion(service, version, environment), Verdict(verb)
+        digits = plan or await _read_plan(promotion, verdict, agreed=yes)
+        if bare:
+            await promotion.send_decision(verdict, digits, by=by, comment=comment)
+            say(f"The signal {verdict} is sent. What comes of it: {promotion.see}")
+            return Exit.DONE
+        answer = promotion.approve if verdict is Verdict.APPROVE else promotion.reject
+        said = await answer(digits, by=by, comment=comment)
+        say(f"{promotion}: {said}.", "green")
+        return Exit.DONE
+
+    ask(work, by)
+
+
+async def _read_plan(promotion: "Promotion", verdict: "Verdict", *, agreed: bool) -> str:
+    """Return the plan that waits, once a person has seen it. A decision is about a plan that somebody has read."""
+    from clients.cli.showing import show_plan
+    from domain.value import short
+
+    status = await promotion.status()
+    if status.phase is Phase.ENDED:
+        raise DeclinedError(f"{promotion} has ended: {status.outcome}. There is nothing left to decide.")
+    if status.proposal is None or status.intent is None:
+        if verdict == "reject":
+            return ""
+        raise DeclinedError(
+            f"{promotion} has no plan to decide on yet: it is {status.phase}. See: {promotion.see}"
+        )
+    digits = short(status.intent)
+    if agreed:
+        return digits
+    show_plan(status.proposal)
+    if is_terminal() and confirmed(f"{verdict} plan {digits}?"):
+        return digits
+    if is_terminal():
+        raise DeclinedError("Nothing was decided.")
+    subject = promotion.subject
+    raise UsageError(
+        f"A decision names the plan that you have read. If it is this one: towpath {verdict} {subject.service} "
+        f"{promotion.version} {subject.environment} --plan {digits}"
+    )
+
+
+def hold(words: ChangeWords, by: By = "", comment: Comment = "") -> None:
+    """Hold a change before its next step, for as long as its environment allows."""
+    _steer("hold", words, me(by), comment)
+
+
+def resume(words: ChangeWords, by: By = "", comment: Comment = "") -> None:
+    """Let what is held go on."""
+    _steer("resume", words, me(by), comment)
+
+
+def retry(words: ChangeWords, by: By = "", comment: Comment = "") -> None:
+    """Try again what is stuck."""
+    _steer("retry", words, me(by), comment)
+
+
+def skip(words: ChangeWords, by: By = "", comment: Comment = "") -> None:
+    """Leave what is stuck as it is: what stands there is then unknown, until somebody adopts it."""
+    _steer("skip", words, me(by), comment)
+
+
+def _steer(verb: str, words: list[str], by: str, comment: str) -> None:
+    workflow_id = read_workflow_id(words)
+
+    async def work(towpath: "Towpath") -> Exit:
+        from clients.steering import steer, why_not
+        from domain.doors import Signal
+
+        signal: Signal = Signal(verb)
+        refused = await why_not(towpath.client, workflow_id, signal)
+        if refused:
+            raise DeclinedError(f"{workflow_id} would not take {signal}: {refused}.")
+        await steer(towpath.client, workflow_id, signal, by=by, comment=comment)
+        say(f"{signal} is said to {workflow_id}. What comes of it:")
+        say_commands([f"towpath status {workflow_id}"])
+        return Exit.DONE
+
+    ask(work, by)

@@ -1,0 +1,226 @@
+"""``doctor`` and ``config check``: what is wrong here, and what to do about it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import TYPE_CHECKING, Final, Literal
+
+import typer
+
+from clients.cli.grammar import AsJson
+from clients.cli.terminal import leave, say, say_json
+from clients.trouble import ClientError
+from domain.outcome import Exit
+from domain.value import Value
+from workers.settings import Surroundings, surroundings
+
+if TYPE_CHECKING:
+    from temporalio.client import Client
+
+config = typer.Typer(no_args_is_help=True, help="Look at the configuration.")
+
+GOOD: Final = "good"
+DOUBTFUL: Final = "doubtful"
+BAD: Final = "bad"
+_MARKS: Final = {GOOD: ("✓", "green"), DOUBTFUL: ("–", "yellow"), BAD: ("✗", "bold red")}
+_WORST_FIRST: Final = (
+    Exit.UNSETTLED,
+    Exit.NO_SERVER,
+    Exit.USAGE,
+    Exit.NOBODY_POLLS,
+    Exit.BUG,
+)
+
+
+class Finding(Value):
+    """One thing that was looked at."""
+
+    about: str
+    verdict: Literal["good", "doubtful", "bad"]
+    sentence: str
+    exit: Exit = Exit.DONE
+
+
+class Findings(Value):
+    """What ``doctor --json`` prints."""
+
+    schema_version: Literal[1] = 1
+    findings: tuple[Finding, ...]
+    exit: Exit
+
+
+@config.command()
+def check(as_json: AsJson = False) -> None:
+    """Say everything that is wrong in the configuration folder, with file, line, key and remedy."""
+    place = surroundings()
+    findings = tuple(_configuration(place))
+    _report(findings, as_json=as_json)
+
+
+def doctor(as_json: AsJson = False) -> None:
+    """Look at everything that Towpath needs, and say what is wrong and what to do. The exit code says the worst."""
+    _report(asyncio.run(_examine(surroundings())), as_json=as_json)
+
+
+def _report(findings: tuple[Finding, ...], *, as_json: bool) -> None:
+    code = next((exit_ for exit_ in _WORST_FIRST if any(one.exit is exit_ for one in findings)), Exit.DONE)
+    if as_json:
+        say_json(Findings(findings=findings, exit=code))
+    else:
+        for one in findings:
+            mark, style = _MARKS[one.verdict]
+            say(f"{mark} {one.about}: {one.sentence}", "" if one.verdict == GOOD else style)
+    leave(code)
+
+
+async def _examine(place: Surroundings) -> tuple[Finding, ...]:
+    here = list(_configuration(place))
+    environments = _environments(place)
+    here += [finding async for finding in _machine(place, environments)]
+    return (*here, *[finding async for finding in _server(place, environments)])
+
+
+def _good(about: str, sentence: str) -> Finding:
+    return Finding(about=about, verdict="good", sentence=sentence)
+
+
+def _doubtful(about: str, sentence: str, code: Exit = Exit.DONE) -> Finding:
+    return Finding(about=about, verdict="doubtful", sentence=sentence, exit=code)
+
+
+def _bad(about: str, sentence: str, code: Exit) -> Finding:
+    return Finding(about=about, verdict="bad", sentence=sentence, exit=code)
+
+
+def _configuration(place: Surroundings) -> list[Finding]:
+    from workers.wiring import settings_of
+
+    found = settings_of(place).inspect()
+    findings = [_bad("configuration", str(mistake), Exit.USAGE) for mistake in found.mistakes]
+    findings += [_doubtful("configuration", str(warning)) for warning in found.warnings]
+    if found.configuration:
+        many = found.configuration
+        sentence = (
+            f"{len(many.services)} services and {len(many.environments)} environments in {place.folder}"
+        )
+        findings.append(_good("configuration", sentence))
+    return findings
+
+
+def _environments(place: Surroundings) -> list[str]:
+    from workers.wiring import settings_of
+
+    found = settings_of(place).inspect().configuration
+    return sorted(found.environments) if found else []
+
+
+async def _machine(place: Surroundings, environments: list[str]) -> AsyncIterator[Finding]:
+    """The keys that are here, and the store."""
+    from activities.keyring import Keyring
+    from activities.ports import AlreadyExistsError, BadSealError, StoreError
+    from workers.readiness import PROBE
+    from workers.wiring import settings_of, store_of
+
+    keyring = Keyring(place.keys, settings_of(place))
+    for name in environments:
+        try:
+            keyring.check(name)
+            yield _good("keys", f"this machine can seal for {name}")
+        except BadSealError as error:
+            has_key = (place.keys / f"{name}.pem").exists()
+            yield _bad("keys", str(error), Exit.USAGE) if has_key else _doubtful("keys", str(error))
+    if not environments:
+        return
+    try:
+        await store_of(place).create(PROBE, b"")
+    except AlreadyExistsError:
+        pass
+    except StoreError as error:
+        yield _bad("store", str(error), Exit.USAGE)
+        return
+    yield _good("store", "it can be written to")
+
+
+async def _server(place: Surroundings, environments: list[str]) -> AsyncIterator[Finding]:
+    from temporalio.service import RPCError
+
+    from clients.connection import connect, explain, find_way, missing_attributes, say_missing
+
+    try:
+        client = await connect(place.state)
+        way = find_way(place.state)[1]
+    except ClientError as error:
+        yield _bad("server", str(error), error.exit)
+        return
+    yield _good("server", f"it answers on {way.address} ({way.source})")
+    try:
+        await _need_namespace(client)
+        yield _good("namespace", f"“{client.namespace}” is there")
+        missing = await missing_attributes(client)
+        if missing:
+            yield _bad("search attributes", say_missing(missing, client.namespace), Exit.NO_SERVER)
+            return
+        yield _good("search attributes", "all are registered")
+        async for finding in _work(client, environments):
+            yield finding
+    except RPCError as error:
+        explained = await explain(client, error)
+        yield _bad("server", str(explained), explained.exit)
+
+
+async def _need_namespace(client: "Client") -> None:
+    from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
+
+    request = DescribeNamespaceRequest(namespace=client.namespace)
+    await client.workflow_service.describe_namespace(request)
+
+
+async def _work(client: "Client", environments: list[str]) -> AsyncIterator[Finding]:
+    """Whether anybody does the work, and what of it needs a person."""
+    from clients.speaking import need_engine, need_environment
+
+    try:
+        await need_engine(client)
+        yield _good("workers", "the engine is served")
+    except ClientError as error:
+        yield _bad("workers", str(error), Exit.NOBODY_POLLS)
+    for name in environments:
+        try:
+            await need_environment(client, name)
+            yield _good("workers", f"{name} is served")
+        except ClientError as error:
+            yield _bad("workers", str(error), Exit.NOBODY_POLLS)
+    for about, query, code, say_what in _NEEDY:
+        found = [row.id async for row in client.list_workflows(query, limit=20)]
+        for workflow_id in found:
+            yield _bad(about, say_what(workflow_id), code)
+        if not found:
+            yield _good(about, "none")
+
+
+def _say_wedged(workflow_id: str) -> str:
+    return (
+        f"{workflow_id} fails at every attempt to go on, most likely since its worker runs another version of "
+        f"Towpath than the one it began with. See why: temporal workflow describe -w {workflow_id}"
+    )
+
+
+def _say_unsettled(workflow_id: str) -> str:
+    return f"{workflow_id} is unsettled: nothing else moves there. See what it needs: towpath status {workflow_id}"
+
+
+def _say_unserved(workflow_id: str) -> str:
+    return f"{workflow_id} waits for a worker of its environment. See which: towpath status {workflow_id}"
+
+
+_OURS: Final = "TowpathStory IS NOT NULL"
+_RUNNING: Final = f"{_OURS} AND ExecutionStatus='Running'"
+_NEEDY: Final[tuple[tuple[str, str, Exit, Callable[[str], str]], ...]] = (
+    ("wedged workflows", f"{_RUNNING} AND TemporalReportedProblems IS NOT NULL", Exit.BUG, _say_wedged),
+    (
+        "unsettled lanes",
+        f"{_RUNNING} AND TowpathStory='lane' AND TowpathPhase='unsettled'",
+        Exit.UNSETTLED,
+        _say_unsettled,
+    ),
+    ("unserved promotions", f"{_RUNNING} AND TowpathPhase='no worker'", Exit.NOBODY_POLLS, _say_unserved),
+)

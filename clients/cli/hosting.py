@@ -1,0 +1,278 @@
+"""``up``, ``worker``: the processes that do the work."""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from clients.cli.terminal import leave, say, say_aside, say_commands
+from clients.trouble import NoServerError, UsageError
+from domain.outcome import Exit
+from workers.settings import Surroundings, surroundings
+
+if TYPE_CHECKING:
+    from temporalio.client import Client
+
+    from domain.configuration import Configuration
+    from workers.server import Server
+
+USUAL_PORT: Final = 7233
+USUAL_UI_PORT: Final = 8233
+PULSE: Final = 5.0
+"""Seconds between two looks at the embedded server."""
+MISSED: Final = 3
+"""Looks without an answer after which it is taken for dead."""
+
+Port = Annotated[
+    int,
+    typer.Option("--port", min=0, max=65535, help="Of the server; 0 takes 7233 if that is free, else any."),
+]
+UiPort = Annotated[
+    int,
+    typer.Option(
+        "--ui-port", min=0, max=65535, help="Of the Temporal UI; 0 takes 8233 if that is free, else any."
+    ),
+]
+Environments = Annotated[
+    str,
+    typer.Option("--environments", metavar="A,B", help="Serve these environments; their keys must be here."),
+]
+Engine = Annotated[bool, typer.Option("--engine", help="Run the workflows too.")]
+
+
+def up(port: Port = 0, ui_port: UiPort = 0) -> None:
+    """Run everything in this terminal: a Temporal server on a file, the engine, and a worker of each environment."""
+    place = surroundings()
+    with _alone(place):
+        leave(asyncio.run(_up(place, port, ui_port)))
+
+
+def worker(environments: Environments = "", engine: Engine = False) -> None:
+    """Serve environments, the engine, or both, on a Temporal server that is there already.
+
+    Without options: the engine, and every environment whose key is on this machine.
+    """
+    place = surroundings()
+    configuration = _read(place)
+    wanted = [name for name in environments.replace(",", " ").split() if name]
+    for name in wanted:
+        if name not in configuration.environments:
+            known = ", ".join(sorted(configuration.environments)) or "none"
+            raise UsageError(f"There is no environment “{name}” in {place.folder}; there is: {known}.")
+    if not wanted and not engine:
+        wanted, engine = _with_keys(place, configuration), True
+    leave(asyncio.run(_work(place, wanted, engine=engine)))
+
+
+async def _up(place: Surroundings, port: int, ui_port: int) -> Exit:
+    from clients.connection import EmbeddedServer, find_way, server_file
+    from workers.server import ServerError, embedded, temporal_binary
+    from workers.telemetry import begin
+
+    telemetry = begin(place)
+    environments = _with_published_keys(place)
+    ports = port or _free(USUAL_PORT), ui_port or _free(USUAL_UI_PORT)
+    stop = _stop_signal()
+    place.state.mkdir(parents=True, exist_ok=True)
+    log = place.state / "temporal.log"
+    try:
+        async with embedded(
+            temporal_binary(place.temporal_cli),
+            place.database,
+            port=ports[0],
+            ui_port=ports[1],
+            synchronous=2,
+            log=log,
+        ) as server:
+            with _written_down(server_file(place.state), EmbeddedServer(**server._asdict(), pid=_pid())):
+                client = await _reach(server.address)
+                async with _serving(client, place, environments, engine=True, telemetry=telemetry) as shown:
+                    _welcome(server, environments, shown, elsewhere=find_way(place.state)[1].address)
+                    return await _until_stopped(client, stop)
+    except ServerError as error:
+        raise NoServerError(f"{error}{_last_words(log)}") from error
+
+
+async def _work(place: Surroundings, environments: Sequence[str], *, engine: bool) -> Exit:
+    from clients.connection import connect
+    from workers.telemetry import begin
+
+    telemetry, stop = begin(place), _stop_signal()
+    client = await connect(place.state)
+    async with _serving(client, place, environments, engine=engine, telemetry=telemetry) as shown:
+        served = [*(["the engine"] if engine else []), *environments]
+        say(f"Serving {', '.join(served)} on {client.service_client.config.target_host}. Stop with Ctrl-C.")
+        if shown:
+            say(f"Metrics and health: {shown}/metrics, {shown}/healthz, {shown}/readyz")
+        await stop.wait()
+        say("Stopping: what is being done is finished first, for at most 10 s.")
+    return Exit.DONE
+
+
+@asynccontextmanager
+async def _serving(
+    client: "Client", place: Surroundings, environments: Sequence[str], *, engine: bool, telemetry: object
+) -> AsyncIterator[str]:
+    from activities.ports import BadSealError, StoreError
+    from workers.running import working
+    from workers.telemetry import Telemetry, TelemetryError
+
+    shown = telemetry if isinstance(telemetry, Telemetry) else None
+    try:
+        async with working(client, place, environments, engine=engine, telemetry=shown) as url:
+            yield url
+    except (BadSealError, StoreError, TelemetryError) as error:
+        raise UsageError(str(error)) from error
+
+
+async def _until_stopped(client: "Client", stop: asyncio.Event) -> Exit:
+    """Wait for a signal, with an eye on the server: without it nothing here is of use."""
+    missed = 0
+    while missed < MISSED:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), PULSE)
+        if stop.is_set():
+            say("Stopping: what is being done is finished first, for at most 10 s.")
+            return Exit.DONE
+        missed = 0 if await _beats(client) else missed + 1
+    raise NoServerError(
+        "The embedded Temporal server has died. Nothing is lost: start again with `towpath up`."
+    )
+
+
+async def _beats(client: "Client") -> bool:
+    from temporalio.service import RPCError
+
+    try:
+        return await asyncio.wait_for(client.service_client.check_health(retry=False), PULSE)
+    except (RPCError, RuntimeError, TimeoutError):
+        return False
+
+
+async def _reach(address: str) -> "Client":
+    from temporalio.client import Client
+
+    from workflows.wire import DATA_CONVERTER
+
+    return await Client.connect(address, data_converter=DATA_CONVERTER)
+
+
+def _welcome(server: "Server", environments: Sequence[str], shown: str, *, elsewhere: str) -> None:
+    say(f"Towpath is up: the engine, and {', '.join(environments) or 'no environment yet'}.", "bold green")
+    say(f"The Temporal UI: {server.ui}")
+    if shown:
+        say(f"Metrics and health: {shown}/metrics, {shown}/healthz, {shown}/readyz")
+    if elsewhere != server.address:
+        say_aside(
+            f"TEMPORAL_ADDRESS or a profile names {elsewhere}, so other commands go there and not to this server."
+        )
+    say("In another terminal, in this folder:")
+    commands = [
+        "towpath release create SERVICE VERSION --from PATH",
+        "towpath promote SERVICE VERSION ENVIRONMENT --watch",
+        "towpath status",
+    ]
+    if not server.address.endswith(f":{USUAL_PORT}"):
+        commands.append(f"export TEMPORAL_ADDRESS={server.address}   # for the temporal command line")
+    say_commands(commands)
+    say("Stop with Ctrl-C; everything is kept.")
+
+
+def _with_published_keys(place: Surroundings) -> list[str]:
+    """Make the keys that are missing, publish them, and name the environments. Raises ``UsageError``."""
+    from activities.key_publishing import KeyNotPublishedError, publish_key
+    from activities.keyring import make_key
+    from activities.ports import BadSealError
+
+    configuration = _read(place)
+    try:
+        for name in configuration.environments:
+            if publish_key(place.folder, name, make_key(place.keys, name)):
+                say(f"Made a key for {name}, and wrote its public half to environments/{name}.yaml.")
+    except (BadSealError, KeyNotPublishedError) as error:
+        raise UsageError(str(error)) from error
+    return sorted(configuration.environments)
+
+
+def _with_keys(place: Surroundings, configuration: "Configuration") -> list[str]:
+    return [name for name in sorted(configuration.environments) if (place.keys / f"{name}.pem").exists()]
+
+
+def _read(place: Surroundings) -> "Configuration":
+    from clients.cli.reading import read_configuration
+
+    return read_configuration(place)
+
+
+@contextmanager
+def _alone(place: Surroundings) -> Iterator[None]:
+    """Hold this folder for one ``up``. Raises ``UsageError`` where another has it."""
+    import fcntl
+
+    from clients.connection import embedded_server
+
+    place.state.mkdir(parents=True, exist_ok=True)
+    with (place.state / "up.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            other = embedded_server(place.state)
+            who = f" as process {other.pid}: server {other.address}, UI {other.ui}" if other else ""
+            raise UsageError(
+                f"Towpath is up already in {place.folder}{who}. Use that, or stop it first."
+            ) from error
+        yield
+
+
+@contextmanager
+def _written_down(file: Path, server: object) -> Iterator[None]:
+    from domain.value import Value
+
+    if isinstance(server, Value):
+        unfinished = file.with_suffix(".new")
+        unfinished.write_text(server.model_dump_json())
+        unfinished.replace(file)
+    try:
+        yield
+    finally:
+        file.unlink(missing_ok=True)
+
+
+def _stop_signal() -> asyncio.Event:
+    """Return what is set once somebody asks this process to stop."""
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    for asked in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(asked, stop.set)
+    return stop
+
+
+def _free(usual: int) -> int:
+    """Return the usual port where it is free, else 0."""
+    import socket
+
+    with socket.socket() as tried:
+        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            tried.bind(("127.0.0.1", usual))
+        except OSError:
+            return 0
+    return usual
+
+
+def _last_words(log: Path) -> str:
+    try:
+        lines = log.read_text(errors="replace").strip().splitlines()
+    except OSError:
+        return ""
+    return f" It said last: {lines[-1][:300]}" if lines else ""
+
+
+def _pid() -> int:
+    import os
+
+    return os.getpid()

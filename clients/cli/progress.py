@@ -1,0 +1,119 @@
+"""Following a promotion or a wish on the terminal: a line for each thing that happened, and a quiet one for now."""
+
+from collections.abc import Iterator
+from time import monotonic
+from typing import TYPE_CHECKING, Self
+
+from clients.cli.terminal import console, plain, say
+from clients.overview import Overview
+from domain.outcome import Phase
+from domain.record import (
+    DecisionRecord,
+    EffectRecord,
+    JudgementRecord,
+    OutcomeRecord,
+    OverrideRecord,
+    PhaseRecord,
+    Record,
+    RefusedRecord,
+)
+from domain.telling import approve_commands
+from domain.value import say_duration
+
+if TYPE_CHECKING:
+    from rich.status import Status
+
+TROUBLE = {Phase.STUCK, Phase.NO_WORKER}
+
+
+class Progress:
+    """Says what is new in each overview. On a terminal one more line shows where it stands now."""
+
+    def __init__(self) -> None:
+        self._began = monotonic()
+        self._known: set[str] = set()
+        self._stands = ""
+        self._said: set[str] = set()
+        self._live: Status | None = None
+
+    def __enter__(self) -> Self:
+        if console().is_terminal:
+            self._live = console().status("", spinner="dots")
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live:
+            self._live.stop()
+
+    def show(self, seen: Overview) -> None:
+        for line in self._news(seen):
+            self._say(line)
+        stands = _where(seen)
+        if stands and stands != self._stands:
+            self._stands = stands
+            if self._live:
+                self._live.update(plain(f"{stands} …"))
+            elif stands not in self._said:
+                self._say(stands)
+            self._said.add(stands)
+            self._say_approval(seen)
+
+    def _say_approval(self, seen: Overview) -> None:
+        status = seen.promotion
+        if status and status.phase is Phase.WAITING_FOR_APPROVAL and status.intent:
+            self._say(f"approve it: {approve_commands(seen.id, status.intent).splitlines()[0]}")
+
+    def _news(self, seen: Overview) -> Iterator[str]:
+        records = [
+            *(seen.promotion.records if seen.promotion else ()),
+            *(seen.change.records if seen.change else ()),
+        ]
+        for record in sorted(records, key=lambda record: record.at):
+            digest = record.digest()
+            if digest not in self._known:
+                self._known.add(digest)
+                yield from _tell(record)
+
+    def _say(self, line: str) -> None:
+        say(f"{say_duration_so_far(monotonic() - self._began):>6}  {line}")
+
+
+def say_duration_so_far(seconds: float) -> str:
+    from datetime import timedelta
+
+    return say_duration(timedelta(seconds=seconds))
+
+
+def _where(seen: Overview) -> str:
+    if not seen.is_open:
+        return ""
+    change, promotion, lane = seen.change, seen.promotion, seen.lane
+    if change and change.phase is not Phase.ENDED and (promotion is None or seen.has_own_change):
+        return _with(change.phase, change.waits_for)
+    if promotion and promotion.phase is not Phase.ENDED:
+        return _with(promotion.phase, promotion.waits_for)
+    return f"the lane is {lane.phase}" if lane and lane.phase is not Phase.IDLE else ""
+
+
+def _with(phase: Phase, waits_for: str) -> str:
+    return f"{phase}: {waits_for}" if waits_for else str(phase)
+
+
+def _tell(record: Record) -> Iterator[str]:
+    """Say a record in a line; what the outcome is, is said at the end."""
+    match record:
+        case DecisionRecord(decision=decision):
+            comment = f": {decision.comment}" if decision.comment else ""
+            yield f"{decision.actor} says {decision.verdict}{comment}"
+        case JudgementRecord(of=of, passed=passed, sentences=sentences):
+            said = f": {'; '.join(sentences)}" if sentences else ""
+            yield f"{of} {'passed' if passed else 'did not pass'}{said}"
+        case EffectRecord(did=did, fence=fence):
+            yield f"{did} [fence {fence}]"
+        case OverrideRecord(actor=actor, did=did, comment=comment):
+            yield f"{actor} says {did}{f': {comment}' if comment else ''}"
+        case RefusedRecord(door=door, why=why):
+            yield f"refused: {door}: {why}"
+        case PhaseRecord() | OutcomeRecord():
+            return

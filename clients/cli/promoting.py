@@ -1,0 +1,129 @@
+"""``plan``, ``promote``, ``cancel``, ``rollback``, ``adopt``."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from clients.cli.asking import ask, me
+from clients.cli.grammar import (
+    AsJson,
+    By,
+    EnvironmentName,
+    PromotionWords,
+    Reason,
+    Service,
+    Version,
+    Watch,
+    read_promotion,
+)
+from clients.cli.terminal import say, say_commands, say_json
+from domain.outcome import Exit
+
+if TYPE_CHECKING:
+    from clients.client import Towpath
+
+Turn = Annotated[
+    int | None,
+    typer.Option("--turn", metavar="TURN", min=1, help="Undo this change and no other.", show_default=False),
+]
+
+
+def plan(  # what a command takes is its options
+    service: Service, version: Version, environment: EnvironmentName, by: By = "", as_json: AsJson = False
+) -> None:
+    """Show what a promotion would do, without asking for it. Ends with 10 where it would be refused."""
+    actor = me(by)
+
+    async def work(towpath: "Towpath") -> Exit:
+        from clients.cli.showing import show_plan
+
+        proposal = await towpath.plan(service, version, environment, by=actor)
+        if as_json:
+            say_json(proposal)
+        else:
+            show_plan(proposal)
+        return Exit.REFUSED if proposal.refusals else Exit.DONE
+
+    ask(work, actor)
+
+
+def promote(
+    service: Service,
+    version: Version,
+    environment: EnvironmentName,
+    by: By = "",
+    reason: Reason = "",
+    watch: Watch = False,
+) -> None:
+    """Ask for a release to be let into an environment."""
+    actor = me(by)
+
+    async def work(towpath: "Towpath") -> Exit:
+        from clients.cli.following import follow
+        from clients.speaking import need_engine
+
+        promotion = await towpath.promote(service, version, environment, by=actor, reason=reason)
+        say(f"The promotion of {promotion} is asked for, by {actor}.")
+        await need_engine(towpath.client)
+        if watch:
+            return await follow(promotion)
+        say("Follow it:")
+        say_commands([f"{promotion.see} --watch"])
+        return Exit.DONE
+
+    ask(work, actor)
+
+
+def cancel(words: PromotionWords, by: By = "", reason: Reason = "", watch: Watch = False) -> None:
+    """Stop a promotion; what it has begun is undone."""
+    service, version, environment = read_promotion(words)
+    actor = me(by)
+
+    async def work(towpath: "Towpath") -> Exit:
+        from clients.cli.following import follow
+
+        promotion = towpath.promotion(service, version, environment)
+        await promotion.cancel(by=actor, reason=reason)
+        say(f"{promotion} is to be cancelled: what it has begun is undone first.")
+        if watch:
+            return await follow(promotion)
+        say_commands([f"{promotion.see} --watch"])
+        return Exit.DONE
+
+    ask(work, actor)
+
+
+def rollback(
+    service: Service,
+    environment: EnvironmentName,
+    by: By = "",
+    reason: Reason = "",
+    turn: Turn = None,
+    watch: Watch = False,
+) -> None:
+    """Undo the newest change of a service in an environment; one that is under way is cancelled and undone."""
+    actor = me(by)
+
+    async def work(towpath: "Towpath") -> Exit:
+        from clients.cli.following import follow_wish, see_lane
+
+        wish = await towpath.rollback(service, environment, by=actor, reason=reason, of=turn)
+        say(f"A rollback of {wish.lane.subject} is asked for, by {actor}; it goes to the front.")
+        if watch:
+            return await follow_wish(wish)
+        say_commands([f"{see_lane(wish)} --watch"])
+        return Exit.DONE
+
+    ask(work, actor)
+
+
+def adopt(service: Service, environment: EnvironmentName, by: By = "", reason: Reason = "") -> None:
+    """Learn again what runs in an environment, and record it; nothing is deployed."""
+    actor = me(by)
+
+    async def work(towpath: "Towpath") -> Exit:
+        from clients.cli.following import follow_wish
+
+        return await follow_wish(await towpath.adopt(service, environment, by=actor, reason=reason))
+
+    ask(work, actor)

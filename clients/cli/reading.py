@@ -1,0 +1,32 @@
+"""Reading this folder: its configuration and its release store."""
+
+from typing import TYPE_CHECKING
+
+from clients.trouble import UsageError
+
+if TYPE_CHECKING:
+    from activities.ports import Store
+    from domain.configuration import Configuration
+    from workers.settings import Surroundings
+
+
+def read_configuration(place: "Surroundings") -> "Configuration":
+    """Raises ``UsageError`` with everything that is wrong in the folder."""
+    from activities.mistakes import BrokenConfigurationError
+    from workers.wiring import settings_of
+
+    try:
+        return settings_of(place).current()
+    except BrokenConfigurationError as error:
+        raise UsageError(str(error)) from error
+
+
+def open_releases(place: "Surroundings") -> "Store":
+    """Raises ``UsageError`` where the store cannot be opened."""
+    from activities.ports import StoreError
+    from activities.stores import open_store
+
+    try:
+        return open_store(read_configuration(place).organisation.store, place.folder)
+    except StoreError as error:
+        raise UsageError(str(error)) from error

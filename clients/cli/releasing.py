@@ -1,0 +1,221 @@
+"""``release create``, ``release list``, ``release show``."""
+
+import asyncio
+import subprocess
+from collections.abc import Coroutine, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+
+import typer
+
+from clients.cli.grammar import AsJson, Service, Version
+from clients.cli.identity import find_me
+from clients.cli.reading import open_releases, read_configuration
+from clients.cli.terminal import console, say, say_commands, say_json, say_table
+from clients.trouble import ClientError, DeclinedError, UsageError
+from domain.release import Kind, Release
+from domain.value import Value, short
+from workers.settings import surroundings
+
+if TYPE_CHECKING:
+    from domain.configuration import Configuration
+
+ResultT = TypeVar("ResultT")
+
+Source = Annotated[
+    Path | None,
+    typer.Option("--from", metavar="PATH", help="The folder of its only component.", show_default=False),
+]
+Components = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--component", metavar="NAME=PATH", help="The folder of a component; repeat it.", show_default=False
+    ),
+]
+Notes = Annotated[str, typer.Option("--notes", metavar="TEXT", help="What is new.")]
+Author = Annotated[str, typer.Option("--author", metavar="NAME", help="Who made it; else you.")]
+Revision = Annotated[
+    str, typer.Option("--revision", metavar="REV", help="Of its source; else what git says of the folder.")
+]
+OptionalService = Annotated[str, typer.Argument(metavar="[SERVICE]", show_default=False)]
+
+release = typer.Typer(no_args_is_help=True, help="Make releases, and find them again.")
+
+
+class Releases(Value):
+    """What ``release list --json`` prints."""
+
+    schema_version: Literal[1] = 1
+    releases: tuple[Release, ...]
+
+
+@release.command()
+def create(
+    service: Service,
+    version: Version,
+    source: Source = None,
+    component: Components = None,
+    notes: Notes = "",
+    author: Author = "",
+    revision: Revision = "",
+) -> None:
+    """Pack folders into a release and store it. A version exists once; the same content again is the same release."""
+    from activities.clock import SystemClock
+    from activities.releases import create_release
+
+    place = surroundings()
+    parts = _parts(read_configuration(place), service, source, component or [])
+    with console().status(f"Packing {version} of {service} …"):
+        stored = _done(
+            create_release(
+                open_releases(place),
+                service,
+                version,
+                parts,
+                author=author or find_me(place.by).name,
+                revision=revision or _git_revision(next(iter(parts.values()))[1]),
+                notes=notes,
+                now=SystemClock().now(),
+            )
+        )
+    say(stored.sentence, "green")
+    _show(stored.release)
+    say("Let it in somewhere:")
+    say_commands([f"towpath promote {service} {version} ENVIRONMENT --watch"])
+
+
+@release.command("list")
+def list_(service: OptionalService = "", as_json: AsJson = False) -> None:
+    """List the releases of a service, or of all, oldest first."""
+    from activities.releases import list_releases
+
+    place = surroundings()
+    services = [service] if service else sorted(read_configuration(place).services)
+    store = open_releases(place)
+    found = [one for name in services for one in _done(list_releases(store, name))]
+    if as_json:
+        say_json(Releases(releases=tuple(found)))
+    elif found:
+        rows = [("SERVICE", "VERSION", "DIGEST", "MADE", "BY", "NOTES")]
+        rows += [
+            (
+                one.service,
+                one.version,
+                short(one.digest()),
+                f"{one.created:%Y-%m-%d %H:%M}",
+                one.author,
+                _line(one.notes),
+            )
+            for one in found
+        ]
+        say_table(rows)
+    else:
+        say(f"There is no release{f' of {service}' if service else ''} yet. Make one:")
+        say_commands([f"towpath release create {service or 'SERVICE'} VERSION --from PATH"])
+
+
+@release.command("show")
+def show_release(service: Service, version: Version, as_json: AsJson = False) -> None:
+    """Show what a release is made of."""
+    from activities.releases import read_release
+
+    found = _done(read_release(open_releases(surroundings()), service, version))
+    if as_json:
+        say_json(found)
+    else:
+        say(f"Release {found.version} of {found.service} ({short(found.digest())})", "bold")
+        _show(found)
+
+
+def _show(found: Release) -> None:
+    for part in found.components:
+        say(f"  {part.name} ({part.kind}): {part.files} files, {_size(part.size)}, {short(part.artifact)}")
+    for name in ("author", "revision", "notes"):
+        if said := getattr(found, name):
+            say(f"  {name}: {said}")
+
+
+def _parts(
+    configuration: "Configuration", service: str, source: Path | None, named: list[str]
+) -> Mapping[str, tuple[Kind, Path]]:
+    """Find out which folder is which component, and of what kind. Raises ``UsageError``."""
+    known = configuration.services.get(service)
+    if known is None:
+        there = ", ".join(sorted(configuration.services)) or "none"
+        raise UsageError(
+            f"There is no service “{service[:80]}” here: services/{service[:80]}.yaml would say what it is made of. "
+            f"There is: {there}."
+        )
+    paths = dict(_named(words) for words in named)
+    if len(paths) < len(named):
+        raise UsageError("A component is named twice: give each of them one folder.")
+    if source is not None:
+        unnamed = [name for name in known.components if name not in paths]
+        if len(unnamed) != 1:
+            raise UsageError(
+                f"--from gives a folder to the only component, and {service} has {', '.join(known.components)}: "
+                "name each one, as in --component site=build/site"
+            )
+        paths[unnamed[0]] = source
+    if not paths:
+        raise UsageError(f"Say what {service} is to be made from: --from PATH, or --component NAME=PATH.")
+    if strangers := [name for name in paths if name not in known.components]:
+        raise UsageError(
+            f"{service} has no component {', '.join(strangers)}; it has {', '.join(known.components)}."
+        )
+    return {name: (known.components[name].kind, path) for name, path in paths.items()}
+
+
+def _named(words: str) -> tuple[str, Path]:
+    name, equals, path = words.partition("=")
+    if not (name and equals and path):
+        raise UsageError(
+            f"“{words[:80]}” names no component's folder: write NAME=PATH, as in site=build/site"
+        )
+    return name, Path(path)
+
+
+def _done(work: Coroutine[Any, Any, ResultT]) -> ResultT:
+    from activities.ports import StoreError
+    from activities.releases import ReleaseRefusedError
+
+    try:
+        return asyncio.run(work)
+    except ReleaseRefusedError as refusal:
+        raise DeclinedError(str(refusal)) from refusal
+    except StoreError as error:
+        raise ClientError(str(error)) from error
+
+
+def _git_revision(folder: Path) -> str:
+    """Return the commit that a folder is of, marked where the folder holds something else."""
+    commit = _git(folder, "rev-parse", "HEAD")
+    return f"{commit}-dirty" if commit and _git(folder, "status", "--porcelain", "--", ".") else commit
+
+
+def _git(folder: Path, *words: str) -> str:
+    try:
+        asked = subprocess.run(  # noqa: S603 - our own words, and a folder
+            ["git", "-C", str(folder), *words],  # noqa: S607 - whatever git the person uses
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=False,
+        )
+    except (OSError, ValueError, subprocess.TimeoutExpired):
+        return ""
+    return asked.stdout.strip() if asked.returncode == 0 else ""
+
+
+def _line(text: str) -> str:
+    first = text.splitlines()[0] if text else ""
+    return first if len(first) <= 40 else f"{first[:39]}…"
+
+
+def _size(count: int) -> str:
+    size = float(count)
+    for unit in ("B", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} GB"

@@ -1,0 +1,172 @@
+"""How what is known reads on a terminal."""
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+
+from clients.cli.terminal import say, say_commands, say_table
+from clients.overview import Overview, Rows
+from domain.outcome import Outcome, Phase
+from domain.record import RefusedRecord
+from domain.status import ChangeStatus, EnvironmentStatus, LaneStatus, PromotionStatus, Report
+from domain.telling import approve_commands
+from domain.terms import Proposal
+from domain.value import short
+
+STYLES = {
+    Phase.STUCK: "bold red",
+    Phase.UNSETTLED: "bold red",
+    Phase.NO_WORKER: "yellow",
+    Phase.WAITING_FOR_APPROVAL: "yellow",
+    Phase.WAITING_FOR_GATE: "yellow",
+    Phase.HELD: "yellow",
+}
+GOOD = {Outcome.PROMOTED, Outcome.NOTHING_TO_DO}
+
+
+def show(seen: Overview) -> None:
+    """Show everything that is known of one workflow, and the commands that move it on."""
+    if seen.report:
+        show_report(seen.report)
+    elif seen.promotion:
+        _show_promotion(seen.promotion)
+    if seen.promotion:
+        _show_refused(seen.promotion.refused)
+    if seen.lane:
+        _show_lane(seen.lane)
+    if seen.change:
+        _show_change(seen.change)
+    if seen.environment:
+        _show_environment(seen.environment)
+    if seen.trouble or not (seen.report or seen.promotion or seen.lane or seen.change or seen.environment):
+        say(
+            f"{seen.id} is {seen.state}{f': {seen.trouble}' if seen.trouble else ''}.".replace("..", "."),
+            "yellow",
+        )
+    say_next(remedies(seen))
+
+
+def remedies(seen: Overview) -> Iterator[str]:
+    """The commands that would move it on, as far as anybody knows."""
+    status = seen.promotion
+    if status and seen.is_open:
+        if status.phase is Phase.WAITING_FOR_APPROVAL and status.intent:
+            yield from approve_commands(seen.id, status.intent).splitlines()
+        elif status.phase is not Phase.IN_LANE:
+            yield from status.remedy.splitlines()
+    if seen.change:
+        yield from seen.change.remedy.splitlines()
+
+
+def say_next(commands: Iterable[str]) -> None:
+    wanted = list(dict.fromkeys(commands))
+    if wanted:
+        say("What moves it on:")
+        say_commands(wanted)
+
+
+def show_report(report: Report) -> None:
+    """Show how a promotion ended."""
+    style = "bold green" if report.outcome in GOOD else "bold yellow"
+    why = f": {report.why}" if report.why and report.outcome is not Outcome.PROMOTED else ""
+    say(f"{report.version} of {report.subject} ended: {report.outcome}{why}".rstrip(".") + ".", style)
+    for line in report.evidence:
+        say(f"  {line}")
+    for component, holding in report.after.items():
+        say(f"  {component} is now {holding}")
+
+
+def _show_promotion(status: PromotionStatus) -> None:
+    waits = f": {status.waits_for}" if status.waits_for else ""
+    say(
+        f"{status.version} of {status.subject} is {status.phase}{waits}; since {_ago(status.since)}.",
+        STYLES.get(status.phase, "bold"),
+    )
+    if status.request and status.request.reason:
+        say(f"  why: {status.request.reason}")
+    if status.proposal:
+        show_plan(status.proposal)
+    for vote in status.decisions:
+        say(f"  {vote.actor} says {vote.verdict}{f': {vote.comment}' if vote.comment else ''}")
+
+
+def show_plan(proposal: Proposal) -> None:
+    """Show what would be done, how each step is undone, who decides, and what speaks against it."""
+    asked = f"asked for by {proposal.request.actor}"
+    say(
+        f"Plan {short(proposal.plan.intent)} for {proposal.request.version or ''} of {proposal.plan.subject}, {asked}:"
+    )
+    for number, step in enumerate(proposal.plan.steps, start=1):
+        say(f"  {number}. {step}; undo: {step.undo}")
+    for line in proposal.notes:
+        say(f"  note: {line}")
+    approval = proposal.terms.approval
+    if approval.quorum:
+        say(
+            f"  needs {approval.quorum} of: {', '.join(approval.approvers) or 'nobody, since its groups are empty'}"
+        )
+    for line in proposal.refusals:
+        say(f"  refused: {line}", "yellow")
+    if proposal.nothing_to_do:
+        say(f"  nothing to do: {proposal.nothing_to_do}")
+
+
+def _show_lane(lane: LaneStatus) -> None:
+    say(f"The lane of {lane.subject} is {lane.phase}.", STYLES.get(lane.phase, "bold"))
+    if lane.running:
+        asked = lane.running.request
+        say(
+            f"  turn {lane.turn}: {asked.story} {asked.version or ''} for {asked.actor.name}".replace(
+                "  ", " "
+            )
+        )
+    for ask in lane.queue:
+        say(f"  waits: {ask.request.story} {ask.request.version or ''} for {ask.request.actor.name}")
+    for component, holding in lane.held.items():
+        say(f"  holds {component}: {holding}")
+    for turn in lane.unsettled:
+        say(f"  turn {turn} is unsettled: nothing else moves here before it is settled")
+    _show_refused(lane.refused)
+
+
+def _show_change(change: ChangeStatus) -> None:
+    waits = f": {change.waits_for}" if change.waits_for else ""
+    say(
+        f"The change of turn {change.turn} is {change.phase}{waits}; since {_ago(change.since)}.",
+        STYLES.get(change.phase, "bold"),
+    )
+    _show_refused(change.refused)
+
+
+def _show_environment(environment: EnvironmentStatus) -> None:
+    say(
+        f"{environment.environment} is {environment.freeze or 'open'}.",
+        "yellow" if environment.freeze else "bold",
+    )
+    _show_refused(environment.refused)
+
+
+def _show_refused(refused: Iterable[RefusedRecord]) -> None:
+    for record in refused:
+        say(f"  refused: {record.door}: {record.why}", "dim")
+
+
+def show_rows(rows: Rows) -> None:
+    """Show what there is, a line each."""
+    if not rows.rows:
+        say("There is nothing yet. Begin with: towpath promote SERVICE VERSION ENVIRONMENT")
+        return
+    table = [("WHAT", "WHERE IT STANDS", "WHO", "SINCE")]
+    table += [
+        (
+            row.id,
+            row.outcome or (row.phase if row.state == "running" else row.state) or row.state,
+            row.actor,
+            _ago(row.ended or row.started),
+        )
+        for row in rows.rows
+    ]
+    say_table(table)
+
+
+def _ago(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"

@@ -1,0 +1,111 @@
+"""``status``."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from clients.cli.asking import ask
+from clients.cli.grammar import AsJson, StatusWords, Watch, read_workflow_id
+from clients.cli.terminal import say_json
+from clients.trouble import FailedError, UsageError
+from domain.names import is_identifier
+from domain.outcome import EXIT_OF, Exit, Phase
+
+if TYPE_CHECKING:
+    from clients.client import Towpath
+    from clients.overview import Overview
+
+All = Annotated[bool, typer.Option("--all", help="List what has ended, too.")]
+
+
+def status(
+    words: StatusWords = None, as_json: AsJson = False, watch: Watch = False, all_: All = False
+) -> None:
+    """Show where things stand: everything, a service, a promotion, a lane, or whatever has this id."""
+    said = words or []
+    if watch:
+        _follow(said)
+    if not said or (len(said) == 1 and "/" not in said[0]):
+        _list(said[0] if said else "", as_json=as_json, all_=all_)
+    _show(said, as_json=as_json)
+
+
+def _list(service: str, *, as_json: bool, all_: bool) -> None:
+    if service and not is_identifier(service):
+        raise UsageError(f"“{service[:80]}” is no service. Write a service's name, a promotion, or an id.")
+
+    async def work(towpath: "Towpath") -> Exit:
+        from clients.cli.showing import show_rows
+        from clients.overview import find
+
+        rows = await find(towpath.client, service, only_open=not (all_ or service))
+        if as_json:
+            say_json(rows)
+        else:
+            show_rows(rows)
+        return Exit.DONE
+
+    ask(work)
+
+
+def _show(words: list[str], *, as_json: bool) -> None:
+    async def work(towpath: "Towpath") -> Exit:
+        from clients.cli.showing import show
+        from clients.overview import look
+
+        seen = await look(towpath.client, await _id_of(towpath, words))
+        if as_json:
+            say_json(seen)
+        else:
+            show(seen)
+        return _judge(seen)
+
+    ask(work)
+
+
+def _follow(words: list[str]) -> None:
+    async def work(towpath: "Towpath") -> Exit:
+        from clients.cli.following import follow, follow_lane
+
+        workflow_id = await _id_of(towpath, words)
+        kind, *names = workflow_id.split("/")
+        if kind == "promotion":
+            service, environment, version = names
+            return await follow(towpath.promotion(service, version, environment))
+        if kind == "lane":
+            return await follow_lane(towpath.lane(*names))
+        raise UsageError(f"“{workflow_id}” is not watched: promotions and lanes are.")
+
+    ask(work)
+
+
+async def _id_of(towpath: "Towpath", words: list[str]) -> str:
+    """Two words are a lane; where there is no such lane, perhaps the second is a version."""
+    if len(words) == 2:
+        from clients.overview import find
+
+        service, other = words
+        workflow_id = read_workflow_id(words)
+        rows = (await find(towpath.client, service)).rows
+        if any(row.environment == other for row in rows):
+            return workflow_id
+        ids = list(dict.fromkeys(row.id for row in rows if row.release == other and row.story == "promotion"))
+        if len(ids) > 1:
+            raise UsageError(
+                f"{other} of {service} is promoted to several environments; say which: {', '.join(ids)}"
+            )
+        return ids[0] if ids else workflow_id
+    return read_workflow_id(words)
+
+
+def _judge(seen: "Overview") -> Exit:
+    """What is open is fine, unless it is stuck; what has ended, ended as its outcome says."""
+    if seen.report:
+        return EXIT_OF[seen.report.outcome]
+    if seen.change and seen.change.phase is Phase.STUCK:
+        return Exit.UNSETTLED
+    if seen.is_open:
+        return Exit.NOBODY_POLLS if seen.trouble else Exit.DONE
+    if seen.state in {"failed", "terminated", "timed out"} and seen.trouble:
+        return FailedError.exit
+    return Exit.DONE

@@ -1,0 +1,60 @@
+"""Measure Towpath against a bare workflow on the same server: ``python -m tests.bench [--out FILE]``."""
+
+import argparse
+import asyncio
+import os
+import sys
+import tempfile
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from time import perf_counter
+
+from temporalio.client import Client
+
+from tests.bench import processes, side_by_side
+from tests.bench.figures import Figure, show, write
+from workers.server import embedded, temporal_binary
+from workflows.wire import DATA_CONVERTER
+
+
+async def measure(folder: Path) -> list[Figure]:
+    async with embedded(temporal_binary(), None) as server:
+        client = await Client.connect(server.address, data_converter=DATA_CONVERTER)
+        figures: list[Figure] = []
+        async with side_by_side.stage(client, folder / "yard") as stage:
+            for part in (
+                side_by_side.events,
+                side_by_side.throughput,
+                side_by_side.latency,
+                side_by_side.rollback,
+            ):
+                figures += await _told(part.__name__, lambda part=part: part(stage))
+        figures += await _told("memory", lambda: processes.memory(client, folder / "memory"))
+        figures += await _told("worker", lambda: processes.worker_killed(client, folder / "worker"))
+    figures += await _told("server", lambda: processes.server_killed(folder / "server"))
+    return figures + await _told("commands", processes.commands)
+
+
+async def _told(name: str, part: Callable[[], Awaitable[Sequence[Figure]]]) -> Sequence[Figure]:
+    began = perf_counter()
+    figures = await part()
+    print(f"{name}: measured in {perf_counter() - began:.0f} s", file=sys.stderr, flush=True)
+    return figures
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--out", type=Path, help="write the figures to this file too, as JSON")
+    out: Path | None = parser.parse_args().out
+    with tempfile.TemporaryDirectory(prefix="towpath-bench-") as folder:
+        figures = asyncio.run(measure(Path(folder)))
+    show(figures)
+    if out:
+        write(figures, out)
+    return int(any(figure.met is False for figure in figures))
+
+
+if __name__ == "__main__":
+    code = main()
+    sys.stdout.flush()
+    os._exit(code)

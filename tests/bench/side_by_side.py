@@ -1,0 +1,215 @@
+"""Ours and the bare workflow in one process, on one server, one after the other and again."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+from typing import Any, Final, NamedTuple
+
+from temporalio.client import Client, WorkflowHandle
+from temporalio.worker import Worker
+
+from domain.names import Subject, change_id, lane_id
+from domain.outcome import Outcome, Phase
+from tests.bench.bare import WAITING, BareActivities, BareWorkflow
+from tests.bench.ear import Ear, listening
+from tests.bench.figures import Bar, Figure
+from tests.bench.yard import Yard, place_of
+from workers.running import GRACE, STICKY
+from workers.story import sandbox
+from workflows.doorkeeper import Doorkeeper
+
+SERVICES: Final = 30
+ENVIRONMENTS: Final = 4
+AT_ONCE: Final = 40
+ROUNDS: Final = 3
+ALONE: Final = 60
+ROLLBACKS: Final = 20
+COUNTED: Final = 5
+QUEUE: Final = "bare"
+
+
+class Stage(NamedTuple):
+    client: Client
+    yard: Yard
+    bare: BareActivities
+    ear: Ear
+
+
+@asynccontextmanager
+async def stage(client: Client, folder: Path) -> AsyncIterator[Stage]:
+    """Run both workers, with the same settings, while the block runs."""
+    bare = BareActivities()
+    worker = Worker(
+        client,
+        task_queue=QUEUE,
+        workflows=[BareWorkflow],
+        activities=[bare.validate, bare.deploy, bare.report],
+        interceptors=[Doorkeeper()],
+        workflow_runner=sandbox(),
+        sticky_queue_schedule_to_start_timeout=STICKY,
+        graceful_shutdown_timeout=GRACE,
+        build_id="bare",
+    )
+    with listening() as ear:
+        async with Yard(client, folder, SERVICES, ENVIRONMENTS) as yard, worker:
+            yield Stage(client, yard, bare, ear)
+
+
+async def promote(stage: Stage, subject: Subject, version: str) -> WorkflowHandle[Any, Any]:
+    """Promote, approve as soon as that is asked for, and see that it was promoted."""
+    handle = await wait_for_approval(stage, subject, version)
+    await handle.signal("approve", stage.yard.approval(handle.id))
+    report = await handle.result()
+    assert report.outcome is Outcome.PROMOTED, report.why
+    return handle
+
+
+async def wait_for_approval(stage: Stage, subject: Subject, version: str) -> WorkflowHandle[Any, Any]:
+    handle = await stage.yard.start(subject, version)
+    await stage.ear.hears(handle.id, Phase.WAITING_FOR_APPROVAL)
+    return handle
+
+
+async def bare_until_signal(stage: Stage, name: str) -> WorkflowHandle[Any, Any]:
+    handle = await stage.client.start_workflow(BareWorkflow.run, name, id=f"bare/{name}", task_queue=QUEUE)
+    await stage.ear.hears(handle.id, WAITING)
+    return handle
+
+
+async def run_bare(stage: Stage, name: str) -> None:
+    handle = await bare_until_signal(stage, name)
+    await handle.signal(BareWorkflow.approve)
+    await handle.result()
+
+
+async def events(stage: Stage) -> Sequence[Figure]:
+    """Count every event that one promotion causes, in all histories."""
+    born, steady = [], []
+    await stage.yard.make("1.0.0")
+    await stage.yard.make("1.0.1")
+    for subject in stage.yard.subjects[:COUNTED]:
+        born.append(await _events(stage, subject, "1.0.0"))
+        steady.append(await _events(stage, subject, "1.0.1"))
+    await run_bare(stage, "counted")
+    bare = await _length(stage, "bare/counted")
+    return [
+        Figure("events of a promotion", median(steady), "events", Bar(75)),
+        Figure("events of a promotion, lane newborn", median(born), "events", Bar(75)),
+        Figure("events of the bare workflow", bare, "events"),
+    ]
+
+
+async def _events(stage: Stage, subject: Subject, version: str) -> int:
+    lane = lane_id(subject)
+    before = await _length(stage, lane) if version != "1.0.0" else 0
+    handle = await promote(stage, subject, version)
+    turn = (await handle.result()).turn
+    lengths = [await _length(stage, handle.id), await _length(stage, change_id(subject, turn))]
+    return sum(lengths) + await _length(stage, lane) - before
+
+
+async def _length(stage: Stage, workflow_id: str) -> int:
+    """Count a history's events, once nothing more is about to be added."""
+    handle = stage.client.get_workflow_handle(workflow_id)
+    while (await handle.describe()).raw_description.HasField("pending_workflow_task"):
+        await asyncio.sleep(0.05)
+    return len((await handle.fetch_history()).events)
+
+
+async def throughput(stage: Stage) -> Sequence[Figure]:
+    """Promote into every lane at once, after as many bare workflows; the ratio is taken round by round."""
+    ours, bare = [], []
+    subjects = stage.yard.subjects
+    for number in range(ROUNDS + 1):
+        version = f"2.0.{number}"
+        await stage.yard.make(version)
+        names = [f"load-{number}-{count}" for count in range(len(subjects))]
+        bare.append(await _rate([lambda name=name: run_bare(stage, name) for name in names]))
+        ours.append(
+            await _rate([lambda subject=subject: promote(stage, subject, version) for subject in subjects])
+        )
+    # In the first round lanes are born, and whatever is loaded once is loaded.
+    ratios = [mine / theirs for mine, theirs in zip(ours[1:], bare[1:], strict=True)]
+    return [
+        Figure("promotions/s, ratio to bare", median(ratios), "×", Bar(0.3, at_least=True)),
+        Figure("promotions/s", median(ours[1:]), "1/s"),
+        Figure("promotions/s, lanes newborn", ours[0], "1/s"),
+        Figure("bare workflows/s", median(bare[1:]), "1/s"),
+    ]
+
+
+async def _rate(runs: Sequence[Callable[[], Awaitable[object]]]) -> float:
+    places = asyncio.Semaphore(AT_ONCE)
+
+    async def run(one: Callable[[], Awaitable[object]]) -> None:
+        async with places:
+            await one()
+
+    began = perf_counter()
+    await asyncio.gather(*map(run, runs))
+    return len(runs) / (perf_counter() - began)
+
+
+async def latency(stage: Stage) -> Sequence[Figure]:
+    """From approval to the deploy, one at a time, ours and the bare in turn."""
+    ordered, placing, bare = [], [], []
+    await stage.yard.make("3.0.0")
+    for number, subject in enumerate(stage.yard.subjects[:ALONE]):
+        handle = await bare_until_signal(stage, f"alone-{number}")
+        began = perf_counter()
+        await handle.signal(BareWorkflow.approve)
+        await handle.result()
+        bare.append(stage.bare.began[f"alone-{number}"] - began)
+
+        handle = await wait_for_approval(stage, subject, "3.0.0")
+        approval, place = stage.yard.approval(handle.id), place_of(subject)
+        began = perf_counter()
+        await handle.signal("approve", approval)
+        await handle.result()
+        ordered.append(stage.yard.watch.ordered[place] - began)
+        placing.append(stage.yard.watch.placing[place] - began)
+    return [
+        Figure("approval → deploy started, ratio to bare", median(ordered) / median(bare), "×", Bar(3)),
+        Figure("approval → target told, ratio to bare", median(placing) / median(bare), "×"),
+        Figure("approval → deploy started", median(ordered) * 1000, "ms"),
+        Figure("approval → target told, cleared and journaled", median(placing) * 1000, "ms"),
+        Figure("bare: signal → activity", median(bare) * 1000, "ms"),
+    ]
+
+
+async def rollback(stage: Stage) -> Sequence[Figure]:
+    """From the ask to the release before standing and verified, less what target and check took themselves."""
+    shares = []
+    for subject in stage.yard.subjects[:ROLLBACKS]:
+        shares.append(await _rollback(stage, subject))
+    return [
+        Figure("rollback: the engine's own share", median(shares), "s", Bar(1)),
+        Figure("rollback: the engine's own share, slowest", max(shares), "s"),
+    ]
+
+
+async def _rollback(stage: Stage, subject: Subject) -> float:
+    watch, place = stage.yard.watch, place_of(subject)
+    taken = watch.taken.get(place, 0.0)
+    stood = stage.yard.world.version(place)
+    began = perf_counter()
+    await stage.yard.ask_rollback(subject)
+    turn = (await _until_turn(stage, subject))
+    await stage.client.get_workflow_handle(change_id(subject, turn)).result()
+    assert stage.yard.world.version(place) != stood
+    return watch.verified[place] - began - (watch.taken[place] - taken)
+
+
+async def _until_turn(stage: Stage, subject: Subject) -> int:
+    """Wait until the lane has begun the change, however short that is."""
+    lane = stage.client.get_workflow_handle(lane_id(subject))
+    while True:
+        status = await lane.query("status")
+        if status["turn"] is not None and status["running"]["request"]["story"] == "rollback":
+            return int(status["turn"])
+        if not status["queue"] and any(asker.startswith("person/") for asker in status["answers"]):
+            return int(status["last_turn"])
+        await asyncio.sleep(0.005)

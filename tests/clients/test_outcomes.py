@@ -1,0 +1,216 @@
+"""What the shell is told: one code for each kind of ending."""
+
+import asyncio
+import re
+from datetime import timedelta
+
+import pytest
+
+from clients.cli.showing import remedies
+from clients.lane import Lane
+from clients.overview import look
+from clients.watching import watch_lane
+from domain.configuration import Approval
+from domain.names import promotion_id
+from domain.outcome import Exit, Outcome, Phase
+from tests.clients.conftest import CommandLine, ended, words
+from tests.town import Town
+
+pytestmark = pytest.mark.server
+
+
+async def test_a_promotion_that_is_made_ends_with_0(town: Town, towpath: CommandLine) -> None:
+    """
+    `promote --watch` of what is let in tells the shell 0, and says what stands there now.
+    """
+    town.make("1.0.0")
+
+    ran = await towpath.type("promote", *words(town, "1.0.0", town.dev), "--watch")
+
+    assert (ran.code, town.world.version(town.place(town.dev))) == (Exit.DONE, "1.0.0")
+    assert "ended: promoted" in ran.out
+    assert "site is now 1.0.0" in ran.out
+
+
+async def test_what_stands_there_already_ends_with_0(town: Town, towpath: CommandLine) -> None:
+    """
+    There being nothing to do is a success.
+    """
+    await town.promoted("1.0.0", town.dev)
+
+    ran = await towpath.type("promote", *words(town, "1.0.0", town.dev), "--watch")
+
+    assert ran.code == Exit.DONE
+    assert "nothing to do: every component of 1.0.0 stands there already" in ran.said
+
+
+async def test_what_may_not_enter_ends_with_10(town: Town, towpath: CommandLine) -> None:
+    """
+    A refused promotion tells the shell 10, and people why.
+    """
+    town.make("1.0.0")
+
+    ran = await towpath.type("promote", *words(town, "1.0.0", town.staging), "--watch")
+
+    assert ran.code == Exit.REFUSED
+    assert f"{town.dev} has never held 1.0.0" in ran.said
+
+
+async def test_what_somebody_rejects_ends_with_11(town: Town, towpath: CommandLine) -> None:
+    """
+    `reject` ends a promotion, and `status` of it then tells the shell 11.
+    """
+    handle = await _waiting_in_production(town)
+
+    said = await towpath.type("reject", *words(town, "1.0.0", town.production), "--yes", "--by", "bo@example.com")
+    await handle
+    ran = await towpath.type("status", *words(town, "1.0.0", town.production))
+
+    assert (said.code, ran.code) == (Exit.DONE, Exit.REJECTED)
+    assert "bo@example.com" in ran.out
+
+
+async def test_what_nobody_decides_ends_with_12(town: Town, towpath: CommandLine) -> None:
+    """
+    Silence is a no, and has a code of its own.
+    """
+    at_once = Approval.model_validate({"quorum": 1, "from": ["managers"]}).but(wait=timedelta())
+    town.make("1.0.0")
+    town.change_place(town.dev, approval=at_once)
+
+    ran = await towpath.type("promote", *words(town, "1.0.0", town.dev), "--watch")
+
+    assert ran.code == Exit.EXPIRED
+
+
+async def test_what_turns_out_sick_ends_with_13(town: Town, towpath: CommandLine) -> None:
+    """
+    A release that is not healthy is put back, and the shell is told.
+    """
+    await town.promoted("1.0.0", town.dev)
+    town.make("2.0.0")
+    town.world.sick.add("2.0.0")
+
+    ran = await towpath.type("promote", *words(town, "2.0.0", town.dev), "--watch")
+
+    assert (ran.code, town.world.version(town.place(town.dev))) == (Exit.ROLLED_BACK, "1.0.0")
+    assert "2.0.0 is sick" in ran.said
+
+
+async def test_what_is_cancelled_ends_with_14(town: Town, towpath: CommandLine) -> None:
+    """
+    `cancel --watch` sees the undo through, and names who cancelled.
+    """
+    await town.promote("1.0.0", town.dev)
+    town.world.slow[town.place(town.dev)] = asyncio.Event()
+    await town.promote("2.0.0", town.dev)
+    await town.world.reached.wait()
+
+    ran = await towpath.type("cancel", *words(town, "2.0.0", town.dev), "--reason", "wrong one", "--watch")
+
+    assert ran.code == Exit.CANCELLED
+    assert "cancelled by ana@example.com: wrong one" in ran.said
+
+
+async def test_a_stuck_undo_ends_the_watch_with_20_and_skip_ends_it_with_16(
+    town: Town, towpath: CommandLine
+) -> None:
+    """
+    The watch does not wait for a person who does not know; the commands it prints are the ones that work.
+    """
+    await town.promoted("1.0.0", town.dev)
+    town.make("2.0.0")
+    town.world.sick.add("2.0.0")
+    town.world.stuck.add(town.place(town.dev))
+
+    stuck = await towpath.type("promote", *words(town, "2.0.0", town.dev), "--watch")
+    told = [line.strip() for line in stuck.out.splitlines() if line.strip().startswith("towpath skip")]
+    skipped = await towpath.type(*told[0].split()[1:])
+    async for seen in watch_lane(Lane(town.client, town.subject(town.dev))):
+        if seen.change and "what was put back is not healthy" in seen.change.waits_for:
+            await towpath.type("skip", town.service, town.dev)
+            break
+    ran = await towpath.type("status", *words(town, "2.0.0", town.dev), "--watch")
+
+    assert stuck.code == Exit.UNSETTLED
+    assert (skipped.code, ran.code) == (Exit.DONE, Exit.SETTLED_BY_HAND)
+
+
+async def test_nobody_serving_an_environment_ends_the_watch_with_4(town: Town, towpath: CommandLine) -> None:
+    """
+    A promotion to an environment that no worker ever served does not keep CI waiting: the remedy is said.
+    """
+    ran = await towpath.type("promote", town.service, "1.0.0", f"nowhere-{town.dev}", "--watch")
+
+    assert ran.code == Exit.NOBODY_POLLS
+    assert f"towpath worker --environments nowhere-{town.dev}" in ran.said
+
+
+async def test_a_rollback_that_comes_about_ends_with_0(town: Town, towpath: CommandLine) -> None:
+    """
+    To `rollback`, having rolled back is what was asked for; a second one that finds nothing is refused.
+    """
+    await town.promoted("1.0.0", town.dev)
+
+    ran = await towpath.type("rollback", town.service, town.dev, "--watch")
+    again = await towpath.type("rollback", town.service, town.dev, "--watch")
+
+    assert (ran.code, town.world.version(town.place(town.dev))) == (Exit.DONE, "absent")
+    assert again.code == Exit.REFUSED
+    assert "no change" in again.said
+
+
+async def test_a_failed_workflow_ends_with_1(town: Town, towpath: CommandLine) -> None:
+    """
+    What nobody foresaw is told apart from every outcome, and its sentence is shown.
+    """
+    handle = await town.promote("1.0.0", f"nowhere-{town.dev}")
+    await handle.terminate("a slip of the hand")
+
+    ran = await towpath.type("status", town.service, "1.0.0", f"nowhere-{town.dev}", "--watch")
+
+    assert ran.code == Exit.BUG
+    assert "terminated" in ran.said
+
+
+async def test_every_remedy_is_a_command_that_is_understood(town: Town, towpath: CommandLine) -> None:
+    """
+    What the details of a waiting promotion offer is the command that lets it in.
+    """
+    done = await _waiting_in_production(town)
+    seen = await look(town.client, promotion_id(town.subject(town.production), "1.0.0"))
+
+    command = next(iter(remedies(seen))).replace("you@example.com", "bo@example.com")
+    ran = await towpath.type(*command.split()[1:])
+
+    assert re.match(r"towpath approve \S+ \S+ \S+ --plan [0-9a-f]{8} --by", command)
+    assert (ran.code, (await done).outcome) == (Exit.DONE, Outcome.PROMOTED)
+
+
+async def test_ctrl_c_ends_a_watch_and_nothing_else(town: Town, towpath: CommandLine) -> None:
+    """
+    Ctrl-C says that the promotion goes on, and it does.
+    """
+    done = await _waiting_in_production(town)
+    process = await towpath.start("status", *words(town, "1.0.0", town.production), "--watch")
+    assert process.stdout
+    await process.stdout.readline()
+
+    process.send_signal(2)
+    ran = await ended(process)
+    status = await look(town.client, promotion_id(town.subject(town.production), "1.0.0"))
+
+    assert ran.code == 130
+    assert "goes on" in ran.said
+    assert status.promotion
+    assert status.promotion.phase is Phase.WAITING_FOR_APPROVAL
+    done.cancel()
+
+
+async def _waiting_in_production(town: Town) -> "asyncio.Task[object]":
+    """Walk 1.0.0 to production's gate; return what waits for its end."""
+    await town.promoted("1.0.0", town.dev)
+    await town.promoted("1.0.0", town.staging)
+    handle = await town.promote("1.0.0", town.production)
+    await town.until(handle, Phase.WAITING_FOR_APPROVAL)
+    return asyncio.create_task(handle.result())

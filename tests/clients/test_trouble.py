@@ -1,0 +1,287 @@
+"""What is said when something is in the way: which thing, and the remedy."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
+from temporalio.client import Client
+
+from clients.speaking import LISTENING
+from domain.names import ENGINE_QUEUE, SEARCH_ATTRIBUTES
+from domain.outcome import Exit
+from tests.clients.conftest import CommandLine, ended
+from tests.town import Town
+from workers.server import free_port, temporal_binary
+
+pytestmark = pytest.mark.server
+
+ASKS = (
+    ("plan", "shop", "1.0.0", "dev"),
+    ("promote", "shop", "1.0.0", "dev"),
+    ("rollback", "shop", "dev"),
+    ("adopt", "shop", "dev"),
+    ("cancel", "shop", "1.0.0", "dev"),
+    ("status",),
+    ("status", "shop", "1.0.0", "dev"),
+    ("status", "shop", "1.0.0", "dev", "--watch"),
+    ("approve", "shop", "1.0.0", "dev", "--plan", "12345678"),
+    ("reject", "shop", "1.0.0", "dev", "--plan", "12345678"),
+    ("hold", "shop", "dev"),
+    ("resume", "shop", "dev"),
+    ("retry", "shop", "dev"),
+    ("skip", "shop", "dev"),
+    ("freeze", "dev", "--reason", "why"),
+    ("thaw", "dev"),
+)
+"""Everything that asks the server."""
+
+
+@pytest.mark.parametrize("words", [*ASKS, ("doctor",)], ids=" ".join)
+async def test_a_server_that_is_down_is_named_with_the_remedy(
+    offline: CommandLine, words: tuple[str, ...]
+) -> None:
+    """
+    Every command that needs the server says where it looked, and how to get one.
+    """
+    address = f"127.0.0.1:{free_port()}"
+    offline.set(TEMPORAL_ADDRESS=address)
+
+    ran = await offline.type(*words)
+
+    assert ran.code == Exit.NO_SERVER
+    assert address in ran.said
+    assert "towpath up" in ran.said
+
+
+@pytest.mark.parametrize("words", [*ASKS, ("doctor",)], ids=" ".join)
+async def test_a_namespace_that_is_not_there_is_named_with_the_remedy(
+    towpath: CommandLine, words: tuple[str, ...]
+) -> None:
+    """
+    Every command says which namespace is missing, and the command that makes it.
+    """
+    towpath.set(TEMPORAL_NAMESPACE="elsewhere")
+
+    ran = await towpath.type(*words)
+
+    assert ran.code == Exit.NO_SERVER
+    assert "temporal operator namespace create -n elsewhere" in ran.said
+
+
+async def test_attributes_that_are_missing_are_named_and_the_command_registers_them(
+    offline: CommandLine, tmp_path: Path
+) -> None:
+    """
+    On a server that never heard of Towpath, the remedy that is printed is all that it takes.
+    """
+    port = free_port()
+    offline.set(TEMPORAL_ADDRESS=f"127.0.0.1:{port}")
+    server = await asyncio.create_subprocess_exec(
+        temporal_binary(),
+        *("server", "start-dev", "--headless", "--ip", "127.0.0.1", "--port", str(port)),
+        *("--log-level", "error"),
+        stdout=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        await _until_up(f"127.0.0.1:{port}")
+        asked = await offline.type("promote", "shop", "1.0.0", "dev")
+        examined = await offline.type("doctor")
+        remedy = asked.said.partition("temporal operator ")[2].split()
+        registered = await offline.run("operator", *remedy, program=Path(temporal_binary()))
+        again = await offline.type("promote", "shop", "1.0.0", "dev")
+    finally:
+        server.kill()
+        await server.wait()
+
+    assert asked.code == examined.code == Exit.NO_SERVER
+    assert all(name in asked.said and name in examined.said for name in SEARCH_ATTRIBUTES)
+    assert registered.code == 0
+    # It is asked for now; what is missing next is a worker.
+    assert again.code == Exit.NOBODY_POLLS
+    assert "The promotion of 1.0.0 of shop in dev is asked for" in again.said
+
+
+async def test_an_engine_that_nobody_runs_is_said(offline: CommandLine, client: Client) -> None:
+    """
+    In a namespace without any worker, whoever asks is told that nothing would come of it, and how to change that.
+    """
+    address = client.service_client.config.target_host
+    offline.set(TEMPORAL_ADDRESS=address, TEMPORAL_NAMESPACE="silent")
+    request = RegisterNamespaceRequest(namespace="silent")
+    request.workflow_execution_retention_period.FromSeconds(86400)
+    await client.workflow_service.register_namespace(request)
+    there = await _until_namespace(address, "silent")
+    await there.start_workflow("LaneWorkflow", id="lane/shop/dev", task_queue=ENGINE_QUEUE)
+
+    planned = await offline.type("plan", "shop", "1.0.0", "dev")
+    rolled_back = await offline.type("rollback", "shop", "dev")
+    seen = await offline.type("status", "lane/shop/dev")
+    held = await offline.type("hold", "shop", "dev")
+
+    assert planned.code == rolled_back.code == seen.code == held.code == Exit.NOBODY_POLLS
+    assert all("towpath worker --engine" in ran.said for ran in (planned, rolled_back, seen, held))
+    assert f"no engine worker has answered within {LISTENING.seconds} s" in seen.said
+
+
+async def test_an_environment_that_nobody_serves_gets_no_lane(town: Town, towpath: CommandLine) -> None:
+    """
+    A rollback of what does not exist is said to be just that, and leaves nothing behind.
+    """
+    ran = await towpath.type("rollback", town.service, "nowhere")
+    seen = await towpath.type("status", town.service, "nowhere")
+
+    assert ran.code == Exit.NOBODY_POLLS
+    assert "towpath worker --environments nowhere" in ran.said
+    assert seen.code == Exit.USAGE
+
+
+@pytest.mark.parametrize(
+    ("variables", "mark"),
+    [
+        ({"TEMPORAL_ADDRESS": "not an address"}, "write host:port"),
+        ({"TEMPORAL_PROFILE": "zip"}, "Profile 'zip' not found"),
+        ({"TEMPORAL_CONFIG_FILE": "broken.toml"}, "TOML parse error"),
+        (
+            {"TEMPORAL_TLS_CLIENT_CERT_PATH": "/nowhere.pem", "TEMPORAL_TLS_CLIENT_KEY_PATH": "/nowhere.key"},
+            "/nowhere.pem",
+        ),
+    ],
+    ids=["address", "profile", "file", "certificate"],
+)
+async def test_a_connection_that_is_misdescribed_is_said(
+    offline: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], mark: str
+) -> None:
+    """
+    What is wrong in Temporal's own client configuration is a mistake of usage, and is named.
+    """
+    (tmp_path / "broken.toml").write_text("[profile")
+    monkeypatch.chdir(tmp_path)
+    offline.set(**variables)
+
+    ran = await offline.type("status")
+
+    assert ran.code == Exit.USAGE
+    assert mark in ran.said
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("promote", "", "1.0.0", "dev"),
+        ("promote", "shop", "../../etc", "dev"),
+        ("promote", "shop", "1.0.0", "x" * 64),
+        ("promote", "shop", "1.0.0", "d\x00ev"),
+        ("promote", "shop", "1.0.0", "dev", "--reason", "y" * 2001),
+        ("promote", "shop", "1.0.0", "dev", "--by", "   "),
+        ("promote", "shop", "1.0.0", "dev", "--by", "z" * 201),
+        ("promote", "shop", "1.0.0"),
+        ("promote", "shop", "1.0.0", "dev", "more"),
+        ("approve", "shop"),
+        ("approve", "promotion/shop/dev"),
+        ("approve", "lane/shop/dev"),
+        ("approve", "x" * 100_000, "--plan", "12345678"),
+        ("hold", "environment/dev"),
+        ("hold", ""),
+        ("hold", "shop", "1", "dev", "x"),
+        ("skip", "promotion/shop/dev/1.0.0/2"),
+        ("status", "a", "b", "c", "d"),
+        ("status", "what/ever"),
+        ("status", "'; DROP"),
+        ("freeze", "dev"),
+        ("freeze", "dev", "--reason", ""),
+        ("freeze", "dev", "--reason", "why", "--for", "soon"),
+        ("freeze", "dev", "--reason", "why", "--for", "9999999w"),
+        ("thaw", "d e v"),
+        ("rollback", "shop", "dev", "--turn", "-1"),
+        ("bogus",),
+        ("status", "--bogus"),
+        ("up", "--port", "99999999"),
+    ],
+    ids=lambda words: " ".join(words)[:40].replace("\x00", "NUL"),
+)
+async def test_what_makes_no_sense_is_a_mistake_of_usage(towpath: CommandLine, words: tuple[str, ...]) -> None:
+    """
+    Empty, huge and misshapen words end with 2 and a sentence, never with a traceback.
+    """
+    ran = await towpath.type(*words)
+
+    assert ran.code == Exit.USAGE, ran.said
+    assert ran.err.strip()
+    assert "Traceback" not in ran.said
+    assert len(ran.said) < 3000
+
+
+async def test_what_people_write_cannot_command_a_terminal(town: Town, towpath: CommandLine) -> None:
+    """
+    A reason with escape codes in it is shown without them.
+    """
+    town.make("1.0.0")
+    await towpath.type("promote", town.service, "1.0.0", f"no-{town.dev}", "--reason", "\x1b]0;mine\x07red")
+
+    ran = await towpath.type("status", town.service, "1.0.0", f"no-{town.dev}")
+
+    assert "red" in ran.out
+    assert "\x1b" not in ran.out
+
+
+async def test_two_of_the_same_promotion_are_one(town: Town, towpath: CommandLine) -> None:
+    """
+    Asking again for what is under way is declined, with the command that follows it.
+    """
+    await towpath.type("promote", town.service, "1.0.0", f"no-{town.dev}")
+
+    ran = await towpath.type("promote", town.service, "1.0.0", f"no-{town.dev}")
+
+    assert ran.code == Exit.REFUSED
+    assert f"towpath status {town.service} 1.0.0 no-{town.dev} --watch" in ran.said
+
+
+async def test_json_is_all_that_a_program_reads(town: Town, towpath: CommandLine) -> None:
+    """
+    With --json, standard output is one value with a version, whatever is said beside it.
+    """
+    await town.promoted("1.0.0", town.dev)
+
+    for words in (("status",), ("status", town.service, "1.0.0", town.dev), ("status", town.service, town.dev)):
+        ran = await towpath.type(*words, "--json")
+        assert json.loads(ran.out)["schema_version"] == 1
+
+
+@pytest.mark.slow
+@pytest.mark.processes
+async def test_a_short_command_ends_cleanly_every_time(towpath: CommandLine) -> None:
+    """
+    Thirty processes that connect, ask and leave all end with 0: none is aborted on its way out.
+    """
+    codes = []
+    for _ in range(15):
+        pair = [await towpath.start("status") for _ in range(2)]
+        codes += [(await ended(process)).code for process in pair]
+
+    assert codes == [0] * 30
+
+
+async def _until_up(address: str) -> None:
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                await (await Client.connect(address)).count_workflows()
+            except RuntimeError:
+                await asyncio.sleep(0.1)
+            else:
+                return
+
+
+async def _until_namespace(address: str, name: str) -> Client:
+    """A new namespace is known to the whole server within seconds."""
+    there = await Client.connect(address, namespace=name)
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                await there.start_workflow("Nothing", id="nothing", task_queue="nothing")
+            except Exception:  # noqa: BLE001 - whatever it is, it goes away
+                await asyncio.sleep(0.3)
+            else:
+                return there

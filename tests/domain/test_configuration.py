@@ -1,0 +1,233 @@
+from datetime import timedelta
+
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from pydantic import JsonValue
+
+from domain.configuration import (
+    Approval,
+    ComponentFile,
+    Configuration,
+    EnvironmentFile,
+    Organisation,
+    ServiceEnvironment,
+    ServiceFile,
+    as_written,
+    split_check,
+    split_place,
+)
+from domain.consistency import faults
+from domain.names import Subject
+from domain.release import Kind
+from domain.terms import ApprovalTerms, TargetTerms
+
+SUBJECT = Subject(service="shop", environment="production")
+PEOPLE = ("ana", "Ana ", "bo", "cy", "di")
+few_hours = st.none() | st.integers(0, 3).map(lambda hours: timedelta(hours=hours))
+groups = st.lists(st.sampled_from(["one", "two", "three"]), max_size=2, unique=True).map(tuple)
+approvals = st.fixed_dictionaries(
+    {"quorum": st.none() | st.integers(0, 3), "from": groups, "wait": few_hours, "valid": few_hours}
+).map(Approval.model_validate)
+members = st.fixed_dictionaries(
+    dict.fromkeys(("one", "two", "three"), st.lists(st.sampled_from(PEOPLE), max_size=3).map(tuple))
+)
+
+
+def configured(
+    floor: EnvironmentFile, place: ServiceEnvironment, people: dict[str, tuple[str, ...]]
+) -> Configuration:
+    placed = place.but(targets={"site": TargetTerms(target="directory")})
+    return Configuration(
+        organisation=Organisation(groups=people),
+        environments={"production": floor},
+        services={
+            "shop": ServiceFile(
+                service="shop",
+                components={"site": ComponentFile(kind=Kind.CONTENT)},
+                environments={"production": placed},
+            )
+        },
+    )
+
+
+configurations = st.builds(
+    configured,
+    st.builds(
+        EnvironmentFile,
+        environment=st.just("production"),
+        approval=st.none() | approvals,
+        soak=st.integers(0, 3).map(lambda hours: timedelta(hours=hours)),
+    ),
+    st.builds(ServiceEnvironment, approval=st.none() | approvals, soak=few_hours),
+    members,
+)
+
+
+def said(floor: Approval | None, asked: Approval | None, key: str) -> list[object]:
+    """Return what was written under a key, the environment's first."""
+    return [getattr(one, key) for one in (floor, asked) if one and getattr(one, key) is not None]
+
+
+@given(configuration=configurations)
+def test_a_service_can_only_tighten(configuration: Configuration) -> None:
+    """Whatever a service writes, the floor holds: in number, in time, and in who may approve."""
+    environment = configuration.environments["production"]
+    floor = environment.approval or Approval(quorum=0)
+    terms = configuration.terms(SUBJECT, timedelta(minutes=10), "nonce")
+
+    assert terms.soak >= environment.soak
+    assert terms.approval.quorum >= (floor.quorum or 0)
+    for key in ("wait", "valid"):
+        limit = getattr(floor, key)
+        assert limit is None or getattr(terms.approval, key) <= limit
+    if floor.groups:
+        allowed = {name.strip().casefold() for name in configuration.members(floor.groups)}
+        assert {name.strip().casefold() for name in terms.approval.approvers} <= allowed
+
+
+@given(configuration=configurations)
+def test_the_terms_are_the_stricter_of_what_is_written(configuration: Configuration) -> None:
+    """Exactly: the larger quorum and soak, the shorter times, and the usual where nobody wrote any."""
+    environment, place = configuration.environments["production"], configuration.place(SUBJECT)
+    assert place
+    floor, asked = environment.approval, place.approval
+    terms = configuration.terms(SUBJECT, timedelta(minutes=10), "nonce")
+    usual = ApprovalTerms()
+
+    nobody = 1 if floor or asked else 0
+    assert terms.approval.quorum == max(said(floor, asked, "quorum"), default=nobody)  # type: ignore[type-var]
+    assert terms.approval.wait == min(said(floor, asked, "wait"), default=usual.wait)  # type: ignore[type-var]
+    assert terms.approval.valid == min(said(floor, asked, "valid"), default=usual.valid)  # type: ignore[type-var]
+    assert terms.soak == max(environment.soak, place.soak or timedelta())
+
+
+@given(configuration=configurations)
+def test_a_floor_is_undercut_exactly_where_it_is_told(configuration: Configuration) -> None:
+    """Each weaker word is a fault with the floor's place, and no other is."""
+    environment, place = configuration.environments["production"], configuration.place(SUBJECT)
+    assert place
+    floor, asked = environment.approval or Approval(), place.approval or Approval()
+    weaker: set[tuple[str | int, ...]] = set()
+    if place.soak is not None and place.soak < environment.soak:
+        weaker.add(("soak",))
+    if asked.quorum is not None and floor.quorum is not None and asked.quorum < floor.quorum:
+        weaker.add(("approval", "quorum"))
+    for key in ("wait", "valid"):
+        ours, theirs = getattr(asked, key), getattr(floor, key)
+        if ours is not None and theirs is not None and ours > theirs:
+            weaker.add(("approval", key))
+    allowed = {name.strip().casefold() for name in configuration.members(floor.groups)}
+    wanted = {name.strip().casefold() for name in configuration.members(asked.groups)}
+    if floor.groups and wanted - allowed:
+        weaker.add(("approval", "from"))
+
+    found = {fault.spot.keys[2:] for fault in faults(configuration) if fault.bound}
+
+    assert found == weaker
+
+
+@given(configuration=configurations)
+def test_a_configuration_without_fault_can_be_approved_as_it_is_written(configuration: Configuration) -> None:
+    """What a service writes holds to the letter, and enough people may approve it."""
+    assume(not [fault for fault in faults(configuration) if not fault.is_warning])
+    place, terms = configuration.place(SUBJECT), configuration.approval(SUBJECT)
+    assert place
+
+    assert len(terms.approvers) >= terms.quorum
+    for key in ("quorum", "wait", "valid"):
+        written = getattr(place.approval, key, None)
+        assert written is None or getattr(terms, key) == written
+
+
+@given(
+    configuration=configurations,
+    quorum=st.integers(1, 3),
+    who=st.lists(st.sampled_from(["one", "two", "three"]), min_size=1, max_size=2, unique=True).map(tuple),
+)
+def test_a_quorum_is_told_to_be_too_large_exactly_when_it_is(
+    configuration: Configuration, quorum: int, who: tuple[str, ...]
+) -> None:
+    """People count once however they are spelled; whoever asks never counts, which is a warning."""
+    asked = Approval.model_validate({"quorum": quorum, "from": who})
+    place = ServiceEnvironment(approval=asked)
+    built = configured(
+        EnvironmentFile(environment="production"), place, dict(configuration.organisation.groups)
+    )
+    people = {name.strip().casefold() for group in who for name in built.organisation.groups[group]}
+
+    found = [fault.is_warning for fault in faults(built)]
+
+    assert found == ([False] if quorum > len(people) else [True] if quorum == len(people) else [])
+
+
+names = st.sampled_from(["a", "b", "c", "d"])
+
+
+@given(road=st.dictionaries(names, st.lists(names, max_size=3).map(tuple), min_size=1))
+def test_a_road_has_a_fault_exactly_when_it_goes_in_circles_or_nowhere(
+    road: dict[str, tuple[str, ...]],
+) -> None:
+    """Following ``after`` to its end must end, at environments of the road."""
+    left = dict(road)
+    while ready := [name for name, after in left.items() if not set(after) & left.keys()]:
+        left = {name: after for name, after in left.items() if name not in ready}
+    strays = sum(before not in road for after in road.values() for before in after)
+    site = {"site": TargetTerms(target="directory")}
+    configuration = Configuration(
+        environments={name: EnvironmentFile(environment=name) for name in road},
+        services={
+            "shop": ServiceFile(
+                service="shop",
+                components={"site": ComponentFile(kind=Kind.CONTENT)},
+                environments={
+                    name: ServiceEnvironment(after=after, targets=site) for name, after in road.items()
+                },
+            )
+        },
+    )
+
+    found = [fault.problem for fault in faults(configuration)]
+
+    assert any("circle" in problem for problem in found) == bool(left)
+    assert sum("does not go to" in problem for problem in found) == strays
+
+
+def test_people_are_listed_once() -> None:
+    """However their names are typed, in the order in which they first stand."""
+    people = Organisation(groups={"one": ("bo", "Ana"), "two": ("ana ", "cy", "BO")})
+
+    assert Configuration(organisation=people).members(["one", "two", "three"]) == ("bo", "Ana", "cy")
+
+
+def test_a_place_is_split_into_keys_and_components() -> None:
+    """A component's line is its target and that target's settings; where it was written is found again."""
+    written: dict[str, JsonValue] = {
+        "after": ["dev"],
+        "site": {"target": "directory", "root": "live"},
+        "soka": "1m",
+    }
+
+    split = split_place(written, ["site"])
+
+    assert split == {
+        "after": ["dev"],
+        "targets": {"site": {"target": "directory", "settings": {"root": "live"}}},
+    }
+    assert as_written(("environments", "dev", "targets", "site", "settings", "root")) == (
+        "environments", "dev", "site", "root",
+    )  # fmt: skip
+    assert as_written(("environments", "dev", "targets", "site", "target")) == (
+        "environments", "dev", "site", "target",
+    )  # fmt: skip
+
+
+def test_a_check_is_split_into_its_kind_and_settings() -> None:
+    """The key that is a kind says which, and is a setting of it."""
+    written: dict[str, JsonValue] = {"http": "http://x/", "status": 200, "within": "30s"}
+
+    split = split_check(written, ["command", "http"])
+
+    assert split == {"check": "http", "within": "30s", "settings": {"http": "http://x/", "status": 200}}
+    assert as_written(("environments", "dev", "health", 0, "settings", "status")) == (
+        "environments", "dev", "health", 0, "status",
+    )  # fmt: skip

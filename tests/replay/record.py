@@ -1,0 +1,60 @@
+"""Record golden histories: ``python -m tests.replay.record 0.1``, once for each released shape.
+
+What a release recorded is never recorded again: a history that no longer replays is a migration, not a new recording.
+"""
+
+import asyncio
+import gzip
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from temporalio.client import Client
+
+from domain.names import SERVICE
+from tests.fakes import Bell
+from tests.replay.scenarios import SCENARIOS
+from tests.town import Town, engine_worker
+from workers.server import embedded, temporal_binary
+from workflows.wire import DATA_CONVERTER
+
+GOLDEN: Final = Path(__file__).with_name("golden")
+IDENTITY: Final = "golden"
+
+
+async def record(shape: str) -> int:
+    count = 0
+    async with embedded(temporal_binary(), None) as server:
+        client = await Client.connect(server.address, data_converter=DATA_CONVERTER, identity=IDENTITY)
+        bell = Bell()
+        async with engine_worker(client, bell):
+            for name, scenario in SCENARIOS.items():
+                with tempfile.TemporaryDirectory() as folder:
+                    async with Town(client, bell, folder) as town:
+                        await scenario(town)
+                        count += await _keep(town, shape, name)
+    return count
+
+
+async def _keep(town: Town, shape: str, name: str) -> int:
+    """Write the histories of everything that the scenario started, under the service's common name."""
+    folder = GOLDEN / shape
+    folder.mkdir(parents=True, exist_ok=True)
+    query = f"{SERVICE}='{town.service}' OR WorkflowId STARTS_WITH 'environment/{town.dev}'"
+    rows = [row async for row in town.client.list_workflows(query)]
+    for number, row in enumerate(sorted(rows, key=lambda row: (row.start_time, row.id)), start=1):
+        history = await town.client.get_workflow_handle(row.id, run_id=row.run_id).fetch_history()
+        kind = row.id.split("/", 1)[0]
+        file = folder / f"{name}-{number:02}-{kind}.json.gz"
+        content = gzip.compress(f"{row.id}\n{history.to_json()}".encode(), mtime=0)
+        await asyncio.to_thread(file.write_bytes, content)
+    return len(rows)
+
+
+if __name__ == "__main__":
+    kept = asyncio.run(record(sys.argv[1]))
+    sys.stdout.write(f"{kept} histories are in {GOLDEN / sys.argv[1]}\n")
+    sys.stdout.flush()
+    os._exit(0)

@@ -1,0 +1,170 @@
+"""Every way a story ends, played in a small town: what golden histories are recorded from."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
+from typing import Final
+
+from domain.actor import Actor
+from domain.names import ENGINE_QUEUE, change_id, environment_id, lane_id, promotion_id
+from domain.outcome import Outcome, Phase
+from domain.terms import Request, Story, TargetTerms
+from domain.value import short
+from tests.town import Town
+
+Scenario = Callable[[Town], Awaitable[None]]
+
+
+async def promoted(town: Town) -> None:
+    await town.reach_production("1.0.0")
+
+
+async def rolled_back(town: Town) -> None:
+    await town.promoted("1.0.0", town.dev)
+    town.world.sick.add("2.0.0")
+    await town.promoted("2.0.0", town.dev)
+
+
+async def refused(town: Town) -> None:
+    await town.promoted_without_waiting("1.0.0", town.staging)
+
+
+async def rejected(town: Town) -> None:
+    handle = await town.waiting_in_production("1.0.0")
+    status = await handle.query("status")
+    await handle.signal("typo", {"by": "bo@example.com"})
+    await handle.signal("approve")
+    answer = {"by": "cy@example.com", "comment": "no", "plan": short(status["intent"])}
+    await handle.signal("reject", answer)
+    await handle.result()
+
+
+async def expired(town: Town) -> None:
+    approval = town.settings.configuration.approval(town.subject(town.production))
+    place = town.settings.configuration.services[town.service].environments[town.production]
+    assert place.approval
+    town.change_place(town.production, approval=place.approval.but(wait=timedelta(seconds=1)))
+    assert approval.quorum
+    await (await town.waiting_in_production("1.0.0")).result()
+
+
+async def cancelled(town: Town) -> None:
+    await town.promoted("1.0.0", town.dev)
+    town.world.slow[town.place(town.dev)] = asyncio.Event()
+    handle = await town.promote("2.0.0", town.dev)
+    await town.world.reached.wait()
+    await handle.cancel()
+    await handle.result()
+
+
+async def cancelled_while_it_waits(town: Town) -> None:
+    handle = await town.waiting_in_production("1.0.0")
+    await handle.cancel()
+    await handle.result()
+
+
+async def nothing_to_do(town: Town) -> None:
+    await town.promoted("1.0.0", town.dev)
+    await town.promoted("1.0.0", town.dev)
+
+
+async def settled_by_hand(town: Town) -> None:
+    await town.promoted("1.0.0", town.dev)
+    town.world.sick.add("2.0.0")
+    town.world.stuck.add(town.place(town.dev))
+    handle = await town.promote("2.0.0", town.dev)
+    await town.until_change(town.dev, Phase.STUCK)
+    await handle.signal("skip", {"by": "olga@example.com", "comment": "repaired by hand"})
+    await handle.result()
+
+
+async def stuck_and_retried(town: Town) -> None:
+    await town.promoted("1.0.0", town.dev)
+    town.world.sick.add("2.0.0")
+    town.world.stuck.add(town.place(town.dev))
+    handle = await town.promote("2.0.0", town.dev)
+    await town.until_change(town.dev, Phase.STUCK)
+    town.world.stuck.clear()
+    await handle.signal("retry", {"by": "olga@example.com"})
+    await handle.result()
+
+
+async def frozen_and_thawed(town: Town) -> None:
+    environment = await town.freeze(town.dev)
+    handle = await town.promote("1.0.0", town.dev)
+    await town.until(handle, Phase.WAITING_FOR_GATE)
+    await environment.signal("thaw", {"by": "olga@example.com"})
+    await handle.result()
+
+
+async def rollback_of_an_idle_environment(town: Town) -> None:
+    await town.promoted("1.0.0", town.dev)
+    await town.promoted("2.0.0", town.dev)
+    await town.ask_lane(town.dev, Story.ROLLBACK)
+
+
+async def adopted(town: Town) -> None:
+    await town.ask_lane(town.dev, Story.ADOPTION)
+
+
+async def held_and_resumed(town: Town) -> None:
+    both = {"site": TargetTerms(target="fake"), "api": TargetTerms(target="fake")}
+    town.change_place(town.dev, targets=both)
+    town.make("1.0.0", ("site", "api"))
+    gate = town.world.slow[town.place(town.dev, "site")] = asyncio.Event()
+    handle = await town.promote("1.0.0", town.dev)
+    await town.world.reached.wait()
+    await town.until(handle, Phase.IN_LANE)
+    await handle.signal("hold", {"by": "olga@example.com"})
+    await town.until_recorded(town.dev, "hold")
+    gate.set()
+    await town.until_change(town.dev, Phase.HELD)
+    await handle.signal("resume", {"by": "olga@example.com"})
+    await handle.result()
+
+
+async def change_terminated(town: Town) -> None:
+    await town.promoted("1.0.0", town.dev)
+    gate = town.world.slow[town.place(town.dev)] = asyncio.Event()
+    handle = await town.promote("2.0.0", town.dev)
+    await town.world.reached.wait()
+    await (await town.change(town.dev)).terminate("the scenario asks for it")
+    gate.set()
+    await handle.result()
+
+
+async def started_badly(town: Town) -> None:
+    subject = town.subject(town.dev)
+    request = Request(subject=subject, version="2.0.0", actor=Actor(name="ana@example.com"))
+    await town.client.start_workflow(
+        "PromotionWorkflow", request, id=promotion_id(subject, "1.0.0"), task_queue=ENGINE_QUEUE
+    )
+
+
+SCENARIOS: Final[Mapping[str, Scenario]] = {
+    scenario.__name__: scenario
+    for scenario in (
+        promoted,
+        rolled_back,
+        refused,
+        rejected,
+        expired,
+        cancelled,
+        cancelled_while_it_waits,
+        nothing_to_do,
+        settled_by_hand,
+        stuck_and_retried,
+        frozen_and_thawed,
+        rollback_of_an_idle_environment,
+        adopted,
+        held_and_resumed,
+        change_terminated,
+        started_badly,
+    )
+}
+
+NOT_REACHED_YET: Final = {Outcome.SUPERSEDED}
+"""Endings that no released shape can come to."""
+
+STORIES: Final = (promotion_id, lane_id, change_id, environment_id)
+"""Every kind of workflow whose histories are kept."""

@@ -1,0 +1,58 @@
+"""Old histories replay: whoever waits in production survives an upgrade."""
+
+import gzip
+from pathlib import Path
+
+import pytest
+from temporalio.client import WorkflowHistory
+from temporalio.worker import Replayer
+
+from domain.outcome import Outcome
+from tests.replay.record import GOLDEN
+from tests.replay.scenarios import NOT_REACHED_YET, SCENARIOS
+from workers.story import WORKFLOWS, sandbox
+from workflows.doorkeeper import Doorkeeper
+from workflows.wire import DATA_CONVERTER
+
+FILES = sorted(GOLDEN.rglob("*.json.gz"))
+
+
+def read(file: Path) -> WorkflowHistory:
+    workflow_id, history = gzip.decompress(file.read_bytes()).decode().split("\n", 1)
+    return WorkflowHistory.from_json(workflow_id, history)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: f"{file.parent.name}/{file.name}")
+async def test_a_golden_history_replays(file: Path) -> None:
+    """
+    Today's workflows give the commands that were given then, in the same order.
+    """
+    replayer = Replayer(
+        workflows=WORKFLOWS,
+        interceptors=[Doorkeeper()],
+        data_converter=DATA_CONVERTER,
+        workflow_runner=sandbox(),
+    )
+
+    result = await replayer.replay_workflow(read(file), raise_on_replay_failure=False)
+
+    assert result.replay_failure is None
+
+
+def test_every_scenario_has_golden_histories() -> None:
+    """
+    Each story that is told in the scenarios was recorded in every released shape.
+    """
+    for shape in GOLDEN.iterdir():
+        recorded = {file.name.split("-", 1)[0] for file in shape.glob("*.json.gz")}
+
+        assert recorded == set(SCENARIOS)
+
+
+def test_every_ending_has_a_golden_history() -> None:
+    """
+    Each outcome that can be reached is the end of some recorded history.
+    """
+    ends = b"".join(gzip.decompress(file.read_bytes()) for file in FILES).decode()
+
+    assert {outcome for outcome in Outcome if outcome.value in ends} >= set(Outcome) - NOT_REACHED_YET

@@ -1,0 +1,552 @@
+"""Bad human input: whatever comes through a door is refused in words, and nothing wedges, dies or opens."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from temporalio.client import WorkflowHandle
+
+from domain.configuration import Approval
+from domain.names import environment_id
+from domain.outcome import Outcome, Phase
+from domain.record import RefusedRecord
+from domain.status import ChangeStatus, EnvironmentStatus, LaneStatus, PromotionStatus, Report
+from domain.value import short
+from tests.temporal_cli import Shell, replays
+from tests.town import Town
+from workers.server import CLOSED
+
+BO: Final = json.dumps({"by": "bo@example.com"})
+LONG: Final = 1_000
+
+BAD: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
+    "no input": ((), "no inputs came, where one JSON object is wanted"),
+    "two inputs": (("--input", BO, "--input", BO), "2 inputs came, where one JSON object is wanted"),
+    "two inputs, the last a list": (("--input", BO, "--input", "[]"), "2 inputs came"),
+    "three inputs": (("--input", "1", "--input", "2", "--input", "3"), "3 inputs came"),
+    "a string": (("--input", '"yes"'), "it is a text, where one JSON object is wanted"),
+    "a number": (("--input", "42"), "it is a number"),
+    "null": (("--input", "null"), "it is null"),
+    "a list": (("--input", "[1, 2]"), "it is a list"),
+    "true": (("--input", "true"), "it is a truth value"),
+    "an unknown field": (("--input", '{"by": "bo@example.com", "colour": "red"}'), "colour: "),
+    "a missing field": (("--input", "{}"), "by: field required"),
+    "a wrong type": (("--input", '{"by": 7}'), "by: input should be a valid string"),
+    "a deep nest": (("--input", '{"by": ' + "[" * 150 + "]" * 150 + "}"), "by: input should be a valid string"),
+    "half a character": (("--input", '{"by": "\\ud800"}'), "it is binary"),
+    "bytes": (("--input", BO, "--input-meta", "encoding=binary/plain"), "it is binary"),
+    "a protocol buffer as JSON": (("--input", BO, "--input-meta", "encoding=json/protobuf"), "it is binary"),
+    "a protocol buffer": (("--input", BO, "--input-meta", "encoding=binary/protobuf"), "it is binary"),
+    "an unknown encoding": (("--input", BO, "--input-meta", "encoding=binary/encrypted"), "it is binary"),
+    "a long name": (("--input", json.dumps({"by": "b" * LONG})), "by: string should have at most 200 characters"),
+    "a blank name": (("--input", '{"by": "  "}'), "by: string should have at least 1 character"),
+    "a book": (("--input", json.dumps({"by": "bo", "comment": "b" * 20_000})), "16384 are the most that are read"),
+}
+"""What is sent, and a part of the sentence that refuses it; at most as many as a status remembers, less two."""
+
+PROMOTION_DOORS: Final = ("approve", "reject", "hold", "resume", "retry", "skip")
+CHANGE_DOORS: Final = ("hold", "resume", "retry", "skip")
+
+
+@pytest.fixture
+def shell(town: Town, tmp_path: Path) -> Shell:
+    return Shell(town.client, tmp_path)
+
+
+@pytest.fixture
+async def waiting(town: Town) -> AsyncIterator[WorkflowHandle[Any, Any]]:
+    """A promotion that waits for an approval, in the first environment of the road."""
+    one_of_two = Approval.model_validate({"quorum": 1, "from": ["managers"]})
+    town.change_place(town.dev, approval=one_of_two)
+    handle = await town.promote("1.0.0", town.dev)
+    await town.until(handle, Phase.WAITING_FOR_APPROVAL)
+    yield handle
+
+
+@pytest.fixture
+async def deploying(town: Town) -> AsyncIterator[WorkflowHandle[Any, Any]]:
+    """A promotion in the middle of its deploy, which goes on when the test calls ``finish``."""
+    town.world.slow[town.place(town.dev)] = asyncio.Event()
+    handle = await town.promote("1.0.0", town.dev)
+    await town.world.reached.wait()
+    yield handle
+
+
+async def finish(town: Town, handle: WorkflowHandle[Any, Any]) -> Report:
+    """Let the slow deploy go on, and return how the promotion ended."""
+    town.world.slow[town.place(town.dev)].set()
+    report: Report = await asyncio.wait_for(handle.result(), 30)
+    return report
+
+
+async def approved(town: Town, handle: WorkflowHandle[Any, Any]) -> Report:
+    """Approve properly, and return how the promotion ended."""
+    await town.approve(handle)
+    report: Report = await asyncio.wait_for(handle.result(), 30)
+    return report
+
+
+async def plan_of(handle: WorkflowHandle[Any, Any]) -> str:
+    status: PromotionStatus = await handle.query("status", result_type=PromotionStatus)
+    assert status.intent
+    return short(status.intent)
+
+
+async def refusals(handle: WorkflowHandle[Any, Any], status: type[Any] = PromotionStatus) -> list[RefusedRecord]:
+    return list((await handle.query("status", result_type=status)).refused)
+
+
+def unsaid(door: str, refused: Iterable[RefusedRecord], table: Mapping[str, tuple[tuple[str, ...], str]]) -> list[str]:
+    """Return the cases of a table that the refusals of a door do not mention."""
+    whys = [record.why for record in refused if record.door == door]
+    return [case for case, (_, why) in table.items() if not any(why in said for said in whys)]
+
+
+async def send_all(shell: Shell, handle: WorkflowHandle[Any, Any], door: str) -> None:
+    sent = await asyncio.gather(*(shell.signal(handle, door, *inputs) for inputs, _ in BAD.values()))
+    assert {said.code for said in sent} == {0}, sent
+
+
+@pytest.mark.parametrize("door", PROMOTION_DOORS)
+async def test_a_promotion_refuses_in_words(
+    town: Town, shell: Shell, waiting: WorkflowHandle[Any, Any], door: str
+) -> None:
+    """
+    Whatever a signal carries, the status says why it was not taken, and a proper approval still works.
+    """
+    await send_all(shell, waiting, door)
+
+    assert unsaid(door, await refusals(waiting), BAD) == []
+    assert (await approved(town, waiting)).outcome is Outcome.PROMOTED
+    assert await replays(waiting)
+
+
+async def test_an_update_is_refused_to_its_sender(
+    town: Town, shell: Shell, waiting: WorkflowHandle[Any, Any]
+) -> None:
+    """
+    ``decide`` answers each of them with exit code 1 and the sentence, and leaves nothing in the history.
+    """
+    said = await asyncio.gather(*(shell.decide(waiting, *inputs) for inputs, _ in BAD.values()))
+
+    silent = [case for (case, (_, why)), answer in zip(BAD.items(), said, strict=True) if why not in answer.text]
+    assert silent == []
+    assert {answer.code for answer in said} == {1}
+    assert (await approved(town, waiting)).outcome is Outcome.PROMOTED
+    assert await replays(waiting)
+
+
+DECISIONS: Final[Mapping[str, tuple[Mapping[str, str], str]]] = {
+    "without a plan": ({"by": "bo@example.com"}, "a decision names the plan it is about"),
+    "for another plan": ({"by": "bo@example.com", "plan": "00000000"}, "it names plan “00000000”, but"),
+    "with too few digits": ({"by": "bo@example.com", "plan": "PLAN4"}, "is the one that waits"),
+    "by the requester": ({"by": "ana@example.com", "plan": "PLAN"}, "nobody decides on their own request"),
+    "by the requester in capitals": ({"by": " ANA@Example.com ", "plan": "PLAN"}, "ANA@Example.com asked for this"),
+    "by a stranger": ({"by": "eve@example.com", "plan": "PLAN"}, "eve@example.com is not an approver here"),
+}
+"""Well-formed decisions that do not count, and a part of the sentence that says so."""
+
+
+def about(decision: Mapping[str, str], plan: str) -> dict[str, str]:
+    return {key: value.replace("PLAN4", plan[:4]).replace("PLAN", plan) for key, value in decision.items()}
+
+
+@pytest.mark.parametrize("door", ["approve", "reject"])
+async def test_a_decision_that_does_not_count_is_refused(
+    town: Town, shell: Shell, waiting: WorkflowHandle[Any, Any], door: str
+) -> None:
+    """
+    The wrong plan, no plan, the requester and a stranger neither let it in nor keep it out.
+    """
+    plan = await plan_of(waiting)
+    for decision, _ in DECISIONS.values():
+        await shell.signal(waiting, door, "--input", json.dumps(about(decision, plan)))
+
+    refused = await refusals(waiting)
+    assert [why for _, why in DECISIONS.values() if not any(why in record.why for record in refused)] == []
+    assert (await town.until(waiting, Phase.WAITING_FOR_APPROVAL)).decisions == ()
+    assert (await approved(town, waiting)).outcome is Outcome.PROMOTED
+
+
+@pytest.mark.parametrize("verdict", ["approve", "reject", "perhaps"])
+async def test_an_update_that_does_not_count_is_refused(
+    town: Town, shell: Shell, waiting: WorkflowHandle[Any, Any], verdict: str
+) -> None:
+    """
+    The update says the same sentences, to its sender.
+    """
+    plan = await plan_of(waiting)
+    for decision, why in DECISIONS.values():
+        content = {**about(decision, plan), "decision": verdict}
+
+        said = await shell.decide(waiting, "--input", json.dumps(content))
+
+        assert said.code == 1
+        assert ("decision: " if verdict == "perhaps" else why) in said.text
+    assert (await approved(town, waiting)).outcome is Outcome.PROMOTED
+
+
+async def test_the_same_approval_twice_is_one(
+    town: Town, shell: Shell, waiting: WorkflowHandle[Any, Any]
+) -> None:
+    """
+    Of a quorum of two the second word of the same person is refused, by signal and by update.
+    """
+    town.change_place(town.dev, approval=Approval.model_validate({"quorum": 2, "from": ["managers"]}))
+    handle = await town.promote("2.0.0", town.dev)
+    await town.until(handle, Phase.WAITING_FOR_APPROVAL)
+    word = {"by": "bo@example.com", "plan": await plan_of(handle)}
+
+    await shell.signal(handle, "approve", "--input", json.dumps(word))
+    await shell.signal(handle, "approve", "--input", json.dumps(word))
+    said = await shell.decide(handle, "--input", json.dumps({**word, "by": "BO@example.com", "decision": "approve"}))
+
+    assert "has said so already" in (await refusals(handle))[0].why
+    assert (said.code, "BO@example.com has said so already" in said.text) == (1, True)
+    await town.approve(handle, "cy@example.com")
+    assert (await handle.result()).outcome is Outcome.PROMOTED
+
+
+async def test_an_update_that_counts_is_answered(
+    shell: Shell, waiting: WorkflowHandle[Any, Any]
+) -> None:
+    """
+    The one update that is in order says that it was taken, and lets the release in.
+    """
+    plan = await plan_of(waiting)
+    word = {"by": "bo@example.com", "decision": "approve", "plan": plan}
+
+    said = await shell.decide(waiting, "--input", json.dumps(word))
+
+    assert (said.code, f"of plan {plan} is taken" in said.text) == (0, True)
+    assert (await waiting.result()).outcome is Outcome.PROMOTED
+
+
+async def test_an_approval_before_there_is_a_plan_is_refused(town: Town, shell: Shell) -> None:
+    """
+    While the environment's worker is away nobody can approve; when it has come, the plan still needs its approval.
+    """
+    town.change_place(town.dev, approval=Approval.model_validate({"quorum": 1, "from": ["managers"]}))
+    await town.close(town.dev)
+    handle = await town.promote("1.0.0", town.dev)
+    word = {"by": "bo@example.com", "plan": "3f9a12c4"}
+
+    await shell.signal(handle, "approve", "--input", json.dumps(word))
+    said = await shell.decide(handle, "--input", json.dumps({**word, "decision": "approve"}))
+
+    assert "there is no plan to decide on yet" in (await refusals(handle))[0].why
+    assert (said.code, "there is no plan to decide on yet" in said.text) == (1, True)
+    await town.open(town.dev)
+    assert (await town.until(handle, Phase.WAITING_FOR_APPROVAL)).decisions == ()
+    assert (await approved(town, handle)).outcome is Outcome.PROMOTED
+
+
+async def test_bad_input_in_the_first_moment_is_refused(town: Town, shell: Shell) -> None:
+    """
+    A message that comes with the start itself is heard before the story begins, and is refused like any other.
+    """
+    town.change_place(town.dev, approval=Approval.model_validate({"quorum": 1, "from": ["managers"]}))
+    town.make("1.0.0")
+    await town.close(town.dev)
+    handle = await town.promote("1.0.0", town.dev)
+
+    await send_all(shell, handle, "approve")
+
+    assert unsaid("approve", await refusals(handle), BAD) == []
+    await town.open(town.dev)
+    assert (await approved(town, handle)).outcome is Outcome.PROMOTED
+
+
+async def test_an_approval_in_mid_deploy_is_refused(
+    town: Town, shell: Shell, deploying: WorkflowHandle[Any, Any]
+) -> None:
+    """
+    Once it is let in, a decision changes nothing: a rejection does not undo, and both say what would.
+    """
+    word = json.dumps({"by": "bo@example.com", "plan": await plan_of(deploying)})
+
+    await shell.signal(deploying, "approve", "--input", word)
+    await shell.signal(deploying, "reject", "--input", word)
+
+    assert {record.door for record in await refusals(deploying)} == {"approve", "reject"}
+    assert all("cancel it to have it undone" in record.why for record in await refusals(deploying))
+    assert (await finish(town, deploying)).outcome is Outcome.PROMOTED
+
+
+async def test_after_the_end_nobody_is_there_to_hear(
+    town: Town, shell: Shell, waiting: WorkflowHandle[Any, Any]
+) -> None:
+    """
+    A decision after the end fails for its sender, and what has ended stays as it is.
+    """
+    word = {"by": "cy@example.com", "plan": await plan_of(waiting)}
+    await approved(town, waiting)
+
+    late = [
+        await shell.signal(waiting, "reject", "--input", json.dumps(word)),
+        await shell.decide(waiting, "--input", json.dumps({**word, "decision": "reject"})),
+    ]
+
+    assert {said.code for said in late} == {1}
+    assert town.world.version(town.place(town.dev)) == "1.0.0"
+
+
+@pytest.mark.parametrize("second", ["bo@example.com", "cy@example.com"])
+async def test_a_rejection_is_not_taken_back(
+    town: Town, shell: Shell, waiting: WorkflowHandle[Any, Any], second: str
+) -> None:
+    """
+    Reject, then approve: the release stays out, whoever approves.
+    """
+    plan = await plan_of(waiting)
+    await shell.signal(
+        waiting, "reject", "--input", json.dumps({"by": "bo@example.com", "plan": plan, "comment": "not today"})
+    )
+    await shell.signal(waiting, "approve", "--input", json.dumps({"by": second, "plan": plan}))
+
+    report = await waiting.result()
+
+    assert (report.outcome, "not today" in report.why) == (Outcome.REJECTED, True)
+    assert town.world.writes == []
+
+
+UNKNOWN: Final = ("aprove", "x" * 1_000, "__temporal_mischief", "__stack_trace", "status", "run", "Approve", "🚀")
+
+
+async def test_an_unknown_signal_is_refused(
+    town: Town, shell: Shell, waiting: WorkflowHandle[Any, Any]
+) -> None:
+    """
+    A door that is not there says which ones are; a name of any length is remembered by its beginning.
+    """
+    sent = [await shell.signal(waiting, name, "--input", BO) for name in UNKNOWN]
+
+    taken = [name for name, said in zip(UNKNOWN, sent, strict=True) if said.code == 0]
+    refused = {record.door: record.why for record in await refusals(waiting)}
+    assert "aprove" in taken
+    assert "x" * 1_000 in taken
+    for name in taken:
+        assert "this takes approve, reject, hold, resume, retry and skip" in refused[name[:80]]
+    assert (await approved(town, waiting)).outcome is Outcome.PROMOTED
+    assert await replays(waiting)
+
+
+@pytest.mark.parametrize("door", ["told", "ask_again", "gate_opened"])
+async def test_the_doors_between_workflows_take_no_rubbish(
+    town: Town, shell: Shell, waiting: WorkflowHandle[Any, Any], door: str
+) -> None:
+    """
+    What lane and environment may say to a promotion moves nothing when it is said by somebody else, at the wrong time.
+    """
+    sent = await asyncio.gather(*(shell.signal(waiting, door, *inputs) for inputs, _ in BAD.values()))
+
+    assert {said.code for said in sent} == {0}
+    assert (await approved(town, waiting)).outcome is Outcome.PROMOTED
+    assert await replays(waiting)
+
+
+@pytest.mark.parametrize("door", CHANGE_DOORS)
+async def test_a_change_and_its_lane_refuse_in_words(
+    town: Town, shell: Shell, deploying: WorkflowHandle[Any, Any], door: str
+) -> None:
+    """
+    In mid-deploy the same rubbish at the change and at the lane is refused there, and the deploy goes on.
+    """
+    change, lane = await town.change(town.dev), town.lane(town.dev)
+
+    await send_all(shell, change, door)
+    await send_all(shell, lane, door)
+
+    assert unsaid(door, await refusals(change, ChangeStatus), BAD) == []
+    assert unsaid(door, await refusals(lane, LaneStatus), BAD) == []
+    assert (await finish(town, deploying)).outcome is Outcome.PROMOTED
+    assert await replays(change)
+    assert await replays(lane)
+
+
+@pytest.mark.parametrize("door", ["ask", "withdraw", "steer", "stuck", "awake"])
+async def test_a_lane_outlives_rubbish_among_workflows(
+    town: Town, shell: Shell, deploying: WorkflowHandle[Any, Any], door: str
+) -> None:
+    """
+    What promotions and changes say to a lane is read as carefully as what people say.
+    """
+    lane = town.lane(town.dev)
+
+    sent = await asyncio.gather(*(shell.signal(lane, door, *inputs) for inputs, _ in BAD.values()))
+
+    assert {said.code for said in sent} == {0}
+    assert (await finish(town, deploying)).outcome is Outcome.PROMOTED
+    assert (await town.promoted("2.0.0", town.staging)).outcome is Outcome.REFUSED
+    assert await replays(lane)
+
+
+NOT_NOW: Final[Mapping[str, str]] = {
+    "resume": "nothing is held",
+    "retry": "nothing is stuck",
+    "skip": "nothing is stuck",
+}
+
+
+@pytest.mark.parametrize("door", NOT_NOW)
+async def test_a_word_that_does_not_fit_the_moment_is_refused_by_the_change(
+    town: Town, shell: Shell, deploying: WorkflowHandle[Any, Any], door: str
+) -> None:
+    """
+    Said to promotion, lane or change, it reaches the change, which says what is not the case.
+    """
+    change = await town.change(town.dev)
+    for door_to in (deploying, town.lane(town.dev), change):
+        await shell.signal(door_to, door, "--input", BO)
+
+    heard = await _until_refused(change, 3)
+
+    assert {(record.door, NOT_NOW[door] in record.why) for record in heard} == {(door, True)}
+    assert (await finish(town, deploying)).outcome is Outcome.PROMOTED
+
+
+async def _until_refused(handle: WorkflowHandle[Any, Any], count: int) -> list[RefusedRecord]:
+    async with asyncio.timeout(20):
+        async for _ in handle.fetch_history_events(wait_new_event=True):
+            refused = await refusals(handle, ChangeStatus)
+            if len(refused) >= count:
+                return refused
+    return []
+
+
+@pytest.mark.parametrize("door", ["freeze", "thaw"])
+async def test_an_environment_refuses_in_words(town: Town, shell: Shell, door: str) -> None:
+    """
+    Rubbish neither freezes nor thaws an environment, and a proper word still does both.
+    """
+    environment = await town.freeze(town.dev)
+
+    await send_all(shell, environment, door)
+
+    status = await environment.query("status", result_type=EnvironmentStatus)
+    assert unsaid(door, status.refused, BAD) == []
+    assert status.freeze
+    assert status.freeze.reason == "stop the line"
+    await shell.signal(environment, "thaw", "--input", BO)
+    await shell.signal(environment, "thaw", "--input", BO)
+    again = await environment.query("status", result_type=EnvironmentStatus)
+    assert (again.freeze, again.refused[-1].why) == (None, "it is not frozen")
+    assert (await town.promoted("1.0.0", town.dev)).outcome is Outcome.PROMOTED
+    assert await replays(environment)
+
+
+FREEZES: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
+    "no reason": (("--input", BO), "reason: field required"),
+    "an empty reason": (("--input", '{"by": "bo", "reason": ""}'), "reason: "),
+    "no duration": (("--input", '{"by": "bo", "reason": "x", "lasts": "soon"}'), "“soon” is not a duration"),
+    "a negative one": (("--input", '{"by": "bo", "reason": "x", "lasts": -1}'), "cannot be negative"),
+    "an age": (("--input", '{"by": "bo", "reason": "x", "lasts": "9999999w"}'), "lasts: "),
+    "no number": (("--input", '{"by": "bo", "reason": "x", "lasts": "' + "9" * 400 + 'd"}'), "lasts: "),
+}
+
+
+async def test_a_freeze_that_makes_no_sense_is_refused(town: Town, shell: Shell) -> None:
+    """
+    Without a reason, or with a length that is none, nothing is frozen.
+    """
+    environment = await town.freeze(town.dev)
+    await shell.signal(environment, "thaw", "--input", BO)
+
+    for inputs, why in FREEZES.values():
+        await shell.signal(environment, "freeze", *inputs)
+
+        status = await environment.query("status", result_type=EnvironmentStatus)
+        assert why in status.refused[-1].why
+        assert status.freeze is None
+    assert environment.id == environment_id(town.dev)
+
+
+async def test_forty_books_in_mid_deploy_are_refused_by_the_server(
+    town: Town, shell: Shell, deploying: WorkflowHandle[Any, Any]
+) -> None:
+    """
+    Two megabytes of text, forty times: the server takes none of it, and no history grows.
+    """
+    book = shell.file(json.dumps({"by": "bo@example.com", "comment": "b" * 2_000_000}))
+    change = await town.change(town.dev)
+    doors = [deploying, change, town.lane(town.dev), deploying] * 10
+
+    sent = await asyncio.gather(*(shell.signal(door, "hold", "--input-file", book) for door in doors))
+
+    assert {said.code for said in sent} == {1}
+    assert all("exceeds size limit" in said.text for said in sent)
+    assert (await finish(town, deploying)).outcome is Outcome.PROMOTED
+    assert (await change.describe()).history_length < 40
+
+
+async def test_what_the_server_lets_through_is_refused_at_the_door(
+    town: Town, shell: Shell, deploying: WorkflowHandle[Any, Any]
+) -> None:
+    """
+    Sixty kilobytes, a hundred and twenty times in mid-deploy: refused unread, and the deploy goes on.
+    """
+    size = int(CLOSED["limit.blobSize.error"]) - 4_000
+    book = json.dumps({"by": "bo@example.com", "comment": "b" * size})
+    change, lane = await town.change(town.dev), town.lane(town.dev)
+
+    for door in (deploying, change, lane):
+        said = await shell.signal(door, "hold", "--input-file", shell.file(book))
+        assert said.code == 0
+        await asyncio.gather(*(door.signal("hold", json.loads(book)) for _ in range(40)))
+
+    for door, status in ((deploying, PromotionStatus), (change, ChangeStatus), (lane, LaneStatus)):
+        refused = await refusals(door, status)
+        assert all("16384 are the most that are read" in record.why for record in refused)
+    assert (await finish(town, deploying)).outcome is Outcome.PROMOTED
+    assert await replays(deploying)
+    assert await replays(change)
+
+
+async def test_a_flood_of_rubbish_leaves_the_status_readable(
+    town: Town, shell: Shell, deploying: WorkflowHandle[Any, Any]
+) -> None:
+    """
+    What is remembered of three hundred refusals fits into one answer, so that the environment still hears “it asks”.
+    """
+    change, lane = await town.change(town.dev), town.lane(town.dev)
+    wordy = {"by": 1, "ö" * 4_000: 1}
+    for door in (deploying, change, lane):
+        assert (await shell.signal(door, "hold", "--input", json.dumps(wordy))).code == 0
+        await asyncio.gather(*(door.signal("hold", wordy) for _ in range(300)))
+
+    for door, status in ((deploying, PromotionStatus), (change, ChangeStatus), (lane, LaneStatus)):
+        assert await refusals(door, status)
+    assert (await finish(town, deploying)).outcome is Outcome.PROMOTED
+
+
+async def test_a_flood_of_proper_words_leaves_the_status_readable(
+    town: Town, deploying: WorkflowHandle[Any, Any]
+) -> None:
+    """
+    Long comments, well-formed, are no way to make a promotion speechless either.
+    """
+    for _ in range(60):
+        await deploying.signal("hold", {"by": "bo@example.com", "comment": "ö" * 2_000})
+    for _ in range(60):
+        await deploying.signal("resume", {"by": "bo@example.com", "comment": "ö" * 2_000})
+
+    assert (await town.until(deploying, Phase.IN_LANE)).request
+    assert (await finish(town, deploying)).outcome is Outcome.PROMOTED
+
+
+async def test_words_for_a_change_that_ends_meanwhile_do_not_fell_the_lane(
+    town: Town, deploying: WorkflowHandle[Any, Any]
+) -> None:
+    """
+    What is passed on to a change that has just ended is refused by its lane, which goes on.
+    """
+    lane = town.lane(town.dev)
+    town.world.slow[town.place(town.dev)].set()
+    await asyncio.gather(*(lane.signal("retry", {"by": "bo@example.com"}) for _ in range(60)))
+
+    assert (await deploying.result()).outcome is Outcome.PROMOTED
+    assert (await lane.query("status", result_type=LaneStatus)).running is None
+    assert (await town.promoted("2.0.0", town.dev)).outcome is Outcome.PROMOTED
