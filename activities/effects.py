@@ -11,13 +11,13 @@ from temporalio.exceptions import ApplicationError
 from activities.archive import Archive
 from activities.clearance import OUTRANKED, Cleared, Clearing, not_cleared
 from activities.drawing import Drawing
-from activities.health import look_until_well, watch
+from activities.health import watch
 from activities.ports import BadSealError, StaleFenceError, TargetRefusalError
 from activities.receipts import Receipts
 from activities.tools import Tools
 from domain.clearance import Cause, Refusal
 from domain.environment import Unknown, same
-from domain.journal import Evidence, EvidenceKind, Recollection, Soaked
+from domain.journal import Evidence, Recollection, Soaked
 from domain.names import Subject
 from domain.order import Account, Left, LookOrder, Performed, StepOrder
 from domain.plan import Verb
@@ -62,27 +62,33 @@ class EffectActivities:
         return await _alive(self._perform(order))
 
     @activity.defn
-    async def check_health(self, order: LookOrder) -> Sealed:
-        """Return sealed evidence of whether what should stand there is well and is what answers. Touches nothing."""
-        proposal = self._clearing.unseal(order.warrant)
-        sentences, passed, proven = await _alive(look_until_well(self._tools, proposal, order))
-        return self._evidence(order, EvidenceKind.HEALTH, sentences, passed=passed, proven=proven)
-
-    @activity.defn
     async def soak(self, order: LookOrder) -> Sealed:
-        """Watch the health for the whole soak, from ``order.since`` on; end at once when it turns sick."""
+        """Return sealed evidence of the health during the whole soak; end at once when it turns sick.
+
+        Touches nothing. A second run goes on where the first one's last heartbeat was.
+        """
         proposal = self._clearing.unseal(order.warrant)
-        sentences, passed, proven = await watch(self._tools, proposal, order)
-        return self._evidence(order, EvidenceKind.SOAK, sentences, passed=passed, proven=proven)
+        verdict = await watch(self._tools, proposal, order.expected)
+        evidence = Evidence(
+            subject=proposal.plan.subject,
+            turn=order.warrant.turn,
+            passed=verdict.passed,
+            proven=verdict.proven,
+            sentences=verdict.sentences,
+            soaked=Soaked.FULL if verdict.passed else Soaked.CUT,
+            at=self._tools.clock.now(),
+        )
+        return self._archive.seal(self._tools.environment, evidence)
 
     @activity.defn
-    async def leave_receipt(self, account: Account) -> Left:
-        """Check a change's account against journal, evidence and targets, and leave its receipt. Twice is once.
+    async def conclude(self, account: Account) -> Left:
+        """See that what should stand there is well, and leave the change's receipt. Twice is once.
 
-        Fails with ``NotCleared`` where a change that says it was done has not been let in to the end.
+        Where it is not well, no receipt is left. Fails with ``NotCleared`` where a change that says it was done
+        has not been let in to the end.
         """
         self._own(account.warrant.request.subject)
-        return await _alive(self._receipts.leave(account))
+        return await _alive(self._receipts.conclude(account))
 
     @activity.defn
     async def recall(self, subject: Subject) -> Recollection:
@@ -149,22 +155,6 @@ class EffectActivities:
             message = f"{cleared.deed.component} should hold {wanted} now, and holds {seen}."
             raise ApplicationError(message, type="NotAsWanted")
         return Performed(did=did, holds=seen)
-
-    def _evidence(
-        self, order: LookOrder, kind: EvidenceKind, sentences: tuple[str, ...], *, passed: bool, proven: bool
-    ) -> Sealed:
-        soaked = Soaked.FULL if kind is EvidenceKind.SOAK and passed else Soaked.NONE
-        evidence = Evidence(
-            kind=kind,
-            subject=order.warrant.request.subject,
-            turn=order.warrant.turn,
-            passed=passed,
-            proven=proven,
-            sentences=sentences,
-            soaked=soaked,
-            at=self._tools.clock.now(),
-        )
-        return self._archive.seal(self._tools.environment, evidence)
 
 
 def _forbid(why: str) -> NoReturn:

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -38,3 +38,13 @@ async def until_done(task: "asyncio.Future[Any]") -> None:
             await asyncio.wait([task])
     if not task.cancelled():
         task.exception()  # seen: it is not reported as never retrieved
+
+
+async def to_the_end(work: Coroutine[Any, Any, ResultT]) -> ResultT:
+    """Finish what was begun and return it, even when that is cancelled meanwhile: the cancel came too late."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await until_done(task)
+        return task.result()

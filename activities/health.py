@@ -10,7 +10,6 @@ from temporalio import activity
 from activities.ports import Check, Expected, Finding
 from activities.tools import Tools
 from domain.environment import Holding, Placement
-from domain.order import LookOrder
 from domain.terms import CheckTerms, Proposal
 
 SHORTEST_PAUSE: Final = timedelta(seconds=1)
@@ -26,20 +25,20 @@ class Verdict(NamedTuple):
     proven: bool
 
 
-async def look_until_well(tools: Tools, proposal: Proposal, order: LookOrder) -> Verdict:
+async def look_until_well(tools: Tools, proposal: Proposal, expected: Mapping[str, Holding]) -> Verdict:
     """Run every check side by side until it passes or its time is up."""
     subject, began = proposal.plan.subject, tools.clock.now()
-    expected = [(terms, _expected(terms, order.expected)) for terms in proposal.terms.health]
-    if not expected:
-        return Verdict(("no health check is configured, so nothing is proven",), passed=True, proven=False)
-    if not any(isinstance(holding, Placement) for _, (_, holding) in expected):
+    looks = [(terms, _expected(terms, expected)) for terms in proposal.terms.health] if expected else []
+    if not looks:
+        return Verdict(("no health check applies, so nothing is proven",), passed=True, proven=False)
+    if not any(isinstance(holding, Placement) for _, (_, holding) in looks):
         return Verdict(
             ("nothing is to stand there, so there is nothing to check",), passed=True, proven=False
         )
     findings = await asyncio.gather(
         *(
             _until_well(tools.check(terms), terms, Expected(subject, component, holding, began))
-            for terms, (component, holding) in expected
+            for terms, (component, holding) in looks
         )
     )
     return Verdict(
@@ -49,7 +48,7 @@ async def look_until_well(tools: Tools, proposal: Proposal, order: LookOrder) ->
     )
 
 
-async def watch(tools: Tools, proposal: Proposal, order: LookOrder) -> Verdict:
+async def watch(tools: Tools, proposal: Proposal, expected: Mapping[str, Holding]) -> Verdict:
     """Look again and again until the soak is over. A second run goes on where the first one's heartbeat left off."""
     soak = proposal.terms.soak
     pause = min(max(soak / LOOKS_A_SOAK, SHORTEST_PAUSE), LONGEST_PAUSE)
@@ -57,7 +56,7 @@ async def watch(tools: Tools, proposal: Proposal, order: LookOrder) -> Verdict:
     began = datetime.fromisoformat(details[0]) if details else tools.clock.now()
     while True:
         activity.heartbeat(began.isoformat())
-        verdict = await look_until_well(tools, proposal, order)
+        verdict = await look_until_well(tools, proposal, expected)
         left = began + soak - tools.clock.now()
         if not verdict.passed or left <= timedelta():
             return verdict

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from temporalio import activity
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
@@ -9,12 +10,14 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from activities.archive import Archive
 from activities.clearance import Clearing, not_cleared
+from activities.finishing import to_the_end
+from activities.health import Verdict, look_until_well
 from activities.ports import TargetRefusalError
 from activities.tools import Tools
-from domain.clearance import Cause, Facts, Refusal, Warrant, judge_done, judge_undo
+from domain.clearance import Cause, Refusal, judge_done
 from domain.environment import Holding, Unknown
 from domain.fence import Fence
-from domain.journal import Entry, Evidence, EvidenceKind, Receipt, Recollection, Settled, Soaked
+from domain.journal import Entry, Evidence, Receipt, Recollection, Settled, Soaked
 from domain.names import ENVIRONMENT, SERVICE, Subject, change_id
 from domain.order import Account, Left
 from domain.plan import Step, Verb
@@ -29,66 +32,80 @@ class Receipts:
         self._archive = archive
         self._clearing = clearing
 
-    async def leave(self, account: Account) -> Left:
-        """Write the receipt, once. What it says stands there was looked at, not told."""
-        warrant, subject = account.warrant, account.warrant.request.subject
-        proposal = self._clearing.unseal(warrant)
-        if standing := await self._archive.receipt(subject, warrant.turn):
-            return Left(after=dict(standing.after), evidence=standing.evidence)
+    async def conclude(self, account: Account) -> Left:
+        """Look, then write the receipt, once. Once it is being written, a cancel comes too late."""
+        proposal = self._clearing.unseal(account.warrant)
+        if standing := await self._archive.receipt(proposal.plan.subject, account.warrant.turn):
+            return Left(well=True, after=dict(standing.after), evidence=standing.evidence)
+        expected = {} if account.skipped else account.expected
+        verdict = await look_until_well(self._tools, proposal, expected)
+        if not verdict.passed:
+            return Left(well=False, evidence=verdict.sentences)
+        return await to_the_end(self._leave(account, proposal, verdict))
 
+    async def _leave(self, account: Account, proposal: Proposal, verdict: Verdict) -> Left:
+        warrant, subject = account.warrant, proposal.plan.subject
         facts = await self._clearing.hear(warrant, proposal)
-        evidence = [
-            self._archive.unseal(sealed, subject.environment, Evidence) for sealed in account.evidence
-        ]
+        soak = self._archive.unseal(account.soak, subject.environment, Evidence) if account.soak else None
         if account.settled is Settled.DONE:
-            refusal = _judge_done(warrant, proposal, facts) or _judge_evidence(
-                proposal, warrant.turn, evidence
-            )
+            refusal = judge_done(warrant, facts) or _judge_soak(proposal, warrant.turn, soak)
             if refusal:
                 raise not_cleared(refusal, journaled=True)
+        receipt = await self._write_up(account, proposal, verdict, soak, facts.now)
+        if receipt.story is Story.SETTLEMENT and receipt.of is not None:
+            await self._close_lost(receipt, receipt.of)
+        left = await self._archive.write_receipt(receipt)
+        return Left(
+            well=True, after=dict(left.after), evidence=left.evidence, lane_listens=facts.lane_listens
+        )
 
-        acts = range(1, len(proposal.plan.steps) + 1)
+    async def _write_up(
+        self, account: Account, proposal: Proposal, verdict: Verdict, soak: Evidence | None, now: datetime
+    ) -> Receipt:
+        """Say what was done and what stands there: what the journal says, and what is seen, not what is told."""
+        warrant, plan = account.warrant, proposal.plan
+        acts = range(1, len(plan.steps) + 1)
         entries = [
-            entry for entry in await self._archive.entries(subject, warrant.turn, acts) if not entry.void
+            entry for entry in await self._archive.entries(plan.subject, warrant.turn, acts) if not entry.void
         ]
-        after = await self._what_stands(proposal, account.skipped)
-        receipt = Receipt(
-            subject=subject,
+        begun = {entry.fence for entry in entries}
+        return Receipt(
+            subject=plan.subject,
             turn=warrant.turn,
             story=warrant.request.story,
             settled=account.settled,
             outcome=account.outcome,
-            version=proposal.plan.version or None,
-            release=proposal.plan.release,
-            before=proposal.plan.before | {entry.step.component: entry.capture.holding for entry in entries},
-            after=after,
-            deeds=tuple(
-                deed for deed in account.deeds if any(entry.fence == deed.fence for entry in entries)
-            ),
+            version=plan.version or None,
+            release=plan.release,
+            before=plan.before | {entry.step.component: entry.capture.holding for entry in entries},
+            after=await self._what_stands(proposal, account.skipped),
+            deeds=tuple(deed for deed in account.deeds if deed.fence in begun),
             of=warrant.request.of or _of(proposal),
-            soaked=_soaked(evidence),
-            healthy=account.healthy and all(paper.passed for paper in evidence[-1:]),
-            proven=any(paper.proven for paper in evidence),
+            soaked=soak.soaked if soak and account.settled is Settled.DONE else Soaked.NONE,
+            healthy=not account.skipped,
+            proven=verdict.proven,
             actor=warrant.request.actor,
             reason=warrant.request.reason,
             asker=warrant.asker,
-            intent=proposal.plan.intent,
+            intent=plan.intent,
             why=account.why,
-            evidence=tuple(sentence for paper in evidence for sentence in paper.sentences),
+            evidence=verdict.sentences,
             records=account.records,
             began=account.began,
-            ended=facts.now,
+            ended=now,
         )
-        if receipt.story is Story.SETTLEMENT and receipt.of is not None:
-            await self._close_lost(receipt, receipt.of)
-        left = await self._archive.write_receipt(receipt)
-        return Left(after=dict(left.after), evidence=left.evidence, lane_listens=facts.lane_listens)
 
     async def _close_lost(self, settlement: Receipt, turn: int) -> None:
         """Leave the receipt that a lost change did not: it was undone, and its journal is accounted for."""
         why = f"its change was lost, and put back in turn {settlement.turn}"
         lost = settlement.but(
-            turn=turn, story=Story.PROMOTION, settled=Settled.UNDONE, of=None, why=why, intent=None, records=None
+            turn=turn,
+            story=Story.PROMOTION,
+            settled=Settled.UNDONE,
+            of=None,
+            why=why,
+            intent=None,
+            records=None,
         )
         await self._archive.write_receipt(lost)
 
@@ -169,38 +186,13 @@ def _of(proposal: Proposal) -> int | None:
     return next((step.of.turn for step in proposal.plan.steps if step.of), None)
 
 
-def _soaked(evidence: Sequence[Evidence]) -> Soaked:
-    return next(
-        (paper.soaked for paper in reversed(evidence) if paper.kind is EvidenceKind.SOAK), Soaked.NONE
-    )
-
-
-def _judge_done(warrant: Warrant, proposal: Proposal, facts: Facts) -> Refusal | None:
-    """What moved forward must be let in to its end; what put back is accounted for as it was let in: as an undo."""
-    undone = next((step.of for step in proposal.plan.steps if step.of), None)
-    if undone is None:
-        return judge_done(warrant, facts)
-    return judge_undo(proposal.plan.subject, warrant.turn, undone, facts)
-
-
-def _judge_evidence(proposal: Proposal, turn: int, evidence: Sequence[Evidence]) -> Refusal | None:
-    """A change is done only where this turn's own checks passed, and its soak, where the terms ask for them.
-
-    One without steps, such as the settlement of a change that never began, has nothing to be checked.
-    """
-    if not proposal.plan.steps:
+def _judge_soak(proposal: Proposal, turn: int, soak: Evidence | None) -> Refusal | None:
+    """A change is done only with evidence of this turn's own soak, where the terms ask for one."""
+    if not proposal.terms.soak:
         return None
-    needed = {EvidenceKind.HEALTH} if proposal.terms.health else set[EvidenceKind]()
-    needed |= {EvidenceKind.SOAK} if proposal.terms.soak else set()
-    passed = {
-        paper.kind
-        for paper in evidence
-        if paper.turn == turn and paper.subject == proposal.plan.subject and paper.passed
-    }
-    if missing := needed - passed:
-        why = f"It says it was done, without evidence of {' and '.join(sorted(missing))}."
-        return Refusal(cause=Cause.FORBIDDEN, why=why)
-    return None
+    if soak and soak.passed and (soak.subject, soak.turn) == (proposal.plan.subject, turn):
+        return None
+    return Refusal(cause=Cause.FORBIDDEN, why="It says it was done, without evidence of its soak.")
 
 
 async def _until_ended(client: Client, workflow_id: str) -> None:

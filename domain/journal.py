@@ -41,11 +41,6 @@ class Entry(Value):
     void: bool = False
 
 
-class EvidenceKind(StrEnum):
-    HEALTH = "health"
-    SOAK = "soak"
-
-
 class Soaked(StrEnum):
     FULL = "full"
     CUT = "cut"
@@ -53,9 +48,8 @@ class Soaked(StrEnum):
 
 
 class Evidence(Value):
-    """What the checks said, of which fence, when; sealed by the worker that looked."""
+    """What the checks said during the soak of a turn; sealed by the worker that looked."""
 
-    kind: EvidenceKind
     subject: Subject
     turn: int
     passed: bool

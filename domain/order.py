@@ -2,6 +2,8 @@
 
 from datetime import datetime
 
+from pydantic import Field
+
 from domain.clearance import Warrant
 from domain.environment import Holding
 from domain.journal import Settled
@@ -28,32 +30,35 @@ class Performed(Value):
 
 
 class LookOrder(Value):
-    """Check the health of what should stand there now, once (``soak`` zero) or for the whole soak."""
+    """Watch the health of what should stand there now, for the whole soak."""
 
     warrant: Warrant
     expected: dict[Identifier, Holding]
-    since: datetime
 
 
 class Account(Value):
-    """A change accounts for itself: what was done, what undone, and the sealed evidence."""
+    """A change accounts for itself: what should stand there now, what was done, what undone, what left as it is."""
 
     warrant: Warrant
     settled: Settled
     outcome: Outcome
+    expected: dict[Identifier, Holding]
     deeds: tuple[Deed, ...]
     skipped: tuple[Identifier, ...] = ()
-    evidence: tuple[Sealed, ...] = ()
-    healthy: bool = True
+    soak: Sealed | None = None
     why: str = ""
     records: Digest | None = None
     began: datetime
 
 
 class Left(Value):
-    """The receipt was left. ``lane_listens`` is False where no lane is there to hear of it."""
+    """What stands there is well, and the receipt was left; or it is not ``well``, and none was.
 
-    after: dict[Identifier, Holding]
+    ``lane_listens`` is False where no lane is there to hear of it.
+    """
+
+    well: bool
+    after: dict[Identifier, Holding] = Field(default_factory=dict)
     evidence: tuple[str, ...] = ()
     lane_listens: bool = True
 

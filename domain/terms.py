@@ -37,6 +37,11 @@ class Request(Value):
     slots: int = Field(default=0, ge=0, le=1000)
     """For a settlement: how many deeds the lost change was to do."""
 
+    @property
+    def may_give_up(self) -> bool:
+        """Whoever asks may be told no; what is unsettled has to be settled."""
+        return self.story is not Story.SETTLEMENT
+
 
 class TargetTerms(Value):
     """Which target takes a component, and how. The settings' shape belongs to the target."""

@@ -125,9 +125,8 @@ class Town:
             activities=[
                 verbs.draw_up,
                 verbs.perform,
-                verbs.check_health,
-                verbs.soak,
-                verbs.leave_receipt,
+                    verbs.soak,
+                verbs.conclude,
                 verbs.recall,
             ],
             max_heartbeat_throttle_interval=timedelta(seconds=1),

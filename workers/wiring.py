@@ -69,9 +69,8 @@ def effects(chosen: Tools) -> Wired:
         [
             verbs.draw_up,
             verbs.perform,
-            verbs.check_health,
             verbs.soak,
-            verbs.leave_receipt,
+            verbs.conclude,
             verbs.recall,
         ]
     )

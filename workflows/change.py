@@ -3,10 +3,9 @@
 import asyncio
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError
 
 from workflows.change_doors import ChangeDoors
 from workflows.doorkeeper import BadStartError, read_value
@@ -34,13 +33,6 @@ with workflow.unsafe.imports_passed_through():
     from workflows.undisturbed import undisturbed
 
 
-class Looked(NamedTuple):
-    """What a look at the health said."""
-
-    passed: bool
-    why: str
-
-
 @workflow.defn
 class ChangeWorkflow(ChangeDoors):
     """The critical section: a plan's steps one by one, health, soak, receipt; or everything put back."""
@@ -62,7 +54,6 @@ class ChangeWorkflow(ChangeDoors):
             return unneeded
         try:
             await self._walk(proposal.plan)
-            await self._see_it_well(proposal.plan)
             await self._soak(proposal.plan)
             return await self._account_for_it(proposal)
         except Trouble as trouble:
@@ -70,26 +61,24 @@ class ChangeWorkflow(ChangeDoors):
                 return await self._not_begun(trouble)
             return await self._put_it_back(proposal, trouble)
 
+    async def _account_for_it(self, proposal: Proposal) -> Answer:
+        """It was done: see that it is well, and leave the receipt."""
+        await self._unless_held()
+        left = await self._conclude(
+            proposal.plan, Settled.DONE, outcome_of(proposal.request.story), proposal.request.reason
+        )
+        outcome = Outcome.SETTLED_BY_HAND if self._skipped else outcome_of(proposal.request.story)
+        return Done(turn=self._turn, outcome=outcome, after=left.after, evidence=left.evidence)
+
     async def _put_it_back(self, proposal: Proposal, trouble: Trouble) -> Answer:
-        """Undo what was begun, newest first; see that what is back is well; account for it."""
-        if workflow.cancellation_reason() is not None:
-            trouble = cancelled()  # also where its worker was cut off, and the deed ended in silence
+        """Undo what was begun, newest first; see that what is back is well, and leave the receipt of that."""
         self._undoing = True
         self._note_judgement("change", trouble.why, passed=False)
-        self._evidence.clear()
         undo = put_back(proposal.plan, self._begun)
         await self._walk(undo)
-        await self._see_it_well(undo)
+        left = await self._conclude(undo, Settled.UNDONE, trouble.outcome, trouble.why)
         outcome = Outcome.SETTLED_BY_HAND if self._skipped else trouble.outcome
-        left = await self._leave_receipt(Settled.UNDONE, outcome, trouble.why)
         return Undone(turn=self._turn, outcome=outcome, why=trouble.why, after=left.after)
-
-    async def _account_for_it(self, proposal: Proposal) -> Answer:
-        await self._unless_held()
-        self._stop_if_cancelled()
-        outcome = Outcome.SETTLED_BY_HAND if self._skipped else outcome_of(proposal.request.story)
-        left = await self._leave_receipt(Settled.DONE, outcome, proposal.request.reason)
-        return Done(turn=self._turn, outcome=outcome, after=left.after, evidence=left.evidence)
 
     async def _walk(self, plan: Plan) -> None:
         for step in plan.steps:
@@ -102,7 +91,7 @@ class ChangeWorkflow(ChangeDoors):
     async def _draw_up(self) -> Proposal:
         """Take the proposal that was approved, or have one drawn up where nobody needed to approve any."""
         sealed = self._warrant.proposal
-        if sealed is None:
+        while sealed is None:
             self._log.enter(Phase.PREPARING, "its plan")
             try:
                 sealed = await workflow.execute_activity_method(
@@ -115,8 +104,12 @@ class ChangeWorkflow(ChangeDoors):
                     summary=f"draw up the {self._warrant.request.story} of {self._subject}",
                 )
             except FAILURES as failure:
-                raise trouble_with(failure) from failure
-            self._given = self._warrant.but(proposal=sealed)
+                trouble = trouble_with(failure)
+                if self._warrant.request.may_give_up:
+                    raise trouble from failure
+                await self._ask_person(f"its settlement could not be drawn up: {trouble.why}")
+            else:
+                self._given = self._warrant.but(proposal=sealed)
         self._proposal = Proposal.model_validate_json(sealed.body)
         return self._proposal
 
@@ -181,20 +174,6 @@ class ChangeWorkflow(ChangeDoors):
                 self._skipped.append(step.component)
                 return
 
-    async def _see_it_well(self, plan: Plan) -> None:
-        """Check the health of what should stand there now. What is sick after an undo needs a person."""
-        if not plan.steps or not self._terms.health:
-            return
-        self._log.enter(Phase.CHECKING_HEALTH, "the health checks")
-        while not (looked := await self._look(EffectActivities.check_health, plan, self._budget_for(plan))).passed:
-            if plan.goes_forward:
-                raise Trouble(f"it is not healthy: {looked.why}")
-            self._evidence.clear()
-            if await self._ask_person(f"what was put back is not healthy: {looked.why}") is Signal.SKIP:
-                self._skipped.extend(step.component for step in plan.steps)
-                return
-        self._stop_if_cancelled()
-
     async def _soak(self, plan: Plan) -> None:
         """Watch it for as long as the terms say; the budget does not count this."""
         soak = self._terms.soak
@@ -202,70 +181,76 @@ class ChangeWorkflow(ChangeDoors):
             return
         self._log.enter(Phase.SOAKING, f"{say_duration(soak)} of good health")
         began = workflow.now()
-        looked = await self._look(EffectActivities.soak, plan, soak + patience.UNDOING)
+        try:
+            self._soaked = await workflow.execute_activity_method(
+                EffectActivities.soak,
+                LookOrder(warrant=self._warrant, expected=plan.after),
+                task_queue=self._queue,
+                start_to_close_timeout=soak + patience.UNDOING,
+                schedule_to_close_timeout=soak + patience.UNDOING,
+                heartbeat_timeout=patience.HEARTBEAT,
+                retry_policy=patience.TRY_SOON,
+                cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+                summary=f"soak {self._subject} for {say_duration(soak)}",
+            )
+        except FAILURES as failure:
+            raise trouble_with(failure) from failure
         self._paused += workflow.now() - began
-        if not looked.passed:
-            raise Trouble(f"it turned sick while it soaked: {looked.why}")
+        evidence = Evidence.model_validate_json(self._soaked.body)
+        self._note_judgement("soak", *evidence.sentences, passed=evidence.passed)
+        if not evidence.passed:
+            message = f"it turned sick while it soaked: {'; '.join(evidence.sentences)}"
+            raise Trouble(message)
         self._stop_if_cancelled()
 
-    async def _look(self, verb: Callable[..., Any], plan: Plan, within: timedelta) -> Looked:
-        looking = workflow.start_activity_method(
-            verb,
-            LookOrder(warrant=self._warrant, expected=plan.after, since=workflow.now()),
+    async def _conclude(self, plan: Plan, settled: Settled, outcome: Outcome, why: str) -> Left:
+        """See that what stands there is well, and leave the receipt. What is sick after an undo needs a person."""
+        while True:
+            self._log.enter(Phase.CHECKING_HEALTH, "the health checks")
+            account = Account(
+                warrant=self._warrant,
+                settled=settled,
+                outcome=Outcome.SETTLED_BY_HAND if self._skipped else outcome,
+                expected=plan.after,
+                deeds=tuple(self._begun),
+                skipped=tuple(dict.fromkeys(self._skipped)),
+                soak=self._soaked,
+                why=why,
+                records=self._log.chain.head,
+                began=self._began,
+            )
+            left = await self._look_and_leave(account, plan)
+            self._note_judgement("health", *left.evidence, passed=left.well)
+            if left.well:
+                if not left.lane_listens:
+                    await self._tell_lane(AWAKE)
+                return left
+            sick = "; ".join(left.evidence)
+            if plan.goes_forward:
+                message = f"it is not healthy: {sick}"
+                raise Trouble(message)
+            if await self._ask_person(f"what was put back is not well: {sick}") is Signal.SKIP:
+                self._skipped.extend(step.component for step in plan.steps)
+
+    async def _look_and_leave(self, account: Account, plan: Plan) -> Left:
+        within = self._budget_left() + patience.LEAVING_RECEIPT if plan.goes_forward else patience.UNDOING
+        concluding = workflow.start_activity_method(
+            EffectActivities.conclude,
+            account,
             task_queue=self._queue,
             start_to_close_timeout=within,
             schedule_to_close_timeout=within if plan.goes_forward else None,
             heartbeat_timeout=patience.HEARTBEAT,
-            retry_policy=patience.TRY_SOON,
+            retry_policy=patience.TRY_SOON if plan.goes_forward else patience.NEVER_GIVE_UP,
             cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-            summary=f"is {self._subject} well?",
+            summary=f"is {self._subject} well? Then leave the receipt of turn {self._turn}",
         )
         try:
-            sealed = await (looking if plan.goes_forward else undisturbed(looking))
+            return await (concluding if plan.goes_forward else undisturbed(concluding))
         except FAILURES as failure:
             if plan.goes_forward:
                 raise trouble_with(failure) from failure
-            return Looked(passed=False, why=trouble_with(failure).why)
-        self._evidence.append(sealed)
-        evidence = Evidence.model_validate_json(sealed.body)
-        self._note_judgement(evidence.kind, *evidence.sentences, passed=evidence.passed)
-        return Looked(evidence.passed, "; ".join(evidence.sentences))
-
-    async def _leave_receipt(self, settled: Settled, outcome: Outcome, why: str) -> Left:
-        """Leave the receipt; a change that was undone does so for ever, for without it nothing else may move."""
-        account = Account(
-            warrant=self._warrant,
-            settled=settled,
-            outcome=outcome,
-            deeds=tuple(self._begun),
-            skipped=tuple(dict.fromkeys(self._skipped)),
-            evidence=tuple(self._evidence),
-            healthy=not self._skipped,
-            why=why,
-            records=self._log.chain.head,
-            began=self._began,
-        )
-        while True:
-            leaving = workflow.start_activity_method(
-                EffectActivities.leave_receipt,
-                account,
-                task_queue=self._queue,
-                start_to_close_timeout=patience.LEAVING_RECEIPT,
-                heartbeat_timeout=patience.HEARTBEAT,
-                retry_policy=patience.NEVER_GIVE_UP,
-                summary=f"leave the receipt of turn {self._turn}",
-            )
-            try:
-                left = await undisturbed(leaving)
-            except ActivityError as failure:
-                trouble = trouble_with(failure)
-                if settled is Settled.DONE and self._begun:
-                    raise trouble from failure
-                await self._ask_person(f"its receipt could not be left: {trouble.why}")
-            else:
-                if not left.lane_listens:
-                    await self._tell_lane(AWAKE)
-                return left
+            return Left(well=False, evidence=(trouble_with(failure).why,))
 
     async def _not_begun(self, trouble: Trouble) -> Answer:
         """Nothing was touched. Where nobody may be listening any more, a lane is woken to hear of it."""
@@ -362,7 +347,9 @@ class ChangeWorkflow(ChangeDoors):
         given = read_value(warrant, Warrant)
         subject = Subject(service=service, environment=environment)
         if (given.request.subject, given.turn) != (subject, int(turn)):
-            message = f"The warrant is for turn {given.turn} of {given.request.subject}, not {turn} of {subject}."
+            message = (
+                f"The warrant is for turn {given.turn} of {given.request.subject}, not {turn} of {subject}."
+            )
             raise BadStartError(message)
         parent = workflow.info().parent
         if parent is None or parent.workflow_id != lane_id(subject):
@@ -387,9 +374,6 @@ class ChangeWorkflow(ChangeDoors):
             raise Trouble(message)
         return left
 
-    def _budget_for(self, plan: Plan) -> timedelta:
-        return self._budget_left() if plan.goes_forward else patience.UNDOING
-
     def _stop_if_cancelled(self) -> None:
         """A deed that finishes in spite of a cancel swallows it (sdk-python#620): ask after every step."""
         going_forward = self._proposal is not None and self._proposal.is_forward and not self._undoing
@@ -409,7 +393,9 @@ class ChangeWorkflow(ChangeDoors):
 
 
 async def _wait_undisturbed(ready: Callable[[], bool], timeout: timedelta | None = None) -> None:
-    await undisturbed(asyncio.create_task(workflow.wait_condition(ready, timeout=timeout, timeout_summary="undo")))
+    await undisturbed(
+        asyncio.create_task(workflow.wait_condition(ready, timeout=timeout, timeout_summary="undo"))
+    )
 
 
 async def _given_up(undoing: "asyncio.Task[Performed]") -> None:

@@ -31,7 +31,7 @@ class ChangeDoors(Steered):
         self._proposal: Proposal | None = None
         self._begun: list[Deed] = []
         self._skipped: list[str] = []
-        self._evidence: list[Sealed] = []
+        self._soaked: Sealed | None = None
         self._act = 0
         self._began = workflow.now()
         self._paused = timedelta()

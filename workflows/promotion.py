@@ -113,9 +113,7 @@ class PromotionWorkflow(PromotionDoors):
         await self._send(self._message(WITHDRAW, Withdrawal(asker=self._id, number=self._number, reason=why)))
         match await self._follow():
             case Done() as done:
-                return Ending(
-                    outcome=done.outcome, why="the cancel came too late: it was done", answer=done
-                )
+                return Ending(outcome=done.outcome, why="the cancel came too late: it was done", answer=done)
             case Undone() as undone:
                 return Ending(outcome=undone.outcome, why=undone.why, answer=undone)
             case NotBegun():
@@ -181,7 +179,9 @@ class PromotionWorkflow(PromotionDoors):
         """Ask the lane, and follow until it answers."""
         self._number += 1
         self._answer = None
-        self._log.enter(Phase.IN_LANE, f"its turn in the lane of {self._subject}", f"towpath status {self._id}")
+        self._log.enter(
+            Phase.IN_LANE, f"its turn in the lane of {self._subject}", f"towpath status {self._id}"
+        )
         publish({PHASE: Phase.IN_LANE})
         await self._send(self._message(ASK, self._ask()))
         return await self._follow()
@@ -225,7 +225,9 @@ class PromotionWorkflow(PromotionDoors):
             )
             raise BadStartError(message)
         if carried is not None and not workflow.info().continued_run_id:
-            message = "State is carried over from an earlier run only. Start a promotion with the request alone."
+            message = (
+                "State is carried over from an earlier run only. Start a promotion with the request alone."
+            )
             raise BadStartError(message)
         self._request = asked
         if carried is not None:

@@ -166,7 +166,9 @@ class PromotionDoors(Steered):
         if why := why_not_counted(self._policy(self._proposal), self._request.actor, said, intent):
             raise RefusedError(why)
         mine = Actor(name=said.by)
-        votes = [vote for vote in self._decisions if vote.intent == intent and vote.actor.is_same_person(mine)]
+        votes = [
+            vote for vote in self._decisions if vote.intent == intent and vote.actor.is_same_person(mine)
+        ]
         if votes and votes[-1].verdict == signal.value:
             message = f"{said.by} has said so already"
             raise RefusedError(message)

@@ -13,6 +13,6 @@ Keep = Annotated[bool, typer.Option("--keep", help="Leave everything running at 
 
 def demo(yes: Yes = False, keep: Keep = False) -> None:
     """Walk a sample site through three environments, and back, on this machine."""
-    from clients.demo import run
+    from clients.cli.demo import run
 
-    leave(Exit(run(yes=yes, keep=keep)))
+    raise typer.Exit(run(yes=yes, keep=keep))

@@ -125,6 +125,18 @@ def test_aliases_stand_for_what_they_name(folder: Path) -> None:
     assert service.environments["edge"].health == service.environments["dev"].health
 
 
+def test_settings_are_read_as_their_own_model_reads_them(folder: Path) -> None:
+    """Strict as the reading is, a status may be a number or a list, and a time ISO 8601."""
+    file = folder / "services/storefront.yaml"
+    file.write_text(file.read_text().replace("within: 5s", "status: [200, 204], timeout: PT5S, within: PT5S"))
+
+    place = read_folder(folder, TARGETS, CHECKS).place(PRODUCTION)
+
+    assert place
+    assert place.health[0].within == timedelta(seconds=5)
+    assert place.health[0].settings["status"] == [200, 204]
+
+
 def test_bytes_that_are_no_text_are_refused(folder: Path) -> None:
     """A file in another encoding is named with its line."""
     (folder / "towpath.yaml").write_bytes("store: store\n# für\n".encode("latin-1"))

@@ -82,14 +82,14 @@ def test_a_link_stays_a_link(folder: Path, key: str, tmp_path: Path) -> None:
     """What it leads to is written, with the same rights."""
     real = tmp_path / "real.yaml"
     real.write_text("environment: production\n")
-    real.chmod(0o640)
+    real.chmod(0o666)
     file_of(folder).symlink_to(real)
 
     assert publish_key(folder, "production", key)
 
     assert file_of(folder).is_symlink()
     assert f"key: {key}" in real.read_text()
-    assert real.stat().st_mode & 0o777 == 0o640
+    assert real.stat().st_mode & 0o777 == 0o666
 
 
 UNWRITABLE = {

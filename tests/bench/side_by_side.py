@@ -19,7 +19,6 @@ from tests.bench.figures import Bar, Figure
 from tests.bench.yard import Yard, place_of
 from workers.running import GRACE, STICKY
 from workers.story import sandbox
-from workflows.doorkeeper import Doorkeeper
 
 SERVICES: Final = 30
 ENVIRONMENTS: Final = 4
@@ -47,7 +46,6 @@ async def stage(client: Client, folder: Path) -> AsyncIterator[Stage]:
         task_queue=QUEUE,
         workflows=[BareWorkflow],
         activities=[bare.validate, bare.deploy, bare.report],
-        interceptors=[Doorkeeper()],
         workflow_runner=sandbox(),
         sticky_queue_schedule_to_start_timeout=STICKY,
         graceful_shutdown_timeout=GRACE,

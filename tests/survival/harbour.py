@@ -190,6 +190,10 @@ class Harbour(Town):
         await self.lane(self.dev).signal("ask", Ask(asker=asker, number=1, request=request))
         return asker
 
+    async def is_over(self, workflow_id: str) -> bool:
+        described = await self.client.get_workflow_handle(workflow_id).describe()
+        return described.status is not WorkflowExecutionStatus.RUNNING
+
     async def answer(self, asker: str) -> Any:
         lane = await self.until_lane(lambda lane: asker in lane.answers)
         return lane.answers[asker].answer

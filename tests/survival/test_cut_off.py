@@ -1,8 +1,7 @@
 """A worker is stopped in the middle of its work, taken for dead, and wakes when others have gone on without it."""
 
+import asyncio
 import signal
-
-import pytest
 
 from domain.outcome import Outcome
 from tests.survival.conftest import Builder
@@ -36,15 +35,7 @@ async def _woken(harbour: Harbour, asleep: Process) -> None:
     await harbour.assert_sound()
 
 
-@pytest.mark.parametrize(
-    "point",
-    ["before create journal", "after create journal", "before place", "after place", "before seal evidence"],
-)
-async def test_a_deed_that_wakes_after_its_undo_changes_nothing(build: Builder, point: str) -> None:
-    """
-    Cancelled and undone by another worker meanwhile, the late write is refused by its fence, or was called off.
-    """
-    harbour = build()
+async def _cancelled(harbour: Harbour, point: str) -> None:
     asleep = await _stopped_at(harbour, point)
     harbour.launch()
 
@@ -56,12 +47,7 @@ async def test_a_deed_that_wakes_after_its_undo_changes_nothing(build: Builder, 
     await _woken(harbour, asleep)
 
 
-@pytest.mark.parametrize("point", ["before create journal", "before place"])
-async def test_a_deed_that_wakes_after_its_settlement_changes_nothing(build: Builder, point: str) -> None:
-    """
-    Its change was terminated and its lane has settled it: what it had not begun was called off.
-    """
-    harbour = build()
+async def _terminated(harbour: Harbour, point: str) -> None:
     asleep = await _stopped_at(harbour, point)
     harbour.launch()
 
@@ -69,17 +55,11 @@ async def test_a_deed_that_wakes_after_its_settlement_changes_nothing(build: Bui
 
     report = await harbour.ended(harbour.promotion("2.0.0"))
     assert report.outcome is Outcome.ROLLED_BACK, report.why
+    assert harbour.standing == ("1.0.0",)
     await _woken(harbour, asleep)
 
 
-@pytest.mark.parametrize("point", ["before restore", "after restore", "before create receipt"])
-async def test_an_undo_that_wakes_after_another_worker_did_it_does_it_no_second_time(
-    build: Builder, point: str
-) -> None:
-    """
-    The same fence twice is the same deed, and the same receipt.
-    """
-    harbour = build()
+async def _sick(harbour: Harbour, point: str) -> None:
     harbour.controls.set("sick-2.0.0")
     asleep = await _stopped_at(harbour, point)
     harbour.launch()
@@ -90,10 +70,29 @@ async def test_an_undo_that_wakes_after_another_worker_did_it_does_it_no_second_
     await _woken(harbour, asleep)
 
 
-async def test_a_fence_refuses_the_late_write_by_name(build: Builder) -> None:
-    """
-    What wakes at the very point of writing is told that it comes too late.
-    """
+async def test_a_deed_that_wakes_after_its_undo_changes_nothing(build: Builder) -> None:
+    """Cancelled and undone by another worker, the late write is refused by its fence, or was called off."""
+    points = ("before create journal", "after create journal", "before place", "after place", "before seal evid")
+
+    await asyncio.gather(*(_cancelled(build(), point) for point in points))
+
+
+async def test_a_deed_that_wakes_after_its_settlement_changes_nothing(build: Builder) -> None:
+    """Its change was terminated and its lane has settled it: what it had not begun was called off."""
+    points = ("before create journal", "after create journal", "before place", "after place")
+
+    await asyncio.gather(*(_terminated(build(), point) for point in points))
+
+
+async def test_an_undo_that_wakes_after_another_worker_did_it_does_it_no_second_time(build: Builder) -> None:
+    """The same fence twice is the same deed, and the same receipt."""
+    points = ("before restore", "after restore", "before create receipt", "after create receipt")
+
+    await asyncio.gather(*(_sick(build(), point) for point in points))
+
+
+async def test_what_wakes_at_the_point_of_writing_is_told_that_it_comes_too_late(build: Builder) -> None:
+    """The target itself refuses it, by its fence."""
     harbour = build()
     asleep = await _stopped_at(harbour, "before place")
     harbour.launch()
@@ -104,6 +103,6 @@ async def test_a_fence_refuses_the_late_write_by_name(build: Builder) -> None:
 
     late = await until(lambda: [call for call in harbour.calls if "failed place" in call])
     assert len(late) == 1
-    assert late[0].endswith(("StaleFenceError", "CancelledError"))
+    assert late[0].endswith("StaleFenceError")
     assert harbour.standing == ("1.0.0",)
     await harbour.assert_sound()

@@ -14,7 +14,6 @@ from clients.trouble import ClientError
 
 STOPPING: Final = 12.0
 """Seconds: a worker finishes what it does, for at most ten."""
-KILLING: Final = 5.0
 
 ResultT = TypeVar("ResultT")
 
@@ -115,11 +114,19 @@ def last_words(log: Path) -> str:
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
+    """End it, and whatever it has started: kindly, then not; also where nobody waits for that any more."""
     if process.returncode is not None:
         return
-    for asked, patience in ((signal.SIGTERM, STOPPING), (signal.SIGKILL, KILLING)):
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, asked)
+    try:
+        _signal(process, signal.SIGTERM)
         with suppress(TimeoutError):
-            await asyncio.wait_for(process.wait(), patience)
-            return
+            await asyncio.wait_for(process.wait(), STOPPING)
+    finally:
+        if process.returncode is None:
+            _signal(process, signal.SIGKILL)
+            await process.wait()
+
+
+def _signal(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, number)

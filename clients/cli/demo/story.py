@@ -2,111 +2,184 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final, NamedTuple, TypeVar
 
 from activities.clock import SystemClock
 from activities.releases import create_release
-from clients.cli.demo.processes import DemoError, find_program, said_by
+from clients.cli.demo.answering import Approver
+from clients.cli.demo.processes import DemoError
 from clients.cli.demo.proof import check, fetch
-from clients.cli.demo.records import happened, undone_within
+from clients.cli.demo.records import decisions, events, waited, way_back
 from clients.cli.demo.scene import SAMPLE, SERVICE, Scene
-from clients.cli.demo.telling import Telling, typed
+from clients.cli.demo.telling import Telling
 from clients.overview import Overview
-from clients.promotion import Promotion
 from clients.watching import watch, watch_wish
-from domain.answer import Answer, Undone
+from domain.answer import Answer, Done
 from domain.names import change_id
 from domain.outcome import Outcome, Phase
 from domain.release import Kind, Release
-from domain.status import PromotionStatus
-from domain.value import canonical, say_duration, short
+from domain.terms import Proposal
+from domain.value import say_duration, short
 from workers.wiring import store_of
 
 ENGINEER: Final = "lin@example.com"
-APPROVERS: Final = {"1.0.0": "grace@example.com", "2.0.0": "ada@example.com"}
+VERSIONS: Final = ("1.0.0", "2.0.0", "3.0.0")
 SILENCE: Final = 60.0
 """Seconds without anything new after which the story is given up."""
-ANSWERING: Final = 30.0
 
 SeenT = TypeVar("SeenT")
 
 
 class Took(NamedTuple):
-    """How long something took, as the Temporal server noted it."""
+    """How long one thing took, as the Temporal server noted it."""
 
     what: str
-    where: str
-    length: timedelta
-    note: str = ""
+    said: str
 
 
 class Story:
     """Told chapter by chapter. Raises ``DemoError`` where something does not come true."""
 
-    def __init__(self, scene: Scene, telling: Telling, *, yes: bool) -> None:
+    def __init__(self, scene: Scene, telling: Telling, approver: Approver) -> None:
         self._scene = scene
         self._say = telling
-        self._yes = yes
+        self._approver = approver
         self._releases: dict[str, Release] = {}
-        self.let_in = True
-        """Whether 2.0.0 was let into production: a person may say no."""
-        self.took: list[Took] = []
-        self.histories: list[str] = []
+        self._took: list[Took] = []
+        self.turn = 0
+        """Of the rollback."""
 
     async def tell(self) -> None:
+        self._say.chapter("Three releases of a small shop’s site are packed")
         await self._pack()
-        await self._walk_first()
-        await self._walk_second()
-        await self._promote_sick()
-        await self._roll_back()
+        self._say.chapter("1.0.0 walks to production")
+        await self._walk("1.0.0")
+        self._say.chapter("2.0.0 walks to production, where somebody must let it in")
+        await self._walk("2.0.0")
+        self._say.chapter("3.0.0 is sick: dev does not notice, staging does, and puts it back")
+        await self._promote("3.0.0", "dev")
+        await self._promote("3.0.0", "staging", Outcome.ROLLED_BACK)
+        if self._approver.said_no:
+            self._say.chapter("Production was left at 1.0.0, as you said: there is nothing to roll back")
+        else:
+            self._say.chapter("Production is rolled back to 1.0.0, on request")
+            await self._roll_back()
+        self._say.chapter("What every environment serves now, fetched over HTTP")
         await self._prove()
+        self._say.chapter("How long it took, as the Temporal server noted it")
+        self._tell_times()
 
     async def _pack(self) -> None:
-        self._say.chapter("Three releases of a small shop’s site are packed")
         store = store_of(self._scene.place)
-        for version in ("1.0.0", "2.0.0", "3.0.0"):
-            folder = SAMPLE / "site" / version
-            stored = await create_release(
-                store, SERVICE, version, {"site": (Kind.CONTENT, folder)}, author=ENGINEER, now=SystemClock().now()
-            )
+        for version in VERSIONS:
+            parts = {"site": (Kind.CONTENT, SAMPLE / "site" / version)}
+            stored = await create_release(store, SERVICE, version, parts, author=ENGINEER, now=SystemClock().now())
             release = self._releases[version] = stored.release
-            sick = ", and sick: its health page says so" if version == "3.0.0" else ""
+            sick = ", and sick: its own health page says so" if version == "3.0.0" else ""
             self._say.row(version, f"{release.components[0].files} files, digest {short(release.digest())}{sick}")
 
-    async def _walk_first(self) -> None:
-        self._say.chapter("1.0.0 walks to production")
+    async def _walk(self, version: str) -> None:
         for environment in self._scene.sites:
-            await self._promoted("1.0.0", environment)
+            await self._promote(version, environment)
 
-    async def _walk_second(self) -> None:
-        self._say.chapter("2.0.0 walks to production, where somebody must let it in")
-        for environment in ("dev", "staging"):
-            await self._promoted("2.0.0", environment)
-        seen = await self._promote("2.0.0", "production")
-        if self.let_in:
-            self._expect(seen, Outcome.PROMOTED)
+    async def _promote(self, version: str, environment: str, wanted: Outcome = Outcome.PROMOTED) -> None:
+        """Ask, answer where somebody must, and follow it to its end."""
+        promotion = await self._scene.towpath.promote(SERVICE, version, environment, by=ENGINEER)
+        where, answered = environment, False
+        with self._say.live():
+            async for seen in _in_time(watch(promotion)):
+                self._say.now(f"{version} in {environment}: {_stands(seen)}")
+                status = seen.promotion
+                if status and status.proposal and status.phase is Phase.WAITING_FOR_APPROVAL and not answered:
+                    self._tell_plan(environment, status.proposal)
+                    await self._approver.answer(promotion, status.proposal)
+                    where, answered = "", True
+        report = seen.report
+        if report is None or report.outcome is not self._expected(version, environment, wanted):
+            how = f"{report.outcome}: {report.why}" if report else f"{seen.state}: {seen.trouble}"
+            raise DemoError(f"{promotion} was to be {wanted}, and ended as {how}")
+        length = await self._length(promotion.id)
+        self._tell_end(where, seen, length)
 
-    async def _promote_sick(self) -> None:
-        self._say.chapter("3.0.0 is sick: dev does not notice, staging does, and puts it back")
-        await self._promoted("3.0.0", "dev")
-        seen = await self._promote("3.0.0", "staging")
-        self._expect(seen, Outcome.ROLLED_BACK)
-        if seen.change:
-            self.took.append(Took("3.0.0", "put back in staging", undone_within(seen.change.records)))
+    def _expected(self, version: str, environment: str, wanted: Outcome) -> Outcome:
+        refused = self._approver.said_no and (version, environment) == ("2.0.0", "production")
+        return Outcome.REJECTED if refused else wanted
+
+    def _tell_plan(self, environment: str, proposal: Proposal) -> None:
+        approval = proposal.terms.approval
+        self._say.rows(
+            environment,
+            [
+                f"plan {short(proposal.plan.intent)}, asked for by {proposal.request.actor}",
+                *(f"{step}; undo: {step.undo}" for step in proposal.plan.steps),
+                f"needs {approval.quorum} of: {', '.join(approval.approvers)}",
+            ],
+        )
+
+    def _tell_end(self, where: str, seen: Overview, length: timedelta) -> None:
+        promotion, change, report = seen.promotion, seen.change, seen.report
+        if promotion is None or report is None:
+            return
+        soak = promotion.proposal.terms.soak if promotion.proposal else timedelta()
+        lines = [*decisions(promotion.records), *events(change.records if change else (), soak)]
+        took = say_duration(length)
+        if people := waited(promotion.records):
+            took += f", {say_duration(people)} of it for the approval"
+        if report.outcome is not Outcome.PROMOTED:
+            lines.append(f"ended: {report.outcome}")
+        if report.outcome is Outcome.ROLLED_BACK and change:
+            took += f", {say_duration(way_back(change.records))} of it for the way back"
+        self._say.rows(where, [*lines[:-1], f"{lines[-1]} · {say_duration(length)}"])
+        self._took.append(Took(promotion.version, f"{promotion.subject.environment} {took}"))
 
     async def _roll_back(self) -> None:
-        if not self.let_in:
-            self._say.chapter("There is nothing to roll back: production was left at 1.0.0, as you said")
-            return
-        self._say.chapter("Production is rolled back to 1.0.0, on request")
-        answer = await self._wished()
-        if not isinstance(answer, Undone) and answer.said != "done":
-            raise DemoError(f"Production was not rolled back: {answer}")
+        wish = await self._scene.towpath.rollback(SERVICE, "production", by=ENGINEER, reason="to show the way back")
+        answer: Answer | None = None
+        with self._say.live():
+            async for seen, answer in _in_time(watch_wish(wish)):
+                self._say.now(f"production: {_stands(seen)}")
+        if not isinstance(answer, Done) or answer.outcome is not Outcome.ROLLED_BACK:
+            raise DemoError(f"Production was to be rolled back, and was not: {answer}")
+        self.turn = answer.turn
+        length = await self._length(change_id(wish.lane.subject, answer.turn))
+        lines = [f"asked for by {ENGINEER}; it goes to the front, and needs no approval"]
+        lines += events(seen.change.records if seen.change else ())
+        self._say.rows("production", [*lines[:-1], f"{lines[-1]} · {say_duration(length)}"])
+        self._took.append(Took("rollback", f"production {say_duration(length)}"))
 
     async def _prove(self) -> None:
-        self._say.chapter("What every environment serves now, fetched over HTTP")
         served = await fetch(self._scene.sites)
         for environment, found in served.items():
-            self._say.row(environment, f"{found}, from {found.address}")
-        check(served, {"dev": self._releases["3.0.0"], "staging": self._release_in_staging, "production": self._releases["1.0.0"]})
+            self._say.row(environment, f"{found} at {found.address}")
+        self._say.row("", f"each proven by its own {found.marker_url.removeprefix(found.address[:-1])}: release and deed")
+        last = "1.0.0"
+        expected = {"dev": "3.0.0", "staging": "2.0.0", "production": last}
+        check(served, {environment: self._releases[version] for environment, version in expected.items()})
+
+    def _tell_times(self) -> None:
+        for what in dict.fromkeys(took.what for took in self._took):
+            self._say.row(what, " · ".join(took.said for took in self._took if took.what == what))
+
+    async def _length(self, workflow_id: str) -> timedelta:
+        described = await self._scene.towpath.client.get_workflow_handle(workflow_id).describe()
+        return (described.close_time or described.start_time) - described.start_time
+
+
+async def _in_time(seen: AsyncIterator[SeenT]) -> AsyncIterator[SeenT]:
+    """Yield what is seen. Raises ``DemoError`` where nothing new comes for too long."""
+    while True:
+        try:
+            yield await asyncio.wait_for(anext(seen), SILENCE)
+        except StopAsyncIteration:
+            return
+        except TimeoutError as error:
+            raise DemoError(f"Nothing has happened for {SILENCE:.0f} s.") from error
+
+
+def _stands(seen: Overview) -> str:
+    stands = seen.change or seen.promotion or seen.lane
+    if stands is None or stands.phase is Phase.ENDED:
+        return "…"
+    waits_for = getattr(stands, "waits_for", "")
+    return f"{stands.phase}{f': {waits_for}' if waits_for else ''} …"

@@ -1,0 +1,235 @@
+"""A folder and two terminals: everything that a new user types, with real programs."""
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from domain.outcome import Exit
+from tests.clients.conftest import CommandLine, ended, read_until
+
+pytestmark = [pytest.mark.server, pytest.mark.processes]
+
+SERVICE = """\
+service: storefront
+components:
+  site: {kind: content}
+environments:
+  dev:
+    site: {target: directory, root: live/dev}
+  production:
+    after: [dev]
+    site: {target: directory, root: live/production}
+    approval: {quorum: 1, from: [managers]}
+"""
+
+
+@pytest.fixture
+def home(offline: CommandLine) -> CommandLine:
+    """A folder with a configuration and two versions of a site."""
+    folder = offline.folder
+    for name in ("environments", "services", "site/1", "site/2"):
+        (folder / name).mkdir(parents=True)
+    (folder / "towpath.yaml").write_text("groups:\n  managers: [bo@example.com]\nstore: store\n")
+    for name in ("dev", "production"):
+        (folder / f"environments/{name}.yaml").write_text(f"environment: {name}\n")
+    (folder / "services/storefront.yaml").write_text(SERVICE)
+    for version in ("1", "2"):
+        (folder / f"site/{version}/index.html").write_text(f"version {version}")
+    return offline
+
+
+@pytest.fixture
+async def up(home: CommandLine) -> AsyncIterator[asyncio.subprocess.Process]:
+    """`towpath up` in that folder, until the test is over."""
+    process = await home.start("up", "--port", "0")
+    try:
+        await read_until(process, "Stop with Ctrl-C")
+        yield process
+    finally:
+        if process.returncode is None:
+            process.terminate()
+            await ended(process)
+
+
+async def test_a_release_walks_to_production_by_the_command_line(
+    home: CommandLine, up: asyncio.subprocess.Process
+) -> None:
+    """
+    create, promote, approve, rollback and doctor, with no variable set: the server of `up` is found by itself.
+    """
+    created = await home.run("release", "create", "storefront", "1.0.0", "--from", "site/1", "--notes", "first")
+    to_dev = await home.run("promote", "storefront", "1.0.0", "dev", "--watch")
+    asked = await home.run("promote", "storefront", "1.0.0", "production")
+    watching = await home.start("status", "storefront", "1.0.0", "production", "--watch")
+    told = await read_until(watching, "approve it: ")
+    command = told.rpartition("approve it: ")[2].replace("you@example.com", "bo@example.com").split()[1:]
+    approved = await home.run(*command)
+    watched = await ended(watching)
+    served = (home.folder / "live/production/current/index.html").read_text()
+    examined = await home.run("doctor", "--json")
+    rolled_back = await home.run("rollback", "storefront", "production", "--watch")
+
+    for ran in (created, to_dev, asked, approved, watched, examined, rolled_back):
+        assert ran.code == Exit.DONE, ran.said
+    assert served == "version 1"
+    assert {one["verdict"] for one in json.loads(examined.out)["findings"]} == {"good"}
+    assert not (home.folder / "live/production/current/index.html").exists()
+
+
+async def test_a_second_up_in_the_same_folder_is_told_of_the_first(
+    home: CommandLine, up: asyncio.subprocess.Process
+) -> None:
+    """
+    Two servers never share one file: the second says where the first is.
+    """
+    ran = await home.run("up")
+
+    assert ran.code == Exit.USAGE
+    assert f"process {up.pid}" in ran.said
+
+
+@pytest.mark.parametrize("number", [2, 15], ids=["SIGINT", "SIGTERM"])
+async def test_up_stops_when_told_and_keeps_everything(home: CommandLine, number: int) -> None:
+    """
+    Stopped and started again, `up` ends with 0 and still knows what was promoted.
+    """
+    first = await home.start("up")
+    await read_until(first, "Stop with Ctrl-C")
+    await home.run("release", "create", "storefront", "1.0.0", "--from", "site/1")
+    await home.run("promote", "storefront", "1.0.0", "dev", "--watch")
+    first.send_signal(number)
+    stopped = await ended(first)
+    assert not (home.folder / ".towpath/server.json").exists()
+
+    second = await home.start("up")
+    await read_until(second, "Stop with Ctrl-C")
+    seen = await home.run("status", "storefront", "dev")
+    second.send_signal(number)
+    again = await ended(second)
+
+    assert (stopped.code, again.code) == (0, 0), stopped.said + again.said
+    assert "holds site: 1.0.0" in seen.said
+
+
+async def test_up_says_when_its_server_has_died(home: CommandLine) -> None:
+    """
+    An `up` whose server was killed does not sit there as if nothing had happened.
+    """
+    process = await home.start("up")
+    await read_until(process, "Stop with Ctrl-C")
+    address = json.loads((home.folder / ".towpath/server.json").read_text())["address"]
+    (server,) = await _listener(address.rpartition(":")[2])
+
+    server.joinpath("kill-me")
+    import os
+    import signal
+
+    os.kill(int(server.name), signal.SIGKILL)
+    ran = await ended(process)
+
+    assert ran.code == Exit.NO_SERVER
+    assert "has died" in ran.said
+
+
+async def test_workers_serve_what_they_are_told_to(home: CommandLine, up: asyncio.subprocess.Process) -> None:
+    """
+    `worker --environments dev` serves just that; an environment that is not there is named.
+    """
+    process = await home.start("worker", "--environments", "dev")
+    said = await read_until(process, "Serving")
+    process.terminate()
+    ran = await ended(process)
+    wrong = await home.run("worker", "--environments", "moon")
+
+    assert "Serving dev on" in said
+    assert ran.code == 0
+    assert wrong.code == Exit.USAGE
+    assert "dev, production" in wrong.said
+
+
+async def test_releases_are_made_listed_and_shown(home: CommandLine) -> None:
+    """
+    A version exists once; what it is made of can be read again by people and programs.
+    """
+    first = await home.type("release", "create", "storefront", "1.0.0", "--component", f"site={home.folder}/site/1")
+    same = await home.type("release", "create", "storefront", "1.0.0", "--from", f"{home.folder}/site/1")
+    other = await home.type("release", "create", "storefront", "1.0.0", "--from", f"{home.folder}/site/2")
+    listed = await home.type("release", "list", "--json")
+    shown = await home.type("release", "show", "storefront", "1.0.0")
+    missing = await home.type("release", "show", "storefront", "2.0.0")
+
+    assert [ran.code for ran in (first, same, other, listed, shown, missing)] == [0, 0, 10, 0, 0, 10]
+    assert "is already stored, the same" in same.said
+    assert [one["version"] for one in json.loads(listed.out)["releases"]] == ["1.0.0"]
+    assert "1 files" in shown.said
+
+
+@pytest.mark.parametrize(
+    ("words", "mark"),
+    [
+        (("storefront", "1.0.0"), "Say what storefront is to be made from"),
+        (("nothing", "1.0.0", "--from", "."), "There is no service “nothing”"),
+        (("storefront", "1.0.0", "--component", "blob=."), "has no component blob"),
+        (("storefront", "1.0.0", "--component", "site"), "write NAME=PATH"),
+        (("storefront", "1.0.0", "--component", "site=.", "--from", "."), "--from gives a folder to the only"),
+    ],
+    ids=["nothing", "service", "component", "form", "both"],
+)
+async def test_a_release_of_what_is_not_there_is_a_mistake_of_usage(
+    home: CommandLine, words: tuple[str, ...], mark: str
+) -> None:
+    """
+    What a release is made from is said in words that fit the service.
+    """
+    ran = await home.type("release", "create", *words)
+
+    assert ran.code == Exit.USAGE
+    assert mark in ran.said
+
+
+async def test_every_mistake_of_the_configuration_is_said_at_once(home: CommandLine) -> None:
+    """
+    `config check` names file and line of each mistake, and everything else that reads the folder says the same.
+    """
+    (home.folder / "environments/dev.yaml").write_text("environment: dev\nsoak: soon\n")
+    (home.folder / "services/storefront.yaml").write_text(SERVICE.replace("target: directory", "target: rocket"))
+
+    ran = await home.type("config", "check")
+    others = [await home.type(*words) for words in (("up",), ("worker",), ("release", "list"))]
+
+    assert ran.code == Exit.USAGE
+    assert "environments/dev.yaml:2" in ran.said
+    assert re.search(r"services/storefront.yaml:\d+", ran.said)
+    for other in others:
+        assert other.code == Exit.USAGE
+        assert "environments/dev.yaml:2" in other.said
+
+
+async def test_the_doctor_finds_every_illness_at_once(home: CommandLine) -> None:
+    """
+    With no server and no keys, the doctor still says all of it, each with its remedy.
+    """
+    home.set(TEMPORAL_ADDRESS="127.0.0.1:1")
+
+    ran = await home.type("doctor")
+
+    assert ran.code == Exit.NO_SERVER
+    assert "No Temporal server answers on 127.0.0.1:1" in ran.said
+    assert "dev" in ran.said.partition("keys")[2]
+
+
+async def _listener(port: str) -> list[Path]:
+    """Return the /proc folders of the processes whose command line names this port."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            line = (folder / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if b"start-dev" in line and port.encode() in line:
+            found.append(folder)
+    return found

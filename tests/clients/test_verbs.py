@@ -1,0 +1,195 @@
+"""Asking, steering, freezing and showing, by the command line and the Python client."""
+
+import asyncio
+import json
+
+import pytest
+
+from clients.client import Towpath
+from clients.trouble import DeclinedError, UsageError
+from domain.outcome import Exit, Outcome, Phase
+from tests.clients.conftest import CommandLine, words
+from tests.town import Town
+
+pytestmark = pytest.mark.server
+
+
+async def test_a_plan_is_shown_and_nothing_is_asked_for(town: Town, towpath: CommandLine) -> None:
+    """
+    `plan` says what would be done, and leaves no promotion and no lane behind.
+    """
+    town.make("1.0.0")
+
+    ran = await towpath.type("plan", *words(town, "1.0.0", town.dev))
+    as_json = await towpath.type("plan", *words(town, "1.0.0", town.dev), "--json")
+    lane = await towpath.type("status", town.service, town.dev)
+
+    assert ran.code == Exit.DONE
+    assert "site: nothing → 1.0.0" in ran.said
+    assert json.loads(as_json.out)["plan"]["version"] == "1.0.0"
+    assert lane.code == Exit.USAGE
+
+
+async def test_a_plan_that_would_be_refused_says_so(town: Town, towpath: CommandLine) -> None:
+    """
+    `plan` of what may not enter ends with 10 and the reasons.
+    """
+    ran = await towpath.type("plan", *words(town, "9.9.9", town.staging))
+
+    assert ran.code == Exit.REFUSED
+    assert "no release 9.9.9" in ran.said
+
+
+async def test_a_held_change_waits_until_it_is_resumed(town: Town, towpath: CommandLine) -> None:
+    """
+    `hold` and `resume`, said to the promotion or to the lane, reach the change; `status` shows it held.
+    """
+    go_on = town.world.slow[town.place(town.dev)] = asyncio.Event()
+    handle = await town.promote("1.0.0", town.dev)
+    await town.world.reached.wait()
+
+    held = await towpath.type("hold", *words(town, "1.0.0", town.dev), "--comment", "lunch")
+    go_on.set()
+    await town.until_change(town.dev, Phase.HELD)
+    seen = await towpath.type("status", *words(town, "1.0.0", town.dev))
+    again = await towpath.type("hold", town.service, town.dev)
+    resumed = await towpath.type("resume", town.service, town.dev)
+    report = await handle.result()
+
+    assert (held.code, again.code, resumed.code) == (Exit.DONE, Exit.REFUSED, Exit.DONE)
+    assert "held" in seen.out
+    assert "it is held already" in again.said
+    assert report.outcome is Outcome.PROMOTED
+
+
+@pytest.mark.parametrize("verb", ["hold", "resume", "retry", "skip"])
+async def test_steering_where_nothing_goes_on_is_declined(town: Town, towpath: CommandLine, verb: str) -> None:
+    """
+    With nothing under way, whoever steers hears at once that there is nothing to steer.
+    """
+    await town.promoted("1.0.0", town.dev)
+
+    ran = await towpath.type(verb, town.service, town.dev)
+    ended = await towpath.type(verb, *words(town, "1.0.0", town.dev))
+
+    assert (ran.code, ended.code) == (Exit.REFUSED, Exit.REFUSED)
+    assert "no change is under way" in ran.said
+    assert "it has ended" in ended.said
+
+
+async def test_a_freeze_stops_what_goes_forward_until_it_thaws(town: Town, towpath: CommandLine) -> None:
+    """
+    `freeze` holds at once, its remedy is what `status` offers, and `thaw` lets the promotion go on.
+    """
+    frozen = await towpath.type("freeze", town.dev, "--reason", "stop the line", "--for", "2h")
+    handle = await town.promote("1.0.0", town.dev)
+    await town.until(handle, Phase.WAITING_FOR_GATE)
+    seen = await towpath.type("status", *words(town, "1.0.0", town.dev))
+    thawed = await towpath.type("thaw", town.dev)
+    report = await asyncio.wait_for(handle.result(), 20)
+    again = await towpath.type("thaw", town.dev)
+
+    assert (frozen.code, thawed.code, again.code) == (Exit.DONE, Exit.DONE, Exit.REFUSED)
+    assert "stop the line" in frozen.said
+    assert f"towpath thaw {town.dev}" in seen.said
+    assert report.outcome is Outcome.PROMOTED
+
+
+async def test_what_runs_already_is_adopted(town: Town, towpath: CommandLine) -> None:
+    """
+    `adopt` records what stands there, and the lane then knows it.
+    """
+    ran = await towpath.type("adopt", town.service, town.dev)
+    seen = await towpath.type("status", town.service, town.dev)
+
+    assert (ran.code, seen.code) == (Exit.DONE, Exit.DONE)
+    assert "was recorded as it stands" in ran.said
+    assert "holds site: nothing" in seen.said
+
+
+async def test_a_second_rollback_at_once_is_declined(town: Town, towpath: CommandLine) -> None:
+    """
+    Two people who roll back in the same minute do not undo two changes; a turn says which is meant.
+    """
+    for version in ("1.0.0", "2.0.0"):
+        await town.promoted(version, town.dev)
+    town.world.slow[town.place(town.dev)] = asyncio.Event()
+    await town.promote("3.0.0", town.dev)
+    await town.world.reached.wait()
+    lane = (await Towpath(town.client).lane(town.service, town.dev).status())
+    await Towpath(town.client).rollback(town.service, town.dev, by="bo@example.com")
+    stale = await towpath.type("rollback", town.service, town.dev, "--turn", "1", "--watch")
+
+    assert lane.running is not None
+    assert stale.code == Exit.DONE
+    assert town.world.version(town.place(town.dev)) == "2.0.0"
+
+
+async def test_a_decision_needs_a_plan_that_was_read(town: Town, towpath: CommandLine) -> None:
+    """
+    Without --plan and without a terminal nothing is decided: the plan is shown, and the command that names it.
+    """
+    for environment in (town.dev, town.staging):
+        await town.promoted("1.0.0", environment)
+    handle = await town.promote("1.0.0", town.production)
+    status = await town.until(handle, Phase.WAITING_FOR_APPROVAL)
+    assert status.intent
+
+    ran = await towpath.type("approve", *words(town, "1.0.0", town.production), "--by", "bo@example.com")
+    bare = await towpath.type(
+        "approve", *words(town, "1.0.0", town.production), "--by", "bo@example.com", "--yes", "--signal"
+    )
+    report = await asyncio.wait_for(handle.result(), 20)
+
+    assert (ran.code, bare.code) == (Exit.USAGE, Exit.DONE)
+    assert f"--plan {status.intent.removeprefix('sha256:')[:8]}" in ran.said
+    assert report.outcome is Outcome.PROMOTED
+
+
+async def test_refusals_reach_whoever_decides_in_words(town: Town) -> None:
+    """
+    The Python client raises the reason for which a decision is not taken.
+    """
+    for environment in (town.dev, town.staging):
+        await town.promoted("1.0.0", environment)
+    promotion = await Towpath(town.client).promote(*words(town, "1.0.0", town.production), by="bo@example.com")
+    plan = (await town.until(town.client.get_workflow_handle(promotion.id), Phase.WAITING_FOR_APPROVAL)).intent
+    assert plan
+
+    with pytest.raises(DeclinedError, match="nobody decides on their own request"):
+        await promotion.approve(plan, by="bo@example.com")
+    with pytest.raises(DeclinedError, match="is not an approver here"):
+        await promotion.approve(plan, by="eve@example.com")
+    with pytest.raises(DeclinedError, match="is the one that waits"):
+        await promotion.approve("00000000", by="cy@example.com")
+    with pytest.raises(UsageError, match="plan"):
+        await promotion.approve("0" * 100, by="cy@example.com")
+
+    assert "is taken" in await promotion.approve(plan, by="cy@example.com")
+    assert (await promotion.result()).outcome is Outcome.PROMOTED
+
+
+async def test_two_words_are_a_lane_or_the_only_promotion_of_a_version(
+    town: Town, towpath: CommandLine
+) -> None:
+    """
+    `status SERVICE X` finds out whether X is an environment or a version.
+    """
+    await town.promoted("1.0.0", town.dev)
+
+    lane = await towpath.type("status", town.service, town.dev)
+    promotion = await towpath.type("status", town.service, "1.0.0")
+
+    assert "The lane of" in lane.said
+    assert "ended: promoted" in promotion.said
+
+
+async def test_who_acts_is_said_unless_they_said_so(town: Town, towpath: CommandLine) -> None:
+    """
+    A name that was found somewhere is told, with where; the one on the command line is not repeated.
+    """
+    told = await towpath.type("promote", *words(town, "1.0.0", town.staging))
+    untold = await towpath.type("cancel", *words(town, "1.0.0", town.staging), "--by", "cy@example.com")
+
+    assert "Acting as ana@example.com (TOWPATH_BY" in told.err
+    assert "Acting as" not in untold.err

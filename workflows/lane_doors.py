@@ -1,0 +1,103 @@
+"""What promotions, changes and people may say to a lane, and what it shows of itself."""
+
+from typing import TypeVar
+
+from temporalio import workflow
+from temporalio.common import RawValue
+from temporalio.workflow import ChildWorkflowHandle
+
+from workflows.doorkeeper import RefusedError, read_value
+from workflows.steering import Steered
+
+with workflow.unsafe.imports_passed_through():
+    from domain.answer import Answer, Ask, Order, Stuck, Told, Withdrawal
+    from domain.doors import Signal, Word
+    from domain.journal import Recollection
+    from domain.lane import LaneState
+    from domain.names import PHASE, Subject
+    from domain.outcome import Phase
+    from domain.status import LaneStatus
+    from domain.telling import tell_lane
+    from domain.value import Value
+    from workflows.change import ChangeWorkflow
+    from workflows.chronicle import Chronicle, publish
+
+MessageT = TypeVar("MessageT", bound=Value)
+
+
+class LaneDoors(Steered):
+    """A lane's state, and the doors by which it changes from outside."""
+
+    def __init__(self) -> None:
+        _, service, environment, *_ = (*workflow.info().workflow_id.split("/"), "", "", "")
+        subject = Subject.model_construct(service=service, environment=environment)
+        self._lane = LaneState.model_construct(subject=subject)
+        self._memory: Recollection | None = None
+        self._heard: list[Ask | Withdrawal | Order] = []
+        self._change: ChildWorkflowHandle[ChangeWorkflow, Answer] | None = None
+        self._cancelled = ""
+        self._answers: dict[str, Told] = {}
+        self._log = Chronicle(Phase.IDLE, self._details)
+
+    @workflow.signal(description="For a promotion or an operator's command: ask for a change")
+    def ask(self, raw: RawValue) -> None:
+        ask = self._read(raw, Ask)
+        if ask.request.subject != self._lane.subject:
+            message = f"it asks for a change of {ask.request.subject}"
+            raise RefusedError(message)
+        self._heard.append(ask)
+
+    @workflow.signal(description="For whoever asked: ask no longer")
+    def withdraw(self, raw: RawValue) -> None:
+        self._heard.append(self._read(raw, Withdrawal))
+
+    @workflow.signal(description="For a promotion: pass on what somebody says to its change")
+    def steer(self, raw: RawValue) -> None:
+        self._heard.append(self._read(raw, Order))
+
+    @workflow.signal(description="For a change: it needs a person, or no longer does")
+    def stuck(self, raw: RawValue) -> None:
+        word = self._read(raw, Stuck)
+        running = self._lane.running
+        if running is None or running.turn != word.turn:
+            message = f"turn {word.turn} is not open"
+            raise RefusedError(message)
+        self._lane = self._lane.but(running=running.but(stuck=word.stuck))
+        self._show_phase()
+
+    @workflow.signal(description="For a change whose lane was lost: be there")
+    def awake(self, _: RawValue) -> None:
+        self._log.show()
+
+    @workflow.query
+    def status(self) -> LaneStatus:
+        lane = self._lane
+        return LaneStatus(
+            subject=lane.subject,
+            phase=lane.phase,
+            turn=lane.running.turn if lane.running else None,
+            last_turn=lane.last_turn,
+            running=lane.running.ask if lane.running else None,
+            queue=lane.queue,
+            unsettled=lane.unsettled,
+            held=lane.held,
+            answers=self._answers,
+            refused=self._log.refused,
+        )
+
+    def _steer(self, signal: Signal, word: Word) -> None:
+        self._heard.append(Order(signal=signal, by=word.by, comment=word.comment))
+
+    def _show_phase(self) -> None:
+        """Let everybody see whether the lane is idle, busy or unsettled. One event, where that has changed."""
+        if self._lane.phase is not self._log.phase:
+            self._log.enter(self._lane.phase)
+            publish({PHASE: self._lane.phase})
+        self._log.show()
+
+    def _read(self, raw: RawValue, model: type[MessageT]) -> MessageT:
+        content: object = workflow.payload_converter().from_payload(raw.payload)
+        return read_value(content, model)
+
+    def _details(self) -> str:
+        return tell_lane(self.status())
