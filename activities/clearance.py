@@ -11,11 +11,12 @@ from activities.ports import BadSealError, Deed, Observation, Target
 from activities.reading import ask_around
 from activities.releases import fetch_artifact
 from activities.tools import Tools
+from domain.answer import answer_of
 from domain.approval import Policy
 from domain.clearance import Cause, Facts, Refusal, Warrant, judge, judge_undo
 from domain.environment import Holding, Placement, same
 from domain.fence import Fence
-from domain.journal import Entry, called_off
+from domain.journal import Entry, Receipt, called_off
 from domain.names import Subject, change_id
 from domain.order import StepOrder
 from domain.plan import Step
@@ -23,6 +24,7 @@ from domain.terms import Proposal, Request
 
 NOT_CLEARED = "NotCleared"
 OUTRANKED = "Outranked"
+OVER = "Over"
 
 
 class Cleared(NamedTuple):
@@ -44,6 +46,12 @@ def not_cleared(refusal: Refusal, *, journaled: bool) -> ApplicationError:
     )
 
 
+def over(receipt: Receipt) -> ApplicationError:
+    """Return what an effect of a turn that has its receipt fails with: that receipt is the change's answer."""
+    why = f"turn {receipt.turn} has its receipt: it is over"
+    return ApplicationError(why, answer_of(receipt), type=OVER, non_retryable=True)
+
+
 class Clearing:
     """Judges, captures, seals and journals for one environment."""
 
@@ -53,9 +61,10 @@ class Clearing:
 
     def unseal(self, warrant: Warrant) -> Proposal:
         """Return the warrant's proposal. Raises the refusal where its seal is not this environment's."""
+        if warrant.proposal is None:
+            refusal = Refusal(cause=Cause.FORBIDDEN, why="This warrant opens nothing: it carries no terms.")
+            raise not_cleared(refusal, journaled=False)
         try:
-            if warrant.proposal is None:
-                raise BadSealError("it carries no terms")
             return self._archive.unseal(warrant.proposal, self._tools.environment, Proposal)
         except BadSealError as error:
             refusal = Refusal(cause=Cause.FORBIDDEN, why=f"This warrant opens nothing: {error}.")
@@ -105,7 +114,7 @@ class Clearing:
         heard = await self.hear(order.warrant, proposal)
         facts = heard.but(policy=self._policy(subject), observed=observed)
         if refusal := judge(order.warrant, step, facts):
-            raise not_cleared(refusal, journaled=entry is not None)
+            raise await self._refused(refusal, subject, fence.turn, journaled=entry is not None)
 
         draft = Entry(
             subject=subject,
@@ -129,7 +138,7 @@ class Clearing:
         """Clear the undo of one deed, from its sealed capture. None: it never happened, and now never will."""
         facts = await self._undo_facts(order.warrant, subject, of)
         if refusal := judge_undo(subject, order.warrant.turn, of, facts):
-            raise not_cleared(refusal, journaled=True)
+            raise await self._refused(refusal, subject, order.warrant.turn, journaled=True)
         entry = await self._archive.entry(subject, of.turn, of.act)
         entry = entry or await self._archive.write_entry(called_off(subject, of, facts.now))
         if entry.void:
@@ -151,6 +160,12 @@ class Clearing:
             cause = Cause.UNANSWERED if word.unanswered else Cause.FORBIDDEN
             raise not_cleared(Refusal(cause=cause, why=why), journaled=False)
 
+    async def _refused(
+        self, refusal: Refusal, subject: Subject, turn: int, *, journaled: bool
+    ) -> ApplicationError:
+        receipt = await self._archive.receipt(subject, turn)
+        return over(receipt) if receipt else not_cleared(refusal, journaled=journaled)
+
     async def _undo_facts(self, warrant: Warrant, subject: Subject, of: Fence) -> Facts:
         """Ask nobody about a change's own deeds: its undo depends on nothing but the store and the target."""
         word = None if of.turn == warrant.turn else await ask_around(activity.client(), subject, warrant)
@@ -159,7 +174,7 @@ class Clearing:
             workflow_id=activity.info().workflow_id or "",
             environment=self._tools.environment,
             proposal=None,
-            open_turn=word.open_turn if word else None,
+            open_turn=word.taken if word else None,
             has_receipt=await self._archive.receipt(subject, warrant.turn) is not None,
         )
 

@@ -91,7 +91,7 @@ class Drawing:
             return _Draft(Drawn(()), terms, refusals=(str(error),))
         terms = configuration.terms(subject, release.budget, _nonce())
         astray = tuple(
-            f"release {release.version} has a component {component.name}, for which {subject.environment} has no target; "
+            f"release {release.version} has a component {component.name}, which {subject.environment} has no target for; "
             f"add it under environments.{subject.environment} in services/{subject.service}.yaml"
             for component in release.components
             if component.name not in terms.targets
@@ -197,7 +197,8 @@ class Drawing:
 
 def _unknown_place(configuration: Configuration, subject: Subject) -> str:
     if subject.environment not in configuration.environments:
-        return f"there is no environment {subject.environment}; environments/{subject.environment}.yaml would be its file"
+        name = subject.environment
+        return f"there is no environment {name}; environments/{name}.yaml would be its file"
     if subject.service not in configuration.services:
         return f"there is no service {subject.service}; services/{subject.service}.yaml would be its file"
     if configuration.place(subject) is None:

@@ -140,7 +140,8 @@ async def _signal(client: Client, workflow_id: str, signal: str, content: object
     try:
         await client.get_workflow_handle(workflow_id).signal(signal, content)
     except RPCError as error:
-        if error.status is not RPCStatusCode.NOT_FOUND:
+        # An address that cannot be one has nobody behind it, and trying again changes neither.
+        if error.status not in {RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT}:
             raise
         return False
     return True

@@ -10,9 +10,10 @@ from temporalio.common import QueryRejectCondition
 from temporalio.service import RPCError, RPCStatusCode
 
 from domain.clearance import Freeze, Warrant
-from domain.names import Subject, environment_id, lane_id
+from domain.names import Subject, environment_id, lane_id, promotion_id
 from domain.outcome import Phase
 from domain.status import EnvironmentStatus, LaneStatus, PromotionStatus
+from domain.terms import Story
 from domain.value import Value
 
 StatusT = TypeVar("StatusT", bound=Value)
@@ -20,9 +21,13 @@ PATIENCE: Final = timedelta(seconds=3)
 
 
 class Word(NamedTuple):
-    """What was learned: the open turn, whether the asker still asks, the freeze, and who did not answer."""
+    """What was learned: the open turn, whether the asker still asks, the freeze, and who did not answer.
+
+    ``open_turn`` is the warrant's own; ``taken`` the turn that has the lane, whosever it is.
+    """
 
     open_turn: int | None
+    taken: int | None
     lane_listens: bool
     asking: bool
     freeze: Freeze | None
@@ -51,6 +56,7 @@ async def ask_around(client: Client, subject: Subject, warrant: Warrant) -> Word
             raise answer
     return Word(
         open_turn=lane.turn if isinstance(lane, LaneStatus) and _is_for(lane, warrant) else None,
+        taken=lane.turn if isinstance(lane, LaneStatus) else None,
         lane_listens=lane is not None,
         asking=not isinstance(asker, BaseException) and asker,
         freeze=environment.freeze if isinstance(environment, EnvironmentStatus) else None,
@@ -64,11 +70,19 @@ def _is_for(lane: LaneStatus, warrant: Warrant) -> bool:
 
 
 async def _ask_asker(client: Client, warrant: Warrant) -> bool:
-    """Only a promotion can stop asking: whoever asks a lane directly has no workflow to be asked back."""
-    if not warrant.asker.startswith("promotion/"):
+    """A promotion is asked back: by its own id, and for the very decisions that it was given.
+
+    Whoever asks a lane for a rollback or an adoption has no workflow to be asked.
+    """
+    request = warrant.request
+    if request.story is not Story.PROMOTION:
         return True
+    if warrant.asker != promotion_id(request.subject, request.version or ""):
+        return False
     status = await _ask(client, warrant.asker, PromotionStatus)
-    return status is not None and status.phase is Phase.IN_LANE and status.request == warrant.request
+    if status is None or status.phase is not Phase.IN_LANE or status.request != request:
+        return False
+    return all(decision in status.decisions for decision in warrant.decisions)
 
 
 async def _ask(client: Client, workflow_id: str, status: type[StatusT]) -> StatusT | None:

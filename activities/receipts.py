@@ -9,12 +9,12 @@ from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureEr
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.archive import Archive
-from activities.clearance import Clearing, not_cleared
+from activities.clearance import Clearing, not_cleared, over
 from activities.finishing import to_the_end
 from activities.health import Verdict, look_until_well
 from activities.ports import TargetRefusalError
 from activities.tools import Tools
-from domain.clearance import Cause, Refusal, judge_done
+from domain.clearance import Cause, Facts, Refusal, Warrant, judge_done, judge_undo
 from domain.environment import Holding, Unknown
 from domain.fence import Fence
 from domain.journal import Entry, Evidence, Receipt, Recollection, Settled, Soaked
@@ -36,6 +36,8 @@ class Receipts:
         """Look, then write the receipt, once. Once it is being written, a cancel comes too late."""
         proposal = self._clearing.unseal(account.warrant)
         if standing := await self._archive.receipt(proposal.plan.subject, account.warrant.turn):
+            if standing.settled is not account.settled:
+                raise over(standing)
             return Left(well=True, after=dict(standing.after), evidence=standing.evidence)
         expected = {} if account.skipped else account.expected
         verdict = await look_until_well(self._tools, proposal, expected)
@@ -48,7 +50,7 @@ class Receipts:
         facts = await self._clearing.hear(warrant, proposal)
         soak = self._archive.unseal(account.soak, subject.environment, Evidence) if account.soak else None
         if account.settled is Settled.DONE:
-            refusal = judge_done(warrant, facts) or _judge_soak(proposal, warrant.turn, soak)
+            refusal = _judge_done(warrant, proposal, facts) or _judge_soak(proposal, warrant.turn, soak)
             if refusal:
                 raise not_cleared(refusal, journaled=True)
         receipt = await self._write_up(account, proposal, verdict, soak, facts.now)
@@ -184,6 +186,14 @@ class Receipts:
 
 def _of(proposal: Proposal) -> int | None:
     return next((step.of.turn for step in proposal.plan.steps if step.of), None)
+
+
+def _judge_done(warrant: Warrant, proposal: Proposal, facts: Facts) -> Refusal | None:
+    """What moved forward must be let in to its end; what put back is judged as the undo that it was."""
+    undone = next((step.of for step in proposal.plan.steps if step.of), None)
+    if undone is None:
+        return judge_done(warrant, facts)
+    return judge_undo(proposal.plan.subject, warrant.turn, undone, facts)
 
 
 def _judge_soak(proposal: Proposal, turn: int, soak: Evidence | None) -> Refusal | None:

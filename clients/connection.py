@@ -1,7 +1,7 @@
 """Reaching the Temporal server, by Temporal's own client configuration and nothing of ours.
 
-The address is that of the profile or of ``TEMPORAL_ADDRESS``; where neither names one, that of the embedded server
-which ``towpath up`` runs in this folder; where there is none, Temporal's default.
+The address is that of the profile or of ``TEMPORAL_ADDRESS``; where neither names one, that of the embedded
+server which ``towpath up`` runs in this folder; where there is none, Temporal's default.
 """
 
 import os
@@ -133,7 +133,8 @@ async def explain(client: Client, error: RPCError) -> ClientError:
         return NoServerError(say_missing(await missing_attributes(client), client.namespace))
     if error.status in {RPCStatusCode.UNAVAILABLE, RPCStatusCode.CANCELLED, RPCStatusCode.DEADLINE_EXCEEDED}:
         return NoServerError(
-            f"The Temporal server on {address} stopped answering ({said[:200]}). What was under way is kept by "
+            f"The Temporal server on {address} stopped answering ({said[:200]}). What was under "
+            "way is kept by "
             "it; see that it runs, then ask again: towpath doctor"
         )
     if error.status in {RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNAUTHENTICATED}:

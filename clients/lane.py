@@ -1,4 +1,4 @@
-"""A lane, as an operator's command sees it: rollbacks and adoptions are asked of it, changes are steered through it."""
+"""A lane, as an operator sees it: asked for rollbacks and adoptions, and for steering its change."""
 
 from typing import Any, Final
 from uuid import uuid4
@@ -92,8 +92,8 @@ class Lane:
     async def rollback(self, *, by: str, reason: str = "", of: int | None = None) -> Wish:
         """Ask for the newest change to be undone, or, where ``of`` names one, for that and no other.
 
-        Raises ``DeclinedError`` where a rollback is under way or waits already and ``of`` is not said: the second
-        would undo one change more.
+        Raises ``DeclinedError`` where a rollback is under way or waits already and ``of`` is not said: the
+        second would undo one change more.
         """
         known = await self.find()
         asks = (known.running, *known.queue) if known else ()
@@ -101,7 +101,8 @@ class Lane:
             other := next((ask for ask in asks if ask and ask.request.story is Story.ROLLBACK), None)
         ):
             raise DeclinedError(
-                f"A rollback of {self.subject} is under way already, asked for by {other.request.actor.name}; another "
+                f"A rollback of {self.subject} is under way already, asked for by "
+                f"{other.request.actor.name}; another "
                 "would undo one change more. Follow it: "
                 f"towpath status {self.subject.service} {self.subject.environment} --watch"
             )
@@ -118,7 +119,8 @@ class Lane:
 
     def missing(self) -> UsageError:
         return UsageError(
-            f"Nothing was ever changed of {self.subject}: it has no lane. Promote a release there, or have what "
+            f"Nothing was ever changed of {self.subject}: it has no lane. Promote a release "
+            "there, or have what "
             f"runs recorded: towpath adopt {self.subject.service} {self.subject.environment}"
         )
 

@@ -33,7 +33,10 @@ from domain.value import Value
 
 
 class Overview(Value):
-    """Everything that is known of one workflow of ours. What nobody could say is None, and ``trouble`` says why."""
+    """Everything that is known of one workflow of ours.
+
+    What nobody could say is None, and ``trouble`` says why.
+    """
 
     schema_version: Literal[1] = 1
     id: str

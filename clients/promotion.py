@@ -28,7 +28,10 @@ class Promotion:
 
     @in_words
     async def status(self) -> PromotionStatus:
-        """Ask where it stands. Raises ``UsageError`` where it is not there, ``NobodyPollsError`` without an engine."""
+        """Ask where it stands.
+
+        Raises ``UsageError`` where it is not there, ``NobodyPollsError`` without an engine.
+        """
         try:
             status = await ask_status(self._handle, PromotionStatus)
         except RPCError as error:

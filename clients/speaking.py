@@ -1,5 +1,6 @@
-"""How clients speak with workflows: what they call them, how long they listen, what they take for an answer."""
+"""How clients speak with workflows: how long they listen, and what they take for an answer."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from datetime import timedelta
 from functools import wraps
@@ -31,6 +32,10 @@ LISTENING: Final = timedelta(seconds=3)
 
 DECIDING: Final = timedelta(seconds=5)
 """An update that was not taken up within this long meets no engine worker."""
+
+LOOKS: Final = 3
+BETWEEN_LOOKS: Final = 0.3
+"""Seconds."""
 
 NO_ENGINE: Final = f"no engine worker has answered within {LISTENING.seconds} s"
 START_ENGINE: Final = "towpath worker --engine"
@@ -74,13 +79,17 @@ def name_of(what: str, text: str) -> str:
         return text
     shown = text if len(text) <= 63 else f"{text[:63]}…"
     raise UsageError(
-        f"“{shown}” cannot be the name of a{'n' if what[0] in 'aeiou' else ''} {what}: use letters, digits, dot, "
+        f"“{shown}” cannot be the name of a{'n' if what[0] in 'aeiou' else ''} {what}: use "
+        "letters, digits, dot, "
         "dash and underscore, a letter or digit at both ends, at most 63 characters."
     )
 
 
 def made(model: Callable[..., ModelT], **fields: object) -> ModelT:
-    """Make a value of what a person wrote. Raises ``UsageError`` with a clause for each field that does not fit."""
+    """Make a value of what a person wrote.
+
+    Raises ``UsageError`` with a clause for each field that does not fit.
+    """
     try:
         return model(**fields)
     except ValidationError as error:
@@ -145,7 +154,8 @@ async def decide(handle: WorkflowHandle[Any, Any], word: Value, missing: ClientE
     except WorkflowUpdateRPCTimeoutOrCancelledError as error:
         raise NobodyPollsError(
             f"Nobody took the decision within {DECIDING.seconds} s: no engine worker serves the queue "
-            f"“{ENGINE_QUEUE}”. Start one ({START_ENGINE}) and decide again, or leave it as a signal for the next "
+            f"“{ENGINE_QUEUE}”. Start one ({START_ENGINE}) and decide again, or leave it as a "
+            "signal for the next "
             "one to find: add --signal."
         ) from error
     except RPCError as error:
@@ -156,13 +166,19 @@ async def decide(handle: WorkflowHandle[Any, Any], word: Value, missing: ClientE
 
 
 async def count_pollers(client: Client, queue: str, kind: "TaskQueueType.ValueType") -> int:
-    """Return how many workers have asked a queue for work in the last minutes."""
-    answer = await client.workflow_service.describe_task_queue(
-        DescribeTaskQueueRequest(
-            namespace=client.namespace, task_queue=TaskQueue(name=queue), task_queue_type=kind
-        )
+    """Return how many workers have asked a queue for work in the last minutes.
+
+    A worker that has just started is given a moment to ask.
+    """
+    request = DescribeTaskQueueRequest(
+        namespace=client.namespace, task_queue=TaskQueue(name=queue), task_queue_type=kind
     )
-    return len(answer.pollers)
+    for _ in range(LOOKS):
+        answer = await client.workflow_service.describe_task_queue(request)
+        if answer.pollers:
+            return len(answer.pollers)
+        await asyncio.sleep(BETWEEN_LOOKS)
+    return 0
 
 
 async def need_engine(client: Client) -> None:

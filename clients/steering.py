@@ -16,7 +16,7 @@ STEERED: Final = ("promotion", "lane", "change")
 async def why_not(client: Client, workflow_id: str, signal: Signal) -> str:
     """Say why this would be refused where it stands now, or nothing where it would be taken.
 
-    The workflow judges for itself once it hears the signal: this is so that whoever sends it hears why at once.
+    The workflow judges for itself once it hears the signal; this way its sender hears why at once.
     Raises ``UsageError`` where there is nothing of this id, ``NobodyPollsError`` where nobody answers for it.
     """
     if workflow_id.split("/", maxsplit=1)[0] not in STEERED:

@@ -1,6 +1,6 @@
 """Why a client could not do what it was asked to, in words, and what its caller tells the shell.
 
-Catch ``ClientError`` for all of it; the classes below it say which kind, and so whether asking again may help.
+Catch ``ClientError`` for all of it; the classes below say which kind, and so whether asking again may help.
 """
 
 from typing import ClassVar

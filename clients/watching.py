@@ -1,7 +1,10 @@
-"""Following what goes on, by reading: histories say that something happened, queries say what. Nothing is added."""
+"""Following what goes on, by reading: histories say that something happened, queries say what.
+
+Nothing is added.
+"""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any, Final, Self
 
 from temporalio.api.enums.v1 import EventType
@@ -12,7 +15,6 @@ from clients.lane import Lane, Wish
 from clients.overview import Overview, change_of, look
 from clients.promotion import Promotion
 from clients.speaking import is_missing
-from domain.answer import Answer
 from domain.names import change_id
 from domain.outcome import Phase
 
@@ -68,7 +70,7 @@ class Ears:
         return last == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW
 
 
-async def watch(promotion: Promotion) -> AsyncIterator[Overview]:
+async def watch(promotion: Promotion) -> AsyncGenerator[Overview]:
     """Yield where a promotion stands whenever that may have changed, and last how it ended."""
     async with Ears(promotion.client) as ears:
         ears.listen(promotion.id)
@@ -85,8 +87,8 @@ async def watch(promotion: Promotion) -> AsyncIterator[Overview]:
             await _until_news(ears, seen)
 
 
-async def watch_wish(wish: Wish) -> AsyncIterator[tuple[Overview, Answer | None]]:
-    """Yield where a lane stands whenever that may have changed, and last with its answer."""
+async def watch_wish(wish: Wish) -> AsyncGenerator[Overview]:
+    """Yield where a lane stands whenever that may have changed, and last when it has answered."""
     lane = wish.lane
     async with Ears(lane.client) as ears:
         ears.listen(lane.id)
@@ -98,13 +100,13 @@ async def watch_wish(wish: Wish) -> AsyncIterator[tuple[Overview, Answer | None]
                 turn = seen.lane.turn
             if answer and turn:
                 seen = seen.but(change=await change_of(lane.client, lane.subject, turn))
-            yield seen, answer
+            yield seen
             if answer:
                 return
             await _until_news(ears, seen)
 
 
-async def watch_lane(lane: Lane) -> AsyncIterator[Overview]:
+async def watch_lane(lane: Lane) -> AsyncGenerator[Overview]:
     """Yield where a lane stands whenever that may have changed, and last when it is idle."""
     async with Ears(lane.client) as ears:
         ears.listen(lane.id)

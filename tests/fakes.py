@@ -47,7 +47,7 @@ class World:
         self.reached = asyncio.Event()
         self.overlaps = 0
         self._busy: set[str] = set()
-        self.before_write: Callable[[str, Fence], None] = lambda place, fence: None
+        self.before_write: Callable[[str, Fence], None] = lambda *_: None
 
     def write(self, place: str, fence: Fence, holding: Holding) -> None:
         newest = self.fences.get(place)
@@ -126,7 +126,7 @@ class FakeTarget:
 class FakeCheck:
     """Well is what is not sick in the world, and is what was expected."""
 
-    def __init__(self, terms: CheckTerms, world: World) -> None:
+    def __init__(self, _: CheckTerms, world: World) -> None:
         self._world = world
 
     async def look(self, expected: Expected) -> Finding:
@@ -160,7 +160,7 @@ class MemoryStore:
         self.content[key] = content
 
     async def upload(self, key: str, file: Path) -> None:
-        self.content[key] = file.read_bytes()
+        self.content[key] = await asyncio.to_thread(file.read_bytes)
 
     async def read(self, key: str) -> bytes:
         if key not in self.content:

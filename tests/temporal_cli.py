@@ -51,7 +51,9 @@ class Shell:
 
     async def decide(self, handle: WorkflowHandle[Any, Any], *inputs: str) -> Said:
         """Send the update ``decide``, and wait for what it answers."""
-        return await self.temporal("workflow", "update", "execute", "-w", handle.id, "--name", "decide", *inputs)
+        return await self.temporal(
+            "workflow", "update", "execute", "-w", handle.id, "--name", "decide", *inputs
+        )
 
     async def start(self, kind: str, workflow_id: str, *inputs: str, queue: str = "towpath") -> Said:
         return await self.temporal(

@@ -125,7 +125,7 @@ class Town:
             activities=[
                 verbs.draw_up,
                 verbs.perform,
-                    verbs.soak,
+                verbs.soak,
                 verbs.conclude,
                 verbs.recall,
             ],

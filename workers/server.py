@@ -60,7 +60,7 @@ def flags(dynamic: Mapping[str, str] = QUICK | CLOSED) -> list[str]:
 
 
 @asynccontextmanager
-async def embedded(
+async def embedded(  # noqa: PLR0913 - all of it is how one server is run
     binary: str,
     database: Path | None,
     *,

@@ -9,7 +9,7 @@ from temporalio import workflow
 
 from workflows.change_doors import ChangeDoors
 from workflows.doorkeeper import BadStartError, read_value
-from workflows.troubles import FAILURES, Trouble, cancelled, trouble_with
+from workflows.troubles import FAILURES, Over, Trouble, cancelled, trouble_with
 
 with workflow.unsafe.imports_passed_through():
     from activities.effects import EffectActivities
@@ -42,7 +42,10 @@ class ChangeWorkflow(ChangeDoors):
     @workflow.run
     async def run(self, warrant: Any = None, carried: Any = None) -> Answer:
         self._begin(warrant, carried)
-        answer = await self._tell()
+        try:
+            answer = await self._tell()
+        except Over as over:
+            answer = over.answer
         return self._end(answer)
 
     async def _tell(self) -> Answer:
@@ -72,6 +75,8 @@ class ChangeWorkflow(ChangeDoors):
 
     async def _put_it_back(self, proposal: Proposal, trouble: Trouble) -> Answer:
         """Undo what was begun, newest first; see that what is back is well, and leave the receipt of that."""
+        if workflow.cancellation_reason() is not None:
+            trouble = cancelled()  # also where its worker was cut off, and the deed ended in silence
         self._undoing = True
         self._note_judgement("change", trouble.why, passed=False)
         undo = put_back(proposal.plan, self._begun)
@@ -392,9 +397,9 @@ class ChangeWorkflow(ChangeDoors):
         self._log.record(JudgementRecord(at=workflow.now(), of=of, passed=passed, sentences=sentences))
 
 
-async def _wait_undisturbed(ready: Callable[[], bool], timeout: timedelta | None = None) -> None:
+async def _wait_undisturbed(ready: Callable[[], bool], patiently: timedelta | None = None) -> None:
     await undisturbed(
-        asyncio.create_task(workflow.wait_condition(ready, timeout=timeout, timeout_summary="undo"))
+        asyncio.create_task(workflow.wait_condition(ready, timeout=patiently, timeout_summary="undo"))
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from itertools import accumulate
 
 from temporalio import workflow
 from temporalio.common import SearchAttributeKey
@@ -10,7 +11,7 @@ from domain.outcome import Phase
 from domain.record import Chain, Record, RefusedRecord
 from domain.value import Value
 from workflows.counting import count_phase, count_record
-from workflows.patience import REMEMBERED_RECORDS, REMEMBERED_REFUSALS
+from workflows.patience import REMEMBERED_BYTES, REMEMBERED_RECORDS, REMEMBERED_REFUSALS
 
 
 class Memory(Value):
@@ -57,8 +58,8 @@ class Chronicle:
         self.show()
 
     def record(self, record: Record) -> None:
-        chain = self.chain.with_record(record).keeping(REMEMBERED_RECORDS)
-        self._memory = self._memory.but(chain=chain)
+        chain = self.chain.with_record(record)
+        self._memory = self._memory.but(chain=chain.keeping(_how_many_fit(chain)))
         count_record(record)
         self.show()
 
@@ -71,6 +72,13 @@ class Chronicle:
 
     def show(self) -> None:
         workflow.set_current_details(self._details())
+
+
+def _how_many_fit(chain: Chain) -> int:
+    """Return how many of the newest records are remembered: the newest always is."""
+    sizes = [len(record.model_dump_json().encode()) for record in reversed(chain.records)]
+    fitting = [total for total in accumulate(sizes) if total <= REMEMBERED_BYTES]
+    return min(max(len(fitting), 1), REMEMBERED_RECORDS)
 
 
 def publish(attributes: Mapping[str, str]) -> None:

@@ -22,6 +22,7 @@ from domain.value import Value
 
 ModelT = TypeVar("ModelT", bound=Value)
 LONGEST_REASON: Final = 400
+"""Bytes."""
 RUN_ARGUMENTS: Final = 2
 """What it is about, and the state carried over from an earlier run."""
 
@@ -71,6 +72,11 @@ def explain(error: ValidationError) -> str:
     return "; ".join(clauses)
 
 
+def shortened(text: str) -> str:
+    """Cut a text so that twenty of them, in any script, fit into one answer."""
+    return text.encode(errors="replace")[:LONGEST_REASON].decode(errors="ignore")
+
+
 def _kind(content: object) -> str:
     match content:
         case None:
@@ -92,6 +98,10 @@ class _Doorkeeper(WorkflowInboundInterceptor):
         if len(input.args) > RUN_ARGUMENTS:
             message = f"It takes one JSON object to start this; {len(input.args)} inputs came."
             raise ApplicationError(message, type="BadStart", non_retryable=True)
+        # A cron schedule or a retry would pass off hand-made carried state as an earlier run's.
+        if workflow.info().cron_schedule or workflow.info().retry_policy:
+            message = "This is started once: without a cron schedule, and without retries."
+            raise ApplicationError(message, type="BadStart", non_retryable=True)
         input.args = [*input.args, *[None] * (RUN_ARGUMENTS - len(input.args))]
         try:
             return await super().execute_workflow(input)
@@ -100,11 +110,13 @@ class _Doorkeeper(WorkflowInboundInterceptor):
 
     async def handle_signal(self, input: HandleSignalInput) -> None:
         try:
-            _one_object(input.args)
+            # The catch-all is given the signal's name and all inputs: it refuses for itself.
+            if workflow.get_signal_handler(input.signal):
+                _one_object(input.args)
             await super().handle_signal(input)
         # Whatever a handler raises would otherwise wedge the workflow, or fail it: a signal's sender hears nothing.
         except Exception as error:
-            why = str(error)[:LONGEST_REASON]
+            why = shortened(str(error))
             workflow.logger.warning("message_refused", extra={"door": input.signal[:80], "why": why})
             instance = workflow.instance()
             if isinstance(instance, HasDoors):
@@ -116,7 +128,7 @@ class _Doorkeeper(WorkflowInboundInterceptor):
         except FailureError:
             raise
         except Exception as error:
-            raise ApplicationError(str(error)[:LONGEST_REASON], type="Refused", non_retryable=True) from error
+            raise ApplicationError(shortened(str(error)), type="Refused", non_retryable=True) from error
 
     def handle_update_validator(self, input: HandleUpdateInput) -> None:
         _one_object(input.args)
@@ -124,9 +136,6 @@ class _Doorkeeper(WorkflowInboundInterceptor):
 
 
 def _one_object(args: Sequence[object]) -> None:
-    # A catch-all handler is given the signal's name and all inputs: it refuses for itself.
-    if args and isinstance(args[-1], list):
-        return
     if len(args) != 1:
         message = f"{len(args) or 'no'} inputs came, where one JSON object is wanted"
         raise RefusedError(message)
@@ -138,4 +147,5 @@ class Doorkeeper(Interceptor):
     def workflow_interceptor_class(
         self, input: WorkflowInterceptorClassInput
     ) -> type[WorkflowInboundInterceptor]:
+        del input
         return _Doorkeeper

@@ -115,6 +115,7 @@ class EnvironmentWorkflow:
 
     @workflow.signal(dynamic=True, description="Anything else is refused")
     def unknown(self, name: str, _: Sequence[RawValue]) -> None:
+        del name
         message = "an environment takes freeze and thaw"
         raise RefusedError(message)
 

@@ -126,7 +126,7 @@ class LaneWorkflow(LaneDoors):
             await self._lose(running)
 
     async def _close(self, change: ChildWorkflowHandle[ChangeWorkflow, Answer]) -> None:
-        """The change has ended: free the lane and answer whoever asked; or find out what became of one that was lost."""
+        """The change has ended: free the lane and answer whoever asked; or find out what became of it."""
         running = self._lane.running
         self._change, self._cancelled = None, ""
         if running is None:

@@ -1,6 +1,6 @@
 """What promotions, changes and people may say to a lane, and what it shows of itself."""
 
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from temporalio import workflow
 from temporalio.common import RawValue
@@ -18,11 +18,14 @@ with workflow.unsafe.imports_passed_through():
     from domain.outcome import Phase
     from domain.status import LaneStatus
     from domain.telling import tell_lane
+    from domain.terms import Story
     from domain.value import Value
     from workflows.change import ChangeWorkflow
     from workflows.chronicle import Chronicle, publish
 
 MessageT = TypeVar("MessageT", bound=Value)
+LARGEST_ASK: Final = 40 * 1024
+"""Bytes: with all that it leaves to be understood written out, a warrant is still below the server's 64 KiB."""
 
 
 class LaneDoors(Steered):
@@ -44,6 +47,9 @@ class LaneDoors(Steered):
         ask = self._read(raw, Ask)
         if ask.request.subject != self._lane.subject:
             message = f"it asks for a change of {ask.request.subject}"
+            raise RefusedError(message)
+        if ask.request.story is Story.SETTLEMENT or not ask.asker:
+            message = "somebody asks for a promotion, a rollback or an adoption; a lane settles by itself"
             raise RefusedError(message)
         self._heard.append(ask)
 
@@ -77,8 +83,8 @@ class LaneDoors(Steered):
             phase=lane.phase,
             turn=lane.running.turn if lane.running else None,
             last_turn=lane.last_turn,
-            running=lane.running.ask if lane.running else None,
-            queue=lane.queue,
+            running=_shown(lane.running.ask) if lane.running else None,
+            queue=tuple(_shown(ask) for ask in lane.queue),
             unsettled=lane.unsettled,
             held=lane.held,
             answers=self._answers,
@@ -96,8 +102,16 @@ class LaneDoors(Steered):
         self._log.show()
 
     def _read(self, raw: RawValue, model: type[MessageT]) -> MessageT:
+        if len(raw.payload.data) > LARGEST_ASK:
+            message = f"it is {len(raw.payload.data)} bytes long, and {LARGEST_ASK} are the most that a change starts with"
+            raise RefusedError(message)
         content: object = workflow.payload_converter().from_payload(raw.payload)
         return read_value(content, model)
 
     def _details(self) -> str:
         return tell_lane(self.status())
+
+
+def _shown(ask: Ask) -> Ask:
+    """Leave out what only a change needs: a long queue has to fit into one answer."""
+    return ask.but(proposal=None, decisions=())

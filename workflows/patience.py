@@ -49,6 +49,8 @@ NEVER_GIVE_UP: Final = RetryPolicy(
 """For undos: for ever, a minute apart at most."""
 
 REMEMBERED_RECORDS: Final = 200
+REMEMBERED_BYTES: Final = 16 * 1024
+"""Of records. A status has to fit into one answer, and a memory into the start of a new run: 64 KiB each."""
 REMEMBERED_REFUSALS: Final = 20
 REMEMBERED_ANSWERS: Final = 20
 LONGEST_HISTORY: Final = 4_000

@@ -23,7 +23,10 @@ NOBODY_CAME: Final = timedelta(seconds=30)
 
 @workflow.defn
 class PlanWorkflow:
-    """Has the environment's own worker draw up what a promotion would do. Nothing is kept, nothing is changed."""
+    """Has the environment's own worker draw up what a promotion would do.
+
+    Nothing is kept, nothing is changed.
+    """
 
     @workflow.run
     async def run(self, request: Any = None, carried: Any = None) -> Proposal:
@@ -71,5 +74,8 @@ class PlanWorkflow:
 def _why(failure: ActivityError, environment: str) -> str:
     """An ``ActivityError`` says only that it failed; its cause knows why."""
     if isinstance(failure.cause, TimedOut):
-        return f"No worker of {environment} answered in time. Start one: towpath worker --environments {environment}"
+        return (
+            f"No worker of {environment} answered in time. Start one: towpath worker --environments "
+            f"{environment}"
+        )
     return str(failure.cause or failure)

@@ -18,6 +18,6 @@ async def undisturbed(task: "asyncio.Task[ResultT]") -> ResultT:
         except asyncio.CancelledError:
             if task.cancelled():
                 raise
-        except Exception:
-            continue
+        except Exception:  # noqa: BLE001 - raised below, as the task's own
+            break
     return task.result()

@@ -90,7 +90,8 @@ def run(words: Sequence[str]) -> int:
     except Exception as error:  # noqa: BLE001
         traceback.print_exc()
         complain(
-            f"That was a mistake of Towpath’s, not yours: {type(error).__name__}. Please report what stands above."
+            f"That was a mistake of Towpath’s, not yours: {type(error).__name__}. Please report "
+            "what stands above."
         )
         return Exit.BUG
 

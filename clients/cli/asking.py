@@ -1,4 +1,7 @@
-"""Running a command against the server. Temporal's library is imported here, when it is needed and not before."""
+"""Running a command against the server.
+
+Temporal's library is imported here, when it is needed and not before.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable

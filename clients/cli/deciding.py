@@ -70,7 +70,10 @@ def _decide(verb: str, words: list[str], plan: str, by: str, comment: str, *, ye
 
 
 async def _read_plan(promotion: "Promotion", verdict: "Verdict", *, agreed: bool) -> str:
-    """Return the plan that waits, once a person has seen it. A decision is about a plan that somebody has read."""
+    """Return the plan that waits, once a person has seen it.
+
+    A decision is about a plan that somebody has read.
+    """
     from clients.cli.showing import show_plan
     from domain.value import short
 
@@ -93,7 +96,8 @@ async def _read_plan(promotion: "Promotion", verdict: "Verdict", *, agreed: bool
         raise DeclinedError("Nothing was decided.")
     subject = promotion.subject
     raise UsageError(
-        f"A decision names the plan that you have read. If it is this one: towpath {verdict} {subject.service} "
+        f"A decision names the plan that you have read. If it is this one: towpath {verdict} "
+        f"{subject.service} "
         f"{promotion.version} {subject.environment} --plan {digits}"
     )
 

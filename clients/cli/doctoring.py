@@ -57,7 +57,10 @@ def check(as_json: AsJson = False) -> None:
 
 
 def doctor(as_json: AsJson = False) -> None:
-    """Look at everything that Towpath needs, and say what is wrong and what to do. The exit code says the worst."""
+    """Look at everything that Towpath needs, and say what is wrong and what to do.
+
+    The exit code says the worst.
+    """
     _report(asyncio.run(_examine(surroundings())), as_json=as_json)
 
 
@@ -199,13 +202,17 @@ async def _work(client: "Client", environments: list[str]) -> AsyncIterator[Find
 
 def _say_wedged(workflow_id: str) -> str:
     return (
-        f"{workflow_id} fails at every attempt to go on, most likely since its worker runs another version of "
+        f"{workflow_id} fails at every attempt to go on, most likely since its worker runs "
+        "another version of "
         f"Towpath than the one it began with. See why: temporal workflow describe -w {workflow_id}"
     )
 
 
 def _say_unsettled(workflow_id: str) -> str:
-    return f"{workflow_id} is unsettled: nothing else moves there. See what it needs: towpath status {workflow_id}"
+    return (
+        f"{workflow_id} is unsettled: nothing else moves there. See what it needs: towpath status "
+        f"{workflow_id}"
+    )
 
 
 def _say_unserved(workflow_id: str) -> str:

@@ -1,11 +1,13 @@
 """Watching to the end, and what the shell is told of it.
 
 What only a person can move on, and nobody is on the way to move, ends the watch: a stuck change with 20, an
-environment or engine without a worker with 4 (an engine that is silent is given half a minute to come back). The promotion itself goes on waiting. Approvals, holds, freezes and
-other people's changes are waited for.
+environment or engine without a worker with 4; an engine that is silent is given half a minute to come back. The
+promotion itself goes on waiting. Approvals, holds, freezes and other people's changes are waited for.
 """
 
 import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from time import monotonic
 from typing import Final
 
@@ -55,15 +57,8 @@ class Doubt:
 
 async def follow(promotion: Promotion) -> Exit:
     """Follow a promotion; return what its outcome tells the shell."""
-    doubt = Doubt()
     try:
-        with Progress() as progress:
-            async for seen in watch(promotion):
-                progress.show(seen)
-                if given_up := doubt.verdict(seen):
-                    break
-            else:
-                given_up = None
+        seen, given_up = await _shown(watch(promotion))
     except asyncio.CancelledError:
         say(f"No longer watched; the promotion goes on. See: {promotion.see} --watch")
         raise
@@ -71,30 +66,46 @@ async def follow(promotion: Promotion) -> Exit:
         say_next(remedies(seen))
         return given_up
     if seen.report is None:
-        raise FailedError(f"The promotion of {promotion} {seen.state}, which nobody foresaw: {seen.trouble}")
+        why = f": {seen.trouble}" if seen.trouble else "."
+        raise FailedError(f"The promotion of {promotion} {seen.state}, which nobody foresaw{why}")
     show_report(seen.report)
     return EXIT_OF[seen.report.outcome]
 
 
 async def follow_wish(wish: Wish) -> Exit:
     """Follow a rollback or adoption; 0 where it came about."""
-    doubt = Doubt()
     try:
-        with Progress() as progress:
-            answer: Answer | None = None
-            async for seen, answer in watch_wish(wish):
-                progress.show(seen)
-                if given_up := doubt.verdict(seen):
-                    break
-            else:
-                given_up = None
+        seen, given_up = await _shown(watch_wish(wish))
     except asyncio.CancelledError:
         say(f"No longer watched; the {wish.story} goes on. See: {see_lane(wish)} --watch")
         raise
-    if given_up is not None or answer is None:
+    answer = wish.answer_in(seen.lane) if seen.lane else None
+    if answer is None:
         say_next(remedies(seen))
         return given_up or Exit.UNSETTLED
     return say_answer(wish, answer)
+
+
+async def follow_lane(lane: Lane) -> Exit:
+    """Follow whatever goes on in a lane, until nothing does."""
+    seen, given_up = await _shown(watch_lane(lane))
+    if given_up is not None:
+        say_next(remedies(seen))
+        return given_up
+    say(f"Nothing goes on in the lane of {lane.subject}.")
+    return Exit.DONE
+
+
+async def _shown(watched: AsyncGenerator[Overview]) -> tuple[Overview, Exit | None]:
+    """Show what is watched to its end, or to where there is no use in watching on; return the last of it."""
+    doubt, seen = Doubt(), Overview(id="", state="")
+    with Progress() as progress:
+        async with aclosing(watched):
+            async for seen in watched:
+                progress.show(seen)
+                if (given_up := doubt.verdict(seen)) is not None:
+                    return seen, given_up
+    return seen, None
 
 
 def say_answer(wish: Wish, answer: Answer) -> Exit:
@@ -121,18 +132,3 @@ def say_answer(wish: Wish, answer: Answer) -> Exit:
 
 def see_lane(wish: Wish) -> str:
     return f"towpath status {wish.lane.subject.service} {wish.lane.subject.environment}"
-
-
-async def follow_lane(lane: Lane) -> Exit:
-    """Follow whatever goes on in a lane, until nothing does."""
-    doubt, given_up = Doubt(), None
-    with Progress() as progress:
-        async for seen in watch_lane(lane):
-            progress.show(seen)
-            if given_up := doubt.verdict(seen):
-                break
-    if given_up is not None:
-        say_next(remedies(seen))
-        return given_up
-    say(f"Nothing goes on in the lane of {lane.subject}.")
-    return Exit.DONE

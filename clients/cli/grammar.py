@@ -49,19 +49,21 @@ def read_promotion(words: list[str]) -> tuple[str, str, str]:
         service, version, environment = words
         return service, version, environment
     raise UsageError(
-        f"{_said(words)} names no promotion. Write SERVICE VERSION ENVIRONMENT, as in `storefront 2.0.0 production`, "
+        f"{_said(words)} names no promotion. Write SERVICE VERSION ENVIRONMENT, as in `storefront "
+        "2.0.0 production`, "
         "or its id, as in `promotion/storefront/production/2.0.0`."
     )
 
 
 def read_workflow_id(words: list[str]) -> str:
-    """Return the id that these words name: of a promotion, a lane, a change or an environment, else ``UsageError``."""
+    """Return the id that these words name. Raises ``UsageError`` where they name nothing of ours."""
     if len(words) == 1 and "/" in words[0]:
         return _read_id(words[0])
     for word in words:
         if not is_identifier(word):
             raise UsageError(
-                f"{_said([word])} cannot be a name: use letters, digits, dot, dash and underscore, a letter or digit "
+                f"{_said([word])} cannot be a name: use letters, digits, dot, dash and "
+                "underscore, a letter or digit "
                 "at both ends, at most 63 characters."
             )
     if len(words) == PROMOTION_WORDS:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 USUAL_PORT: Final = 7233
 USUAL_UI_PORT: Final = 8233
-PULSE: Final = 5.0
+PULSE: Final = 2.0
 """Seconds between two looks at the embedded server."""
 MISSED: Final = 3
 """Looks without an answer after which it is taken for dead."""
@@ -46,7 +46,7 @@ Engine = Annotated[bool, typer.Option("--engine", help="Run the workflows too.")
 
 
 def up(port: Port = 0, ui_port: UiPort = 0) -> None:
-    """Run everything in this terminal: a Temporal server on a file, the engine, and a worker of each environment."""
+    """Run everything in this terminal: a Temporal server on a file, the engine, every environment."""
     place = surroundings()
     with _alone(place):
         leave(asyncio.run(_up(place, port, ui_port)))
@@ -74,8 +74,8 @@ async def _up(place: Surroundings, port: int, ui_port: int) -> Exit:
     from workers.server import ServerError, embedded, temporal_binary
     from workers.telemetry import begin
 
-    telemetry = begin(place)
     environments = _with_published_keys(place)
+    telemetry = begin(place)
     ports = port or _free(USUAL_PORT), ui_port or _free(USUAL_UI_PORT)
     stop = _stop_signal()
     place.state.mkdir(parents=True, exist_ok=True)
@@ -117,7 +117,7 @@ async def _work(place: Surroundings, environments: Sequence[str], *, engine: boo
 @asynccontextmanager
 async def _serving(
     client: "Client", place: Surroundings, environments: Sequence[str], *, engine: bool, telemetry: object
-) -> AsyncIterator[str]:
+) -> AsyncGenerator[str]:
     from activities.ports import BadSealError, StoreError
     from workers.running import working
     from workers.telemetry import Telemetry, TelemetryError
@@ -169,7 +169,8 @@ def _welcome(server: "Server", environments: Sequence[str], shown: str, *, elsew
         say(f"Metrics and health: {shown}/metrics, {shown}/healthz, {shown}/readyz")
     if elsewhere != server.address:
         say_aside(
-            f"TEMPORAL_ADDRESS or a profile names {elsewhere}, so other commands go there and not to this server."
+            f"TEMPORAL_ADDRESS or a profile names {elsewhere}, so other commands go there and not "
+            "to this server."
         )
     say("In another terminal, in this folder:")
     commands = [
@@ -210,7 +211,7 @@ def _read(place: Surroundings) -> "Configuration":
 
 
 @contextmanager
-def _alone(place: Surroundings) -> Iterator[None]:
+def _alone(place: Surroundings) -> Generator[None]:
     """Hold this folder for one ``up``. Raises ``UsageError`` where another has it."""
     import fcntl
 
@@ -230,7 +231,7 @@ def _alone(place: Surroundings) -> Iterator[None]:
 
 
 @contextmanager
-def _written_down(file: Path, server: object) -> Iterator[None]:
+def _written_down(file: Path, server: object) -> Generator[None]:
     from domain.value import Value
 
     if isinstance(server, Value):

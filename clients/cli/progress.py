@@ -1,4 +1,4 @@
-"""Following a promotion or a wish on the terminal: a line for each thing that happened, and a quiet one for now."""
+"""Following on the terminal: a line for each thing that happened, and a quiet one for now."""
 
 from collections.abc import Iterator
 from time import monotonic

@@ -101,7 +101,7 @@ def rollback(
     turn: Turn = None,
     watch: Watch = False,
 ) -> None:
-    """Undo the newest change of a service in an environment; one that is under way is cancelled and undone."""
+    """Undo the newest change of a service in an environment; one under way is cancelled and undone."""
     actor = me(by)
 
     async def work(towpath: "Towpath") -> Exit:

@@ -59,7 +59,10 @@ def create(
     author: Author = "",
     revision: Revision = "",
 ) -> None:
-    """Pack folders into a release and store it. A version exists once; the same content again is the same release."""
+    """Pack folders into a release and store it.
+
+    A version exists once; the same content again is the same release.
+    """
     from activities.clock import SystemClock
     from activities.releases import create_release
 
@@ -143,7 +146,8 @@ def _parts(
     if known is None:
         there = ", ".join(sorted(configuration.services)) or "none"
         raise UsageError(
-            f"There is no service “{service[:80]}” here: services/{service[:80]}.yaml would say what it is made of. "
+            f"There is no service “{service[:80]}” here: services/{service[:80]}.yaml would say "
+            "what it is made of. "
             f"There is: {there}."
         )
     paths = dict(_named(words) for words in named)
@@ -153,7 +157,8 @@ def _parts(
         unnamed = [name for name in known.components if name not in paths]
         if len(unnamed) != 1:
             raise UsageError(
-                f"--from gives a folder to the only component, and {service} has {', '.join(known.components)}: "
+                f"--from gives a folder to the only component, and {service} has "
+                f"{', '.join(known.components)}: "
                 "name each one, as in --component site=build/site"
             )
         paths[unnamed[0]] = source

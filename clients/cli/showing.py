@@ -93,7 +93,8 @@ def show_plan(proposal: Proposal) -> None:
     """Show what would be done, how each step is undone, who decides, and what speaks against it."""
     asked = f"asked for by {proposal.request.actor}"
     say(
-        f"Plan {short(proposal.plan.intent)} for {proposal.request.version or ''} of {proposal.plan.subject}, {asked}:"
+        f"Plan {short(proposal.plan.intent)} for {proposal.request.version or ''} of "
+        f"{proposal.plan.subject}, {asked}:"
     )
     for number, step in enumerate(proposal.plan.steps, start=1):
         say(f"  {number}. {step}; undo: {step.undo}")
@@ -102,7 +103,8 @@ def show_plan(proposal: Proposal) -> None:
     approval = proposal.terms.approval
     if approval.quorum:
         say(
-            f"  needs {approval.quorum} of: {', '.join(approval.approvers) or 'nobody, since its groups are empty'}"
+            f"  needs {approval.quorum} of: "
+            f"{', '.join(approval.approvers) or 'nobody, since its groups are empty'}"
         )
     for line in proposal.refusals:
         say(f"  refused: {line}", "yellow")

@@ -4,9 +4,6 @@ from typing import Annotated
 
 import typer
 
-from clients.cli.terminal import leave
-from domain.outcome import Exit
-
 Yes = Annotated[bool, typer.Option("--yes", help="Approve what is to be approved without asking.")]
 Keep = Annotated[bool, typer.Option("--keep", help="Leave everything running at the end, until Ctrl-C.")]
 

@@ -1,4 +1,4 @@
-"""What people and programs read: sentences on a terminal, plain lines elsewhere, JSON where it is asked for."""
+"""What people and programs read: sentences on a terminal, plain lines elsewhere, JSON where asked."""
 
 import sys
 import unicodedata

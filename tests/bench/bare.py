@@ -40,9 +40,7 @@ class BareWorkflow:
     @workflow.run
     async def run(self, name: str) -> str:
         within = timedelta(seconds=30)
-        await workflow.execute_activity_method(
-            BareActivities.validate, name, start_to_close_timeout=within
-        )
+        await workflow.execute_activity_method(BareActivities.validate, name, start_to_close_timeout=within)
         workflow.logger.info("phase_entered", extra={"phase": WAITING})
         await workflow.wait_condition(lambda: self._approved, timeout=timedelta(days=1))
         await workflow.execute_activity_method(BareActivities.deploy, name, start_to_close_timeout=within)

@@ -195,7 +195,7 @@ async def _rollback(stage: Stage, subject: Subject) -> float:
     stood = stage.yard.world.version(place)
     began = perf_counter()
     await stage.yard.ask_rollback(subject)
-    turn = (await _until_turn(stage, subject))
+    turn = await _until_turn(stage, subject)
     await stage.client.get_workflow_handle(change_id(subject, turn)).result()
     assert stage.yard.world.version(place) != stood
     return watch.verified[place] - began - (watch.taken[place] - taken)

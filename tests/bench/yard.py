@@ -80,9 +80,7 @@ class Watch:
 class WatchedTarget(FakeTarget):
     """A fake target that looks at the clock."""
 
-    def __init__(
-        self, settings: Mapping[str, JsonValue], place: Place, world: World, watch: Watch
-    ) -> None:
+    def __init__(self, settings: Mapping[str, JsonValue], place: Place, world: World, watch: Watch) -> None:
         super().__init__(settings, place, world)
         self._watch = watch
 
@@ -231,9 +229,7 @@ class Yard:
         await self._put(artifact_key(digest), content)
         part = Component(name="site", kind=Kind.CONTENT, artifact=digest, size=len(content), files=1)
         for service in self.settings.configuration.services:
-            release = Release(
-                service=service, version=version, components=(part,), created=datetime.now(UTC)
-            )
+            release = Release(service=service, version=version, components=(part,), created=datetime.now(UTC))
             await self._put(manifest_key(service, version), release.canonical().encode())
 
     async def _put(self, key: str, content: bytes) -> None:

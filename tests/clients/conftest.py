@@ -1,9 +1,8 @@
-"""The command line, as a person types it: in this process where that will do, in one of its own where it matters."""
+"""The command line, as a person types it: in this process, or in one of its own where that matters."""
 
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -96,11 +95,11 @@ def offline(
 
 
 @pytest.fixture
-async def towpath(offline: CommandLine, client: Client, engine: str) -> AsyncIterator[CommandLine]:
+async def towpath(offline: CommandLine, client: Client, engine: str) -> CommandLine:
     """A command line that reaches the session's server."""
     assert engine
     offline.set(TEMPORAL_ADDRESS=client.service_client.config.target_host)
-    yield offline
+    return offline
 
 
 def words(town: Town, version: str, environment: str) -> tuple[str, str, str]:

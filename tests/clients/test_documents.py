@@ -4,10 +4,12 @@ import asyncio
 import re
 import shlex
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 from clients.cli import app
 from domain.approval import Verdict
@@ -23,7 +25,9 @@ REFERENCE = (DOCS / "reference/cli.md").read_text()
 
 def blocks(page: str, language: str) -> list[str]:
     """Return the code blocks of a page, those inside tabs too, without their indentation."""
-    found = re.findall(rf"^( *)```{language}\n(.*?)^ *```", (DOCS / page).read_text(), re.MULTILINE | re.DOTALL)
+    found = re.findall(
+        rf"^( *)```{language}\n(.*?)^ *```", (DOCS / page).read_text(), re.MULTILINE | re.DOTALL
+    )
     return ["\n".join(line.removeprefix(indent) for line in text.splitlines()) for indent, text in found]
 
 
@@ -46,9 +50,7 @@ def looking() -> list[str]:
 async def test_every_command_that_decides_does(
     town: Town, towpath: CommandLine, program: str, verdict: Verdict
 ) -> None:
-    """
-    Each command on the page, with its names put in, decides a promotion of its own.
-    """
+    """Each command on the page, with its names put in, decides a promotion of its own."""
     wanted = {Verdict.APPROVE: Outcome.PROMOTED, Verdict.REJECT: Outcome.REJECTED}[verdict]
     found = commands(program, verdict)
     assert found
@@ -72,9 +74,7 @@ async def test_every_command_that_decides_does(
 @pytest.mark.server
 @pytest.mark.processes
 async def test_every_command_that_looks_sees_what_waits(town: Town, towpath: CommandLine) -> None:
-    """
-    Status, query and list, as written on the page, show the promotion that waits.
-    """
+    """Status, query and list, as written on the page, show the promotion that waits."""
     for environment in (town.dev, town.staging):
         await town.promoted("2.0.0", environment)
     handle = await town.promote("2.0.0", town.production)
@@ -93,9 +93,7 @@ async def test_every_command_that_looks_sees_what_waits(town: Town, towpath: Com
 @pytest.mark.server
 @pytest.mark.processes
 async def test_the_client_script_runs(town: Town, towpath: CommandLine, tmp_path: Path) -> None:
-    """
-    The script in the documentation, saved and run as written there, promotes.
-    """
+    """The script in the documentation, saved and run as written there, promotes."""
     town.make("2.0.0")
     (tmp_path / "promote.py").write_text(blocks("how-to/client-script.md", "python")[0])
 
@@ -109,20 +107,23 @@ async def test_the_client_script_runs(town: Town, towpath: CommandLine, tmp_path
     assert town.world.version(town.place(town.dev)) == "2.0.0"
 
 
-def _all_commands() -> list[tuple[str, typer.core.TyperCommand]]:
+def _all_commands() -> list[tuple[str, TyperCommand]]:
     root = typer.main.get_command(app)
-    found = []
-    for name, command in root.commands.items():  # type: ignore[attr-defined]
-        inner = getattr(command, "commands", None)
-        found += [(f"{name} {sub}", one) for sub, one in inner.items()] if inner else [(name, command)]
-    return found
+    assert isinstance(root, TyperGroup)
+    return [(name.strip(), command) for name, command in _inside(root, "")]
+
+
+def _inside(group: TyperGroup, prefix: str) -> Iterator[tuple[str, TyperCommand]]:
+    for name, command in group.commands.items():
+        if isinstance(command, TyperGroup):
+            yield from _inside(command, f"{prefix} {name}")
+        elif isinstance(command, TyperCommand):
+            yield f"{prefix} {name}", command
 
 
 @pytest.mark.parametrize(("name", "command"), _all_commands(), ids=[name for name, _ in _all_commands()])
-def test_the_reference_names_every_verb_and_option(name: str, command: typer.core.TyperCommand) -> None:
-    """
-    Every command has its section, and in it every option and argument that it takes.
-    """
+def test_the_reference_names_every_verb_and_option(name: str, command: TyperCommand) -> None:
+    """Every command has its section, and in it every option and argument that it takes."""
     section = REFERENCE.partition(f"\n### towpath {name}\n")[2].partition("\n### ")[0].partition("\n## ")[0]
     assert section
 
@@ -133,19 +134,17 @@ def test_the_reference_names_every_verb_and_option(name: str, command: typer.cor
 
 
 def test_the_reference_names_no_option_that_is_not_there() -> None:
-    """
-    What stands in the reference can be typed.
-    """
-    known = {option for _, command in _all_commands() for parameter in command.params for option in parameter.opts}
+    """What stands in the reference can be typed."""
+    known = {
+        option for _, command in _all_commands() for parameter in command.params for option in parameter.opts
+    }
 
     assert set(re.findall(r"`(--[a-z-]+)", REFERENCE)) <= known | {"--help"}
 
 
 @pytest.mark.parametrize("code", list(Exit))
 def test_the_reference_names_every_exit_code(code: Exit) -> None:
-    """
-    The table of exit codes is whole.
-    """
+    """The table of exit codes is whole."""
     assert re.search(rf"^\| {code} \|", REFERENCE, re.MULTILINE)
 
 

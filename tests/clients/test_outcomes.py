@@ -13,6 +13,7 @@ from clients.watching import watch_lane
 from domain.configuration import Approval
 from domain.names import promotion_id
 from domain.outcome import Exit, Outcome, Phase
+from domain.status import Report
 from tests.clients.conftest import CommandLine, ended, words
 from tests.town import Town
 
@@ -20,9 +21,7 @@ pytestmark = pytest.mark.server
 
 
 async def test_a_promotion_that_is_made_ends_with_0(town: Town, towpath: CommandLine) -> None:
-    """
-    `promote --watch` of what is let in tells the shell 0, and says what stands there now.
-    """
+    """`promote --watch` of what is let in tells the shell 0, and says what stands there now."""
     town.make("1.0.0")
 
     ran = await towpath.type("promote", *words(town, "1.0.0", town.dev), "--watch")
@@ -33,9 +32,7 @@ async def test_a_promotion_that_is_made_ends_with_0(town: Town, towpath: Command
 
 
 async def test_what_stands_there_already_ends_with_0(town: Town, towpath: CommandLine) -> None:
-    """
-    There being nothing to do is a success.
-    """
+    """There being nothing to do is a success."""
     await town.promoted("1.0.0", town.dev)
 
     ran = await towpath.type("promote", *words(town, "1.0.0", town.dev), "--watch")
@@ -45,9 +42,7 @@ async def test_what_stands_there_already_ends_with_0(town: Town, towpath: Comman
 
 
 async def test_what_may_not_enter_ends_with_10(town: Town, towpath: CommandLine) -> None:
-    """
-    A refused promotion tells the shell 10, and people why.
-    """
+    """A refused promotion tells the shell 10, and people why."""
     town.make("1.0.0")
 
     ran = await towpath.type("promote", *words(town, "1.0.0", town.staging), "--watch")
@@ -57,12 +52,12 @@ async def test_what_may_not_enter_ends_with_10(town: Town, towpath: CommandLine)
 
 
 async def test_what_somebody_rejects_ends_with_11(town: Town, towpath: CommandLine) -> None:
-    """
-    `reject` ends a promotion, and `status` of it then tells the shell 11.
-    """
+    """`reject` ends a promotion, and `status` of it then tells the shell 11."""
     handle = await _waiting_in_production(town)
 
-    said = await towpath.type("reject", *words(town, "1.0.0", town.production), "--yes", "--by", "bo@example.com")
+    said = await towpath.type(
+        "reject", *words(town, "1.0.0", town.production), "--yes", "--by", "bo@example.com"
+    )
     await handle
     ran = await towpath.type("status", *words(town, "1.0.0", town.production))
 
@@ -71,9 +66,7 @@ async def test_what_somebody_rejects_ends_with_11(town: Town, towpath: CommandLi
 
 
 async def test_what_nobody_decides_ends_with_12(town: Town, towpath: CommandLine) -> None:
-    """
-    Silence is a no, and has a code of its own.
-    """
+    """Silence is a no, and has a code of its own."""
     at_once = Approval.model_validate({"quorum": 1, "from": ["managers"]}).but(wait=timedelta())
     town.make("1.0.0")
     town.change_place(town.dev, approval=at_once)
@@ -84,9 +77,7 @@ async def test_what_nobody_decides_ends_with_12(town: Town, towpath: CommandLine
 
 
 async def test_what_turns_out_sick_ends_with_13(town: Town, towpath: CommandLine) -> None:
-    """
-    A release that is not healthy is put back, and the shell is told.
-    """
+    """A release that is not healthy is put back, and the shell is told."""
     await town.promoted("1.0.0", town.dev)
     town.make("2.0.0")
     town.world.sick.add("2.0.0")
@@ -98,9 +89,7 @@ async def test_what_turns_out_sick_ends_with_13(town: Town, towpath: CommandLine
 
 
 async def test_what_is_cancelled_ends_with_14(town: Town, towpath: CommandLine) -> None:
-    """
-    `cancel --watch` sees the undo through, and names who cancelled.
-    """
+    """`cancel --watch` sees the undo through, and names who cancelled."""
     await town.promote("1.0.0", town.dev)
     town.world.slow[town.place(town.dev)] = asyncio.Event()
     await town.promote("2.0.0", town.dev)
@@ -115,9 +104,7 @@ async def test_what_is_cancelled_ends_with_14(town: Town, towpath: CommandLine) 
 async def test_a_stuck_undo_ends_the_watch_with_20_and_skip_ends_it_with_16(
     town: Town, towpath: CommandLine
 ) -> None:
-    """
-    The watch does not wait for a person who does not know; the commands it prints are the ones that work.
-    """
+    """The watch does not wait for somebody who does not know; the commands it prints are those that work."""
     await town.promoted("1.0.0", town.dev)
     town.make("2.0.0")
     town.world.sick.add("2.0.0")
@@ -137,9 +124,7 @@ async def test_a_stuck_undo_ends_the_watch_with_20_and_skip_ends_it_with_16(
 
 
 async def test_nobody_serving_an_environment_ends_the_watch_with_4(town: Town, towpath: CommandLine) -> None:
-    """
-    A promotion to an environment that no worker ever served does not keep CI waiting: the remedy is said.
-    """
+    """A promotion to where no worker ever was does not keep CI waiting: the remedy is said."""
     ran = await towpath.type("promote", town.service, "1.0.0", f"nowhere-{town.dev}", "--watch")
 
     assert ran.code == Exit.NOBODY_POLLS
@@ -147,9 +132,7 @@ async def test_nobody_serving_an_environment_ends_the_watch_with_4(town: Town, t
 
 
 async def test_a_rollback_that_comes_about_ends_with_0(town: Town, towpath: CommandLine) -> None:
-    """
-    To `rollback`, having rolled back is what was asked for; a second one that finds nothing is refused.
-    """
+    """To `rollback`, having rolled back is what was asked for; a second one that finds nothing is refused."""
     await town.promoted("1.0.0", town.dev)
 
     ran = await towpath.type("rollback", town.service, town.dev, "--watch")
@@ -161,9 +144,7 @@ async def test_a_rollback_that_comes_about_ends_with_0(town: Town, towpath: Comm
 
 
 async def test_a_failed_workflow_ends_with_1(town: Town, towpath: CommandLine) -> None:
-    """
-    What nobody foresaw is told apart from every outcome, and its sentence is shown.
-    """
+    """What nobody foresaw is told apart from every outcome, and its sentence is shown."""
     handle = await town.promote("1.0.0", f"nowhere-{town.dev}")
     await handle.terminate("a slip of the hand")
 
@@ -174,9 +155,7 @@ async def test_a_failed_workflow_ends_with_1(town: Town, towpath: CommandLine) -
 
 
 async def test_every_remedy_is_a_command_that_is_understood(town: Town, towpath: CommandLine) -> None:
-    """
-    What the details of a waiting promotion offer is the command that lets it in.
-    """
+    """What the details of a waiting promotion offer is the command that lets it in."""
     done = await _waiting_in_production(town)
     seen = await look(town.client, promotion_id(town.subject(town.production), "1.0.0"))
 
@@ -188,9 +167,7 @@ async def test_every_remedy_is_a_command_that_is_understood(town: Town, towpath:
 
 
 async def test_ctrl_c_ends_a_watch_and_nothing_else(town: Town, towpath: CommandLine) -> None:
-    """
-    Ctrl-C says that the promotion goes on, and it does.
-    """
+    """Ctrl-C says that the promotion goes on, and it does."""
     done = await _waiting_in_production(town)
     process = await towpath.start("status", *words(town, "1.0.0", town.production), "--watch")
     assert process.stdout
@@ -207,7 +184,7 @@ async def test_ctrl_c_ends_a_watch_and_nothing_else(town: Town, towpath: Command
     done.cancel()
 
 
-async def _waiting_in_production(town: Town) -> "asyncio.Task[object]":
+async def _waiting_in_production(town: Town) -> "asyncio.Task[Report]":
     """Walk 1.0.0 to production's gate; return what waits for its end."""
     await town.promoted("1.0.0", town.dev)
     await town.promoted("1.0.0", town.staging)

@@ -42,9 +42,7 @@ ASKS = (
 async def test_a_server_that_is_down_is_named_with_the_remedy(
     offline: CommandLine, words: tuple[str, ...]
 ) -> None:
-    """
-    Every command that needs the server says where it looked, and how to get one.
-    """
+    """Every command that needs the server says where it looked, and how to get one."""
     address = f"127.0.0.1:{free_port()}"
     offline.set(TEMPORAL_ADDRESS=address)
 
@@ -59,9 +57,7 @@ async def test_a_server_that_is_down_is_named_with_the_remedy(
 async def test_a_namespace_that_is_not_there_is_named_with_the_remedy(
     towpath: CommandLine, words: tuple[str, ...]
 ) -> None:
-    """
-    Every command says which namespace is missing, and the command that makes it.
-    """
+    """Every command says which namespace is missing, and the command that makes it."""
     towpath.set(TEMPORAL_NAMESPACE="elsewhere")
 
     ran = await towpath.type(*words)
@@ -71,11 +67,9 @@ async def test_a_namespace_that_is_not_there_is_named_with_the_remedy(
 
 
 async def test_attributes_that_are_missing_are_named_and_the_command_registers_them(
-    offline: CommandLine, tmp_path: Path
+    offline: CommandLine,
 ) -> None:
-    """
-    On a server that never heard of Towpath, the remedy that is printed is all that it takes.
-    """
+    """On a server that never heard of Towpath, the remedy that is printed is all that it takes."""
     port = free_port()
     offline.set(TEMPORAL_ADDRESS=f"127.0.0.1:{port}")
     server = await asyncio.create_subprocess_exec(
@@ -104,9 +98,7 @@ async def test_attributes_that_are_missing_are_named_and_the_command_registers_t
 
 
 async def test_an_engine_that_nobody_runs_is_said(offline: CommandLine, client: Client) -> None:
-    """
-    In a namespace without any worker, whoever asks is told that nothing would come of it, and how to change that.
-    """
+    """Without any worker, whoever asks is told that nothing would come of it, and how to change that."""
     address = client.service_client.config.target_host
     offline.set(TEMPORAL_ADDRESS=address, TEMPORAL_NAMESPACE="silent")
     request = RegisterNamespaceRequest(namespace="silent")
@@ -126,9 +118,7 @@ async def test_an_engine_that_nobody_runs_is_said(offline: CommandLine, client: 
 
 
 async def test_an_environment_that_nobody_serves_gets_no_lane(town: Town, towpath: CommandLine) -> None:
-    """
-    A rollback of what does not exist is said to be just that, and leaves nothing behind.
-    """
+    """A rollback of what does not exist is said to be just that, and leaves nothing behind."""
     ran = await towpath.type("rollback", town.service, "nowhere")
     seen = await towpath.type("status", town.service, "nowhere")
 
@@ -151,11 +141,13 @@ async def test_an_environment_that_nobody_serves_gets_no_lane(town: Town, towpat
     ids=["address", "profile", "file", "certificate"],
 )
 async def test_a_connection_that_is_misdescribed_is_said(
-    offline: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], mark: str
+    offline: CommandLine,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    variables: dict[str, str],
+    mark: str,
 ) -> None:
-    """
-    What is wrong in Temporal's own client configuration is a mistake of usage, and is named.
-    """
+    """What is wrong in Temporal's own client configuration is a mistake of usage, and is named."""
     (tmp_path / "broken.toml").write_text("[profile")
     monkeypatch.chdir(tmp_path)
     offline.set(**variables)
@@ -201,10 +193,10 @@ async def test_a_connection_that_is_misdescribed_is_said(
     ],
     ids=lambda words: " ".join(words)[:40].replace("\x00", "NUL"),
 )
-async def test_what_makes_no_sense_is_a_mistake_of_usage(towpath: CommandLine, words: tuple[str, ...]) -> None:
-    """
-    Empty, huge and misshapen words end with 2 and a sentence, never with a traceback.
-    """
+async def test_what_makes_no_sense_is_a_mistake_of_usage(
+    towpath: CommandLine, words: tuple[str, ...]
+) -> None:
+    """Empty, huge and misshapen words end with 2 and a sentence, never with a traceback."""
     ran = await towpath.type(*words)
 
     assert ran.code == Exit.USAGE, ran.said
@@ -214,9 +206,7 @@ async def test_what_makes_no_sense_is_a_mistake_of_usage(towpath: CommandLine, w
 
 
 async def test_what_people_write_cannot_command_a_terminal(town: Town, towpath: CommandLine) -> None:
-    """
-    A reason with escape codes in it is shown without them.
-    """
+    """A reason with escape codes in it is shown without them."""
     town.make("1.0.0")
     await towpath.type("promote", town.service, "1.0.0", f"no-{town.dev}", "--reason", "\x1b]0;mine\x07red")
 
@@ -227,9 +217,7 @@ async def test_what_people_write_cannot_command_a_terminal(town: Town, towpath: 
 
 
 async def test_two_of_the_same_promotion_are_one(town: Town, towpath: CommandLine) -> None:
-    """
-    Asking again for what is under way is declined, with the command that follows it.
-    """
+    """Asking again for what is under way is declined, with the command that follows it."""
     await towpath.type("promote", town.service, "1.0.0", f"no-{town.dev}")
 
     ran = await towpath.type("promote", town.service, "1.0.0", f"no-{town.dev}")
@@ -239,12 +227,14 @@ async def test_two_of_the_same_promotion_are_one(town: Town, towpath: CommandLin
 
 
 async def test_json_is_all_that_a_program_reads(town: Town, towpath: CommandLine) -> None:
-    """
-    With --json, standard output is one value with a version, whatever is said beside it.
-    """
+    """With --json, standard output is one value with a version, whatever is said beside it."""
     await town.promoted("1.0.0", town.dev)
 
-    for words in (("status",), ("status", town.service, "1.0.0", town.dev), ("status", town.service, town.dev)):
+    for words in (
+        ("status",),
+        ("status", town.service, "1.0.0", town.dev),
+        ("status", town.service, town.dev),
+    ):
         ran = await towpath.type(*words, "--json")
         assert json.loads(ran.out)["schema_version"] == 1
 
@@ -252,9 +242,7 @@ async def test_json_is_all_that_a_program_reads(town: Town, towpath: CommandLine
 @pytest.mark.slow
 @pytest.mark.processes
 async def test_a_short_command_ends_cleanly_every_time(towpath: CommandLine) -> None:
-    """
-    Thirty processes that connect, ask and leave all end with 0: none is aborted on its way out.
-    """
+    """Thirty processes that connect, ask and leave all end with 0: none is aborted on its way out."""
     codes = []
     for _ in range(15):
         pair = [await towpath.start("status") for _ in range(2)]

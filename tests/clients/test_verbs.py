@@ -6,8 +6,11 @@ import json
 import pytest
 
 from clients.client import Towpath
+from clients.lane import Lane
 from clients.trouble import DeclinedError, UsageError
+from clients.watching import watch_lane
 from domain.outcome import Exit, Outcome, Phase
+from domain.record import OverrideRecord
 from tests.clients.conftest import CommandLine, words
 from tests.town import Town
 
@@ -15,9 +18,7 @@ pytestmark = pytest.mark.server
 
 
 async def test_a_plan_is_shown_and_nothing_is_asked_for(town: Town, towpath: CommandLine) -> None:
-    """
-    `plan` says what would be done, and leaves no promotion and no lane behind.
-    """
+    """`plan` says what would be done, and leaves no promotion and no lane behind."""
     town.make("1.0.0")
 
     ran = await towpath.type("plan", *words(town, "1.0.0", town.dev))
@@ -31,9 +32,7 @@ async def test_a_plan_is_shown_and_nothing_is_asked_for(town: Town, towpath: Com
 
 
 async def test_a_plan_that_would_be_refused_says_so(town: Town, towpath: CommandLine) -> None:
-    """
-    `plan` of what may not enter ends with 10 and the reasons.
-    """
+    """`plan` of what may not enter ends with 10 and the reasons."""
     ran = await towpath.type("plan", *words(town, "9.9.9", town.staging))
 
     assert ran.code == Exit.REFUSED
@@ -41,14 +40,15 @@ async def test_a_plan_that_would_be_refused_says_so(town: Town, towpath: Command
 
 
 async def test_a_held_change_waits_until_it_is_resumed(town: Town, towpath: CommandLine) -> None:
-    """
-    `hold` and `resume`, said to the promotion or to the lane, reach the change; `status` shows it held.
-    """
+    """`hold` and `resume`, said to the promotion or to the lane, reach the change; `status` shows it held."""
     go_on = town.world.slow[town.place(town.dev)] = asyncio.Event()
     handle = await town.promote("1.0.0", town.dev)
     await town.world.reached.wait()
 
     held = await towpath.type("hold", *words(town, "1.0.0", town.dev), "--comment", "lunch")
+    async for view in watch_lane(Lane(town.client, town.subject(town.dev))):
+        if view.change and any(isinstance(record, OverrideRecord) for record in view.change.records):
+            break
     go_on.set()
     await town.until_change(town.dev, Phase.HELD)
     seen = await towpath.type("status", *words(town, "1.0.0", town.dev))
@@ -63,10 +63,10 @@ async def test_a_held_change_waits_until_it_is_resumed(town: Town, towpath: Comm
 
 
 @pytest.mark.parametrize("verb", ["hold", "resume", "retry", "skip"])
-async def test_steering_where_nothing_goes_on_is_declined(town: Town, towpath: CommandLine, verb: str) -> None:
-    """
-    With nothing under way, whoever steers hears at once that there is nothing to steer.
-    """
+async def test_steering_where_nothing_goes_on_is_declined(
+    town: Town, towpath: CommandLine, verb: str
+) -> None:
+    """With nothing under way, whoever steers hears at once that there is nothing to steer."""
     await town.promoted("1.0.0", town.dev)
 
     ran = await towpath.type(verb, town.service, town.dev)
@@ -78,9 +78,7 @@ async def test_steering_where_nothing_goes_on_is_declined(town: Town, towpath: C
 
 
 async def test_a_freeze_stops_what_goes_forward_until_it_thaws(town: Town, towpath: CommandLine) -> None:
-    """
-    `freeze` holds at once, its remedy is what `status` offers, and `thaw` lets the promotion go on.
-    """
+    """`freeze` holds at once, its remedy is what `status` offers, and `thaw` lets the promotion go on."""
     frozen = await towpath.type("freeze", town.dev, "--reason", "stop the line", "--for", "2h")
     handle = await town.promote("1.0.0", town.dev)
     await town.until(handle, Phase.WAITING_FOR_GATE)
@@ -96,9 +94,7 @@ async def test_a_freeze_stops_what_goes_forward_until_it_thaws(town: Town, towpa
 
 
 async def test_what_runs_already_is_adopted(town: Town, towpath: CommandLine) -> None:
-    """
-    `adopt` records what stands there, and the lane then knows it.
-    """
+    """`adopt` records what stands there, and the lane then knows it."""
     ran = await towpath.type("adopt", town.service, town.dev)
     seen = await towpath.type("status", town.service, town.dev)
 
@@ -108,15 +104,13 @@ async def test_what_runs_already_is_adopted(town: Town, towpath: CommandLine) ->
 
 
 async def test_a_second_rollback_at_once_is_declined(town: Town, towpath: CommandLine) -> None:
-    """
-    Two people who roll back in the same minute do not undo two changes; a turn says which is meant.
-    """
+    """Two people who roll back in the same minute do not undo two changes; a turn says which is meant."""
     for version in ("1.0.0", "2.0.0"):
         await town.promoted(version, town.dev)
     town.world.slow[town.place(town.dev)] = asyncio.Event()
     await town.promote("3.0.0", town.dev)
     await town.world.reached.wait()
-    lane = (await Towpath(town.client).lane(town.service, town.dev).status())
+    lane = await Towpath(town.client).lane(town.service, town.dev).status()
     await Towpath(town.client).rollback(town.service, town.dev, by="bo@example.com")
     stale = await towpath.type("rollback", town.service, town.dev, "--turn", "1", "--watch")
 
@@ -126,9 +120,7 @@ async def test_a_second_rollback_at_once_is_declined(town: Town, towpath: Comman
 
 
 async def test_a_decision_needs_a_plan_that_was_read(town: Town, towpath: CommandLine) -> None:
-    """
-    Without --plan and without a terminal nothing is decided: the plan is shown, and the command that names it.
-    """
+    """Without --plan and a terminal nothing is decided: the plan is shown, and the command that names it."""
     for environment in (town.dev, town.staging):
         await town.promoted("1.0.0", environment)
     handle = await town.promote("1.0.0", town.production)
@@ -147,13 +139,15 @@ async def test_a_decision_needs_a_plan_that_was_read(town: Town, towpath: Comman
 
 
 async def test_refusals_reach_whoever_decides_in_words(town: Town) -> None:
-    """
-    The Python client raises the reason for which a decision is not taken.
-    """
+    """The Python client raises the reason for which a decision is not taken."""
     for environment in (town.dev, town.staging):
         await town.promoted("1.0.0", environment)
-    promotion = await Towpath(town.client).promote(*words(town, "1.0.0", town.production), by="bo@example.com")
-    plan = (await town.until(town.client.get_workflow_handle(promotion.id), Phase.WAITING_FOR_APPROVAL)).intent
+    promotion = await Towpath(town.client).promote(
+        *words(town, "1.0.0", town.production), by="bo@example.com"
+    )
+    plan = (
+        await town.until(town.client.get_workflow_handle(promotion.id), Phase.WAITING_FOR_APPROVAL)
+    ).intent
     assert plan
 
     with pytest.raises(DeclinedError, match="nobody decides on their own request"):
@@ -172,9 +166,7 @@ async def test_refusals_reach_whoever_decides_in_words(town: Town) -> None:
 async def test_two_words_are_a_lane_or_the_only_promotion_of_a_version(
     town: Town, towpath: CommandLine
 ) -> None:
-    """
-    `status SERVICE X` finds out whether X is an environment or a version.
-    """
+    """`status SERVICE X` finds out whether X is an environment or a version."""
     await town.promoted("1.0.0", town.dev)
 
     lane = await towpath.type("status", town.service, town.dev)
@@ -185,9 +177,7 @@ async def test_two_words_are_a_lane_or_the_only_promotion_of_a_version(
 
 
 async def test_who_acts_is_said_unless_they_said_so(town: Town, towpath: CommandLine) -> None:
-    """
-    A name that was found somewhere is told, with where; the one on the command line is not repeated.
-    """
+    """A name that was found somewhere is told, with where; the one on the command line is not repeated."""
     told = await towpath.type("promote", *words(town, "1.0.0", town.staging))
     untold = await towpath.type("cancel", *words(town, "1.0.0", town.staging), "--by", "cy@example.com")
 

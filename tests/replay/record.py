@@ -13,7 +13,6 @@ from typing import Final
 
 from temporalio.client import Client
 
-from domain.names import SERVICE
 from tests.fakes import Bell
 from tests.replay.scenarios import SCENARIOS
 from tests.town import Town, engine_worker
@@ -21,6 +20,7 @@ from workers.server import embedded, temporal_binary
 from workflows.wire import DATA_CONVERTER
 
 GOLDEN: Final = Path(__file__).with_name("golden")
+HERE: Final = Path(__file__).parents[2]
 IDENTITY: Final = "golden"
 
 
@@ -39,16 +39,20 @@ async def record(shape: str) -> int:
 
 
 async def _keep(town: Town, shape: str, name: str) -> int:
-    """Write the histories of everything that the scenario started, under the service's common name."""
+    """Write the histories of everything that the scenario started."""
     folder = GOLDEN / shape
     folder.mkdir(parents=True, exist_ok=True)
-    query = f"{SERVICE}='{town.service}' OR WorkflowId STARTS_WITH 'environment/{town.dev}'"
+    beginnings = [f"{kind}/{town.service}/" for kind in ("promotion", "lane", "change")]
+    query = " OR ".join(
+        f"WorkflowId STARTS_WITH '{text}'" for text in (*beginnings, f"environment/{town.dev}")
+    )
     rows = [row async for row in town.client.list_workflows(query)]
     for number, row in enumerate(sorted(rows, key=lambda row: (row.start_time, row.id)), start=1):
         history = await town.client.get_workflow_handle(row.id, run_id=row.run_id).fetch_history()
         kind = row.id.split("/", 1)[0]
         file = folder / f"{name}-{number:02}-{kind}.json.gz"
-        content = gzip.compress(f"{row.id}\n{history.to_json()}".encode(), mtime=0)
+        told = history.to_json().replace(str(HERE), "towpath")
+        content = gzip.compress(f"{row.id}\n{told}".encode(), mtime=0)
         await asyncio.to_thread(file.write_bytes, content)
     return len(rows)
 

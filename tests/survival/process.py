@@ -25,7 +25,6 @@ from temporalio.worker import Interceptor as WorkerInterceptor
 from temporalio.worker.workflow_sandbox._runner import _Instance
 
 from activities import effects
-from activities.effects import EffectActivities
 from activities.keyring import Keyring
 from activities.ports import Place
 from activities.stores.local import FolderStore
@@ -35,6 +34,7 @@ from domain.names import effects_queue
 from tests.fakes import Bell, FixedSettings, ShiftedClock
 from tests.survival.probe import Probe, ProbedDirectory, ProbedSeals, ProbedStore, WorldCheck
 from tests.town import engine_worker
+from workers import wiring
 from workflows import patience
 from workflows.wire import DATA_CONVERTER
 
@@ -76,18 +76,10 @@ def tools_of(berth: Berth, probe: Probe, settings: FixedSettings) -> Tools:
 
 
 def worker_of(client: Client, tools: Tools) -> Worker:
-    verbs = EffectActivities(tools)
     return Worker(
         client,
         task_queue=effects_queue(tools.environment),
-        activities=[
-            verbs.draw_up,
-            verbs.perform,
-            verbs.check_health,
-            verbs.soak,
-            verbs.leave_receipt,
-            verbs.recall,
-        ],
+        activities=wiring.effects(tools).activities,
         max_heartbeat_throttle_interval=BEAT,
         default_heartbeat_throttle_interval=BEAT,
         build_id="tests",
@@ -174,11 +166,11 @@ class CountedErrands(ClientInterceptor, WorkerInterceptor):
     def __init__(self, probe: Probe) -> None:
         self._probe = probe
 
-    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002
+    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
         probe = self._probe
 
         class Counted(ActivityInboundInterceptor):
-            async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002
+            async def execute_activity(self, input: ExecuteActivityInput) -> Any:
                 errand = activity.info().activity_type
                 probe.pass_by(f"engine: before {errand}")
                 done = await super().execute_activity(input)

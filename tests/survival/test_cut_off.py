@@ -72,7 +72,13 @@ async def _sick(harbour: Harbour, point: str) -> None:
 
 async def test_a_deed_that_wakes_after_its_undo_changes_nothing(build: Builder) -> None:
     """Cancelled and undone by another worker, the late write is refused by its fence, or was called off."""
-    points = ("before create journal", "after create journal", "before place", "after place", "before seal evid")
+    points = (
+        "before create journal",
+        "after create journal",
+        "before place",
+        "after place",
+        "before create receipt",
+    )
 
     await asyncio.gather(*(_cancelled(build(), point) for point in points))
 

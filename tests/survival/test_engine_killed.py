@@ -42,9 +42,7 @@ async def _sick_release(server: MortalServer, namespace: str, folder: Path, at: 
 
 @pytest.mark.parametrize("every", [4, pytest.param(1, marks=[pytest.mark.slow, pytest.mark.timeout(600)])])
 async def test_a_promotion_ends_well_wherever_its_engine_is_killed(tmp_path: Path, every: int) -> None:
-    """
-    Another engine goes on from the history: nothing is done twice, and nothing is forgotten.
-    """
+    """Another engine goes on from the history: nothing is done twice, and nothing is forgotten."""
     async with MortalServer(tmp_path, NAMESPACES) as server:
         steps = await _sick_release(server, NAMESPACES[0], tmp_path / "0", 0)
         assert steps > 30

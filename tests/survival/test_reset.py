@@ -15,17 +15,21 @@ from workers.server import temporal_binary
 ONE_OF_TWO = Approval.model_validate({"quorum": 1, "from": ["managers"]})
 
 
-async def _reset(harbour: Harbour, workflow_id: str, event: int) -> None:
-    """Have the real program take a workflow back to an event of its history."""
+async def _reset(harbour: Harbour, handle: WorkflowHandle[Any, Any], event: int, run: str = "") -> None:
+    """Have the real program take a workflow back to an event of its history, or of that of an earlier run."""
     address = harbour.client.service_client.config.target_host
     process = await asyncio.create_subprocess_exec(
-        *(temporal_binary(), "workflow", "reset", "--address", address, "--workflow-id", workflow_id),
-        *("--event-id", str(event), "--reason", "an operator's idea"),
+        *(temporal_binary(), "workflow", "reset", "--address", address, "--workflow-id", handle.id),
+        *("--event-id", str(event), "--reason", "an operator's idea", *(("--run-id", run) if run else ())),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
     _, errors = await process.communicate()
     assert process.returncode == 0, errors.decode()
+
+
+async def _run_of(handle: WorkflowHandle[Any, Any]) -> str:
+    return (await handle.describe()).run_id or ""
 
 
 async def _tasks(handle: WorkflowHandle[Any, Any]) -> list[int]:
@@ -51,7 +55,7 @@ async def test_a_promotion_reset_before_its_deploy_begins_anew(harbour: Harbour)
     handle = await harbour.promote("2.0.0")
     status = await harbour.until(handle, Phase.WAITING_FOR_APPROVAL)
 
-    await _reset(harbour, handle.id, (await _tasks(handle))[0])
+    await _reset(harbour, handle, (await _tasks(handle))[0])
 
     again = await harbour.until_new_plan(handle, status.intent)
     assert again.intent != status.intent
@@ -67,9 +71,10 @@ async def test_a_promotion_reset_after_its_deploy_finds_it_done(harbour: Harbour
     await harbour.promoted("1.0.0", harbour.dev)
     handle = await harbour.promote("2.0.0")
     await harbour.ended(handle)
+    run, events = await _run_of(handle), await _tasks(handle)
 
-    for event in await _tasks(handle):
-        await _reset(harbour, handle.id, event)
+    for event in events:
+        await _reset(harbour, handle, event, run)
         report = await harbour.ended(harbour.promotion("2.0.0"))
         assert report.outcome in {Outcome.PROMOTED, Outcome.NOTHING_TO_DO}, report.why
         await _settles_down(harbour, "2.0.0")
@@ -82,12 +87,12 @@ async def test_an_approval_is_not_spent_again_by_a_reset(harbour: Harbour) -> No
     await harbour.promoted("1.0.0", harbour.dev)
     harbour.change_place(harbour.dev, approval=ONE_OF_TWO)
     assert (await harbour.promoted("2.0.0", harbour.dev)).outcome is Outcome.PROMOTED
-    events = await _tasks(harbour.promotion("2.0.0"))
+    events, run = await _tasks(harbour.promotion("2.0.0")), await _run_of(harbour.promotion("2.0.0"))
     await harbour.rolled_back()
     landed = len(harbour.landings)
 
     for event in events:
-        await _reset(harbour, harbour.promotion("2.0.0").id, event)
+        await _reset(harbour, harbour.promotion("2.0.0"), event, run)
         handle = harbour.promotion("2.0.0")
         if (await handle.query("status"))["phase"] != Phase.ENDED:
             await harbour.until(handle, Phase.WAITING_FOR_APPROVAL, Phase.ENDED)
@@ -108,7 +113,7 @@ async def test_a_change_reset_in_mid_deploy_goes_on(harbour: Harbour) -> None:
     await harbour.reached()
     change = await harbour.change(harbour.dev)
 
-    await _reset(harbour, change.id, (await _tasks(change))[0])
+    await _reset(harbour, change, (await _tasks(change))[0])
     harbour.let_go()
 
     assert (await harbour.ended(handle)).outcome is Outcome.PROMOTED
@@ -124,7 +129,7 @@ async def test_a_change_reset_while_it_soaks_does_not_deploy_again(harbour: Harb
     await harbour.until_change(harbour.dev, Phase.SOAKING)
     change = await harbour.change(harbour.dev)
 
-    await _reset(harbour, change.id, (await _tasks(change))[0])
+    await _reset(harbour, change, (await _tasks(change))[0])
 
     assert (await harbour.ended(handle)).outcome is Outcome.PROMOTED
     assert len(harbour.landings) == 2
@@ -137,9 +142,10 @@ async def test_a_change_reset_after_its_end_changes_nothing(harbour: Harbour) ->
     report = await harbour.promoted("2.0.0", harbour.dev)
     await harbour.promoted("3.0.0", harbour.dev)
     change = harbour.client.get_workflow_handle(f"change/{harbour.service}/{harbour.dev}/{report.turn}")
+    run, events = await _run_of(change), await _tasks(change)
 
-    for event in await _tasks(change):
-        await _reset(harbour, change.id, event)
+    for event in events:
+        await _reset(harbour, change, event, run)
         await until(lambda: harbour.is_over(change.id))
 
     assert harbour.standing == ("3.0.0",)

@@ -26,9 +26,7 @@ async def _approve(handle: WorkflowHandle[Any, Any], intent: str) -> None:
 
 @pytest.mark.parametrize("kills", [1, pytest.param(5, marks=pytest.mark.slow)])
 async def test_everything_finishes_after_the_server_was_killed(tmp_path: Path, kills: int) -> None:
-    """
-    Promotions that wait, deploy, queue, soak or undo when the server dies end as if it had not, each deed once.
-    """
+    """Promotions that wait, deploy, queue, soak or undo when the server dies end as if it had not, each deed once."""
     bell = Bell()
     async with MortalServer(tmp_path) as server:
         client = await server.client()

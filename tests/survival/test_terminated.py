@@ -1,5 +1,7 @@
 """Change, promotion, lane and settlement are terminated in the middle: nothing is lost, and the lane goes on."""
 
+import itertools
+
 import pytest
 
 from domain.journal import Settled
@@ -35,9 +37,7 @@ async def _goes_on(harbour: Harbour, before: int) -> None:
 async def test_a_change_that_is_terminated_is_undone_by_its_lane(
     build: Builder, components: tuple[str, ...]
 ) -> None:
-    """
-    The lane sees its child end without a word, puts back what stood before, and answers the promotion.
-    """
+    """The lane sees its child end without a word, puts back what stood before, and answers the promotion."""
     harbour = build(components)
     await harbour.open(harbour.dev)
     await _in_mid_deploy(harbour, f"place {components[-1]}")
@@ -57,9 +57,7 @@ async def test_a_change_that_is_terminated_is_undone_by_its_lane(
 
 
 async def test_a_promotion_that_is_terminated_has_its_change_undone(harbour: Harbour) -> None:
-    """
-    Nobody asks for it any more, so the environment does not let it stand.
-    """
+    """Nobody asks for it any more, so the environment does not let it stand."""
     await _in_mid_deploy(harbour)
 
     await harbour.promotion("2.0.0").terminate(WHY)
@@ -72,9 +70,7 @@ async def test_a_promotion_that_is_terminated_has_its_change_undone(harbour: Har
 
 
 async def test_a_lane_that_is_terminated_is_born_again_when_its_change_has_ended(harbour: Harbour) -> None:
-    """
-    The change finds no lane that gives it the turn, undoes itself, and wakes the lane that answers the promotion.
-    """
+    """The change finds no lane that gives it the turn, undoes itself, and wakes the lane that answers the promotion."""
     await _in_mid_deploy(harbour)
     turn = (await harbour.lane_status(harbour.dev)).last_turn
 
@@ -88,9 +84,7 @@ async def test_a_lane_that_is_terminated_is_born_again_when_its_change_has_ended
 
 
 async def test_lane_and_change_terminated_together_are_settled_by_the_next_who_asks(harbour: Harbour) -> None:
-    """
-    The lane that is born again settles the lost change before the promotion that woke it, and answers who waited.
-    """
+    """The lane that is born again settles the lost change before the promotion that woke it, and answers who waited."""
     await _in_mid_deploy(harbour)
     lost = await harbour.change(harbour.dev)
     turn = int(lost.id.rsplit("/", 1)[1])
@@ -110,9 +104,7 @@ async def test_lane_and_change_terminated_together_are_settled_by_the_next_who_a
 
 
 async def test_promotions_that_wait_for_a_lane_are_asked_again_by_the_next_one(harbour: Harbour) -> None:
-    """
-    A lane dies with two in its queue: both are heard by the lane that follows, and both end.
-    """
+    """A lane dies with two in its queue: both are heard by the lane that follows, and both end."""
     await _in_mid_deploy(harbour)
     waiting = [await harbour.promote(version) for version in ("3.0.0", "4.0.0")]
     await harbour.until_lane(lambda lane: len(lane.queue) == len(waiting))
@@ -130,9 +122,7 @@ async def test_promotions_that_wait_for_a_lane_are_asked_again_by_the_next_one(h
 
 
 async def test_a_rollback_outlives_its_lane(harbour: Harbour) -> None:
-    """
-    An undo depends on nobody: it ends although its lane was terminated, and the next lane finds its receipt.
-    """
+    """An undo depends on nobody: it ends although its lane was terminated, and the next lane finds its receipt."""
     await harbour.promoted("1.0.0", harbour.dev)
     await harbour.promoted("2.0.0", harbour.dev)
     harbour.stop_at("restore site")
@@ -155,9 +145,7 @@ async def test_a_rollback_outlives_its_lane(harbour: Harbour) -> None:
 async def test_a_rollback_that_is_terminated_is_made_after_all(
     build: Builder, components: tuple[str, ...]
 ) -> None:
-    """
-    A rollback's answer says rolled back only where everything has been put back.
-    """
+    """A rollback's answer says rolled back only where everything has been put back."""
     harbour = build(components)
     await harbour.open(harbour.dev)
     await harbour.promoted("1.0.0", harbour.dev)
@@ -178,9 +166,7 @@ async def test_a_rollback_that_is_terminated_is_made_after_all(
 
 
 async def test_a_change_terminated_after_its_receipt_has_been_done(harbour: Harbour) -> None:
-    """
-    The receipt is the change's word: the lane reads it there and answers by it.
-    """
+    """The receipt is the change's word: the lane reads it there and answers by it."""
     await harbour.promoted("1.0.0", harbour.dev)
     gate = harbour.stop_at("receipt left")
     await harbour.promote("2.0.0")
@@ -199,9 +185,7 @@ async def test_a_change_terminated_after_its_receipt_has_been_done(harbour: Harb
 
 
 async def test_a_settlement_that_is_terminated_is_followed_by_another(harbour: Harbour) -> None:
-    """
-    What is unsettled stays so until a settlement has come to its end; its turn comes before anybody else's.
-    """
+    """What is unsettled stays so until a settlement has come to its end; its turn comes before anybody else's."""
     await _in_mid_deploy(harbour)
     harbour.let_go()
     harbour.stop_at("restore site")
@@ -222,9 +206,7 @@ async def test_a_settlement_that_is_terminated_is_followed_by_another(harbour: H
 
 
 async def test_a_lane_born_after_a_settlement_does_not_settle_again(harbour: Harbour) -> None:
-    """
-    What was settled once is accounted for: a later lane leaves the release alone that came since.
-    """
+    """What was settled once is accounted for: a later lane leaves the release alone that came since."""
     await _in_mid_deploy(harbour)
     await (await harbour.change(harbour.dev)).terminate(WHY)
     await harbour.ended(harbour.promotion("2.0.0"))
@@ -243,9 +225,7 @@ async def test_a_lane_born_after_a_settlement_does_not_settle_again(harbour: Har
 
 
 async def test_every_turn_outranks_the_one_before(harbour: Harbour) -> None:
-    """
-    Lanes come and go, and still every landing's fence is newer than all before it.
-    """
+    """Lanes come and go, and still every landing's fence is newer than all before it."""
     for version in ("1.0.0", "2.0.0", "3.0.0"):
         await harbour.promoted(version, harbour.dev)
         await harbour.until_idle()
@@ -253,7 +233,7 @@ async def test_every_turn_outranks_the_one_before(harbour: Harbour) -> None:
 
     fences = [fence_of(landing) for landing in harbour.landings]
     assert len(fences) == 3
-    assert all(newer.outranks(older) for older, newer in zip(fences, fences[1:], strict=False))
+    assert all(newer.outranks(older) for older, newer in itertools.pairwise(fences))
     turns = [receipt.turn for receipt in await harbour.receipts()]
     ids = [change_id(harbour.subject(harbour.dev), turn) for turn in turns]
     assert len(set(ids)) == 3

@@ -101,18 +101,14 @@ async def tell_all(
 
 
 async def test_a_first_release_arrives_wherever_the_worker_is_killed(build: Builder) -> None:
-    """
-    Killed at any call of its first promotion, the worker that follows brings the release in, once.
-    """
+    """Killed at any call of its first promotion, the worker that follows brings the release in, once."""
     points = await sweep(build, first_release, ONE, Outcome.PROMOTED)
 
     assert points > 30
 
 
 async def test_a_sick_release_is_put_back_wherever_the_worker_is_killed(build: Builder) -> None:
-    """
-    Killed at any call of deploy, health check, undo and receipt, the worker that follows leaves what was before.
-    """
+    """Killed at any call of deploy, health check, undo and receipt, the worker that follows leaves what was before."""
     points = await sweep(build, sick_release, ONE, Outcome.ROLLED_BACK)
 
     assert points > 40
@@ -121,9 +117,7 @@ async def test_a_sick_release_is_put_back_wherever_the_worker_is_killed(build: B
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 async def test_two_sick_components_are_put_back_wherever_the_worker_is_killed(build: Builder) -> None:
-    """
-    A change of two components is undone as one, at whichever call of either it was interrupted.
-    """
+    """A change of two components is undone as one, at whichever call of either it was interrupted."""
     points = await sweep(build, sick_release, TWO, Outcome.ROLLED_BACK)
 
     assert points > 70
@@ -132,9 +126,7 @@ async def test_two_sick_components_are_put_back_wherever_the_worker_is_killed(bu
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 async def test_two_components_arrive_wherever_the_worker_is_killed(build: Builder) -> None:
-    """
-    A first release of two components arrives whole.
-    """
+    """A first release of two components arrives whole."""
     points = await sweep(build, first_release, TWO, Outcome.PROMOTED)
 
     assert points > 50
@@ -143,9 +135,7 @@ async def test_two_components_arrive_wherever_the_worker_is_killed(build: Builde
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 async def test_any_number_of_kills_is_survived(build: Builder) -> None:
-    """
-    Three workers in a row die at whatever call they have got to, and the fourth ends what the first began.
-    """
+    """Three workers in a row die at whatever call they have got to, and the fourth ends what the first began."""
     chance = random.Random(20260101)
     kills = [tuple(chance.randint(1, 12) for _ in range(3)) for _ in range(60)]
 

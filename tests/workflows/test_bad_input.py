@@ -34,14 +34,23 @@ BAD: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
     "an unknown field": (("--input", '{"by": "bo@example.com", "colour": "red"}'), "colour: "),
     "a missing field": (("--input", "{}"), "by: field required"),
     "a wrong type": (("--input", '{"by": 7}'), "by: input should be a valid string"),
-    "a deep nest": (("--input", '{"by": ' + "[" * 150 + "]" * 150 + "}"), "by: input should be a valid string"),
+    "a deep nest": (
+        ("--input", '{"by": ' + "[" * 150 + "]" * 150 + "}"),
+        "by: input should be a valid string",
+    ),
     "half a character": (("--input", '{"by": "\\ud800"}'), "it is binary"),
     "bytes": (("--input", BO, "--input-meta", "encoding=binary/plain"), "it is binary"),
     "a protocol buffer as JSON": (("--input", BO, "--input-meta", "encoding=json/protobuf"), "it is binary"),
     "an unknown encoding": (("--input", BO, "--input-meta", "encoding=binary/encrypted"), "it is binary"),
-    "a long name": (("--input", json.dumps({"by": "b" * LONG})), "by: string should have at most 200 characters"),
+    "a long name": (
+        ("--input", json.dumps({"by": "b" * LONG})),
+        "by: string should have at most 200 characters",
+    ),
     "a blank name": (("--input", '{"by": "  "}'), "by: string should have at least 1 character"),
-    "a book": (("--input", json.dumps({"by": "bo", "comment": "b" * 20_000})), "16384 are the most that are read"),
+    "a book": (
+        ("--input", json.dumps({"by": "bo", "comment": "b" * 20_000})),
+        "16384 are the most that are read",
+    ),
 }
 """What is sent, and a part of the sentence that refuses it; as many as a status remembers."""
 
@@ -93,11 +102,15 @@ async def plan_of(handle: WorkflowHandle[Any, Any]) -> str:
     return short(status.intent)
 
 
-async def refusals(handle: WorkflowHandle[Any, Any], status: type[Any] = PromotionStatus) -> list[RefusedRecord]:
+async def refusals(
+    handle: WorkflowHandle[Any, Any], status: type[Any] = PromotionStatus
+) -> list[RefusedRecord]:
     return list((await handle.query("status", result_type=status)).refused)
 
 
-def unsaid(door: str, refused: Iterable[RefusedRecord], table: Mapping[str, tuple[tuple[str, ...], str]]) -> list[str]:
+def unsaid(
+    door: str, refused: Iterable[RefusedRecord], table: Mapping[str, tuple[tuple[str, ...], str]]
+) -> list[str]:
     """Return the cases of a table that the refusals of a door do not mention."""
     whys = [record.why for record in refused if record.door == door]
     return [case for case, (_, why) in table.items() if not any(why in said for said in whys)]
@@ -130,7 +143,9 @@ async def test_an_update_is_refused_to_its_sender(
     """
     said = await asyncio.gather(*(shell.decide(waiting, *inputs) for inputs, _ in BAD.values()))
 
-    silent = [case for (case, (_, why)), answer in zip(BAD.items(), said, strict=True) if why not in answer.text]
+    silent = [
+        case for (case, (_, why)), answer in zip(BAD.items(), said, strict=True) if why not in answer.text
+    ]
     assert silent == []
     assert {answer.code for answer in said} == {1}
     assert (await approved(town, waiting)).outcome is Outcome.PROMOTED
@@ -142,7 +157,10 @@ DECISIONS: Final[Mapping[str, tuple[Mapping[str, str], str]]] = {
     "for another plan": ({"by": "bo@example.com", "plan": "00000000"}, "it names plan “00000000”, but"),
     "with too few digits": ({"by": "bo@example.com", "plan": "PLAN4"}, "is the one that waits"),
     "by the requester": ({"by": "ana@example.com", "plan": "PLAN"}, "nobody decides on their own request"),
-    "by the requester in capitals": ({"by": " ANA@Example.com ", "plan": "PLAN"}, "ANA@Example.com asked for this"),
+    "by the requester in capitals": (
+        {"by": " ANA@Example.com ", "plan": "PLAN"},
+        "ANA@Example.com asked for this",
+    ),
     "by a stranger": ({"by": "eve@example.com", "plan": "PLAN"}, "eve@example.com is not an approver here"),
 }
 """Well-formed decisions that do not count, and a part of the sentence that says so."""
@@ -200,7 +218,9 @@ async def test_the_same_approval_twice_is_one(
 
     await shell.signal(handle, "approve", "--input", json.dumps(word))
     await shell.signal(handle, "approve", "--input", json.dumps(word))
-    said = await shell.decide(handle, "--input", json.dumps({**word, "by": "BO@example.com", "decision": "approve"}))
+    said = await shell.decide(
+        handle, "--input", json.dumps({**word, "by": "BO@example.com", "decision": "approve"})
+    )
 
     assert "has said so already" in (await refusals(handle))[0].why
     assert (said.code, "BO@example.com has said so already" in said.text) == (1, True)
@@ -208,9 +228,7 @@ async def test_the_same_approval_twice_is_one(
     assert (await handle.result()).outcome is Outcome.PROMOTED
 
 
-async def test_an_update_that_counts_is_answered(
-    shell: Shell, waiting: WorkflowHandle[Any, Any]
-) -> None:
+async def test_an_update_that_counts_is_answered(shell: Shell, waiting: WorkflowHandle[Any, Any]) -> None:
     """
     The one update that is in order says that it was taken, and lets the release in.
     """
@@ -301,7 +319,10 @@ async def test_a_rejection_is_not_taken_back(
     """
     plan = await plan_of(waiting)
     await shell.signal(
-        waiting, "reject", "--input", json.dumps({"by": "bo@example.com", "plan": plan, "comment": "not today"})
+        waiting,
+        "reject",
+        "--input",
+        json.dumps({"by": "bo@example.com", "plan": plan, "comment": "not today"}),
     )
     await shell.signal(waiting, "approve", "--input", json.dumps({"by": second, "plan": plan}))
 
@@ -311,7 +332,16 @@ async def test_a_rejection_is_not_taken_back(
     assert town.world.writes == []
 
 
-UNKNOWN: Final = ("aprove", "x" * 1_000, "__temporal_mischief", "__stack_trace", "status", "run", "Approve", "🚀")
+UNKNOWN: Final = (
+    "aprove",
+    "x" * 1_000,
+    "__temporal_mischief",
+    "__stack_trace",
+    "status",
+    "run",
+    "Approve",
+    "🚀",
+)
 
 
 async def test_an_unknown_signal_is_refused(

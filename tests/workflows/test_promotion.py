@@ -20,9 +20,7 @@ from workflows import patience
 
 
 async def test_a_release_walks_to_production(town: Town) -> None:
-    """
-    One approval by somebody else carries a release all the way.
-    """
+    """One approval by somebody else carries a release all the way."""
     for environment in (town.dev, town.staging, town.production):
         report = await town.promoted("1.0.0", environment)
         assert report.outcome is Outcome.PROMOTED, report.why
@@ -32,9 +30,7 @@ async def test_a_release_walks_to_production(town: Town) -> None:
 
 
 async def test_a_sick_release_is_put_back(town: Town) -> None:
-    """
-    A release that fails its health check leaves the one before standing, well and proven.
-    """
+    """A release that fails its health check leaves the one before standing, well and proven."""
     await town.promoted("1.0.0", town.dev)
     town.world.sick.add("2.0.0")
 
@@ -46,9 +42,7 @@ async def test_a_sick_release_is_put_back(town: Town) -> None:
 
 
 async def test_the_first_release_that_is_sick_leaves_nothing(town: Town) -> None:
-    """
-    Absent is a legal state, and is restored like any other.
-    """
+    """Absent is a legal state, and is restored like any other."""
     town.world.sick.add("1.0.0")
 
     report = await town.promoted("1.0.0", town.dev)
@@ -58,9 +52,7 @@ async def test_the_first_release_that_is_sick_leaves_nothing(town: Town) -> None
 
 
 async def test_a_target_that_refuses_ends_in_rolled_back_and_says_why(town: Town) -> None:
-    """
-    A refusal at the very first step undoes what never happened, and nothing is touched.
-    """
+    """A refusal at the very first step undoes what never happened, and nothing is touched."""
     town.world.refuses.add(town.place(town.dev))
 
     report = await town.promoted("1.0.0", town.dev)
@@ -71,9 +63,7 @@ async def test_a_target_that_refuses_ends_in_rolled_back_and_says_why(town: Town
 
 
 async def test_a_release_that_the_environment_before_does_not_hold_is_refused(town: Town) -> None:
-    """
-    The way here is part of the validation, and the refusal names the environment to go to first.
-    """
+    """The way here is part of the validation, and the refusal names the environment to go to first."""
     report = await town.promoted_without_waiting("1.0.0", town.staging)
 
     assert report.outcome is Outcome.REFUSED
@@ -81,9 +71,7 @@ async def test_a_release_that_the_environment_before_does_not_hold_is_refused(to
 
 
 async def test_what_stands_there_already_is_nothing_to_do(town: Town) -> None:
-    """
-    Promoting twice touches the world once.
-    """
+    """Promoting twice touches the world once."""
     await town.promoted("1.0.0", town.dev)
     writes = len(town.world.writes)
 
@@ -94,9 +82,7 @@ async def test_what_stands_there_already_is_nothing_to_do(town: Town) -> None:
 
 
 async def test_a_version_that_was_never_made_is_refused(town: Town) -> None:
-    """
-    The refusal says how to make it.
-    """
+    """The refusal says how to make it."""
     request = Request(subject=town.subject(town.dev), version="9.9.9", actor=Actor(name="ana"))
     handle = await town.client.start_workflow(
         "PromotionWorkflow",
@@ -113,9 +99,7 @@ async def test_a_version_that_was_never_made_is_refused(town: Town) -> None:
 
 
 async def test_one_rejection_refuses(town: Town) -> None:
-    """
-    Rejected is an ending with a name and a reason.
-    """
+    """Rejected is an ending with a name and a reason."""
     handle = await town.waiting_in_production("1.0.0")
     status = await handle.query("status")
 
@@ -130,9 +114,7 @@ async def test_one_rejection_refuses(town: Town) -> None:
 
 
 async def test_silence_is_a_no(town: Town, skipping: WorkflowEnvironment) -> None:
-    """
-    After the wait the promotion has expired; three days pass in no time.
-    """
+    """After the wait the promotion has expired; three days pass in no time."""
     await town.promoted("1.0.0", town.dev)
     await town.promoted("1.0.0", town.staging)
     request = Request(subject=town.subject(town.production), version="1.0.0", actor=Actor(name="ana"))
@@ -150,9 +132,7 @@ async def test_silence_is_a_no(town: Town, skipping: WorkflowEnvironment) -> Non
 
 
 async def test_an_approval_that_has_lapsed_is_asked_for_again(town: Town) -> None:
-    """
-    A grant older than ``valid`` when its turn comes opens nothing: the promotion waits with a new plan.
-    """
+    """A grant older than ``valid`` when its turn comes opens nothing: the promotion waits with a new plan."""
     handle = await town.waiting_in_production("1.0.0")
     status = await town.until(handle, Phase.WAITING_FOR_APPROVAL)
     town.clock.offset = timedelta(hours=25)
@@ -167,9 +147,7 @@ async def test_an_approval_that_has_lapsed_is_asked_for_again(town: Town) -> Non
 
 
 async def test_a_quorum_of_two_needs_two_people(town: Town) -> None:
-    """
-    The same person twice is one person.
-    """
+    """The same person twice is one person."""
     town.change_place(town.production, approval=Approval.model_validate({"quorum": 2, "from": ["managers"]}))
     handle = await town.waiting_in_production("1.0.0")
     await town.approve(handle, "bo@example.com")
@@ -183,9 +161,7 @@ async def test_a_quorum_of_two_needs_two_people(town: Town) -> None:
 
 
 async def test_an_approver_who_left_the_group_no_longer_counts(town: Town) -> None:
-    """
-    Who may is read live at the effect: an approval by somebody removed since opens nothing.
-    """
+    """Who may is read live at the effect: an approval by somebody removed since opens nothing."""
     handle = await town.waiting_in_production("1.0.0")
     status = await town.until(handle, Phase.WAITING_FOR_APPROVAL)
     organisation = town.settings.configuration.organisation.but(groups={"managers": ("cy@example.com",)})
@@ -200,9 +176,7 @@ async def test_an_approver_who_left_the_group_no_longer_counts(town: Town) -> No
 
 
 async def test_a_changed_basis_voids_the_approval(town: Town) -> None:
-    """
-    When something else was put there meanwhile, the approvers see a new plan before anything happens.
-    """
+    """When something else was put there meanwhile, the approvers see a new plan before anything happens."""
     await town.reach_production("1.0.0")
     handle = await town.waiting_in_production("2.0.0")
     status = await town.until(handle, Phase.WAITING_FOR_APPROVAL)
@@ -222,9 +196,7 @@ async def test_a_changed_basis_voids_the_approval(town: Town) -> None:
 
 
 async def test_cancel_while_it_waits_ends_cancelled(town: Town) -> None:
-    """
-    Nothing was touched, and the workflow completes rather than failing.
-    """
+    """Nothing was touched, and the workflow completes rather than failing."""
     handle = await town.waiting_in_production("1.0.0")
 
     await handle.cancel()
@@ -234,9 +206,7 @@ async def test_cancel_while_it_waits_ends_cancelled(town: Town) -> None:
 
 
 async def test_cancel_during_a_deploy_undoes_it(town: Town) -> None:
-    """
-    The cancel goes by the lane; the undo never races the deed.
-    """
+    """The cancel goes by the lane; the undo never races the deed."""
     await town.promoted("1.0.0", town.dev)
     town.world.slow[town.place(town.dev)] = asyncio.Event()
     handle = await town.promote("2.0.0", town.dev)
@@ -251,9 +221,7 @@ async def test_cancel_during_a_deploy_undoes_it(town: Town) -> None:
 
 
 async def test_a_frozen_environment_waits_for_the_thaw(town: Town) -> None:
-    """
-    A freeze is judged at the effect; after the thaw the promotion goes on with the same approval.
-    """
+    """A freeze is judged at the effect; after the thaw the promotion goes on with the same approval."""
     environment = await town.freeze(town.production)
     handle = await town.waiting_in_production("1.0.0")
     await town.approve(handle)
@@ -267,9 +235,7 @@ async def test_a_frozen_environment_waits_for_the_thaw(town: Town) -> None:
 
 
 async def test_a_freeze_with_an_end_thaws_by_itself(town: Town) -> None:
-    """
-    Whoever waits is told when the freeze is over, without anybody's command.
-    """
+    """Whoever waits is told when the freeze is over, without anybody's command."""
     await town.freeze(town.dev, lasts="2s")
 
     report = await town.promoted("1.0.0", town.dev)
@@ -278,9 +244,7 @@ async def test_a_freeze_with_an_end_thaws_by_itself(town: Town) -> None:
 
 
 async def test_a_rollback_ignores_a_freeze(town: Town) -> None:
-    """
-    Nothing ever blocks putting back.
-    """
+    """Nothing ever blocks putting back."""
     await town.promoted("1.0.0", town.dev)
     await town.promoted("2.0.0", town.dev)
     await town.freeze(town.dev)
@@ -292,9 +256,7 @@ async def test_a_rollback_ignores_a_freeze(town: Town) -> None:
 
 
 async def test_nobody_serves_the_environment(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
-    """
-    “No worker” is a phase with a remedy, not a silence; a worker that comes is noticed.
-    """
+    """“No worker” is a phase with a remedy, not a silence; a worker that comes is noticed."""
     monkeypatch.setattr(patience, "NOTICE_AFTER", timedelta(milliseconds=100))
     await town.close(town.dev)
     handle = await town.promote("1.0.0", town.dev)
@@ -307,9 +269,7 @@ async def test_nobody_serves_the_environment(town: Town, monkeypatch: pytest.Mon
 
 
 async def test_two_components_are_one_change(town: Town) -> None:
-    """
-    When the second component fails, the first is put back too, newest first.
-    """
+    """When the second component fails, the first is put back too, newest first."""
     both = {"site": TargetTerms(target="fake"), "api": TargetTerms(target="fake")}
     town.change_place(town.dev, targets=both, health=())
     town.make("1.0.0", ("site", "api"))
@@ -325,9 +285,7 @@ async def test_two_components_are_one_change(town: Town) -> None:
 
 
 async def test_a_soak_is_watched_and_a_release_that_turns_sick_is_put_back(town: Town) -> None:
-    """
-    Health during the soak counts as health after the deploy does.
-    """
+    """Health during the soak counts as health after the deploy does."""
     await town.promoted("1.0.0", town.dev)
     town.change_place(town.dev, soak=timedelta(seconds=20))
     handle = await town.promote("2.0.0", town.dev)
@@ -342,9 +300,7 @@ async def test_a_soak_is_watched_and_a_release_that_turns_sick_is_put_back(town:
 
 
 async def test_a_full_soak_is_in_the_receipt(town: Town) -> None:
-    """
-    The next environment is proven by a receipt that says the soak was full.
-    """
+    """The next environment is proven by a receipt that says the soak was full."""
     town.change_place(town.dev, soak=timedelta(seconds=1))
 
     report = await town.promoted("1.0.0", town.dev)
@@ -354,9 +310,7 @@ async def test_a_full_soak_is_in_the_receipt(town: Town) -> None:
 
 
 async def test_a_held_change_waits_and_goes_on(town: Town) -> None:
-    """
-    A hold stops the change before its next step, and a resume lets it go on.
-    """
+    """A hold stops the change before its next step, and a resume lets it go on."""
     both = {"site": TargetTerms(target="fake"), "api": TargetTerms(target="fake")}
     town.change_place(town.dev, targets=both, health=())
     town.make("1.0.0", ("site", "api"))
@@ -377,9 +331,7 @@ async def test_a_held_change_waits_and_goes_on(town: Town) -> None:
 
 @pytest.mark.parametrize("again", ["1.0.0", "2.0.0"])
 async def test_a_version_that_was_rolled_back_can_be_promoted_again(town: Town, again: str) -> None:
-    """
-    Promoted, rolled back, promoted again: each is a turn of its own, and the newest stands.
-    """
+    """Promoted, rolled back, promoted again: each is a turn of its own, and the newest stands."""
     await town.promoted("1.0.0", town.dev)
     await town.promoted("2.0.0", town.dev)
     await town.ask_lane(town.dev, Story.ROLLBACK)
@@ -392,9 +344,7 @@ async def test_a_version_that_was_rolled_back_can_be_promoted_again(town: Town, 
 
 
 async def test_a_component_that_a_release_leaves_out_keeps_standing(town: Town) -> None:
-    """
-    Holdings and the way to the next environment are per component: releases that change one leave others alone.
-    """
+    """Holdings and the way to the next environment are per component: releases that change one leave others alone."""
     both = {"site": TargetTerms(target="fake"), "api": TargetTerms(target="fake")}
     for environment in (town.dev, town.staging):
         town.change_place(environment, targets=both, health=())
@@ -412,9 +362,7 @@ async def test_a_component_that_a_release_leaves_out_keeps_standing(town: Town) 
 
 
 async def test_a_rollback_in_one_environment_still_vouches_for_what_is_back(town: Town) -> None:
-    """
-    After a rollback the newest receipt proves the release that stands there again, and no other.
-    """
+    """After a rollback the newest receipt proves the release that stands there again, and no other."""
     await town.promoted("1.0.0", town.dev)
     await town.promoted("2.0.0", town.dev)
     await town.ask_lane(town.dev, Story.ROLLBACK)
@@ -424,9 +372,7 @@ async def test_a_rollback_in_one_environment_still_vouches_for_what_is_back(town
 
 
 async def test_adoption_learns_what_runs_and_deploys_nothing(town: Town) -> None:
-    """
-    What was put there before Towpath came is in a receipt afterwards, and vouches for the next environment.
-    """
+    """What was put there before Towpath came is in a receipt afterwards, and vouches for the next environment."""
     release = town.make("0.9.0")
     town.world.held[town.place(town.dev)] = Placement(
         version="0.9.0", release=release.digest(), artifact=release.components[0].artifact

@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 import signal
+from contextlib import AsyncExitStack, ExitStack
 from typing import Final
 
 from temporalio.service import RPCError
@@ -63,15 +64,19 @@ class Demo:
 
     async def _show(self, place: Surroundings, sites: dict[str, str]) -> None:
         self._telling.title("Towpath: a release walks to production, and back when it must")
-        with self._telling.live():
-            self._telling.now("starting a Temporal server, a worker and a web server …")
-        async with opened(place, sites) as scene:
-            introduce(scene, self._telling)
-            story = Story(scene, self._telling, Approver(scene, self._telling, yes=self._yes))
-            await unless_dead(scene.programs, story.tell())
-            tell_histories(scene, self._telling, story.turn)
-            if self._keep:
-                await self._stay(scene)
+        with ExitStack() as last:
+            async with AsyncExitStack() as stack:
+                with self._telling.live():
+                    self._telling.now("starting", "a Temporal server, a worker, a web server")
+                    scene = await stack.enter_async_context(opened(place, sites))
+                introduce(scene, self._telling)
+                story = Story(scene, self._telling, Approver(scene, self._telling, yes=self._yes))
+                await unless_dead(scene.programs, story.tell())
+                tell_histories(scene, self._telling, story.turn, keep=self._keep)
+                if self._keep:
+                    await self._stay(scene)
+                last.enter_context(self._telling.live())
+                self._telling.now("stopping", "all that was started")
 
     async def _stay(self, scene: Scene) -> None:
         tell_what_next(scene, self._telling)

