@@ -1,7 +1,7 @@
 """The corner where trust is made: nothing touches an environment that has not come through here."""
 
 from datetime import timedelta
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
@@ -15,16 +15,19 @@ from domain.answer import answer_of
 from domain.approval import Policy
 from domain.clearance import Cause, Facts, Refusal, Warrant, judge, judge_undo
 from domain.environment import Holding, Placement, same
-from domain.fence import Fence
+from domain.fence import Fence, milliseconds
 from domain.journal import Entry, Receipt, called_off
 from domain.names import Subject, change_id
 from domain.order import StepOrder
 from domain.plan import Step
 from domain.terms import Proposal, Request
+from domain.value import short
 
 NOT_CLEARED = "NotCleared"
 OUTRANKED = "Outranked"
 OVER = "Over"
+CLOCKS_APART: Final = timedelta(minutes=5)
+"""So much may a worker's clock differ from that which turns are made by."""
 
 
 class Cleared(NamedTuple):
@@ -113,7 +116,7 @@ class Clearing:
         observed = {} if entry else await self._observe_all(proposal, order.act, step, seen)
         heard = await self.hear(order.warrant, proposal)
         facts = heard.but(policy=self._policy(subject), observed=observed)
-        if refusal := judge(order.warrant, step, facts):
+        if refusal := judge(order.warrant, step, facts) or await self._carried_out(proposal, entry):
             raise await self._refused(refusal, subject, fence.turn, journaled=entry is not None)
 
         draft = Entry(
@@ -159,6 +162,17 @@ class Clearing:
             why = f"The lane of {request.subject} has not given “{workflow_id}” a turn to settle anything."
             cause = Cause.UNANSWERED if word.unanswered else Cause.FORBIDDEN
             raise not_cleared(Refusal(cause=cause, why=why), journaled=False)
+
+    async def _carried_out(self, proposal: Proposal, entry: Entry | None) -> Refusal | None:
+        """An approval lets one change in: a promotion that is reset to after it has to ask people again."""
+        subject, intent = proposal.plan.subject, proposal.plan.intent
+        since = milliseconds(proposal.drawn_up - CLOCKS_APART)
+        for turn in await self._archive.receipt_turns(subject) if entry is None else ():
+            receipt = await self._archive.receipt(subject, turn) if turn >= since else None
+            if receipt and receipt.intent == intent:
+                why = f"plan {short(intent)} was carried out before, in turn {turn}"
+                return Refusal(cause=Cause.VOID, why=why)
+        return None
 
     async def _refused(
         self, refusal: Refusal, subject: Subject, turn: int, *, journaled: bool

@@ -119,8 +119,12 @@ class Drawing:
         return proves_the_way(release, environment, newest[0] if newest else None)
 
     async def _rollback(self, request: Request, configuration: Configuration) -> _Draft:
-        receipts = await self._archive.newest_receipts(request.subject, RECEIPTS_REMEMBERED)
-        return _Draft(draw_rollback(request, receipts), self._undo_terms(configuration, request.subject))
+        terms = self._undo_terms(configuration, request.subject)
+        try:
+            receipts = await self._archive.newest_receipts(request.subject, RECEIPTS_REMEMBERED)
+        except BadSealError as error:
+            return _Draft(Drawn((), refusals=(f"a receipt cannot be believed: {error}",)), terms)
+        return _Draft(draw_rollback(request, receipts), terms)
 
     async def _settlement(self, request: Request, configuration: Configuration) -> _Draft:
         terms = self._undo_terms(configuration, request.subject)

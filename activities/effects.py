@@ -88,7 +88,10 @@ class EffectActivities:
         has not been let in to the end.
         """
         self._own(account.warrant.request.subject)
-        return await _alive(self._receipts.conclude(account))
+        try:
+            return await _alive(self._receipts.conclude(account))
+        except BadSealError as error:
+            raise ApplicationError(str(error), type=BAD_SEAL, non_retryable=True) from error
 
     @activity.defn
     async def recall(self, subject: Subject) -> Recollection:

@@ -82,7 +82,8 @@ async def _ask_asker(client: Client, warrant: Warrant) -> bool:
     status = await _ask(client, warrant.asker, PromotionStatus)
     if status is None or status.phase is not Phase.IN_LANE or status.request != request:
         return False
-    return all(decision in status.decisions for decision in warrant.decisions)
+    given = [decision.but(comment="") for decision in status.decisions]
+    return all(decision.but(comment="") in given for decision in warrant.decisions)
 
 
 async def _ask(client: Client, workflow_id: str, status: type[StatusT]) -> StatusT | None:

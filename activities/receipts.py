@@ -48,12 +48,24 @@ class Receipts:
     async def _leave(self, account: Account, proposal: Proposal, verdict: Verdict) -> Left:
         warrant, subject = account.warrant, proposal.plan.subject
         facts = await self._clearing.hear(warrant, proposal)
-        soak = self._archive.unseal(account.soak, subject.environment, Evidence) if account.soak else None
-        if account.settled is Settled.DONE:
-            refusal = _judge_done(warrant, proposal, facts) or _judge_soak(proposal, warrant.turn, soak)
-            if refusal:
-                raise not_cleared(refusal, journaled=True)
+        done = account.settled is Settled.DONE
+        if (
+            refusal := _judge_done(warrant, proposal, facts)
+            if done
+            else _judge_undone(warrant, proposal, facts)
+        ):
+            raise not_cleared(refusal, journaled=True)
+        soak = (
+            self._archive.unseal(account.soak, subject.environment, Evidence)
+            if done and account.soak
+            else None
+        )
+        if done and (refusal := _judge_soak(proposal, warrant.turn, soak)):
+            raise not_cleared(refusal, journaled=True)
         receipt = await self._write_up(account, proposal, verdict, soak, facts.now)
+        if not (done or receipt.deeds or facts.open_turn == warrant.turn):
+            # Nothing was begun, and no lane knows of the turn: there is nothing to account for.
+            return Left(well=True, after=dict(receipt.after), lane_listens=facts.lane_listens)
         if receipt.story is Story.SETTLEMENT and receipt.of is not None:
             await self._close_lost(receipt, receipt.of)
         left = await self._archive.write_receipt(receipt)
@@ -194,6 +206,14 @@ def _judge_done(warrant: Warrant, proposal: Proposal, facts: Facts) -> Refusal |
     if undone is None:
         return judge_done(warrant, facts)
     return judge_undo(proposal.plan.subject, warrant.turn, undone, facts)
+
+
+def _judge_undone(warrant: Warrant, proposal: Proposal, facts: Facts) -> Refusal | None:
+    """What was put back is accounted for by the change itself, whatever became of its lane, and by nobody else."""
+    if proposal.request != warrant.request:
+        return Refusal(cause=Cause.FORBIDDEN, why="Its terms were drawn up for another request.")
+    itself = Fence(turn=warrant.turn, act=0)
+    return judge_undo(proposal.plan.subject, warrant.turn, itself, facts)
 
 
 def _judge_soak(proposal: Proposal, turn: int, soak: Evidence | None) -> Refusal | None:

@@ -133,9 +133,8 @@ async def explain(client: Client, error: RPCError) -> ClientError:
         return NoServerError(say_missing(await missing_attributes(client), client.namespace))
     if error.status in {RPCStatusCode.UNAVAILABLE, RPCStatusCode.CANCELLED, RPCStatusCode.DEADLINE_EXCEEDED}:
         return NoServerError(
-            f"The Temporal server on {address} stopped answering ({said[:200]}). What was under "
-            "way is kept by "
-            "it; see that it runs, then ask again: towpath doctor"
+            f"The Temporal server on {address} stopped answering ({said[:200]}). What was under way is "
+            "kept by it; see that it runs, then ask again: towpath doctor"
         )
     if error.status in {RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNAUTHENTICATED}:
         return NoServerError(

@@ -33,9 +33,8 @@ class Environment:
             raise
         if status is None:
             raise NobodyPollsError(
-                f"The environment {self.name} is there, but {NO_ENGINE}, so nobody can say "
-                "whether it is frozen, and "
-                f"no forward step is taken. Start one: {START_ENGINE}"
+                f"The environment {self.name} is there, but {NO_ENGINE}, so nobody can say whether it is "
+                f"frozen, and no forward step is taken. Start one: {START_ENGINE}"
             )
         return status
 

@@ -102,9 +102,8 @@ class Lane:
         ):
             raise DeclinedError(
                 f"A rollback of {self.subject} is under way already, asked for by "
-                f"{other.request.actor.name}; another "
-                "would undo one change more. Follow it: "
-                f"towpath status {self.subject.service} {self.subject.environment} --watch"
+                f"{other.request.actor.name}; another would undo one change more. Follow it: towpath "
+                f"status {self.subject.service} {self.subject.environment} --watch"
             )
         return await self._ask(Story.ROLLBACK, by, reason, of)
 
@@ -119,9 +118,8 @@ class Lane:
 
     def missing(self) -> UsageError:
         return UsageError(
-            f"Nothing was ever changed of {self.subject}: it has no lane. Promote a release "
-            "there, or have what "
-            f"runs recorded: towpath adopt {self.subject.service} {self.subject.environment}"
+            f"Nothing was ever changed of {self.subject}: it has no lane. Promote a release there, or have "
+            f"what runs recorded: towpath adopt {self.subject.service} {self.subject.environment}"
         )
 
     @in_words

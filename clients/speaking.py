@@ -79,9 +79,8 @@ def name_of(what: str, text: str) -> str:
         return text
     shown = text if len(text) <= 63 else f"{text[:63]}…"
     raise UsageError(
-        f"“{shown}” cannot be the name of a{'n' if what[0] in 'aeiou' else ''} {what}: use "
-        "letters, digits, dot, "
-        "dash and underscore, a letter or digit at both ends, at most 63 characters."
+        f"“{shown}” cannot be the name of a{'n' if what[0] in 'aeiou' else ''} {what}: use letters, "
+        "digits, dot, dash and underscore, a letter or digit at both ends, at most 63 characters."
     )
 
 
@@ -154,9 +153,8 @@ async def decide(handle: WorkflowHandle[Any, Any], word: Value, missing: ClientE
     except WorkflowUpdateRPCTimeoutOrCancelledError as error:
         raise NobodyPollsError(
             f"Nobody took the decision within {DECIDING.seconds} s: no engine worker serves the queue "
-            f"“{ENGINE_QUEUE}”. Start one ({START_ENGINE}) and decide again, or leave it as a "
-            "signal for the next "
-            "one to find: add --signal."
+            f"“{ENGINE_QUEUE}” ({START_ENGINE}), or it cannot go on (`towpath doctor` says why). Decide again "
+            "later, or leave the decision as a signal, to be found then: add --signal."
         ) from error
     except RPCError as error:
         if is_missing(error):

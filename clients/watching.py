@@ -15,6 +15,7 @@ from clients.lane import Lane, Wish
 from clients.overview import Overview, change_of, look
 from clients.promotion import Promotion
 from clients.speaking import is_missing
+from domain.answer import Answer
 from domain.names import change_id
 from domain.outcome import Phase
 
@@ -87,8 +88,8 @@ async def watch(promotion: Promotion) -> AsyncGenerator[Overview]:
             await _until_news(ears, seen)
 
 
-async def watch_wish(wish: Wish) -> AsyncGenerator[Overview]:
-    """Yield where a lane stands whenever that may have changed, and last when it has answered."""
+async def watch_wish(wish: Wish) -> AsyncGenerator[tuple[Overview, Answer | None]]:
+    """Yield where a lane stands whenever that may have changed, and last with its answer."""
     lane = wish.lane
     async with Ears(lane.client) as ears:
         ears.listen(lane.id)
@@ -100,7 +101,7 @@ async def watch_wish(wish: Wish) -> AsyncGenerator[Overview]:
                 turn = seen.lane.turn
             if answer and turn:
                 seen = seen.but(change=await change_of(lane.client, lane.subject, turn))
-            yield seen
+            yield seen, answer
             if answer:
                 return
             await _until_news(ears, seen)

@@ -2,11 +2,12 @@
 
 from typing import Final, TypeVar
 
+from pydantic import ValidationError
 from temporalio import workflow
 from temporalio.common import RawValue
 from temporalio.workflow import ChildWorkflowHandle
 
-from workflows.doorkeeper import RefusedError, read_value
+from workflows.doorkeeper import RefusedError, explain, read_value
 from workflows.steering import Steered
 
 with workflow.unsafe.imports_passed_through():
@@ -18,7 +19,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.outcome import Phase
     from domain.status import LaneStatus
     from domain.telling import tell_lane
-    from domain.terms import Story
+    from domain.terms import Proposal, Sealed, Story
     from domain.value import Value
     from workflows.change import ChangeWorkflow
     from workflows.chronicle import Chronicle, publish
@@ -51,6 +52,8 @@ class LaneDoors(Steered):
         if ask.request.story is Story.SETTLEMENT or not ask.asker:
             message = "somebody asks for a promotion, a rollback or an adoption; a lane settles by itself"
             raise RefusedError(message)
+        if ask.proposal:
+            self._read_proposal(ask.proposal)
         self._heard.append(ask)
 
     @workflow.signal(description="For whoever asked: ask no longer")
@@ -107,6 +110,14 @@ class LaneDoors(Steered):
             raise RefusedError(message)
         content: object = workflow.payload_converter().from_payload(raw.payload)
         return read_value(content, model)
+
+    def _read_proposal(self, sealed: Sealed) -> None:
+        """See that a change could read it. Whether its seal is good, only the environment's worker can tell."""
+        try:
+            Proposal.model_validate_json(sealed.body)
+        except ValidationError as error:
+            message = f"its proposal cannot be read: {explain(error)}"
+            raise RefusedError(message) from error
 
     def _details(self) -> str:
         return tell_lane(self.status())

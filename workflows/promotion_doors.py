@@ -185,13 +185,14 @@ class PromotionDoors(Steered):
         return self._request
 
     def _ask(self) -> Ask:
+        intent = self._proposal.plan.intent if self._proposal else ""
         return Ask(
             asker=self._id,
             number=self._number,
-            intent=self._proposal.plan.intent if self._proposal else "",
+            intent=intent,
             request=self._asked,
             proposal=self._sealed,
-            decisions=self._decisions,
+            decisions=tuple(vote.but(comment="") for vote in self._decisions if vote.intent == intent),
         )
 
     def _message(self, verb: str, content: Value) -> LaneMessage:

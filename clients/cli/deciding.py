@@ -97,8 +97,7 @@ async def _read_plan(promotion: "Promotion", verdict: "Verdict", *, agreed: bool
     subject = promotion.subject
     raise UsageError(
         f"A decision names the plan that you have read. If it is this one: towpath {verdict} "
-        f"{subject.service} "
-        f"{promotion.version} {subject.environment} --plan {digits}"
+        f"{subject.service} {promotion.version} {subject.environment} --plan {digits}"
     )
 
 

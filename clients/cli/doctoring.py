@@ -202,9 +202,8 @@ async def _work(client: "Client", environments: list[str]) -> AsyncIterator[Find
 
 def _say_wedged(workflow_id: str) -> str:
     return (
-        f"{workflow_id} fails at every attempt to go on, most likely since its worker runs "
-        "another version of "
-        f"Towpath than the one it began with. See why: temporal workflow describe -w {workflow_id}"
+        f"{workflow_id} fails at every attempt to go on, most likely since its worker runs another version "
+        f"of Towpath than the one it began with. See why: temporal workflow describe -w {workflow_id}"
     )
 
 

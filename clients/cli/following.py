@@ -75,7 +75,7 @@ async def follow(promotion: Promotion) -> Exit:
 async def follow_wish(wish: Wish) -> Exit:
     """Follow a rollback or adoption; 0 where it came about."""
     try:
-        seen, given_up = await _shown(watch_wish(wish))
+        seen, given_up = await _shown(_views(wish))
     except asyncio.CancelledError:
         say(f"No longer watched; the {wish.story} goes on. See: {see_lane(wish)} --watch")
         raise
@@ -94,6 +94,12 @@ async def follow_lane(lane: Lane) -> Exit:
         return given_up
     say(f"Nothing goes on in the lane of {lane.subject}.")
     return Exit.DONE
+
+
+async def _views(wish: Wish) -> AsyncGenerator[Overview]:
+    async with aclosing(watch_wish(wish)) as watched:
+        async for seen, _ in watched:
+            yield seen
 
 
 async def _shown(watched: AsyncGenerator[Overview]) -> tuple[Overview, Exit | None]:

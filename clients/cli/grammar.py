@@ -49,9 +49,8 @@ def read_promotion(words: list[str]) -> tuple[str, str, str]:
         service, version, environment = words
         return service, version, environment
     raise UsageError(
-        f"{_said(words)} names no promotion. Write SERVICE VERSION ENVIRONMENT, as in `storefront "
-        "2.0.0 production`, "
-        "or its id, as in `promotion/storefront/production/2.0.0`."
+        f"{_said(words)} names no promotion. Write SERVICE VERSION ENVIRONMENT, as in `storefront 2.0.0 "
+        "production`, or its id, as in `promotion/storefront/production/2.0.0`."
     )
 
 
@@ -62,9 +61,8 @@ def read_workflow_id(words: list[str]) -> str:
     for word in words:
         if not is_identifier(word):
             raise UsageError(
-                f"{_said([word])} cannot be a name: use letters, digits, dot, dash and "
-                "underscore, a letter or digit "
-                "at both ends, at most 63 characters."
+                f"{_said([word])} cannot be a name: use letters, digits, dot, dash and underscore, a "
+                "letter or digit at both ends, at most 63 characters."
             )
     if len(words) == PROMOTION_WORDS:
         service, version, environment = words

@@ -146,9 +146,8 @@ def _parts(
     if known is None:
         there = ", ".join(sorted(configuration.services)) or "none"
         raise UsageError(
-            f"There is no service “{service[:80]}” here: services/{service[:80]}.yaml would say "
-            "what it is made of. "
-            f"There is: {there}."
+            f"There is no service “{service[:80]}” here: services/{service[:80]}.yaml would say what it is "
+            f"made of. There is: {there}."
         )
     paths = dict(_named(words) for words in named)
     if len(paths) < len(named):
@@ -158,8 +157,7 @@ def _parts(
         if len(unnamed) != 1:
             raise UsageError(
                 f"--from gives a folder to the only component, and {service} has "
-                f"{', '.join(known.components)}: "
-                "name each one, as in --component site=build/site"
+                f"{', '.join(known.components)}: name each one, as in --component site=build/site"
             )
         paths[unnamed[0]] = source
     if not paths:

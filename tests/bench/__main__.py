@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from time import perf_counter
 
+from rich.console import Console
 from temporalio.client import Client
 
 from tests.bench import processes, side_by_side
@@ -38,7 +39,7 @@ async def measure(folder: Path) -> list[Figure]:
 async def _told(name: str, part: Callable[[], Awaitable[Sequence[Figure]]]) -> Sequence[Figure]:
     began = perf_counter()
     figures = await part()
-    print(f"{name}: measured in {perf_counter() - began:.0f} s", file=sys.stderr, flush=True)
+    Console(stderr=True).print(f"{name}: measured in {perf_counter() - began:.0f} s")
     return figures
 
 

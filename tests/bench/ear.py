@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from contextlib import contextmanager
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 from temporalio import workflow
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -112,7 +113,7 @@ async def _events(stage: Stage, subject: Subject, version: str) -> int:
 async def _length(stage: Stage, workflow_id: str) -> int:
     """Count a history's events, once nothing more is about to be added."""
     handle = stage.client.get_workflow_handle(workflow_id)
-    while (await handle.describe()).raw_description.HasField("pending_workflow_task"):
+    while (await handle.describe()).raw_description.HasField("pending_workflow_task"):  # noqa: ASYNC110 - the server tells nobody
         await asyncio.sleep(0.05)
     return len((await handle.fetch_history()).events)
 
@@ -125,10 +126,8 @@ async def throughput(stage: Stage) -> Sequence[Figure]:
         version = f"2.0.{number}"
         await stage.yard.make(version)
         names = [f"load-{number}-{count}" for count in range(len(subjects))]
-        bare.append(await _rate([lambda name=name: run_bare(stage, name) for name in names]))
-        ours.append(
-            await _rate([lambda subject=subject: promote(stage, subject, version) for subject in subjects])
-        )
+        bare.append(await _rate([partial(run_bare, stage, name) for name in names]))
+        ours.append(await _rate([partial(promote, stage, subject, version) for subject in subjects]))
     # In the first round lanes are born, and whatever is loaded once is loaded.
     ratios = [mine / theirs for mine, theirs in zip(ours[1:], bare[1:], strict=True)]
     return [
@@ -180,9 +179,7 @@ async def latency(stage: Stage) -> Sequence[Figure]:
 
 async def rollback(stage: Stage) -> Sequence[Figure]:
     """From the ask to the release before standing and verified, less what target and check took themselves."""
-    shares = []
-    for subject in stage.yard.subjects[:ROLLBACKS]:
-        shares.append(await _rollback(stage, subject))
+    shares = [await _rollback(stage, subject) for subject in stage.yard.subjects[:ROLLBACKS]]
     return [
         Figure("rollback: the engine's own share", median(shares), "s", Bar(1)),
         Figure("rollback: the engine's own share, slowest", max(shares), "s"),
@@ -191,23 +188,11 @@ async def rollback(stage: Stage) -> Sequence[Figure]:
 
 async def _rollback(stage: Stage, subject: Subject) -> float:
     watch, place = stage.yard.watch, place_of(subject)
-    taken = watch.taken.get(place, 0.0)
-    stood = stage.yard.world.version(place)
+    change = f"change/{subject.service}/{subject.environment}"
+    stage.ear.forget(change, Phase.ENDED)
+    stood, taken = stage.yard.world.version(place), watch.taken[place]
     began = perf_counter()
     await stage.yard.ask_rollback(subject)
-    turn = await _until_turn(stage, subject)
-    await stage.client.get_workflow_handle(change_id(subject, turn)).result()
+    await stage.ear.hears(change, Phase.ENDED)
     assert stage.yard.world.version(place) != stood
     return watch.verified[place] - began - (watch.taken[place] - taken)
-
-
-async def _until_turn(stage: Stage, subject: Subject) -> int:
-    """Wait until the lane has begun the change, however short that is."""
-    lane = stage.client.get_workflow_handle(lane_id(subject))
-    while True:
-        status = await lane.query("status")
-        if status["turn"] is not None and status["running"]["request"]["story"] == "rollback":
-            return int(status["turn"])
-        if not status["queue"] and any(asker.startswith("person/") for asker in status["answers"]):
-            return int(status["last_turn"])
-        await asyncio.sleep(0.005)

@@ -61,6 +61,8 @@ async def test_a_release_walks_to_production_by_the_command_line(
     home: CommandLine, up: asyncio.subprocess.Process
 ) -> None:
     """From create to rollback and doctor, with no variable set: the server of `up` is found by itself."""
+    assert up.returncode is None
+
     created = await home.run(
         "release", "create", "storefront", "1.0.0", "--from", "site/1", "--notes", "first"
     )
@@ -129,6 +131,8 @@ async def test_up_says_when_its_server_has_died(home: CommandLine) -> None:
 
 async def test_workers_serve_what_they_are_told_to(home: CommandLine, up: asyncio.subprocess.Process) -> None:
     """`worker --environments dev` serves just that; an environment that is not there is named."""
+    assert up.returncode is None
+
     process = await home.start("worker", "--environments", "dev")
     said = await read_until(process, "Serving")
     process.terminate()

@@ -36,7 +36,7 @@ BRIEFLY = 0.02
 
 
 class Harbour(Town):
-    """One environment, ``dev``, of one or more components, and everything in it in files below a folder."""
+    """Two environments, ``dev`` and ``staging``, of one or more components, and everything in it in files below a folder."""
 
     def __init__(
         self, client: Client, bell: Notifier, folder: Path, components: Sequence[str] = ("site",)
@@ -59,26 +59,24 @@ class Harbour(Town):
 
     def _settle_in(self) -> None:
         configuration = self.settings.configuration
-        place = ServiceEnvironment(
-            targets={
-                name: TargetTerms(target="directory", settings={"root": f"live/{self.dev}/{name}"})
-                for name in self.components
-            },
-            health=tuple(
-                CheckTerms(check="world", component=name, within=timedelta()) for name in self.components
-            ),
-        )
         service = configuration.services[self.service]
+        road = {self.dev: self._stop(self.dev), self.staging: self._stop(self.staging, self.dev)}
+        files = {
+            name: configuration.environments[name].but(key=make_key(self.folder / "keys", name))
+            for name in road
+        }
         service = service.but(
-            components={name: ComponentFile(kind=Kind.CONTENT) for name in self.components},
-            environments=service.environments | {self.dev: place},
+            components={name: ComponentFile(kind=Kind.CONTENT) for name in self.components}, environments=road
         )
-        public = make_key(self.folder / "keys", self.dev)
-        environments = configuration.environments
-        self.settings.configuration = configuration.but(
-            environments=environments | {self.dev: environments[self.dev].but(key=public)},
-            services={self.service: service},
-        )
+        self.settings.configuration = configuration.but(environments=files, services={self.service: service})
+
+    def _stop(self, environment: str, *after: str) -> ServiceEnvironment:
+        targets = {
+            name: TargetTerms(target="directory", settings={"root": f"live/{environment}/{name}"})
+            for name in self.components
+        }
+        health = tuple(CheckTerms(check="world", component=name, within=timedelta()) for name in targets)
+        return ServiceEnvironment(after=after, targets=targets, health=health)
 
     # Workers.
 
@@ -160,7 +158,11 @@ class Harbour(Town):
     def landings(self) -> list[Landing]:
         ledger = self.folder / "ledger"
         lines = ledger.read_text().splitlines() if ledger.exists() else []
-        return [Landing(root, (fence[0], fence[1]), link) for root, fence, link in map(json.loads, lines)]
+        seen = [
+            Landing(root, (fence[0], fence[1]), link, switch and (switch[0], switch[1]))
+            for root, fence, link, switch in map(json.loads, lines)
+        ]
+        return list(dict.fromkeys(seen))
 
     @property
     def calls(self) -> list[str]:
@@ -238,7 +240,8 @@ class Harbour(Town):
             status = await self.lane_status(self.dev)
             return status if ready(status) else None
 
-        return await until(look)
+        found: LaneStatus = await until(look)
+        return found
 
     async def until_idle(self) -> LaneStatus:
         return await self.until_lane(lambda lane: lane.phase is Phase.IDLE and not lane.queue)

@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 import signal
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
@@ -52,6 +52,8 @@ class Landing(NamedTuple):
     root: str
     fence: tuple[int, int]
     link: str | None
+    switch: tuple[int, int] | None
+    """Tells one switch from another, so that one that two attempts have seen counts once."""
 
 
 class Probe:
@@ -173,6 +175,7 @@ class ProbedDirectory:
         return self._target.repeatable
 
     async def observe(self) -> Observation:
+        await self._probe.wait_at(f"observe {self._component}")
         self._probe.pass_by(f"before observe {self._component}")
         seen = await self._target.observe()
         self._probe.pass_by(f"after observe {self._component}")
@@ -183,13 +186,7 @@ class ProbedDirectory:
         self._probe.pass_by(f"before place {self._component} {deed.fence}")
         if self._probe.controls.holds(f"refuses-{self._component}"):
             raise TargetRefusalError(f"{self._component} will not take {deed.after}")
-        before = self._switched()
-        try:
-            await self._target.place(deed)
-        except BaseException as failure:
-            self._probe.pass_by(f"failed place {self._component} {deed.fence} {type(failure).__name__}")
-            raise
-        self._record(before, deed)
+        await self._switching(deed, self._target.place)
         self._probe.pass_by(f"after place {self._component} {deed.fence}")
 
     async def restore(self, deed: Deed) -> None:
@@ -199,10 +196,19 @@ class ProbedDirectory:
             raise TargetRefusalError(f"{self._component} cannot be put back")
         if self._probe.controls.holds(f"troubled-{self._component}"):
             raise TargetTroubleError(f"{self._component} cannot be put back just now")
-        before = self._switched()
-        await self._target.restore(deed)
-        self._record(before, deed)
+        await self._switching(deed, self._target.restore)
         self._probe.pass_by(f"after restore {self._component} {deed.fence}")
+
+    async def _switching(self, deed: Deed, verb: Callable[[Deed], Awaitable[None]]) -> None:
+        """Write down what lands, also where it was cancelled in the middle and landed all the same."""
+        before = self._switched()
+        try:
+            await verb(deed)
+        except BaseException as failure:
+            self._probe.pass_by(f"failed {self._component} {deed.fence} {type(failure).__name__}")
+            raise
+        finally:
+            self._record(before, deed)
 
     def _switched(self) -> tuple[int, int] | None:
         """Tell one switch of ``current`` from the next, also where both lead to the same."""
@@ -214,27 +220,29 @@ class ProbedDirectory:
         return seen.st_ino, seen.st_ctime_ns
 
     def _record(self, before: tuple[int, int] | None, deed: Deed) -> None:
-        if self._switched() == before:
+        after = self._switched()
+        if after == before:
             return
         current = self._root / "current"
         link = str(current.readlink()) if current.is_symlink() else None
-        self._probe.land(Landing(str(self._root), (deed.fence.turn, deed.fence.act), link))
+        self._probe.land(Landing(str(self._root), (deed.fence.turn, deed.fence.act), link, after))
 
 
 class WorldCheck:
     """Looks at what a place really leads to: it is well unless the test made that version sick."""
 
-    def __init__(self, folder: Path, controls: Controls) -> None:
+    def __init__(self, folder: Path, probe: Probe) -> None:
         self._folder = folder
-        self._controls = controls
+        self._probe = probe
 
     async def look(self, expected: Expected) -> Finding:
+        await self._probe.wait_at("check")
         root = root_of(self._folder, expected.subject.environment, str(expected.component))
         standing = marker_of(root)
         if standing is None:
             return Finding(passed=False, proven=False, sentence="nothing answers")
         proven = isinstance(expected.holding, Placement) and standing.release == expected.holding.release
-        well = not self._controls.holds(f"sick-{standing.version}")
+        well = not self._probe.controls.holds(f"sick-{standing.version}")
         sentence = f"{standing.version} {'answers' if well else 'is sick'}"
         return Finding(passed=well and proven, proven=proven, sentence=sentence)
 

@@ -70,7 +70,7 @@ def tools_of(berth: Berth, probe: Probe, settings: FixedSettings) -> Tools:
         target=lambda terms, subject, component: ProbedDirectory(
             terms.settings, Place(berth.folder, subject, component), probe
         ),
-        check=lambda _: WorldCheck(berth.folder, probe.controls),
+        check=lambda _: WorldCheck(berth.folder, probe),
         cache=berth.folder / "cache",
     )
 
@@ -166,11 +166,11 @@ class CountedErrands(ClientInterceptor, WorkerInterceptor):
     def __init__(self, probe: Probe) -> None:
         self._probe = probe
 
-    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
+    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002
         probe = self._probe
 
         class Counted(ActivityInboundInterceptor):
-            async def execute_activity(self, input: ExecuteActivityInput) -> Any:
+            async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002
                 errand = activity.info().activity_type
                 probe.pass_by(f"engine: before {errand}")
                 done = await super().execute_activity(input)

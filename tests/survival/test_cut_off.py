@@ -107,7 +107,7 @@ async def test_what_wakes_at_the_point_of_writing_is_told_that_it_comes_too_late
 
     asleep.wake()
 
-    late = await until(lambda: [call for call in harbour.calls if "failed place" in call])
+    late = await until(lambda: [call for call in harbour.calls if "failed site" in call])
     assert len(late) == 1
     assert late[0].endswith("StaleFenceError")
     assert harbour.standing == ("1.0.0",)

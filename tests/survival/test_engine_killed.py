@@ -18,7 +18,6 @@ NAMESPACES = tuple(f"town-{number}" for number in range(8))
 async def _sick_release(server: MortalServer, namespace: str, folder: Path, at: int) -> int:
     """Tell the story of a sick release with an engine that dies at its ``at``-th step; return how many there were."""
     client = await server.client(namespace)
-    folder.mkdir()
     async with Harbour(client, Bell(), folder) as harbour:
         await harbour.open(harbour.dev)
         engine = launch_engine(server.address, namespace, harbour.folder, at)
@@ -44,7 +43,7 @@ async def _sick_release(server: MortalServer, namespace: str, folder: Path, at: 
 async def test_a_promotion_ends_well_wherever_its_engine_is_killed(tmp_path: Path, every: int) -> None:
     """Another engine goes on from the history: nothing is done twice, and nothing is forgotten."""
     async with MortalServer(tmp_path, NAMESPACES) as server:
-        steps = await _sick_release(server, NAMESPACES[0], tmp_path / "0", 0)
+        steps = await _sick_release(server, NAMESPACES[0], tmp_path, 0)
         assert steps > 30
         left = list(range(1, steps + 1, every))
 
@@ -52,7 +51,7 @@ async def test_a_promotion_ends_well_wherever_its_engine_is_killed(tmp_path: Pat
             while left:
                 at = left.pop()
                 try:
-                    await _sick_release(server, namespace, tmp_path / str(at), at)
+                    await _sick_release(server, namespace, tmp_path, at)
                 except Exception as error:
                     error.add_note(f"the engine was killed at step {at} of {steps}")
                     raise

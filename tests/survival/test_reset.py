@@ -59,9 +59,10 @@ async def test_a_promotion_reset_before_its_deploy_begins_anew(harbour: Harbour)
 
     again = await harbour.until_new_plan(handle, status.intent)
     assert again.intent != status.intent
-    await handle.signal("approve", {"by": "bo@example.com", "plan": str(status.intent)})
-    await handle.signal("approve", {"by": "cy@example.com", "plan": str(again.intent)})
-    assert (await harbour.ended(handle)).outcome is Outcome.PROMOTED
+    anew = harbour.promotion("2.0.0")
+    await anew.signal("approve", {"by": "bo@example.com", "plan": str(status.intent)})
+    await anew.signal("approve", {"by": "cy@example.com", "plan": str(again.intent)})
+    assert (await harbour.ended(harbour.promotion("2.0.0"))).outcome is Outcome.PROMOTED
     assert len(harbour.landings) == 2
     await _settles_down(harbour, "2.0.0")
 

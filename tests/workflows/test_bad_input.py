@@ -505,7 +505,7 @@ async def test_forty_books_in_mid_deploy_are_refused_by_the_server(
     sent = await asyncio.gather(*(shell.signal(door, "hold", "--input-file", book) for door in doors))
 
     assert {said.code for said in sent} == {1}
-    assert all("exceeds size limit" in said.text for said in sent)
+    assert all("size exceeds limit" in said.text for said in sent)
     assert (await finish(town, deploying)).outcome is Outcome.PROMOTED
     assert (await change.describe()).history_length < 40
 

@@ -47,17 +47,20 @@ class Demo:
         self._hear_signals()
         ports = free_ports()
         place = make_scratch(ports)
-        code = int(Exit.BUG)
+        code = INTERRUPTED
         try:
             await self._show(place, {name: f"http://127.0.0.1:{port}/" for name, port in ports.items()})
             code = int(Exit.DONE)
         except (ClientError, ReleaseRefusedError, RPCError, ServerError, StoreError) as error:
             complain(f"\nThe demo did not come true. {error}")
             complain(f"What server, worker and web server said is in {logs(place)}")
+            code = int(Exit.BUG)
         except asyncio.CancelledError:
             if not self._interrupted:
                 raise
-            code = INTERRUPTED
+        except Exception:
+            code = int(Exit.BUG)
+            raise
         finally:
             self._leave(place, code)
         return code

@@ -5,7 +5,7 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
@@ -56,7 +56,7 @@ def find_program(name: str, package: str) -> str:
 @asynccontextmanager
 async def running(
     name: str, command: Sequence[str], variables: Mapping[str, str], folder: Path, log: Path
-) -> AsyncIterator[Program]:
+) -> AsyncGenerator[Program]:
     """Run a program while the block runs, in a session of its own: a Ctrl-C in the terminal is ours to pass on."""
     with log.open("ab") as output:
         process = await asyncio.create_subprocess_exec(

@@ -45,8 +45,7 @@ def check(served: Mapping[str, Served], expected: Mapping[str, Release]) -> None
     for environment, release in expected.items():
         found = served[environment]
         if (found.marker.release, found.marker.environment) != (release.digest(), environment):
-            raise DemoError(
-                f"{environment} was to serve {release.version} ({short(release.digest())}), and its marker names {found}."
-            )
+            wanted = f"{release.version} ({short(release.digest())})"
+            raise DemoError(f"{environment} was to serve {wanted}, and its marker names {found}.")
         if f"{release.service} {release.version}" not in found.page:
             raise DemoError(f"{environment} names {found} in its marker, and serves another page.")

@@ -2,7 +2,7 @@
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from tempfile import mkdtemp
@@ -77,7 +77,7 @@ def logs(place: Surroundings) -> Path:
 
 
 @asynccontextmanager
-async def opened(place: Surroundings, sites: Mapping[str, str]) -> AsyncIterator[Scene]:
+async def opened(place: Surroundings, sites: Mapping[str, str]) -> AsyncGenerator[Scene]:
     """Start everything, and stop it at the end of the block, the server last."""
     for environment in read_configuration(place).environments:
         publish_key(place.folder, environment, make_key(place.keys, environment))
@@ -143,8 +143,7 @@ async def _ready(scene: Scene) -> None:
     await _until_asks_for_work(scene.towpath.client, scene.sites)
     async with httpx.AsyncClient(trust_env=False) as asking:
         for address in scene.sites.values():
-            while not await _answers(asking, address):
-                await asyncio.sleep(PAUSE)
+            await _until_answers(asking, address)
 
 
 async def _until_asks_for_work(client: Client, environments: Iterable[str]) -> None:
@@ -159,9 +158,11 @@ async def _until_asks_for_work(client: Client, environments: Iterable[str]) -> N
             return
 
 
-async def _answers(asking: httpx.AsyncClient, address: str) -> bool:
-    try:
-        await asking.get(address)
-    except httpx.TransportError:
-        return False
-    return True
+async def _until_answers(asking: httpx.AsyncClient, address: str) -> None:
+    while True:
+        try:
+            await asking.get(address)
+        except httpx.TransportError:
+            await asyncio.sleep(PAUSE)
+        else:
+            return

@@ -1,7 +1,8 @@
 """What the demo shows: two releases on their way to production, one that is sick, and a rollback."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, Awaitable
+from contextlib import aclosing
 from datetime import timedelta
 from typing import Final, NamedTuple, TypeVar
 
@@ -14,13 +15,14 @@ from clients.cli.demo.records import decisions, events, waited, way_back
 from clients.cli.demo.scene import SAMPLE, SERVICE, Scene
 from clients.cli.demo.telling import Telling
 from clients.overview import Overview, change_of
-from clients.watching import watch, watch_wish
-from domain.answer import Answer, Done
+from clients.promotion import Promotion
+from clients.watching import watch
+from domain.answer import NotBegun
 from domain.marker import MARKER_PATH
 from domain.names import change_id
 from domain.outcome import Outcome, Phase
 from domain.release import Kind, Release
-from domain.status import ChangeStatus, LaneStatus
+from domain.status import LaneStatus, PromotionStatus, Report
 from domain.terms import Proposal
 from domain.value import say_duration, short
 from workers.wiring import store_of
@@ -93,21 +95,24 @@ class Story:
     async def _promote(self, version: str, environment: str, wanted: Outcome = Outcome.PROMOTED) -> None:
         """Ask, answer where somebody must, and follow it to its end."""
         promotion = await self._scene.towpath.promote(SERVICE, version, environment, by=ENGINEER)
-        where, answered = environment, False
+        where, last = environment, None
         with self._say.live():
-            async for seen in _in_time(watch(promotion)):
-                self._say.now(environment, _stands(seen))
-                status = seen.promotion
-                if status and status.proposal and status.phase is Phase.WAITING_FOR_APPROVAL and not answered:
-                    self._tell_plan(environment, status.proposal)
-                    await self._approver.answer(promotion, status.proposal)
-                    where, answered = "", True
-        report = seen.report
-        if report is None or report.outcome is not self._expected(version, environment, wanted):
-            how = f"{report.outcome}: {report.why}" if report else f"{seen.state}: {seen.trouble}"
-            raise DemoError(f"{promotion} was to be {wanted}, and ended as {how}")
-        change = await change_of(promotion.client, promotion.subject, report.turn) if report.turn else None
-        self._tell_end(where, seen, change, await self._length(promotion.id))
+            async with aclosing(_in_time(watch(promotion))) as overviews:
+                async for seen in overviews:
+                    last = seen
+                    self._say.now(environment, _stands(seen))
+                    if where and (proposal := _undecided(seen)):
+                        where = ""
+                        self._tell_plan(environment, proposal)
+                        await self._approver.answer(promotion, proposal)
+        if last is None or last.promotion is None or last.report is None:
+            became = f"{last.state}: {last.trouble}" if last else "it was never seen"
+            raise DemoError(f"{promotion} did not end as foreseen: {became}")
+        if last.report.outcome is not self._expected(version, environment, wanted):
+            raise DemoError(
+                f"{promotion} was to be {wanted}, and was {last.report.outcome}: {last.report.why}"
+            )
+        await self._tell_end(where, promotion, last.promotion, last.report)
 
     def _expected(self, version: str, environment: str, wanted: Outcome) -> Outcome:
         refused = self._approver.said_no and (version, environment) == ("2.0.0", "production")
@@ -124,36 +129,38 @@ class Story:
             ],
         )
 
-    def _tell_end(self, where: str, seen: Overview, change: ChangeStatus | None, length: timedelta) -> None:
-        promotion, report = seen.promotion, seen.report
-        if promotion is None or report is None:
-            return
-        soak = promotion.proposal.terms.soak if promotion.proposal else timedelta()
-        lines = [*decisions(promotion.records), *events(change.records if change else (), soak)]
-        took = say_duration(length)
-        if people := waited(promotion.records):
-            took += f" (approval {say_duration(people)})"
+    async def _tell_end(
+        self, where: str, promotion: Promotion, status: PromotionStatus, report: Report
+    ) -> None:
+        change = await change_of(promotion.client, promotion.subject, report.turn) if report.turn else None
+        records = change.records if change else ()
+        soak = status.proposal.terms.soak if status.proposal else timedelta()
+        lines = [*decisions(status.records), *events(records, soak)]
+        length = say_duration(await self._length(promotion.id))
+        aside = ""
+        if people := waited(status.records):
+            aside = f" (approval {say_duration(people)})"
         if report.outcome is not Outcome.PROMOTED:
             lines.append(f"ended: {report.outcome}")
-        if report.outcome is Outcome.ROLLED_BACK and change:
-            took += f" (way back {say_duration(way_back(change.records))})"
-        self._say.rows(where, lines, say_duration(length))
-        self._took.append(Took(promotion.version, f"{promotion.subject.environment} {took}"))
+        if report.outcome is Outcome.ROLLED_BACK:
+            aside = f" (way back {say_duration(way_back(records))})"
+        self._say.rows(where, lines, length)
+        self._took.append(Took(promotion.version, f"{promotion.subject.environment} {length}{aside}"))
 
     async def _roll_back(self) -> None:
         wish = await self._scene.towpath.rollback(
             SERVICE, "production", by=ENGINEER, reason="to show the way back"
         )
-        answer: Answer | None = None
         with self._say.live():
-            async for seen, answer in _in_time(watch_wish(wish)):
-                self._say.now("production", _stands(seen))
-        if not isinstance(answer, Done) or answer.outcome is not Outcome.ROLLED_BACK:
+            self._say.now("production", "rolling back")
+            answer = await _soon(wish.result())
+        if isinstance(answer, NotBegun) or answer.outcome is not Outcome.ROLLED_BACK:
             raise DemoError(f"Production was to be rolled back, and was not: {answer}")
-        self.turn = answer.turn
-        length = await self._length(change_id(wish.lane.subject, answer.turn))
+        self.turn, subject = answer.turn, wish.lane.subject
+        change = await change_of(wish.lane.client, subject, answer.turn)
+        length = await self._length(change_id(subject, answer.turn))
         lines = [f"asked for by {ENGINEER}; the way back needs no approval"]
-        lines += events(seen.change.records if seen.change else ())
+        lines += events(change.records if change else ())
         self._say.rows("production", lines, say_duration(length))
         self._took.append(Took("rollback", f"production {say_duration(length)}"))
 
@@ -174,15 +181,28 @@ class Story:
         return (described.close_time or described.start_time) - described.start_time
 
 
-async def _in_time(seen: AsyncIterator[SeenT]) -> AsyncIterator[SeenT]:
+async def _in_time(seen: AsyncGenerator[SeenT]) -> AsyncGenerator[SeenT]:
     """Yield what is seen. Raises ``DemoError`` where nothing new comes for too long."""
-    while True:
-        try:
-            yield await asyncio.wait_for(anext(seen), SILENCE)
-        except StopAsyncIteration:
-            return
-        except TimeoutError as error:
-            raise DemoError(f"Nothing has happened for {SILENCE:.0f} s.") from error
+    async with aclosing(seen):
+        while True:
+            try:
+                news = await _soon(anext(seen))
+            except StopAsyncIteration:
+                return
+            yield news
+
+
+async def _soon(work: Awaitable[SeenT]) -> SeenT:
+    try:
+        return await asyncio.wait_for(work, SILENCE)
+    except TimeoutError as error:
+        raise DemoError(f"Nothing has happened for {SILENCE:.0f} s.") from error
+
+
+def _undecided(seen: Overview) -> Proposal | None:
+    """Return what waits to be decided on, if it does."""
+    waits = seen.promotion is not None and seen.promotion.phase is Phase.WAITING_FOR_APPROVAL
+    return seen.promotion.proposal if seen.promotion and waits else None
 
 
 def _stands(seen: Overview) -> str:

@@ -5,7 +5,7 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from textwrap import shorten, wrap
@@ -54,7 +54,7 @@ class Telling:
         say_commands([f"\n{INDENT}".join([f"{INDENT.removeprefix(MARGIN)}{lines[0]}", *lines[1:]])])
 
     @contextmanager
-    def live(self) -> Iterator[None]:
+    def live(self) -> Generator[None]:
         """Show what goes on now, while the block runs, where there is a terminal to show it on."""
         if not console().is_terminal:
             yield
