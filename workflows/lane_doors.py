@@ -105,8 +105,9 @@ class LaneDoors(Steered):
         self._log.show()
 
     def _read(self, raw: RawValue, model: type[MessageT]) -> MessageT:
-        if len(raw.payload.data) > LARGEST_ASK:
-            message = f"it is {len(raw.payload.data)} bytes long, and {LARGEST_ASK} are the most that a change starts with"
+        size = len(raw.payload.data)
+        if size > LARGEST_ASK:
+            message = f"it is {size} bytes long, and {LARGEST_ASK} are the most that a change starts with"
             raise RefusedError(message)
         content: object = workflow.payload_converter().from_payload(raw.payload)
         return read_value(content, model)

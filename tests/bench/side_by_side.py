@@ -21,7 +21,7 @@ from tests.bench.yard import Yard, place_of
 from workers.running import GRACE, STICKY
 from workers.story import sandbox
 
-SERVICES: Final = 30
+SERVICES: Final = 20
 ENVIRONMENTS: Final = 4
 AT_ONCE: Final = 40
 ROUNDS: Final = 3

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -64,22 +64,22 @@ def shell(town: Town, tmp_path: Path) -> Shell:
 
 
 @pytest.fixture
-async def waiting(town: Town) -> AsyncIterator[WorkflowHandle[Any, Any]]:
+async def waiting(town: Town) -> WorkflowHandle[Any, Any]:
     """A promotion that waits for an approval, in the first environment of the road."""
     one_of_two = Approval.model_validate({"quorum": 1, "from": ["managers"]})
     town.change_place(town.dev, approval=one_of_two)
     handle = await town.promote("1.0.0", town.dev)
     await town.until(handle, Phase.WAITING_FOR_APPROVAL)
-    yield handle
+    return handle
 
 
 @pytest.fixture
-async def deploying(town: Town) -> AsyncIterator[WorkflowHandle[Any, Any]]:
+async def deploying(town: Town) -> WorkflowHandle[Any, Any]:
     """A promotion in the middle of its deploy, which goes on when the test calls ``finish``."""
     town.world.slow[town.place(town.dev)] = asyncio.Event()
     handle = await town.promote("1.0.0", town.dev)
     await town.world.reached.wait()
-    yield handle
+    return handle
 
 
 async def finish(town: Town, handle: WorkflowHandle[Any, Any]) -> Report:
@@ -205,9 +205,7 @@ async def test_an_update_that_does_not_count_is_refused(
     assert (await approved(town, waiting)).outcome is Outcome.PROMOTED
 
 
-async def test_the_same_approval_twice_is_one(
-    town: Town, shell: Shell, waiting: WorkflowHandle[Any, Any]
-) -> None:
+async def test_the_same_approval_twice_is_one(town: Town, shell: Shell) -> None:
     """
     Of a quorum of two the second word of the same person is refused, by signal and by update.
     """
@@ -510,6 +508,23 @@ async def test_forty_books_in_mid_deploy_are_refused_by_the_server(
     assert (await change.describe()).history_length < 40
 
 
+@pytest.mark.xfail(
+    strict=True, reason="the server compares with limit.blobSize.warn first, 512 KiB: CLOSED must set it too"
+)
+async def test_the_server_takes_nothing_beyond_its_limit(
+    shell: Shell, waiting: WorkflowHandle[Any, Any]
+) -> None:
+    """
+    The limit that the embedded server is started with is the limit that it holds.
+    """
+    size = int(CLOSED["limit.blobSize.error"]) + 1_000
+    book = json.dumps({"by": "bo@example.com", "comment": "b" * size})
+
+    said = await shell.signal(waiting, "hold", "--input-file", shell.file(book))
+
+    assert said.code == 1
+
+
 async def test_what_the_server_lets_through_is_refused_at_the_door(
     town: Town, shell: Shell, deploying: WorkflowHandle[Any, Any]
 ) -> None:
@@ -533,6 +548,14 @@ async def test_what_the_server_lets_through_is_refused_at_the_door(
     assert await replays(change)
 
 
+async def bytes_said(handle: WorkflowHandle[Any, Any]) -> int:
+    return len(json.dumps(await handle.query("status"), ensure_ascii=False).encode())
+
+
+ROOM: Final = int(CLOSED["limit.blobSize.error"]) * 3 // 4
+"""What a status, or the memory that goes into a new run, may take: a server that is told to refuses 64 KiB."""
+
+
 async def test_a_flood_of_rubbish_leaves_the_status_readable(
     town: Town, shell: Shell, deploying: WorkflowHandle[Any, Any]
 ) -> None:
@@ -540,13 +563,14 @@ async def test_a_flood_of_rubbish_leaves_the_status_readable(
     What is remembered of three hundred refusals fits into one answer, so that the environment still hears “it asks”.
     """
     change, lane = await town.change(town.dev), town.lane(town.dev)
-    wordy = {"by": 1, "ö" * 4_000: 1}
+    wordy = {"by": 1, "🚀" * 4_000: 1}
     for door in (deploying, change, lane):
         assert (await shell.signal(door, "hold", "--input", json.dumps(wordy))).code == 0
         await asyncio.gather(*(door.signal("hold", wordy) for _ in range(300)))
 
-    for door, status in ((deploying, PromotionStatus), (change, ChangeStatus), (lane, LaneStatus)):
-        assert await refusals(door, status)
+    said = [await bytes_said(door) for door in (deploying, change, lane)]
+
+    assert max(said) < ROOM
     assert (await finish(town, deploying)).outcome is Outcome.PROMOTED
 
 
@@ -561,7 +585,7 @@ async def test_a_flood_of_proper_words_leaves_the_status_readable(
     for _ in range(60):
         await deploying.signal("resume", {"by": "bo@example.com", "comment": "ö" * 2_000})
 
-    assert (await town.until(deploying, Phase.IN_LANE)).request
+    assert await bytes_said(deploying) < ROOM
     assert (await finish(town, deploying)).outcome is Outcome.PROMOTED
 
 

@@ -8,9 +8,8 @@ from typing import Any, Final
 
 import pytest
 from temporalio.client import WorkflowFailureError, WorkflowHandle
-from temporalio.common import RetryPolicy, WorkflowIDReusePolicy
+from temporalio.common import RetryPolicy
 from temporalio.exceptions import ApplicationError
-from temporalio.testing import WorkflowEnvironment
 
 from domain.actor import Actor
 from domain.approval import Decision, Verdict
