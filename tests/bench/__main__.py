@@ -5,9 +5,10 @@ import asyncio
 import os
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Sequence
 from pathlib import Path
 from time import perf_counter
+from typing import Final
 
 from rich.console import Console
 from temporalio.client import Client
@@ -17,28 +18,30 @@ from tests.bench.figures import Figure, show, write
 from workers.server import embedded, temporal_binary
 from workflows.wire import DATA_CONVERTER
 
+LONGEST: Final = 300
+
 
 async def measure(folder: Path) -> list[Figure]:
+    figures: list[Figure] = []
     async with embedded(temporal_binary(), None) as server:
         client = await Client.connect(server.address, data_converter=DATA_CONVERTER)
-        figures: list[Figure] = []
         async with side_by_side.stage(client, folder / "yard") as stage:
-            for part in (
-                side_by_side.events,
-                side_by_side.throughput,
-                side_by_side.latency,
-                side_by_side.rollback,
-            ):
-                figures += await _told(part.__name__, lambda part=part: part(stage))
-        figures += await _told("memory", lambda: processes.memory(client, folder / "memory"))
-        figures += await _told("worker", lambda: processes.worker_killed(client, folder / "worker"))
-    figures += await _told("server", lambda: processes.server_killed(folder / "server"))
-    return figures + await _told("commands", processes.commands)
+            figures += await _told("events", side_by_side.events(stage))
+            figures += await _told("throughput", side_by_side.throughput(stage))
+            figures += await _told("latency", side_by_side.latency(stage))
+            figures += await _told("rollback", side_by_side.rollback(stage))
+        figures += await _told("memory", processes.memory(client, folder / "memory"))
+        figures += await _told("kill -9 of workers", processes.worker_killed(client, folder / "worker"))
+    figures += await _told("kill -9 of the server", processes.server_killed(folder / "server"))
+    figures += await _told("commands", processes.commands())
+    return figures
 
 
-async def _told(name: str, part: Callable[[], Awaitable[Sequence[Figure]]]) -> Sequence[Figure]:
+async def _told(name: str, part: Awaitable[Sequence[Figure]]) -> Sequence[Figure]:
+    """Measure a part, and say so: all of them take minutes. One that hangs is stuck, and says nothing more."""
     began = perf_counter()
-    figures = await part()
+    async with asyncio.timeout(LONGEST):
+        figures = await part
     Console(stderr=True).print(f"{name}: measured in {perf_counter() - began:.0f} s")
     return figures
 

@@ -19,7 +19,7 @@ from domain.outcome import Outcome, Phase
 from domain.status import PromotionStatus
 from domain.value import short
 from tests.bench.figures import Figure
-from tests.bench.worker import READY, yard
+from tests.bench.worker import DEPLOYING, READY, yard
 from tests.bench.yard import APPROVER
 from workers.server import embedded, free_port, temporal_binary
 from workflows.wire import DATA_CONVERTER
@@ -57,7 +57,8 @@ async def worker_killed(client: Client, folder: Path) -> Sequence[Figure]:
     async with _worker(client, folder, "hang") as worker:
         deploying = await _parked(client, folder, "2.0.1", KILLED)
         await _approve(deploying, [await _approval(handle) for handle in deploying])
-        await asyncio.gather(*(_until_deploying(client, handle) for handle in deploying))
+        for _ in deploying:
+            await _hear(worker, DEPLOYING)
         began = await _kill(worker)
         async with _worker(client, folder):
             after_deploy = await _all_promoted(deploying, began)
@@ -102,13 +103,17 @@ async def _worker(client: Client, folder: Path, *how: str) -> AsyncIterator[Proc
         sys.executable, *command, stdin=DEVNULL, stdout=PIPE, stderr=DEVNULL
     )
     try:
-        assert worker.stdout
-        assert await worker.stdout.readline() == READY, "the worker did not come up"
+        await _hear(worker, READY)
         yield worker
     finally:
         if worker.returncode is None:
             worker.kill()
             await worker.wait()
+
+
+async def _hear(worker: Process, line: bytes) -> None:
+    assert worker.stdout
+    assert await worker.stdout.readline() == line, "the worker ended"
 
 
 async def _kill(worker: Process) -> float:
@@ -133,22 +138,6 @@ async def _until(handle: Handle, phase: Phase) -> PromotionStatus:
         if status.phase is phase:
             return status
     raise AssertionError(f"{handle.id} never stood in {phase}")
-
-
-async def _until_deploying(client: Client, handle: Handle) -> None:
-    """Wait until the change's step is in a worker's hands."""
-    status = await _until(handle, Phase.IN_LANE)
-    lane = client.get_workflow_handle(f"lane/{status.subject.service}/{status.subject.environment}")
-    async for _ in lane.fetch_history_events(wait_new_event=True):
-        turn = (await lane.query("status"))["turn"]
-        if turn:
-            break
-    change = client.get_workflow_handle(lane.id.replace("lane/", "change/") + f"/{turn}")
-    while True:
-        doing = (await change.describe()).raw_description.pending_activities
-        if doing and doing[0].HasField("last_started_time") and doing[0].attempt == 1:
-            return
-        await asyncio.sleep(0.05)
 
 
 async def _approval(handle: Handle) -> Answer:

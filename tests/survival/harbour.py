@@ -29,10 +29,8 @@ from domain.status import LaneStatus, Report
 from domain.terms import CheckTerms, Request, Story, TargetTerms
 from tests.survival.probe import Controls, Landing, Probe, marker_of, root_of
 from tests.survival.process import Berth, Process, start, tools_of, worker_of
+from tests.survival.waiting import PATIENCE, until
 from tests.town import Town
-
-PATIENCE = 25.0
-BRIEFLY = 0.02
 
 
 class Harbour(Town):
@@ -245,18 +243,6 @@ class Harbour(Town):
 
     async def until_idle(self) -> LaneStatus:
         return await self.until_lane(lambda lane: lane.phase is Phase.IDLE and not lane.queue)
-
-
-async def until(look: Callable[[], Any]) -> Any:
-    """Wait until a look returns something: for what no event tells of, such as another process's files."""
-    async with asyncio.timeout(PATIENCE):
-        while True:
-            found = look()
-            if asyncio.iscoroutine(found):
-                found = await found
-            if found:
-                return found
-            await asyncio.sleep(BRIEFLY)
 
 
 def fence_of(landing: Landing) -> Fence:

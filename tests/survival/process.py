@@ -33,6 +33,7 @@ from domain.configuration import Configuration
 from domain.names import effects_queue
 from tests.fakes import Bell, FixedSettings, ShiftedClock
 from tests.survival.probe import Probe, ProbedDirectory, ProbedSeals, ProbedStore, WorldCheck
+from tests.survival.waiting import until
 from tests.town import engine_worker
 from workers import wiring
 from workflows import patience
@@ -106,7 +107,7 @@ class Process:
 
     async def ended(self) -> int:
         """Wait until it has ended, and say how: minus nine where it was killed."""
-        await asyncio.to_thread(self._process.join)
+        await until(lambda: not self._process.is_alive())
         assert self._process.exitcode is not None
         return self._process.exitcode
 

@@ -9,7 +9,7 @@ from typing import Self
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from tests.survival.harbour import until
+from tests.survival.waiting import until
 from workers.server import CLOSED, QUICK, flags, free_port, temporal_binary
 from workflows.wire import DATA_CONVERTER
 

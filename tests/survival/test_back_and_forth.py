@@ -8,7 +8,8 @@ import pytest
 from domain.outcome import Outcome, Phase
 from tests.fakes import Bell
 from tests.survival.conftest import Builder
-from tests.survival.harbour import Harbour, until
+from tests.survival.harbour import Harbour
+from tests.survival.waiting import until
 from workflows import patience
 
 

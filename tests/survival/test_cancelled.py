@@ -7,7 +7,8 @@ from domain.configuration import Approval
 from domain.names import environment_id
 from domain.outcome import Outcome, Phase
 from tests.fakes import Bell
-from tests.survival.harbour import Harbour, until
+from tests.survival.harbour import Harbour
+from tests.survival.waiting import until
 
 ONE_OF_TWO = Approval.model_validate({"quorum": 1, "from": ["managers"]})
 

@@ -5,8 +5,9 @@ import signal
 
 from domain.outcome import Outcome
 from tests.survival.conftest import Builder
-from tests.survival.harbour import Harbour, until
+from tests.survival.harbour import Harbour
 from tests.survival.process import Process
+from tests.survival.waiting import until
 
 
 async def _stopped_at(harbour: Harbour, point: str) -> Process:

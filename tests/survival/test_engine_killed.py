@@ -12,7 +12,7 @@ from tests.survival.process import Process, launch_engine
 from tests.survival.server import MortalServer
 
 SIGKILLED = -9
-NAMESPACES = tuple(f"town-{number}" for number in range(8))
+NAMESPACES = tuple(f"town-{number}" for number in range(4))
 
 
 async def _sick_release(server: MortalServer, namespace: str, folder: Path, at: int) -> int:

@@ -9,7 +9,8 @@ from temporalio.client import WorkflowHandle
 
 from domain.configuration import Approval
 from domain.outcome import Outcome, Phase
-from tests.survival.harbour import Harbour, until
+from tests.survival.harbour import Harbour
+from tests.survival.waiting import until
 from workers.server import temporal_binary
 
 ONE_OF_TWO = Approval.model_validate({"quorum": 1, "from": ["managers"]})
