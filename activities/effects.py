@@ -15,11 +15,11 @@ from activities.health import watch
 from activities.ports import BadSealError, StaleFenceError, TargetRefusalError
 from activities.receipts import Receipts
 from activities.tools import Tools
-from domain.clearance import Cause, Refusal
+from domain.clearance import Cause, Refusal, Warrant
 from domain.environment import Unknown, same
 from domain.journal import Evidence, Recollection, Soaked
 from domain.names import Subject
-from domain.order import Account, Left, LookOrder, Performed, StepOrder
+from domain.order import Account, Left, Performed, StepOrder
 from domain.plan import Verb
 from domain.terms import Request, Sealed, Story
 
@@ -62,16 +62,16 @@ class EffectActivities:
         return await _alive(self._perform(order))
 
     @activity.defn
-    async def soak(self, order: LookOrder) -> Sealed:
+    async def soak(self, warrant: Warrant) -> Sealed:
         """Return sealed evidence of the health during the whole soak; end at once when it turns sick.
 
         Touches nothing. A second run goes on where the first one's last heartbeat was.
         """
-        proposal = self._clearing.unseal(order.warrant)
-        verdict = await watch(self._tools, proposal, order.expected)
+        proposal = self._clearing.unseal(warrant)
+        verdict = await watch(self._tools, proposal)
         evidence = Evidence(
             subject=proposal.plan.subject,
-            turn=order.warrant.turn,
+            turn=warrant.turn,
             passed=verdict.passed,
             proven=verdict.proven,
             sentences=verdict.sentences,

@@ -12,6 +12,7 @@ from activities.ports import Alarm, Notifier
 from domain.answer import Told
 from domain.names import ENGINE_QUEUE, ENVIRONMENT, SERVICE, STORY, Subject, environment_id, lane_id
 from domain.order import Call
+from domain.status import LaneStatus
 from domain.value import Value
 
 ASK: Final = "ask"
@@ -51,6 +52,14 @@ class ThawOrder(Value):
     """Promotions that asked to be told when the gate opens."""
 
     waiting: tuple[str, ...]
+
+
+class Hearing(Value):
+    """What did the lane answer to this asker's ask of that number?"""
+
+    subject: Subject
+    asker: str
+    number: int
 
 
 class Silence(Value):
@@ -95,6 +104,22 @@ class ErrandActivities:
     async def tell(self, order: TellOrder) -> None:
         """Give an asker its answer. One that is gone needs none."""
         await _signal(activity.client(), order.asker, TOLD, order.told)
+
+    @activity.defn
+    async def hear_lane(self, hearing: Hearing) -> Told | None:
+        """Return what the lane itself says that it answered, or None where it says nothing of the kind.
+
+        Whoever can signal can say anything; a lane's own word is known from the lane.
+        """
+        lane = activity.client().get_workflow_handle(lane_id(hearing.subject))
+        try:
+            status = await lane.query("status", result_type=LaneStatus)
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+            return None
+        told = status.answers.get(hearing.asker)
+        return told if told and told.number == hearing.number else None
 
     @activity.defn
     async def call_waiters(self, order: WaitersOrder) -> None:

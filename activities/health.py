@@ -48,9 +48,9 @@ async def look_until_well(tools: Tools, proposal: Proposal, expected: Mapping[st
     )
 
 
-async def watch(tools: Tools, proposal: Proposal, expected: Mapping[str, Holding]) -> Verdict:
+async def watch(tools: Tools, proposal: Proposal) -> Verdict:
     """Look again and again until the soak is over. A second run goes on where the first one's heartbeat left off."""
-    soak = proposal.terms.soak
+    soak, expected = proposal.terms.soak, proposal.plan.after
     pause = min(max(soak / LOOKS_A_SOAK, SHORTEST_PAUSE), LONGEST_PAUSE)
     details = activity.info().heartbeat_details
     began = datetime.fromisoformat(details[0]) if details else tools.clock.now()

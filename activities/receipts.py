@@ -15,7 +15,7 @@ from activities.health import Verdict, look_until_well
 from activities.ports import TargetRefusalError
 from activities.tools import Tools
 from domain.clearance import Cause, Facts, Refusal, Warrant, judge_done, judge_undo
-from domain.environment import Holding, Unknown
+from domain.environment import Holding, Unknown, same
 from domain.fence import Fence
 from domain.journal import Entry, Evidence, Receipt, Recollection, Settled, Soaked
 from domain.names import ENVIRONMENT, SERVICE, Subject, change_id
@@ -39,33 +39,27 @@ class Receipts:
             if standing.settled is not account.settled:
                 raise over(standing)
             return Left(well=True, after=dict(standing.after), evidence=standing.evidence)
-        expected = {} if account.skipped else account.expected
+        journal = await self._journal(proposal, account.warrant.turn)
+        expected = _expected(account, proposal, journal)
         verdict = await look_until_well(self._tools, proposal, expected)
         if not verdict.passed:
             return Left(well=False, evidence=verdict.sentences)
-        return await to_the_end(self._leave(account, proposal, verdict))
+        return await to_the_end(self._leave(account, proposal, journal, verdict))
 
-    async def _leave(self, account: Account, proposal: Proposal, verdict: Verdict) -> Left:
-        warrant, subject = account.warrant, proposal.plan.subject
-        facts = await self._clearing.hear(warrant, proposal)
+    async def _leave(
+        self, account: Account, proposal: Proposal, journal: Sequence[Entry], verdict: Verdict
+    ) -> Left:
+        facts = await self._clearing.hear(account.warrant, proposal)
+        if refusal := self._judge(account, proposal, facts):
+            raise not_cleared(refusal, journaled=True)
+        after = await self._what_stands(proposal, account.skipped)
         done = account.settled is Settled.DONE
-        if (
-            refusal := _judge_done(warrant, proposal, facts)
-            if done
-            else _judge_undone(warrant, proposal, facts)
-        ):
-            raise not_cleared(refusal, journaled=True)
-        soak = (
-            self._archive.unseal(account.soak, subject.environment, Evidence)
-            if done and account.soak
-            else None
-        )
-        if done and (refusal := _judge_soak(proposal, warrant.turn, soak)):
-            raise not_cleared(refusal, journaled=True)
-        receipt = await self._write_up(account, proposal, verdict, soak, facts.now)
-        if not (done or receipt.deeds or facts.open_turn == warrant.turn):
+        if done and (astray := _astray(proposal, after, account.skipped)):
+            return Left(well=False, evidence=astray)
+        if not (done or journal or facts.open_turn == account.warrant.turn):
             # Nothing was begun, and no lane knows of the turn: there is nothing to account for.
-            return Left(well=True, after=dict(receipt.after), lane_listens=facts.lane_listens)
+            return Left(well=True, after=after, lane_listens=facts.lane_listens)
+        receipt = _write_up(account, proposal, journal, verdict, facts.now).but(after=after)
         if receipt.story is Story.SETTLEMENT and receipt.of is not None:
             await self._close_lost(receipt, receipt.of)
         left = await self._archive.write_receipt(receipt)
@@ -73,41 +67,19 @@ class Receipts:
             well=True, after=dict(left.after), evidence=left.evidence, lane_listens=facts.lane_listens
         )
 
-    async def _write_up(
-        self, account: Account, proposal: Proposal, verdict: Verdict, soak: Evidence | None, now: datetime
-    ) -> Receipt:
-        """Say what was done and what stands there: what the journal says, and what is seen, not what is told."""
-        warrant, plan = account.warrant, proposal.plan
-        acts = range(1, len(plan.steps) + 1)
-        entries = [
-            entry for entry in await self._archive.entries(plan.subject, warrant.turn, acts) if not entry.void
-        ]
-        begun = {entry.fence for entry in entries}
-        return Receipt(
-            subject=plan.subject,
-            turn=warrant.turn,
-            story=warrant.request.story,
-            settled=account.settled,
-            outcome=account.outcome,
-            version=plan.version or None,
-            release=plan.release,
-            before=plan.before | {entry.step.component: entry.capture.holding for entry in entries},
-            after=await self._what_stands(proposal, account.skipped),
-            deeds=tuple(deed for deed in account.deeds if deed.fence in begun),
-            of=warrant.request.of or _of(proposal),
-            soaked=soak.soaked if soak and account.settled is Settled.DONE else Soaked.NONE,
-            healthy=not account.skipped,
-            proven=verdict.proven,
-            actor=warrant.request.actor,
-            reason=warrant.request.reason,
-            asker=warrant.asker,
-            intent=plan.intent,
-            why=account.why,
-            evidence=verdict.sentences,
-            records=account.records,
-            began=account.began,
-            ended=now,
-        )
+    def _judge(self, account: Account, proposal: Proposal, facts: Facts) -> Refusal | None:
+        warrant = account.warrant
+        if account.settled is Settled.UNDONE:
+            return _judge_undone(warrant, proposal, facts)
+        environment = proposal.plan.subject.environment
+        soak = self._archive.unseal(account.soak, environment, Evidence) if account.soak else None
+        return _judge_done(warrant, proposal, facts) or _judge_soak(proposal, warrant.turn, soak)
+
+    async def _journal(self, proposal: Proposal, turn: int) -> list[Entry]:
+        """Return what was really begun in this turn."""
+        acts = range(1, len(proposal.plan.steps) + 1)
+        entries = await self._archive.entries(proposal.plan.subject, turn, acts)
+        return [entry for entry in entries if not entry.void]
 
     async def _close_lost(self, settlement: Receipt, turn: int) -> None:
         """Leave the receipt that a lost change did not: it was undone, and its journal is accounted for."""
@@ -235,3 +207,55 @@ async def _until_ended(client: Client, workflow_id: str) -> None:
     except RPCError as error:
         if error.status is not RPCStatusCode.NOT_FOUND:
             raise
+
+
+def _expected(account: Account, proposal: Proposal, journal: Sequence[Entry]) -> dict[str, Holding]:
+    """Return what should stand there: by the sealed plan, or by the sealed captures; nothing, where a person said so."""
+    if account.skipped:
+        return {}
+    if account.settled is Settled.DONE:
+        return proposal.plan.after
+    return {entry.step.component: entry.capture.holding for entry in journal}
+
+
+def _astray(proposal: Proposal, after: Mapping[str, Holding], skipped: Sequence[str]) -> tuple[str, ...]:
+    """Say what does not stand there although the plan was done."""
+    return tuple(
+        f"{component} should hold {wanted}, and holds {after[component]}"
+        for component, wanted in proposal.plan.after.items()
+        if component not in skipped and not isinstance(wanted, Unknown) and not same(wanted, after[component])
+    )
+
+
+def _write_up(
+    account: Account, proposal: Proposal, journal: Sequence[Entry], verdict: Verdict, now: datetime
+) -> Receipt:
+    """Say what was done: what the journal says, not what is told."""
+    warrant, plan = account.warrant, proposal.plan
+    begun = {entry.fence for entry in journal}
+    soaked = Soaked.FULL if account.settled is Settled.DONE and proposal.terms.soak else Soaked.NONE
+    return Receipt(
+        subject=plan.subject,
+        turn=warrant.turn,
+        story=warrant.request.story,
+        settled=account.settled,
+        outcome=account.outcome,
+        version=plan.version or None,
+        release=plan.release,
+        before=plan.before | {entry.step.component: entry.capture.holding for entry in journal},
+        after={},
+        deeds=tuple(deed for deed in account.deeds if deed.fence in begun),
+        of=warrant.request.of or _of(proposal),
+        soaked=soaked,
+        healthy=not account.skipped,
+        proven=verdict.proven,
+        actor=warrant.request.actor,
+        reason=warrant.request.reason,
+        asker=warrant.asker,
+        intent=plan.intent,
+        why=account.why,
+        evidence=verdict.sentences,
+        records=account.records,
+        began=account.began,
+        ended=now,
+    )

@@ -45,24 +45,25 @@ class Does(StrEnum):
     REFUSE = "refuse"
 
 
-_NOT_YET = "there is no plan to decide on yet; wait until it is shown"
+_NOT_YET = "there is no plan to decide on yet; wait until it is shown, or cancel it"
 _DECIDED = "it has been let in already; cancel it to have it undone"
 _NOT_STUCK = "nothing is stuck"
 _NOT_HELD = "nothing is held"
 _OVER = "it has ended"
 _AN_UNDO = "an undo is never held"
 _NOT_HERE = "decisions go to the promotion, not to its change"
-_WAITING = "nothing is under way yet; reject or cancel it instead"
+_WAITING = "nothing is under way yet; cancel it instead"
 _A_GATE = "a gate is not skipped; wait for it to open"
 
 _UNDECIDED: Final[dict[Signal, str]] = {
     Signal.APPROVE: _NOT_YET,
-    Signal.REJECT: "",
+    Signal.REJECT: _NOT_YET,
     Signal.HOLD: _WAITING,
     Signal.RESUME: _NOT_HELD,
     Signal.RETRY: _NOT_STUCK,
     Signal.SKIP: _NOT_STUCK,
 }
+_DECIDING: Final = _UNDECIDED | {Signal.APPROVE: "", Signal.REJECT: ""}
 _LET_IN: Final[dict[Signal, str]] = {
     Signal.APPROVE: _DECIDED,
     Signal.REJECT: _DECIDED,
@@ -85,8 +86,8 @@ _ENDED: Final[dict[Signal, str]] = dict.fromkeys(Signal, _OVER)
 _PROMOTION: Final[dict[Phase, dict[Signal, str]]] = dict.fromkeys(Phase, _LET_IN) | {
     Phase.PREPARING: _UNDECIDED,
     Phase.NO_WORKER: _UNDECIDED,
-    Phase.WAITING_FOR_APPROVAL: _UNDECIDED | {Signal.APPROVE: ""},
-    Phase.WAITING_FOR_GATE: _UNDECIDED | {Signal.APPROVE: "", Signal.RETRY: "", Signal.SKIP: _A_GATE},
+    Phase.WAITING_FOR_APPROVAL: _DECIDING,
+    Phase.WAITING_FOR_GATE: _DECIDING | {Signal.RETRY: "", Signal.SKIP: _A_GATE},
     Phase.ENDED: _ENDED,
 }
 _CHANGE: Final[dict[Phase, dict[Signal, str]]] = dict.fromkeys(Phase, _UNDER_WAY) | {

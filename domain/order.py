@@ -29,20 +29,12 @@ class Performed(Value):
     holds: Holding
 
 
-class LookOrder(Value):
-    """Watch the health of what should stand there now, for the whole soak."""
-
-    warrant: Warrant
-    expected: dict[Identifier, Holding]
-
-
 class Account(Value):
-    """A change accounts for itself: what should stand there now, what was done, what undone, what left as it is."""
+    """A change accounts for itself: what was done, what undone, what left as it is."""
 
     warrant: Warrant
     settled: Settled
     outcome: Outcome
-    expected: dict[Identifier, Holding]
     deeds: tuple[Deed, ...]
     skipped: tuple[Identifier, ...] = ()
     soak: Sealed | None = None

@@ -69,6 +69,7 @@ def engine_worker(client: Client, notifier: Notifier) -> Worker:
         activities=[
             verbs.ask_lane,
             verbs.tell,
+            verbs.hear_lane,
             verbs.call_waiters,
             verbs.hear_of_thaw,
             verbs.tell_of_thaw,

@@ -22,8 +22,11 @@ QUICK: Final = {
 }
 """Without these the one shard of a development server is polled 20 times a second, which each step would wait for."""
 
-CLOSED: Final = {"limit.blobSize.error": "65536"}
-"""No message of more than 64 KiB enters a history: a flood of big ones would end a workflow."""
+CLOSED: Final = {"limit.blobSize.error": "65536", "limit.blobSize.warn": "32768"}
+"""No message of more than 64 KiB enters a history: a flood of big ones would end a workflow.
+
+The server looks at the size for an error only past that for a warning, which is 512 KiB where nobody says.
+"""
 
 STARTING: Final = 30.0
 STOPPING: Final = 10.0

@@ -83,6 +83,7 @@ def errands() -> Wired:
         [
             verbs.ask_lane,
             verbs.tell,
+            verbs.hear_lane,
             verbs.call_waiters,
             verbs.hear_of_thaw,
             verbs.tell_of_thaw,

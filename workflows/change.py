@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+from pydantic import ValidationError
 from temporalio import workflow
 
 from workflows.change_doors import ChangeDoors
@@ -21,7 +22,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.fence import Fence
     from domain.journal import Evidence, Settled
     from domain.names import OUTCOME, PHASE, Subject, effects_queue, lane_id, read_id
-    from domain.order import Account, Call, Left, LookOrder, Performed, StepOrder
+    from domain.order import Account, Call, Left, Performed, StepOrder
     from domain.outcome import Outcome, Phase
     from domain.plan import Deed, Plan, Step, put_back
     from domain.record import EffectRecord, JudgementRecord, OutcomeRecord
@@ -33,7 +34,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.undisturbed import undisturbed
 
 
-@workflow.defn
+@workflow.defn(failure_exception_types=[ValidationError])  # a paper that nobody can read is no plan
 class ChangeWorkflow(ChangeDoors):
     """The critical section: a plan's steps one by one, health, soak, receipt; or everything put back."""
 
@@ -57,7 +58,7 @@ class ChangeWorkflow(ChangeDoors):
             return unneeded
         try:
             await self._walk(proposal.plan)
-            await self._soak(proposal.plan)
+            await self._soak()
             return await self._account_for_it(proposal)
         except Trouble as trouble:
             if trouble.refusal and not self._begun:
@@ -179,7 +180,7 @@ class ChangeWorkflow(ChangeDoors):
                 self._skipped.append(step.component)
                 return
 
-    async def _soak(self, plan: Plan) -> None:
+    async def _soak(self) -> None:
         """Watch it for as long as the terms say; the budget does not count this."""
         soak = self._terms.soak
         if not soak:
@@ -189,7 +190,7 @@ class ChangeWorkflow(ChangeDoors):
         try:
             self._soaked = await workflow.execute_activity_method(
                 EffectActivities.soak,
-                LookOrder(warrant=self._warrant, expected=plan.after),
+                self._warrant,
                 task_queue=self._queue,
                 start_to_close_timeout=soak + patience.UNDOING,
                 schedule_to_close_timeout=soak + patience.UNDOING,
@@ -216,7 +217,6 @@ class ChangeWorkflow(ChangeDoors):
                 warrant=self._warrant,
                 settled=settled,
                 outcome=Outcome.SETTLED_BY_HAND if self._skipped else outcome,
-                expected=plan.after,
                 deeds=tuple(self._begun),
                 skipped=tuple(dict.fromkeys(self._skipped)),
                 soak=self._soaked,

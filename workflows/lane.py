@@ -192,9 +192,9 @@ class LaneWorkflow(LaneDoors):
         known = (*((running.ask, *running.joined) if running else ()), *self._lane.orphans)
         if all(ask.asker != message.asker for ask in known):
             gone = Refusal(cause=Cause.GONE, why=message.reason or "it was withdrawn before its turn")
-            told = Told(number=message.number, answer=NotBegun(turn=0, refusal=gone))
-            order = TellOrder(asker=message.asker, told=told)
-            await errand(ErrandActivities.tell, order, "let the asker go")
+            await self._answer(
+                message.asker, Told(number=message.number, answer=NotBegun(turn=0, refusal=gone))
+            )
 
     async def _hear_order(self, order: Order) -> None:
         running = self._lane.running
@@ -211,11 +211,14 @@ class LaneWorkflow(LaneDoors):
 
     async def _tell(self, asks: Sequence[Ask], answer: Answer) -> None:
         for ask in asks:
-            told = Told(number=ask.number, answer=answer)
-            self._answers = dict([*self._answers.items(), (ask.asker, told)][-patience.REMEMBERED_ANSWERS :])
-            if ask.asker.startswith("promotion/"):
-                order = TellOrder(asker=ask.asker, told=told)
-                await errand(ErrandActivities.tell, order, f"answer {ask.asker}")
+            await self._answer(ask.asker, Told(number=ask.number, answer=answer))
+
+    async def _answer(self, asker: str, told: Told) -> None:
+        """Remember the answer, for whoever asks back; a promotion is told that there is one."""
+        others = [(other, said) for other, said in self._answers.items() if other != asker]
+        self._answers = dict([*others, (asker, told)][-patience.REMEMBERED_ANSWERS :])
+        if asker.startswith("promotion/"):
+            await errand(ErrandActivities.tell, TellOrder(asker=asker, told=told), f"answer {asker}")
 
     # What it is made of.
 

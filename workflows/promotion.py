@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
+from pydantic import ValidationError
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
@@ -14,7 +15,7 @@ from workflows.steering import is_long
 
 with workflow.unsafe.imports_passed_through():
     from activities.effects import EffectActivities
-    from activities.errands import ASK, WITHDRAW, ErrandActivities, LaneMessage, Silence, ThawRequest
+    from activities.errands import ASK, WITHDRAW, ErrandActivities, Hearing, LaneMessage, Silence, ThawRequest
     from domain.actor import Actor, Channel
     from domain.answer import Answer, Done, NotBegun, Undone, Withdrawal
     from domain.approval import Decision, Standing
@@ -51,7 +52,7 @@ class Carried(Value):
     memory: Memory
 
 
-@workflow.defn
+@workflow.defn(failure_exception_types=[ValidationError])  # a paper that nobody can read is no plan
 class PromotionWorkflow(PromotionDoors):
     """A release asks to enter: terms and plan, validation, approval; then its lane has the change made."""
 
@@ -69,8 +70,6 @@ class PromotionWorkflow(PromotionDoors):
     async def _tell(self) -> Ending:
         while True:
             proposal = self._proposal or await self._draw_up()
-            if proposal is None:
-                return self._turned_down()
             if ending := self._judged(proposal):
                 return ending
             match await self._wait_for_approval(proposal):
@@ -91,7 +90,8 @@ class PromotionWorkflow(PromotionDoors):
             case Undone():
                 return Ending(outcome=answer.outcome, why=answer.why, answer=answer)
             case NotBegun(refusal=Refusal(cause=Cause.GATE, why=why)):
-                return await self._wait_for_gate(why)
+                await self._wait_for_gate(why)
+                return None
             case NotBegun(refusal=Refusal(cause=Cause.VOID, why=why)):
                 self._draw_up_anew(why)
                 return None
@@ -121,8 +121,8 @@ class PromotionWorkflow(PromotionDoors):
 
     # Its chapters.
 
-    async def _draw_up(self) -> Proposal | None:
-        """Have the environment's own worker draw up terms and plan. None: somebody rejected it before."""
+    async def _draw_up(self) -> Proposal:
+        """Have the environment's own worker draw up terms and plan; say so where nobody does."""
         self._log.enter(Phase.PREPARING, f"the terms of {self._subject.environment}")
         queue = effects_queue(self._subject.environment)
         drawing = workflow.start_activity_method(
@@ -134,12 +134,11 @@ class PromotionWorkflow(PromotionDoors):
             retry_policy=patience.TRY_SOON,
             summary=f"draw up terms and plan for {self._version} in {self._subject.environment}",
         )
-        if not await self._drawn(drawing, patience.NOTICE_AFTER):
+        try:
+            await workflow.wait_condition(drawing.done, timeout=patience.NOTICE_AFTER)
+        except TimeoutError:
             await self._notice_silence(queue)
-        if not await self._drawn(drawing):
-            drawing.cancel()
-            return None
-        self._sealed = drawing.result()
+        self._sealed = await drawing
         self._proposal = Proposal.model_validate_json(self._sealed.body)
         return self._proposal
 
@@ -178,7 +177,7 @@ class PromotionWorkflow(PromotionDoors):
     async def _have_it_made(self) -> Answer:
         """Ask the lane, and follow until it answers."""
         self._number += 1
-        self._answer = None
+        self._has_news = False
         self._log.enter(
             Phase.IN_LANE, f"its turn in the lane of {self._subject}", f"towpath status {self._id}"
         )
@@ -188,16 +187,27 @@ class PromotionWorkflow(PromotionDoors):
 
     async def _follow(self) -> Answer:
         """Wait for the lane's answer, and pass on what people say to the change meanwhile. No clock runs here."""
-        while self._answer is None:
+        while True:
             # A cancel that came while something was being sent has not been raised anywhere.
             if workflow.cancellation_reason() is not None and not self._stopping:
                 raise asyncio.CancelledError
-            await workflow.wait_condition(lambda: self._answer is not None or bool(self._orders))
+            await workflow.wait_condition(lambda: self._has_news or bool(self._orders))
             while self._orders:
                 await self._send(self._orders.pop(0))
-        return self._answer
+            if self._has_news and (answer := await self._hear()):
+                return answer
 
-    async def _wait_for_gate(self, why: str) -> Ending | None:
+    async def _hear(self) -> Answer | None:
+        """Believe the lane's own word only. Where it knows of none, the news was false, or the lane has forgotten us."""
+        self._has_news = False
+        hearing = Hearing(subject=self._subject, asker=self._id, number=self._number)
+        if told := await errand(ErrandActivities.hear_lane, hearing, "what does the lane say?"):
+            return told.answer
+        self.refused("told", f"the lane of {self._subject} says nothing of the kind")
+        await self._send(self._message(ASK, self._ask()))
+        return None
+
+    async def _wait_for_gate(self, why: str) -> None:
         """A gate was closed when the change was to begin. Whoever closed it tells us when it opens."""
         self._note_judgement("clearance", why, passed=False)
         self._log.enter(Phase.WAITING_FOR_GATE, why, f"towpath thaw {self._subject.environment}")
@@ -205,8 +215,10 @@ class PromotionWorkflow(PromotionDoors):
         self._gate_opened = False
         request = ThawRequest(environment=self._subject.environment, asker=self._id)
         if await errand(ErrandActivities.hear_of_thaw, request, "be told when the gate opens"):
-            await workflow.wait_condition(lambda: self._gate_opened or self._rejected is not None)
-        return self._turned_down() if self._rejected else None
+            await workflow.wait_condition(lambda: self._gate_opened or self._is_turned_down())
+
+    def _is_turned_down(self) -> bool:
+        return self._proposal is not None and self._standing(self._proposal) is Standing.REJECTED
 
     def _turned_down(self) -> Ending:
         return Ending(outcome=Outcome.REJECTED, why=self._who_rejected())
@@ -283,16 +295,6 @@ class PromotionWorkflow(PromotionDoors):
                 memory=self._log.memory,
             )
             workflow.continue_as_new(args=[self._asked, carried])
-
-    async def _drawn(self, drawing: asyncio.Task[Sealed], patiently: timedelta | None = None) -> bool:
-        """Wait for the proposal: False where time is up first, or somebody has rejected it unseen."""
-        try:
-            await workflow.wait_condition(
-                lambda: drawing.done() or self._rejected is not None, timeout=patiently
-            )
-        except TimeoutError:
-            return False
-        return drawing.done()
 
     async def _notice_silence(self, queue: str) -> None:
         """Find out why the environment does not answer, and say so where nobody is at work on it."""

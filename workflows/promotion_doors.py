@@ -13,7 +13,7 @@ from workflows.steering import Steered
 with workflow.unsafe.imports_passed_through():
     from activities.errands import ASK, STEER, LaneMessage
     from domain.actor import Actor, Channel
-    from domain.answer import Answer, Ask, Done, Order, Told, Undone
+    from domain.answer import Ask, Done, Order, Told, Undone
     from domain.approval import Answer as Said
     from domain.approval import DecideAnswer, Decision, Policy, Standing, Verdict, standing, why_not_counted
     from domain.doors import Does, Signal, Word, at_promotion
@@ -48,10 +48,9 @@ class PromotionDoors(Steered):
         self._sealed: Sealed | None = None
         self._proposal: Proposal | None = None
         self._decisions: tuple[Decision, ...] = ()
-        self._rejected: Actor | None = None
         self._number = 0
         self._waiting_since: datetime | None = None
-        self._answer: Answer | None = None
+        self._has_news = False
         self._orders: list[LaneMessage] = []
         self._gate_opened = False
         self._stopping = False
@@ -86,13 +85,13 @@ class PromotionDoors(Steered):
         except RefusedError as error:
             raise ApplicationError(str(error), type="Refused", non_retryable=True) from error
 
-    @workflow.signal(description="For the lane: its answer")
+    @workflow.signal(description="For the lane: there is an answer. What it is, the lane is asked back")
     def told(self, raw: RawValue) -> None:
         told = read_value(workflow.payload_converter().from_payload(raw.payload, Any), Told)
         if self._log.phase is not Phase.IN_LANE or told.number != self._number:
             message = f"nothing with number {told.number} was asked of the lane"
             raise RefusedError(message)
-        self._answer = told.answer
+        self._has_news = True
 
     @workflow.signal(description="For a newborn lane: it does not know who waited for the one before")
     def ask_again(self, _: RawValue) -> None:
@@ -142,8 +141,6 @@ class PromotionDoors(Steered):
         """Take a decision; judged here for comfort, at the effect for real."""
         self._check(Signal(verdict.value), said)
         actor = Actor(name=said.by, channel=channel)
-        if verdict is Verdict.REJECT:
-            self._rejected = actor
         if self._proposal is None:
             return
         decision = Decision(
@@ -210,7 +207,7 @@ class PromotionDoors(Steered):
         if votes:
             why = votes[-1].comment or "no reason given"
             return f"{votes[-1].actor} rejected plan {short(votes[-1].intent)}: {why}"
-        return f"{self._rejected} rejected it before there was a plan" if self._rejected else "rejected"
+        return "rejected"
 
     def _details(self) -> str:
         return tell_promotion(self.status())

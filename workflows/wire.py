@@ -7,18 +7,25 @@ from typing import Any, Final
 from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
 from temporalio.contrib.pydantic import PydanticPayloadConverter, pydantic_data_converter
+from temporalio.exceptions import ApplicationError
 
 
 class ForgivingPayloadConverter(PydanticPayloadConverter):
     """Decodes as pydantic does; what nobody typed and nothing can decode arrives raw instead of raising.
 
     A workflow's ``run`` takes untyped arguments, so that a start with a payload of any encoding reaches the
-    sentence that refuses it, and does not fail its workflow task for ever.
+    sentence that refuses it, and does not fail its workflow task for ever. A typed value that does not fit, such
+    as an activity's result that somebody completed by hand, fails the workflow: for a change that is an end that
+    its lane sees and settles, where a failing workflow task would hold the lane for ever.
     """
 
     def from_payloads(self, payloads: Sequence[Payload], type_hints: list[type] | None = None) -> list[Any]:
         if type_hints and any(hint is not Any for hint in type_hints):
-            return super().from_payloads(payloads, type_hints)
+            try:
+                return super().from_payloads(payloads, type_hints)
+            except (KeyError, RuntimeError, ValueError) as error:
+                message = f"What came is not what was asked for: {error}"
+                raise ApplicationError(message, type="Unreadable", non_retryable=True) from error
         return [self._decode(payload) for payload in payloads]
 
     def _decode(self, payload: Payload) -> object:

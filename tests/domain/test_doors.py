@@ -7,9 +7,9 @@ from domain.doors import LARGEST_MESSAGE, Does, FreezeWord, Signal, Word, at_cha
 from domain.outcome import Phase
 
 TAKEN, PASSED_ON = "●", "→"
-NO_PLAN = "there is no plan to decide on yet; wait until it is shown"
+NO_PLAN = "there is no plan to decide on yet; wait until it is shown, or cancel it"
 LET_IN = "it has been let in already; cancel it to have it undone"
-WAITING = "nothing is under way yet; reject or cancel it instead"
+WAITING = "nothing is under way yet; cancel it instead"
 NOT_HELD = "nothing is held"
 NOT_STUCK = "nothing is stuck"
 A_GATE = "a gate is not skipped; wait for it to open"
@@ -25,8 +25,8 @@ UNDER_WAY: Row = (NOT_HERE, NOT_HERE, TAKEN, NOT_HELD, NOT_STUCK, NOT_STUCK)
 ENDED: Row = (OVER, OVER, OVER, OVER, OVER, OVER)
 
 AT_PROMOTION: dict[str, Row] = {
-    "preparing": (NO_PLAN, TAKEN, WAITING, NOT_HELD, NOT_STUCK, NOT_STUCK),
-    "no worker": (NO_PLAN, TAKEN, WAITING, NOT_HELD, NOT_STUCK, NOT_STUCK),
+    "preparing": (NO_PLAN, NO_PLAN, WAITING, NOT_HELD, NOT_STUCK, NOT_STUCK),
+    "no worker": (NO_PLAN, NO_PLAN, WAITING, NOT_HELD, NOT_STUCK, NOT_STUCK),
     "waiting for approval": (TAKEN, TAKEN, WAITING, NOT_HELD, NOT_STUCK, NOT_STUCK),
     "waiting for a gate": (TAKEN, TAKEN, WAITING, NOT_HELD, TAKEN, A_GATE),
     "in the lane": FOLLOWED,

@@ -3,6 +3,8 @@
 import asyncio
 import signal
 
+import pytest
+
 from domain.outcome import Outcome
 from tests.survival.conftest import Builder
 from tests.survival.harbour import Harbour
@@ -84,6 +86,7 @@ async def test_a_deed_that_wakes_after_its_undo_changes_nothing(build: Builder) 
     await asyncio.gather(*(_cancelled(build(), point) for point in points))
 
 
+@pytest.mark.slow
 async def test_a_deed_that_wakes_after_its_settlement_changes_nothing(build: Builder) -> None:
     """Its change was terminated and its lane has settled it: what it had not begun was called off."""
     points = ("before create journal", "after create journal", "before place", "after place")
@@ -91,6 +94,7 @@ async def test_a_deed_that_wakes_after_its_settlement_changes_nothing(build: Bui
     await asyncio.gather(*(_terminated(build(), point) for point in points))
 
 
+@pytest.mark.slow
 async def test_an_undo_that_wakes_after_another_worker_did_it_does_it_no_second_time(build: Builder) -> None:
     """The same fence twice is the same deed, and the same receipt."""
     points = ("before restore", "after restore", "before create receipt")

@@ -508,9 +508,6 @@ async def test_forty_books_in_mid_deploy_are_refused_by_the_server(
     assert (await change.describe()).history_length < 40
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the server compares with limit.blobSize.warn first, 512 KiB: CLOSED must set it too"
-)
 async def test_the_server_takes_nothing_beyond_its_limit(
     shell: Shell, waiting: WorkflowHandle[Any, Any]
 ) -> None:
