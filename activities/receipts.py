@@ -232,7 +232,7 @@ def _write_up(
 ) -> Receipt:
     """Say what was done: what the journal says, not what is told."""
     warrant, plan = account.warrant, proposal.plan
-    begun = {entry.fence for entry in journal}
+    begun = [entry.fence for entry in journal]
     soaked = Soaked.FULL if account.settled is Settled.DONE and proposal.terms.soak else Soaked.NONE
     return Receipt(
         subject=plan.subject,

@@ -46,9 +46,9 @@ class World:
         """Places whose deploy waits for this event."""
         self.reached = asyncio.Event()
         self.overlaps = 0
-        self._busy: set[str] = set()
-        self.before_write: Callable[[str, Fence], None] = lambda *_: None
-
+        self.busy: set[str] = set()
+        self.before_write: Callable[[str, Fence], None] = _let_it
+        
     def write(self, place: str, fence: Fence, holding: Holding) -> None:
         newest = self.fences.get(place)
         if newest and newest.outranks(fence):
@@ -69,6 +69,10 @@ class World:
         """Deeds that landed more than once: there should be none."""
         seen = [(place, fence) for place, fence, _ in self.writes]
         return [deed for deed in set(seen) if seen.count(deed) > 1]
+
+
+def _let_it(_: str, __: Fence) -> None:
+    """Let a write land."""
 
 
 class FakeSettings(Value):
@@ -104,18 +108,18 @@ class FakeTarget:
     async def place(self, deed: Deed) -> None:
         if self._name in self._world.refuses:
             raise TargetRefusalError(f"{self._name} will not take {deed.after}")
-        self._world.overlaps += self._name in self._world._busy
-        self._world._busy.add(self._name)
+        self._world.overlaps += self._name in self._world.busy
+        self._world.busy.add(self._name)
         try:
             if self._name in self._world.slow:
                 self._world.reached.set()
                 await self._world.slow[self._name].wait()
             self._world.write(self._name, deed.fence, deed.after)
         finally:
-            self._world._busy.discard(self._name)
+            self._world.busy.discard(self._name)
 
     async def restore(self, deed: Deed) -> None:
-        self._world.overlaps += self._name in self._world._busy
+        self._world.overlaps += self._name in self._world.busy
         if self._name in self._world.stuck:
             raise TargetRefusalError(f"{self._name} cannot be put back")
         if deed.capture is None:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import IO, Final, NamedTuple
 
 import pytest
 
@@ -75,8 +75,7 @@ class Reader:
     def close(self) -> None:
         for terminal in list(self._terminals):
             self._stop(terminal)
-        self._shell.terminate()
-        self._shell.wait()
+        self._shell.communicate()
 
     def compare(self, shown: str, printed: str) -> None:
         """Every line that the page shows was printed, in order, but for what changes and what is quickly over."""
@@ -124,12 +123,16 @@ class Reader:
             running.wait(PATIENCE)
 
     def _open(
-        self, command: list[str], *, stdin: int = subprocess.DEVNULL, stdout: object = subprocess.PIPE
+        self,
+        command: list[str],
+        *,
+        stdin: int = subprocess.DEVNULL,
+        stdout: int | IO[bytes] = subprocess.PIPE,
     ) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             command,
             stdin=stdin,
-            stdout=stdout,  # type: ignore[arg-type]  # a file or a number, as Popen takes it
+            stdout=stdout,
             stderr=subprocess.STDOUT,
             cwd=self._home,
             env=_variables(self._home),
@@ -138,7 +141,9 @@ class Reader:
 
     def _spoken(self, commands: str) -> str:
         address = f"127.0.0.1:{self._ports['7233']}"
-        addressed = re.sub(r"^(temporal workflow \w+)", rf"\1 --address {address}", commands, flags=re.MULTILINE)
+        addressed = re.sub(
+            r"^(temporal workflow \w+)", rf"\1 --address {address}", commands, flags=re.MULTILINE
+        )
         return _replaced(_replaced(addressed, self._ports), self._digits)
 
     def _written(self, printed: str) -> str:
@@ -148,9 +153,7 @@ class Reader:
 
 def _variables(home: Path) -> dict[str, str]:
     """Return what a newcomer's terminal has."""
-    own = {
-        name: text for name, text in os.environ.items() if not name.startswith(("TEMPORAL_", "TOWPATH_"))
-    }
+    own = {name: text for name, text in os.environ.items() if not name.startswith(("TEMPORAL_", "TOWPATH_"))}
     path = f"{Path(sys.executable).parent}{os.pathsep}{own['PATH']}"
     return own | {"HOME": str(home), "PATH": path, "PYTHONUNBUFFERED": "1"}
 
@@ -197,9 +200,7 @@ def reading(home: Path) -> Iterator[Reader]:
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_the_tutorial_is_true(tmp_path: Path) -> None:
-    """
-    Every command of the page, typed in order, prints what the page shows.
-    """
+    """Every command of the page, typed in order, prints what the page shows."""
     steps = read_steps((ROOT / "docs/tutorial.md").read_text())
     assert any("towpath rollback" in step.commands for step in steps)
 
@@ -212,9 +213,7 @@ def test_the_tutorial_is_true(tmp_path: Path) -> None:
 @pytest.mark.processes
 @pytest.mark.timeout(120)
 def test_the_quick_start_is_true(tmp_path: Path) -> None:
-    """
-    The lines of the README's quick start promote a folder of somebody's own.
-    """
+    """The lines of the README's quick start promote a folder of somebody's own."""
     _, _, chapter = (ROOT / "README.md").read_text().partition("\n## Your own project\n")
     (tmp_path / "my-site").mkdir()
     (tmp_path / "my-site/index.html").write_text("<h1>Mine</h1>")

@@ -153,12 +153,16 @@ class Town:
             store=self.store,
             seals=Keyring(keys, self.settings),
             clock=self.clock,
-            target=lambda terms, subject, component: FakeTarget(
-                terms.settings, Place(self.folder, subject, component), self.world
-            ),
-            check=lambda terms: FakeCheck(terms, self.world),
+            target=self._target,
+            check=self._check,
             cache=self.folder / "cache",
         )
+
+    def _target(self, terms: TargetTerms, subject: Subject, component: str) -> FakeTarget:
+        return FakeTarget(terms.settings, Place(self.folder, subject, component), self.world)
+
+    def _check(self, terms: CheckTerms) -> FakeCheck:
+        return FakeCheck(terms, self.world)
 
     def _configuration(self) -> Configuration:
         def stop(*after: str, approval: Approval | None = None) -> ServiceEnvironment:

@@ -23,8 +23,8 @@ SAID_OTHERWISE: Final = (
 
 def begin_logs(*, as_json: bool, stream: TextIO | None = None) -> logging.Handler:
     """Have all that is logged, by us and by libraries, written as events. Returns the handler that does."""
-    stream = stream or sys.stderr
-    handler = logging.StreamHandler(stream)
+    output = stream or sys.stderr
+    handler = logging.StreamHandler(output)
     handler.addFilter(_is_news)
     before: list[Processor] = [
         structlog.stdlib.add_log_level,
@@ -37,7 +37,7 @@ def begin_logs(*, as_json: bool, stream: TextIO | None = None) -> logging.Handle
             foreign_pre_chain=before,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                *(_for_machines() if as_json else _for_people(colors=stream.isatty())),
+                *(_for_machines() if as_json else _for_people(colors=output.isatty())),
             ],
         )
     )

@@ -79,6 +79,8 @@ def _judged() -> Iterator[None]:
                     CLEARANCES_REFUSED, "Effects that the environment's own worker did not let in"
                 )
                 counter.add(1, {"cause": refusal.cause})
+            case _:
+                pass
         raise
 
 

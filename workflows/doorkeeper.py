@@ -48,7 +48,7 @@ def read_message(raw: RawValue, model: type[ModelT]) -> ModelT:
     if size > LARGEST_MESSAGE:
         message = f"it is {size} bytes long, and {LARGEST_MESSAGE} are the most that are read"
         raise RefusedError(message)
-    return read_value(workflow.payload_converter().from_payload(raw.payload, Any), model, strict=True)
+    return read_value(workflow.payload_converter().from_payload(raw.payload), model, strict=True)
 
 
 def read_value(content: object, model: type[ModelT], *, strict: bool = False) -> ModelT:
@@ -94,6 +94,8 @@ def _kind(content: object) -> str:
 
 
 class _Doorkeeper(WorkflowInboundInterceptor):
+    _entered = False
+
     async def execute_workflow(self, input: ExecuteWorkflowInput) -> Any:
         if len(input.args) > RUN_ARGUMENTS:
             message = f"It takes one JSON object to start this; {len(input.args)} inputs came."
@@ -103,12 +105,16 @@ class _Doorkeeper(WorkflowInboundInterceptor):
             message = "This is started once: without a cron schedule, and without retries."
             raise ApplicationError(message, type="BadStart", non_retryable=True)
         input.args = [*input.args, *[None] * (RUN_ARGUMENTS - len(input.args))]
+        self._entered = True
         try:
             return await super().execute_workflow(input)
         except (BadStartError, MisnamedWorkflowError, RefusedError) as error:
             raise ApplicationError(str(error), type="BadStart", non_retryable=True) from error
 
     async def handle_signal(self, input: HandleSignalInput) -> None:
+        # What arrives in a run's first task would be heard before ``run`` has taken up what was carried over.
+        if not self._entered:
+            await workflow.wait_condition(lambda: self._entered)
         try:
             # The catch-all is given the signal's name and all inputs: it refuses for itself.
             if workflow.get_signal_handler(input.signal):

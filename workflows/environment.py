@@ -109,7 +109,7 @@ class EnvironmentWorkflow:
 
     @workflow.signal(description="For a promotion: be told when the gate opens")
     def tell_of_thaw(self, raw: RawValue) -> None:
-        asker = read_value(workflow.payload_converter().from_payload(raw.payload, Any), Waiter).asker
+        asker = read_value(workflow.payload_converter().from_payload(raw.payload), Waiter).asker
         self._stirred = True
         self._waiting = tuple(dict.fromkeys([*self._waiting, asker]))
 

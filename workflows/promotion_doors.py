@@ -1,7 +1,6 @@
 """What people, lane and environment may say to a promotion, and what it shows of itself."""
 
 from datetime import datetime
-from typing import Any
 
 from temporalio import workflow
 from temporalio.common import RawValue
@@ -87,7 +86,7 @@ class PromotionDoors(Steered):
 
     @workflow.signal(description="For the lane: there is an answer. What it is, the lane is asked back")
     def told(self, raw: RawValue) -> None:
-        told = read_value(workflow.payload_converter().from_payload(raw.payload, Any), Told)
+        told = read_value(workflow.payload_converter().from_payload(raw.payload), Told)
         if self._log.phase is not Phase.IN_LANE or told.number != self._number:
             message = f"nothing with number {told.number} was asked of the lane"
             raise RefusedError(message)

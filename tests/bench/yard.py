@@ -80,9 +80,15 @@ class Watch:
 class WatchedTarget(FakeTarget):
     """A fake target that looks at the clock."""
 
-    def __init__(self, settings: Mapping[str, JsonValue], place: Place, world: World, watch: Watch) -> None:
+    def __init__(
+        self,
+        settings: Mapping[str, JsonValue],
+        place: Place,
+        world: World | None = None,
+        watch: Watch | None = None,
+    ) -> None:
         super().__init__(settings, place, world)
-        self._watch = watch
+        self._watch = watch or Watch()
 
     async def observe(self) -> Observation:
         began = perf_counter()

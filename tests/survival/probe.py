@@ -72,6 +72,11 @@ class Probe:
         self._only = only
         self._count = 0
 
+    @property
+    def is_deaf(self) -> bool:
+        """Tell whether this process, once it wakes, writes what it was about to, and hears no cancel."""
+        return self._sent is signal.SIGSTOP
+
     def pass_by(self, point: str) -> None:
         if not self.controls.holds("armed"):
             return
@@ -202,10 +207,13 @@ class ProbedDirectory:
     async def _switching(self, deed: Deed, verb: Callable[[Deed], Awaitable[None]]) -> None:
         """Write down what lands, also where it was cancelled in the middle and landed all the same."""
         before = self._switched()
+        doing = asyncio.ensure_future(verb(deed))
         try:
-            await verb(deed)
+            await (asyncio.shield(doing) if self._probe.is_deaf else doing)
         except BaseException as failure:
-            self._probe.pass_by(f"failed {self._component} {deed.fence} {type(failure).__name__}")
+            await asyncio.wait([doing])
+            how = doing.exception() if not doing.cancelled() else None
+            self._probe.pass_by(f"failed {self._component} {deed.fence} {type(how or failure).__name__}")
             raise
         finally:
             self._record(before, deed)

@@ -138,7 +138,7 @@ def undo_of(turn: int, standing: Placement) -> Step:
 def account_of(warrant: Warrant, settled: Settled) -> Account:
     outcome = Outcome.PROMOTED if settled is Settled.DONE else Outcome.ROLLED_BACK
     return Account(
-        warrant=warrant, settled=settled, outcome=outcome, expected={}, deeds=(), began=datetime.now(UTC)
+        warrant=warrant, settled=settled, outcome=outcome, deeds=(), began=datetime.now(UTC)
     )
 
 

@@ -1,0 +1,182 @@
+"""The documentation keeps up with the code: nothing in it is missing, misspelt, or gone."""
+
+import re
+import shlex
+from collections.abc import Iterator, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import typer
+from ruamel.yaml import YAML
+
+from activities.checks import CHECKS
+from activities.targets import TARGETS
+from clients.cli import app
+from domain.doors import Signal
+from domain.outcome import Exit, Outcome, Phase
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+PAGES = sorted(DOCS.rglob("*.md"))
+WRITTEN = [*sorted(ROOT.glob("*.md")), *PAGES]
+REFERENCE = "\n".join(page.read_text() for page in sorted((DOCS / "reference").glob("*.md")))
+ROOMS = ("activities", "clients", "domain", "workers", "workflows")
+FENCED = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)
+SAID: Final = re.compile(r"`(towpath [a-z][^`\n]+)`")
+"""A command in the middle of a sentence."""
+TYPED: Final = re.compile(r"^(?:\$ )?(towpath [a-z].*)")
+
+
+def named(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+def in_nav(entry: object) -> Iterator[str]:
+    match entry:
+        case str():
+            yield entry
+        case list() | tuple():
+            for inner in entry:
+                yield from in_nav(inner)
+        case dict():
+            yield from in_nav(list(entry.values()))
+        case _:
+            pass
+
+
+def test_every_page_is_in_the_nav() -> None:
+    """A page that nobody finds is not there; nor is one in the nav that is gone."""
+    nav = YAML(typ="safe").load((ROOT / "mkdocs.yml").read_text())["nav"]
+
+    assert sorted(in_nav(nav)) == sorted(str(page.relative_to(DOCS)) for page in PAGES)
+
+
+@pytest.mark.parametrize("page", WRITTEN, ids=named)
+def test_every_relative_link_leads_somewhere(page: Path) -> None:
+    """The file is there, and in it the heading."""
+    text = FENCED.sub("", page.read_text())
+    for link in re.findall(r"\]\(([^)\s]+)\)", text):
+        if not re.match(r"[a-z]+:", link):
+            file, _, anchor = link.partition("#")
+            target = (page.parent / file).resolve() if file else page
+            assert target.exists(), link
+            assert not anchor or anchor in anchors(target), link
+
+
+def anchors(page: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.+)$", FENCED.sub("", page.read_text()), re.MULTILINE)
+    plain = [re.sub(r"[^\w\s-]", "", heading).strip().lower() for heading in headings]
+    slugs = [re.sub(r"\s+", "-", heading) for heading in plain]
+    return {f"{slug}_{count}" if count else slug for slug in slugs for count in range(slugs.count(slug))}
+
+
+def leaves(command: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    inner = getattr(command, "commands", None)
+    if not inner:
+        yield words, command
+    for name, one in (inner or {}).items():
+        yield from leaves(one, (*words, name))
+
+
+COMMANDS: Final = dict(leaves(typer.main.get_command(app)))
+
+
+def commands_on(page: Path) -> Iterator[list[str]]:
+    """Yield every ``towpath …`` of a page: a line of a block of commands, or a piece of code in a sentence."""
+    text = page.read_text()
+    for block in FENCED.findall(text):
+        for line in block.splitlines():
+            if typed := TYPED.match(line.strip()):
+                yield shlex.split(typed[1], comments=True)
+    for said in SAID.findall(FENCED.sub("", text)):
+        yield [word for word in said.split() if word != "…"]
+
+
+def why_untrue(words: Sequence[str]) -> str:
+    """Say why nobody could type this command, or nothing."""
+    _, *rest = words
+    verb = next((verb for verb in COMMANDS if tuple(rest[: len(verb)]) == verb), None)
+    if verb is None:
+        return f"there is no command towpath {' '.join(rest[:2])}"
+    known = {
+        opt for parameter in COMMANDS[verb].params for opt in (*parameter.opts, *parameter.secondary_opts)
+    }
+    given = {word.partition("=")[0] for word in rest if re.match(r"--?[a-z]", word)}
+    unknown = given - known - {"--help"}
+    return f"towpath {' '.join(verb)} has no {', '.join(sorted(unknown))}" if unknown else ""
+
+
+@pytest.mark.parametrize("page", WRITTEN, ids=named)
+def test_every_command_can_be_typed(page: Path) -> None:
+    """Each verb and option that a page names exists."""
+    untrue = [why for words in commands_on(page) if (why := why_untrue(words))]
+
+    assert not untrue
+
+
+def test_a_command_that_is_not_there_would_be_found() -> None:
+    """The check above tells a wrong verb and a wrong option from right ones."""
+    assert why_untrue(["towpath", "undo", "storefront"])
+    assert why_untrue(["towpath", "promote", "storefront", "--force"])
+    assert not why_untrue(["towpath", "release", "create", "storefront", "1.0.0", "--from", "site"])
+
+
+def variables() -> list[str]:
+    """Return every variable of ours that stands in the code as a whole text."""
+    texts = (file.read_text() for room in ROOMS for file in sorted((ROOT / room).rglob("*.py")))
+    found = {name for text in texts for name in re.findall(r'["\'](TOWPATH_[A-Z_]*[A-Z])["\']', text)}
+    assert "TOWPATH_CONFIG" in found
+    return sorted(found)
+
+
+@pytest.mark.parametrize("variable", variables())
+def test_every_variable_is_documented(variable: str) -> None:
+    """Whatever is read from the environment is in the reference, or on the page of its target or check."""
+    pages = [*(DOCS / "reference").glob("*.md"), *(DOCS / "how-to").rglob("*.md")]
+
+    assert any(re.search(rf"`{variable}\b", page.read_text()) for page in pages)
+
+
+@pytest.mark.parametrize(
+    "word", [*Outcome, *Phase, *Signal], ids=lambda word: f"{type(word).__name__}-{word}".replace(" ", "-")
+)
+def test_every_outcome_phase_and_signal_is_in_the_reference(word: StrEnum) -> None:
+    """What people meet in a status or may send is explained."""
+    assert re.search(rf"(?<![\w-]){word}(?![\w-])", REFERENCE)
+
+
+@pytest.mark.parametrize("code", list(Exit), ids=lambda code: code.name)
+def test_every_exit_code_is_in_the_reference(code: Exit) -> None:
+    """Whatever a command tells the shell has its line."""
+    assert re.search(rf"^\| {code} \|", REFERENCE, re.MULTILINE)
+
+
+@pytest.mark.parametrize("target", sorted(TARGETS))
+def test_every_target_has_its_page(target: str) -> None:
+    """Registering a target asks for ``docs/how-to/targets/<name>.md``."""
+    assert (DOCS / f"how-to/targets/{target}.md").exists()
+
+
+@pytest.mark.parametrize("check", sorted(CHECKS))
+def test_every_check_is_in_the_reference(check: str) -> None:
+    """Registering a check asks for its section."""
+    assert f"\n### {check}\n" in (DOCS / "reference/configuration.md").read_text()
+
+
+def test_every_test_that_the_architecture_names_exists() -> None:
+    """The table of what is survived names its proofs."""
+    text, file = (DOCS / "architecture.md").read_text(), ""
+    found = re.findall(r"`([\w/.…]*)::(test_\w+)`", text)
+    assert found
+    for path, name in found:
+        file = file if path == "…" else path
+        assert f"def {name}(" in (ROOT / "tests" / file).read_text(), f"{file}::{name}"
+
+
+def test_the_readme_shows_the_two_commands() -> None:
+    """``make demo`` and ``make test`` stand in blocks of their own, to be found by people and by CI."""
+    blocks = FENCED.findall((ROOT / "README.md").read_text())
+
+    assert {"```sh\nmake demo\n```", "```sh\nmake test\n```"} <= set(blocks)
