@@ -55,7 +55,7 @@ class ThawOrder(Value):
 
 
 class Hearing(Value):
-    """What did the lane answer to this asker's ask of that number?"""
+    """A question: what did the lane answer to this asker's ask of that number."""
 
     subject: Subject
     asker: str
@@ -67,6 +67,13 @@ class Silence(Value):
 
     workflow_id: str
     queue: str
+
+
+class WhySilent(Value):
+    """Why there is no answer, and the command that helps."""
+
+    text: str
+    remedy: str
 
 
 class ThawRequest(Value):
@@ -145,15 +152,18 @@ class ErrandActivities:
             await _signal(activity.client(), asker, GATE_OPENED, {})
 
     @activity.defn
-    async def why_silent(self, waiting: Silence) -> str:
-        """Say why an environment has not answered a workflow yet: nobody there, or failing; empty: at work."""
+    async def why_silent(self, waiting: Silence) -> WhySilent | None:
+        """Say why an environment has not answered a workflow yet: nobody there, or failing. None: it is at work."""
         description = await activity.client().get_workflow_handle(waiting.workflow_id).describe()
         for pending in description.raw_description.pending_activities:
             if pending.state == PendingActivityState.PENDING_ACTIVITY_STATE_STARTED:
-                return ""
+                return None
             if pending.last_failure.message:
-                return f"its worker tries again and again, and fails: {pending.last_failure.message}"
-        return f"nobody asks {waiting.queue} for work"
+                why = f"its worker tries again and again, and fails: {pending.last_failure.message}"
+                return WhySilent(text=why, remedy="towpath doctor")
+        environment = waiting.queue.rpartition("/")[2]
+        why = f"nobody asks {waiting.queue} for work"
+        return WhySilent(text=why, remedy=f"towpath worker --environments {environment}")
 
     @activity.defn
     async def call_person(self, call: Call) -> None:

@@ -52,8 +52,9 @@ class Receipts:
         facts = await self._clearing.hear(account.warrant, proposal)
         if refusal := self._judge(account, proposal, facts):
             raise not_cleared(refusal, journaled=True)
-        after = await self._what_stands(proposal, account.skipped)
         done = account.settled is Settled.DONE
+        told = proposal.plan.after if done else proposal.plan.before
+        after = await self._what_stands(proposal, told, account.skipped)
         if done and (astray := _astray(proposal, after, account.skipped)):
             return Left(well=False, evidence=astray)
         if not (done or journal or facts.open_turn == account.warrant.turn):
@@ -139,21 +140,32 @@ class Receipts:
             fences += [seen.fence] if seen.fence else []
         return held, fences
 
-    async def _what_stands(self, proposal: Proposal, skipped: Sequence[str]) -> dict[str, Holding]:
-        """Look at every component of the environment, not only at what the plan was about."""
+    async def _what_stands(
+        self, proposal: Proposal, told: Mapping[str, Holding], skipped: Sequence[str]
+    ) -> dict[str, Holding]:
+        """Look at every component of the environment, not only at what the plan was about.
+
+        Of a target that cannot show it, what was ``told`` is written, or what the receipt before says.
+        """
         steps = {step.component: step for step in proposal.plan.steps}
+        before = await self._archive.newest_receipts(proposal.plan.subject, 1)
+        known = (before[0].after if before else {}) | dict(told)
         components = [name for name in (steps | proposal.terms.targets) if name not in skipped]
-        seen = await asyncio.gather(*(self._stands(proposal, name, steps.get(name)) for name in components))
+        seen = await asyncio.gather(
+            *(self._stands(proposal, name, steps.get(name), known) for name in components)
+        )
         left = {component: Unknown(why="a person said to skip its undo") for component in skipped}
         return dict(zip(components, seen, strict=True)) | left
 
-    async def _stands(self, proposal: Proposal, component: str, step: Step | None) -> Holding:
+    async def _stands(
+        self, proposal: Proposal, component: str, step: Step | None, known: Mapping[str, Holding]
+    ) -> Holding:
         terms = await self._terms(proposal, step) if step else proposal.terms.targets[component]
         if terms is None:
             return Unknown(why="it has no target any more")
         target = self._tools.target(terms, proposal.plan.subject, component)
-        if step and not target.repeatable:
-            return step.after
+        if not target.repeatable:
+            return known.get(component, Unknown(why="its target cannot show it"))
         try:
             return (await target.observe()).capture.holding
         except TargetRefusalError as refusal:
@@ -210,7 +222,7 @@ async def _until_ended(client: Client, workflow_id: str) -> None:
 
 
 def _expected(account: Account, proposal: Proposal, journal: Sequence[Entry]) -> dict[str, Holding]:
-    """Return what should stand there: by the sealed plan, or by the sealed captures; nothing, where a person said so."""
+    """Return what should stand there, by sealed plan or captures; nothing, where a person said to leave it."""
     if account.skipped:
         return {}
     if account.settled is Settled.DONE:

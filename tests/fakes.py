@@ -48,7 +48,7 @@ class World:
         self.overlaps = 0
         self.busy: set[str] = set()
         self.before_write: Callable[[str, Fence], None] = _let_it
-        
+
     def write(self, place: str, fence: Fence, holding: Holding) -> None:
         newest = self.fences.get(place)
         if newest and newest.outranks(fence):

@@ -14,7 +14,7 @@ from workflows.troubles import FAILURES, Over, Trouble, cancelled, trouble_with
 
 with workflow.unsafe.imports_passed_through():
     from activities.effects import EffectActivities
-    from activities.errands import AWAKE, STUCK, ErrandActivities, LaneMessage
+    from activities.errands import AWAKE, STUCK, ErrandActivities, LaneMessage, Silence
     from domain.answer import Answer, Done, NotBegun, Stuck, Undone
     from domain.clearance import Cause, Refusal, Warrant
     from domain.doors import Signal
@@ -26,7 +26,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.outcome import Outcome, Phase
     from domain.plan import Deed, Plan, Step, put_back
     from domain.record import EffectRecord, JudgementRecord, OutcomeRecord
-    from domain.terms import Proposal, Terms
+    from domain.terms import Proposal, Sealed, Terms
     from domain.value import say_duration
     from workflows import patience
     from workflows.chronicle import publish
@@ -99,16 +99,18 @@ class ChangeWorkflow(ChangeDoors):
         sealed = self._warrant.proposal
         while sealed is None:
             self._log.enter(Phase.PREPARING, "its plan")
+            drawing = workflow.start_activity_method(
+                EffectActivities.draw_up,
+                self._warrant.request,
+                task_queue=self._queue,
+                start_to_close_timeout=patience.DRAWING_UP,
+                heartbeat_timeout=patience.HEARTBEAT,
+                retry_policy=patience.TRY_SOON,
+                summary=f"draw up the {self._warrant.request.story} of {self._subject}",
+            )
             try:
-                sealed = await workflow.execute_activity_method(
-                    EffectActivities.draw_up,
-                    self._warrant.request,
-                    task_queue=self._queue,
-                    start_to_close_timeout=patience.DRAWING_UP,
-                    heartbeat_timeout=patience.HEARTBEAT,
-                    retry_policy=patience.TRY_SOON,
-                    summary=f"draw up the {self._warrant.request.story} of {self._subject}",
-                )
+                await self._notice_silence(drawing)
+                sealed = await drawing
             except FAILURES as failure:
                 trouble = trouble_with(failure)
                 if self._warrant.request.may_give_up:
@@ -118,6 +120,16 @@ class ChangeWorkflow(ChangeDoors):
                 self._given = self._warrant.but(proposal=sealed)
         self._proposal = Proposal.model_validate_json(sealed.body)
         return self._proposal
+
+    async def _notice_silence(self, drawing: asyncio.Task[Sealed]) -> None:
+        """Where the environment does not answer, find out why, and say so."""
+        try:
+            await workflow.wait_condition(drawing.done, timeout=patience.NOTICE_AFTER)
+        except TimeoutError:
+            silence = Silence(workflow_id=workflow.info().workflow_id, queue=self._queue)
+            if why := await errand(ErrandActivities.why_silent, silence, "why is there no answer?"):
+                self._log.enter(Phase.NO_WORKER, f"{self._subject.environment}: {why.text}", why.remedy)
+                publish({PHASE: Phase.NO_WORKER})
 
     def _unneeded(self, proposal: Proposal) -> Answer | None:
         if proposal.refusals:

@@ -198,7 +198,7 @@ class PromotionWorkflow(PromotionDoors):
                 return answer
 
     async def _hear(self) -> Answer | None:
-        """Believe the lane's own word only. Where it knows of none, the news was false, or the lane has forgotten us."""
+        """Believe the lane's own word only. Where it has none, the news was false, or the lane forgot us."""
         self._has_news = False
         hearing = Hearing(subject=self._subject, asker=self._id, number=self._number)
         if told := await errand(ErrandActivities.hear_lane, hearing, "what does the lane say?"):
@@ -300,10 +300,7 @@ class PromotionWorkflow(PromotionDoors):
         """Find out why the environment does not answer, and say so where nobody is at work on it."""
         silence = Silence(workflow_id=self._id, queue=queue)
         if why := await errand(ErrandActivities.why_silent, silence, "why is there no answer?"):
-            environment = self._subject.environment
-            self._log.enter(
-                Phase.NO_WORKER, f"{environment}: {why}", f"towpath worker --environments {environment}"
-            )
+            self._log.enter(Phase.NO_WORKER, f"{self._subject.environment}: {why.text}", why.remedy)
             publish({PHASE: Phase.NO_WORKER})
 
     async def _send(self, message: LaneMessage) -> None:

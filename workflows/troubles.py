@@ -61,10 +61,16 @@ def trouble_with(failure: BaseException) -> Trouble:
         case ApplicationError(type=type_, details=[answer]) if type_ == OVER:
             raise Over(_SAID.validate_python(answer)) from failure
         case TimedOut():
-            last = f": {cause.cause}" if cause.cause else ""
+            last = f": {_said(cause.cause)}" if cause.cause else ""
             return Trouble(f"it took too long{last}")
+        case ApplicationError(message=message):
+            return Trouble(message)
         case _:
             return Trouble(str(cause))
+
+
+def _said(cause: BaseException) -> str:
+    return cause.message if isinstance(cause, ApplicationError) else str(cause)
 
 
 def cancelled() -> Trouble:

@@ -192,7 +192,13 @@ def _with_published_keys(place: Surroundings) -> list[str]:
 
     configuration = _read(place)
     try:
-        for name in configuration.environments:
+        for name, environment in configuration.environments.items():
+            if environment.key and not (place.keys / f"{name}.pem").exists():
+                raise UsageError(
+                    f"The private key of {name} is not in “{place.keys}”, though environments/{name}.yaml names its "
+                    "public half. Put it back there. Where it is lost for good, remove the line that begins with "
+                    "“key:” from that file, and a new one is made; nothing that was sealed before is believed then."
+                )
             if publish_key(place.folder, name, make_key(place.keys, name)):
                 say(f"Made a key for {name}, and wrote its public half to environments/{name}.yaml.")
     except (BadSealError, KeyNotPublishedError) as error:

@@ -34,7 +34,7 @@ from tests.town import Town
 
 
 class Harbour(Town):
-    """Two environments, ``dev`` and ``staging``, of one or more components, and everything in it in files below a folder."""
+    """Two environments, ``dev`` and ``staging``, of one or more components, all in files below a folder."""
 
     def __init__(
         self, client: Client, bell: Notifier, folder: Path, components: Sequence[str] = ("site",)

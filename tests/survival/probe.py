@@ -1,4 +1,4 @@
-"""The ports of an environment's worker, each call of them counted, written down and, as told, the last of its process."""
+"""The ports of an environment's worker: each call is counted, written down and, as told, its process's last."""
 
 import asyncio
 import json

@@ -137,9 +137,7 @@ def undo_of(turn: int, standing: Placement) -> Step:
 
 def account_of(warrant: Warrant, settled: Settled) -> Account:
     outcome = Outcome.PROMOTED if settled is Settled.DONE else Outcome.ROLLED_BACK
-    return Account(
-        warrant=warrant, settled=settled, outcome=outcome, deeds=(), began=datetime.now(UTC)
-    )
+    return Account(warrant=warrant, settled=settled, outcome=outcome, deeds=(), began=datetime.now(UTC))
 
 
 def world_of(town: Town) -> tuple[object, ...]:
@@ -533,7 +531,14 @@ async def test_an_activity_completed_with_nonsense_holds_nothing_up(
     change = await town.change(town.dev)
 
     said = await shell.temporal(
-        "activity", "complete", "-w", change.id, "--activity-id", await _pending(change, "perform"), "--result", result
+        "activity",
+        "complete",
+        "-w",
+        change.id,
+        "--activity-id",
+        await _pending(change, "perform"),
+        "--result",
+        result,
     )
     gate.set()
 
