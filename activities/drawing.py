@@ -91,8 +91,8 @@ class Drawing:
             return _Draft(Drawn(()), terms, refusals=(str(error),))
         terms = configuration.terms(subject, release.budget, _nonce())
         astray = tuple(
-            f"release {release.version} has a component {component.name}, "
-            f"which {subject.environment} has no target for; add it under environments.{subject.environment} in services/{subject.service}.yaml"
+            f"release {release.version} has a component {component.name}, which {subject.environment} has no "
+            f"target for; add it under environments.{subject.environment} in services/{subject.service}.yaml"
             for component in release.components
             if component.name not in terms.targets
         )

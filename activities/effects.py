@@ -1,8 +1,8 @@
 """The verbs of an environment: the only code that touches it. Each is safe to run twice."""
 
 import asyncio
-from collections.abc import Awaitable
-from datetime import timedelta
+from collections.abc import Awaitable, Sequence
+from datetime import datetime, timedelta
 from typing import Final, NoReturn, TypeVar
 
 from temporalio import activity
@@ -68,7 +68,9 @@ class EffectActivities:
         Touches nothing. A second run goes on where the first one's last heartbeat was.
         """
         proposal = self._clearing.unseal(warrant)
-        verdict = await watch(self._tools, proposal)
+        beaten: Sequence[str] = activity.info().heartbeat_details
+        began = datetime.fromisoformat(beaten[0]) if beaten else self._tools.clock.now()
+        verdict = await _alive(watch(self._tools, proposal, began), began.isoformat())
         evidence = Evidence(
             subject=proposal.plan.subject,
             turn=warrant.turn,
@@ -164,16 +166,19 @@ def _forbid(why: str) -> NoReturn:
     raise not_cleared(Refusal(cause=Cause.FORBIDDEN, why=why), journaled=False)
 
 
-async def _alive(work: Awaitable[ResultT]) -> ResultT:
-    """Heartbeat while the work goes on, so that its worker's death is noticed and a cancel is heard."""
-    beating = asyncio.create_task(_beat())
+async def _alive(work: Awaitable[ResultT], *known: str) -> ResultT:
+    """Heartbeat while the work goes on, so that its worker's death is noticed and a cancel is heard.
+
+    What is ``known`` is found again by a second run.
+    """
+    beating = asyncio.create_task(_beat(*known))
     try:
         return await work
     finally:
         beating.cancel()
 
 
-async def _beat() -> None:
+async def _beat(*known: str) -> None:
     while True:
-        activity.heartbeat()
+        activity.heartbeat(*known)
         await asyncio.sleep(BEAT.total_seconds())

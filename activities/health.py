@@ -5,8 +5,6 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
-from temporalio import activity
-
 from activities.ports import Check, Expected, Finding
 from activities.tools import Tools
 from domain.environment import Holding, Placement
@@ -48,14 +46,11 @@ async def look_until_well(tools: Tools, proposal: Proposal, expected: Mapping[st
     )
 
 
-async def watch(tools: Tools, proposal: Proposal) -> Verdict:
-    """Look again and again until the soak is over. A second run goes on where the first one's heartbeat left off."""
+async def watch(tools: Tools, proposal: Proposal, began: datetime) -> Verdict:
+    """Look again and again until the soak that began then is over, or what should stand there is not well."""
     soak, expected = proposal.terms.soak, proposal.plan.after
     pause = min(max(soak / LOOKS_A_SOAK, SHORTEST_PAUSE), LONGEST_PAUSE)
-    details = activity.info().heartbeat_details
-    began = datetime.fromisoformat(details[0]) if details else tools.clock.now()
     while True:
-        activity.heartbeat(began.isoformat())
         verdict = await look_until_well(tools, proposal, expected)
         left = began + soak - tools.clock.now()
         if not verdict.passed or left <= timedelta():

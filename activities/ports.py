@@ -7,7 +7,7 @@ names an engine: what it raises is said here.
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import ClassVar, NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Protocol, TypeAlias
 
 from pydantic import JsonValue
 
@@ -155,6 +155,14 @@ class StoreError(Exception):
     """The store could not be read or written. The text is a sentence for people; trying again may help."""
 
 
+Progress: TypeAlias = Callable[[int], None]
+"""Takes how many bytes of a long work are done. Never blocks."""
+
+
+def unheard(_done: int) -> None:
+    """Where nobody watches the progress."""
+
+
 class Store(Protocol):
     """The release store: keys with slashes → bytes. Each of its methods may raise ``StoreError``."""
 
@@ -162,8 +170,11 @@ class Store(Protocol):
         """Write, durably, only where nothing stands. Raises ``AlreadyExistsError``."""
         ...
 
-    async def upload(self, key: str, file: Path) -> None:
-        """Write a file of any size under a key made of its content's digest. A second run changes nothing."""
+    async def upload(self, key: str, file: Path, progress: Progress = unheard) -> None:
+        """Write a file of any size under a key made of its content's digest.
+
+        It appears whole or not at all. A second run changes nothing, and sends nothing where it stands.
+        """
         ...
 
     async def read(self, key: str) -> bytes:
@@ -176,6 +187,10 @@ class Store(Protocol):
 
     async def list(self, prefix: str) -> list[str]:
         """Return every key below the prefix, sorted."""
+        ...
+
+    async def remove(self, key: str) -> None:
+        """Remove what stands under the key; nothing there is no error. For retention alone."""
         ...
 
 

@@ -1,7 +1,7 @@
 """Making releases, and finding them again."""
 
 import asyncio
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from hashlib import sha256
@@ -19,7 +19,7 @@ from activities.packing import (
     pack,
     verify_digest,
 )
-from activities.ports import AlreadyExistsError, NotInStoreError, Store, StoreError
+from activities.ports import AlreadyExistsError, NotInStoreError, Progress, Store, StoreError, unheard
 from domain.names import Identifier, artifact_key, manifest_key
 from domain.release import Component, Kind, Release
 from domain.value import short
@@ -49,10 +49,13 @@ async def create_release(  # noqa: PLR0913 - all this is what a release says of 
     revision: str = "",
     notes: str = "",
     now: datetime,
+    sending: Callable[[str, int], Progress] = lambda _name, _size: unheard,
 ) -> Stored:
     """Pack every component, store the artifacts, then the manifest: only with it the version exists, once.
 
-    A second run with the same content finds the release as it was made first, its author and notes too.
+    A second run with the same content finds the release as it was made first, its author and notes too, and
+    sends no artifact that is there already. ``sending`` is told each component and its size, and returns what
+    takes the progress of its upload.
     Raises ``ReleaseRefusedError``, and ``StoreError`` where the store did not do it.
     """
     for name in (service, version, *components):
@@ -78,7 +81,8 @@ async def create_release(  # noqa: PLR0913 - all this is what a release says of 
             _check_same(before, release)
         # Also where the release is stored already: whoever lost an artifact gets it back so.
         for name, artifact in artifacts.items():
-            await store.upload(artifact_key(packed[name].digest), artifact)
+            progress = sending(name, packed[name].size)
+            await store.upload(artifact_key(packed[name].digest), artifact, progress)
     return _already(before) if before else await _publish(store, release)
 
 

@@ -206,6 +206,10 @@ def lost(lane: LaneState, memory: Recollection, slots: int) -> LaneState:
         return recalled(lane, memory)
     waiting = running.joined if running.is_settlement else (running.ask, *running.joined)
     freed = recalled(lane.but(running=None), memory)
+    if _is_rollback(running.ask):
+        # Its undos leave no journal to settle it by: it is made after all, before anybody else's.
+        waiting = running.joined
+        freed = freed.but(queue=(running.ask, *freed.queue))
     return freed.but(
         unsettled=tuple(sorted({*freed.unsettled, running.turn})),
         orphans=waiting,

@@ -17,8 +17,10 @@ from activities.ports import (
     NotInStoreError,
     Observation,
     Place,
+    Progress,
     StaleFenceError,
     TargetRefusalError,
+    unheard,
 )
 from domain.configuration import Configuration
 from domain.environment import Absent, Holding, Placement, same
@@ -163,8 +165,12 @@ class MemoryStore:
             raise AlreadyExistsError(key)
         self.content[key] = content
 
-    async def upload(self, key: str, file: Path) -> None:
+    async def upload(self, key: str, file: Path, progress: Progress = unheard) -> None:
         self.content[key] = await asyncio.to_thread(file.read_bytes)
+        progress(len(self.content[key]))
+
+    async def remove(self, key: str) -> None:
+        self.content.pop(key, None)
 
     async def read(self, key: str) -> bytes:
         if key not in self.content:

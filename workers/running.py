@@ -6,12 +6,12 @@ from datetime import timedelta
 from typing import Final
 
 from temporalio.client import Client
-from temporalio.worker import Worker
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from domain.names import ENGINE_QUEUE, effects_queue
 from workers.metering import Metering
 from workers.settings import Surroundings
-from workers.story import WORKFLOWS, sandbox
+from workers.story import WORKFLOWS
 from workers.telemetry import Telemetry
 from workers.wiring import effects, errands, readiness, tools
 from workflows.doorkeeper import Doorkeeper
@@ -33,7 +33,7 @@ def engine_worker(client: Client) -> Worker:
         workflows=WORKFLOWS,
         activities=errands().activities,
         interceptors=[Doorkeeper(), Metering()],
-        workflow_runner=sandbox(),
+        workflow_runner=UnsandboxedWorkflowRunner(),
         sticky_queue_schedule_to_start_timeout=STICKY,
         graceful_shutdown_timeout=GRACE,
         build_id="towpath",

@@ -8,10 +8,6 @@ from typing import Any
 from pydantic import ValidationError
 from temporalio import workflow
 
-from workflows.change_doors import ChangeDoors
-from workflows.doorkeeper import BadStartError, read_value
-from workflows.troubles import FAILURES, Over, Trouble, cancelled, trouble_with
-
 with workflow.unsafe.imports_passed_through():
     from activities.effects import EffectActivities
     from activities.errands import AWAKE, STUCK, ErrandActivities, LaneMessage, Silence
@@ -29,8 +25,11 @@ with workflow.unsafe.imports_passed_through():
     from domain.terms import Proposal, Sealed, Terms
     from domain.value import say_duration
     from workflows import patience
+    from workflows.change_doors import ChangeDoors
     from workflows.chronicle import publish
+    from workflows.doorkeeper import BadStartError, read_value
     from workflows.errand import errand
+    from workflows.troubles import FAILURES, Over, Trouble, cancelled, trouble_with
     from workflows.undisturbed import undisturbed
 
 

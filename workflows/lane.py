@@ -9,11 +9,6 @@ from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSear
 from temporalio.exceptions import ChildWorkflowError, FailureError, WorkflowAlreadyStartedError
 from temporalio.workflow import ChildWorkflowHandle, ParentClosePolicy
 
-from workflows.change import ChangeWorkflow
-from workflows.doorkeeper import BadStartError, read_value
-from workflows.lane_doors import LaneDoors
-from workflows.steering import is_long
-
 with workflow.unsafe.imports_passed_through():
     from activities.effects import EffectActivities
     from activities.errands import ErrandActivities, TellOrder, WaitersOrder
@@ -37,19 +32,13 @@ with workflow.unsafe.imports_passed_through():
     from domain.order import Call
     from domain.outcome import Outcome, Phase
     from domain.terms import Proposal
-    from domain.value import Value
     from workflows import patience
-    from workflows.chronicle import Memory
+    from workflows.change import ChangeWorkflow
+    from workflows.doorkeeper import BadStartError, read_value
     from workflows.errand import errand
+    from workflows.lane_doors import Carried, LaneDoors
+    from workflows.steering import is_long
     from workflows.undisturbed import undisturbed
-
-
-class Carried(Value):
-    """What a lane takes along when it goes on in a new run."""
-
-    lane: LaneState
-    memory: Memory
-    answers: dict[str, Told] = {}
 
 
 @workflow.defn

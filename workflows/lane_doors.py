@@ -22,11 +22,19 @@ with workflow.unsafe.imports_passed_through():
     from domain.terms import Proposal, Sealed, Story
     from domain.value import Value
     from workflows.change import ChangeWorkflow
-    from workflows.chronicle import Chronicle, publish
+    from workflows.chronicle import Chronicle, Memory, publish
 
 MessageT = TypeVar("MessageT", bound=Value)
 LARGEST_ASK: Final = 40 * 1024
 """Bytes: with all that it leaves to be understood written out, a warrant is still below the server's 64 KiB."""
+
+
+class Carried(Value):
+    """What a lane takes along when it goes on in a new run."""
+
+    lane: LaneState
+    memory: Memory
+    answers: dict[str, Told] = {}
 
 
 class LaneDoors(Steered):

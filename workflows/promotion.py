@@ -9,16 +9,12 @@ from pydantic import ValidationError
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
-from workflows.doorkeeper import BadStartError, read_value
-from workflows.promotion_doors import Ending, PromotionDoors
-from workflows.steering import is_long
-
 with workflow.unsafe.imports_passed_through():
     from activities.effects import EffectActivities
     from activities.errands import ASK, WITHDRAW, ErrandActivities, Hearing, LaneMessage, Silence, ThawRequest
     from domain.actor import Actor, Channel
     from domain.answer import Answer, Done, NotBegun, Undone, Withdrawal
-    from domain.approval import Decision, Standing
+    from domain.approval import Standing
     from domain.clearance import Cause, Refusal
     from domain.names import (
         ACTOR,
@@ -35,21 +31,13 @@ with workflow.unsafe.imports_passed_through():
     from domain.outcome import Outcome, Phase
     from domain.record import JudgementRecord, OutcomeRecord, OverrideRecord
     from domain.status import Report
-    from domain.terms import Proposal, Request, Sealed, Story
-    from domain.value import Value
+    from domain.terms import Proposal, Request, Story
     from workflows import patience
-    from workflows.chronicle import Memory, publish
+    from workflows.chronicle import publish
+    from workflows.doorkeeper import BadStartError, read_value
     from workflows.errand import errand
-
-
-class Carried(Value):
-    """What a promotion takes along when it goes on in a new run."""
-
-    sealed: Sealed
-    decisions: tuple[Decision, ...]
-    number: int
-    waiting_since: datetime
-    memory: Memory
+    from workflows.promotion_doors import Carried, Ending, PromotionDoors
+    from workflows.steering import is_long
 
 
 @workflow.defn(failure_exception_types=[ValidationError])  # a paper that nobody can read is no plan

@@ -23,7 +23,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.telling import tell_promotion
     from domain.terms import Proposal, Request, Sealed
     from domain.value import Value, short
-    from workflows.chronicle import Chronicle
+    from workflows.chronicle import Chronicle, Memory
 
 
 class Ending(Value):
@@ -32,6 +32,16 @@ class Ending(Value):
     outcome: Outcome
     why: str = ""
     answer: Done | Undone | None = None
+
+
+class Carried(Value):
+    """What a promotion takes along when it goes on in a new run."""
+
+    sealed: Sealed
+    decisions: tuple[Decision, ...]
+    number: int
+    waiting_since: datetime
+    memory: Memory
 
 
 class PromotionDoors(Steered):

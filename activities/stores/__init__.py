@@ -4,10 +4,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from activities.ports import Store, StoreError
+from activities.stores.bucket import open_bucket
 from activities.stores.local import open_folder
 
 STORES: Mapping[str, Callable[[str], Store]] = {
+    "az": open_bucket,
     "file": open_folder,
+    "gs": open_bucket,
+    "s3": open_bucket,
 }
 
 

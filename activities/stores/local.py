@@ -16,11 +16,12 @@ from obstore.exceptions import AlreadyExistsError as ObstoreAlreadyExistsError
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore
 
-from activities.ports import AlreadyExistsError, NotInStoreError, StoreError
+from activities.ports import AlreadyExistsError, NotInStoreError, Progress, StoreError, unheard
+from activities.stores.keys import checked
+from activities.stores.pieces import pieces
 
 _STAGING: Final = ".staging"
 _CHUNK: Final = 1 << 20
-_KEY: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*")
 
 
 def open_folder(url: str) -> "FolderStore":
@@ -37,11 +38,11 @@ class FolderStore:
     async def create(self, key: str, content: bytes) -> None:
         await self._place(key, content)
 
-    async def upload(self, key: str, file: Path) -> None:
+    async def upload(self, key: str, file: Path, progress: Progress = unheard) -> None:
         if self._path(key).exists():
             return
         try:
-            await self._place(key, file)
+            await self._place(key, pieces(file, progress))
         except AlreadyExistsError:
             return
 
@@ -63,7 +64,11 @@ class FolderStore:
             found = await obstore.list(self._objects, prefix).collect_async()
             return sorted(item["path"] for item in found)
 
-    async def _place(self, key: str, content: bytes | Path) -> None:
+    async def remove(self, key: str) -> None:
+        with self._saying("remove", key):
+            await asyncio.to_thread(self._path(key).unlink, missing_ok=True)
+
+    async def _place(self, key: str, content: bytes | AsyncIterator[bytes]) -> None:
         # obstore's own mode="create" does not sync: after a power cut an empty file could stand under the
         # key, for ever, as nothing is written over. So: write aside, sync, and only then take the name.
         name = self._path(key)
@@ -81,10 +86,7 @@ class FolderStore:
             await asyncio.to_thread(self._sync_folders, name)
 
     def _path(self, key: str) -> Path:
-        if not _KEY.fullmatch(key):
-            message = f"“{key}” cannot be a key of the release store"
-            raise ValueError(message)
-        return self._folder / key
+        return self._folder / checked(key)
 
     def _make_folder(self) -> None:
         if not self._folder.exists():

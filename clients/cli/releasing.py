@@ -1,9 +1,11 @@
-"""``release create``, ``release list``, ``release show``."""
+"""``release create``, ``release list``, ``release show``, ``release prune``."""
 
 import asyncio
 import subprocess
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Generator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import typer
@@ -18,24 +20,30 @@ from domain.value import Value, short
 from workers.settings import surroundings
 
 if TYPE_CHECKING:
+    from activities.ports import Progress
     from domain.configuration import Configuration
 
 ResultT = TypeVar("ResultT")
 
 Source = Annotated[
     Path | None,
-    typer.Option("--from", metavar="PATH", help="The folder of its only component.", show_default=False),
+    typer.Option(
+        "--from",
+        metavar="PATH",
+        help="The folder, archive or repository of its only component.",
+        show_default=False,
+    ),
 ]
 Components = Annotated[
     list[str] | None,
     typer.Option(
-        "--component", metavar="NAME=PATH", help="The folder of a component; repeat it.", show_default=False
+        "--component", metavar="NAME=PATH", help="The same of a component; repeat it.", show_default=False
     ),
 ]
 Notes = Annotated[str, typer.Option("--notes", metavar="TEXT", help="What is new.")]
 Author = Annotated[str, typer.Option("--author", metavar="NAME", help="Who made it; else you.")]
 Revision = Annotated[
-    str, typer.Option("--revision", metavar="REV", help="Of its source; else what git says of the folder.")
+    str, typer.Option("--revision", metavar="REV", help="Of its source; packs that commit of a repository.")
 ]
 OptionalService = Annotated[str, typer.Argument(metavar="[SERVICE]", show_default=False)]
 
@@ -59,7 +67,7 @@ def create(
     author: Author = "",
     revision: Revision = "",
 ) -> None:
-    """Pack folders into a release and store it.
+    """Pack folders, archives or commits into a release and store it.
 
     A version exists once; the same content again is the same release.
     """
@@ -67,8 +75,11 @@ def create(
     from activities.releases import create_release
 
     place = surroundings()
-    parts = _parts(read_configuration(place), service, source, component or [])
-    with console().status(f"Packing {version} of {service} …"):
+    named = _parts(read_configuration(place), service, source, component or [])
+    with (
+        console().status(f"Packing {version} of {service} …") as status,
+        _unfolded(named, revision) as (parts, commit),
+    ):
         stored = _done(
             create_release(
                 open_releases(place),
@@ -76,9 +87,10 @@ def create(
                 version,
                 parts,
                 author=author or find_me(place.by).name,
-                revision=revision or _git_revision(next(iter(parts.values()))[1]),
+                revision=commit or revision or _git_revision(next(iter(parts.values()))[1]),
                 notes=notes,
                 now=SystemClock().now(),
+                sending=_telling(status.update),
             )
         )
     say(stored.sentence, "green")
@@ -130,6 +142,28 @@ def show_release(service: Service, version: Version, as_json: AsJson = False) ->
         _show(found)
 
 
+@release.command()
+def prune(
+    service: Service,
+    keep: Annotated[
+        int, typer.Option("--keep", metavar="N", min=0, help="How many of the newest stay in any case.")
+    ] = 10,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would go, and remove nothing.")
+    ] = False,
+) -> None:
+    """Remove old releases that no environment may need again."""
+    from activities.retention import prune_releases
+
+    place = surroundings()
+    pruned = _done(prune_releases(open_releases(place), service, keep, dry_run=dry_run))
+    for one in pruned.releases:
+        say(f"  {one.version} ({short(one.digest())}), made {one.created:%Y-%m-%d}")
+    releases, artifacts = len(pruned.releases), len(pruned.artifacts)
+    would = "Would remove" if dry_run else "Removed"
+    say(f"{would} {releases} releases of {service} and {artifacts} artifacts; {pruned.kept} releases stay.")
+
+
 def _show(found: Release) -> None:
     for part in found.components:
         say(f"  {part.name} ({part.kind}): {part.files} files, {_size(part.size)}, {short(part.artifact)}")
@@ -167,6 +201,42 @@ def _parts(
             f"{service} has no component {', '.join(strangers)}; it has {', '.join(known.components)}."
         )
     return {name: (known.components[name].kind, path) for name, path in paths.items()}
+
+
+@contextmanager
+def _unfolded(
+    parts: Mapping[str, tuple[Kind, Path]], revision: str
+) -> Generator[tuple[Mapping[str, tuple[Kind, Path]], str]]:
+    """Yield the folders to pack, and the commit of the first that was chosen by ``revision``."""
+    from activities.sources import SourceRefusedError, unfold
+
+    try:
+        with TemporaryDirectory(prefix="towpath-") as workshop:
+            sources = {
+                name: unfold(path, revision, Path(workshop, name)) for name, (_, path) in parts.items()
+            }
+            folders = {name: (parts[name][0], found.folder) for name, found in sources.items()}
+            yield folders, next((found.revision for found in sources.values() if found.revision), "")
+    except SourceRefusedError as refusal:
+        raise DeclinedError(str(refusal)) from refusal
+
+
+def _telling(tell: Callable[[str], None]) -> Callable[[str, int], "Progress"]:
+    """Tell how far each upload is, a hundred times at most."""
+
+    def sending(name: str, size: int) -> "Progress":
+        said = -1
+
+        def progress(done: int) -> None:
+            nonlocal said
+            percent = 100 * done // max(size, 1)
+            if percent > said:
+                said = percent
+                tell(f"Storing {name}: {percent} % of {_size(size)} …")
+
+        return progress
+
+    return sending
 
 
 def _named(words: str) -> tuple[str, Path]:

@@ -29,6 +29,8 @@ ALONE: Final = 60
 ROLLBACKS: Final = 20
 COUNTED: Final = 5
 QUEUE: Final = "bare"
+APART: Final = "bare-apart"
+"""Where the server hands out activities, as it must where another worker does them; else a worker keeps its own."""
 
 
 class Stage(NamedTuple):
@@ -42,19 +44,27 @@ class Stage(NamedTuple):
 async def stage(client: Client, folder: Path) -> AsyncIterator[Stage]:
     """Run both workers, with the same settings, while the block runs."""
     bare = BareActivities()
-    worker = Worker(
+    with listening() as ear:
+        async with (
+            Yard(client, folder, SERVICES, ENVIRONMENTS) as yard,
+            _bare_worker(client, bare, QUEUE),
+            _bare_worker(client, bare, APART),
+        ):
+            yield Stage(client, yard, bare, ear)
+
+
+def _bare_worker(client: Client, bare: BareActivities, queue: str) -> Worker:
+    return Worker(
         client,
-        task_queue=QUEUE,
+        task_queue=queue,
         workflows=[BareWorkflow],
         activities=[bare.validate, bare.deploy, bare.report],
         workflow_runner=sandbox(),
         sticky_queue_schedule_to_start_timeout=STICKY,
         graceful_shutdown_timeout=GRACE,
+        disable_eager_activity_execution=queue == APART,
         build_id="bare",
     )
-    with listening() as ear:
-        async with Yard(client, folder, SERVICES, ENVIRONMENTS) as yard, worker:
-            yield Stage(client, yard, bare, ear)
 
 
 async def promote(stage: Stage, subject: Subject, version: str) -> WorkflowHandle[Any, Any]:
@@ -72,8 +82,8 @@ async def wait_for_approval(stage: Stage, subject: Subject, version: str) -> Wor
     return handle
 
 
-async def bare_until_signal(stage: Stage, name: str) -> WorkflowHandle[Any, Any]:
-    handle = await stage.client.start_workflow(BareWorkflow.run, name, id=f"bare/{name}", task_queue=QUEUE)
+async def bare_until_signal(stage: Stage, name: str, queue: str = QUEUE) -> WorkflowHandle[Any, Any]:
+    handle = await stage.client.start_workflow(BareWorkflow.run, name, id=f"bare/{name}", task_queue=queue)
     await stage.ear.hears(handle.id, WAITING)
     return handle
 
@@ -152,15 +162,11 @@ async def _rate(runs: Sequence[Callable[[], Awaitable[object]]]) -> float:
 
 async def latency(stage: Stage) -> Sequence[Figure]:
     """From approval to the deploy, one at a time, ours and the bare in turn."""
-    ordered, placing, bare = [], [], []
+    ordered, placing, bare, apart = [], [], [], []
     await stage.yard.make("3.0.0")
     for number, subject in enumerate(stage.yard.subjects[:ALONE]):
-        handle = await bare_until_signal(stage, f"alone-{number}")
-        began = perf_counter()
-        await handle.signal(BareWorkflow.approve)
-        await handle.result()
-        bare.append(stage.bare.began[f"alone-{number}"] - began)
-
+        bare.append(await _bare_latency(stage, f"alone-{number}", QUEUE))
+        apart.append(await _bare_latency(stage, f"apart-{number}", APART))
         handle = await wait_for_approval(stage, subject, "3.0.0")
         approval, place = stage.yard.approval(handle.id), place_of(subject)
         began = perf_counter()
@@ -174,7 +180,16 @@ async def latency(stage: Stage) -> Sequence[Figure]:
         Figure("approval → deploy started", median(ordered) * 1000, "ms"),
         Figure("approval → target told, cleared and journaled", median(placing) * 1000, "ms"),
         Figure("bare: signal → activity", median(bare) * 1000, "ms"),
+        Figure("bare, activities of another worker: signal → activity", median(apart) * 1000, "ms"),
     ]
+
+
+async def _bare_latency(stage: Stage, name: str, queue: str) -> float:
+    handle = await bare_until_signal(stage, name, queue)
+    began = perf_counter()
+    await handle.signal(BareWorkflow.approve)
+    await handle.result()
+    return stage.bare.began[name] - began
 
 
 async def rollback(stage: Stage) -> Sequence[Figure]:

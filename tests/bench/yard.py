@@ -198,12 +198,17 @@ class Yard:
             store=self.store,
             seals=Keyring(self.folder / "keys", self.settings),
             clock=SystemClock(),
-            target=lambda terms, subject, component: WatchedTarget(
-                terms.settings, Place(self.folder, subject, component), self.world, self.watch
-            ),
-            check=lambda terms: WatchedCheck(terms, self.world, self.watch),
+            target=self._target,
+            check=self._check,
             cache=self.folder / "cache",
         )
+
+    def _target(self, terms: TargetTerms, subject: Subject, component: str) -> WatchedTarget:
+        place = Place(self.folder, subject, component)
+        return WatchedTarget(terms.settings, place, self.world, self.watch)
+
+    def _check(self, terms: CheckTerms) -> WatchedCheck:
+        return WatchedCheck(terms, self.world, self.watch)
 
     def _configuration(self, services: int, environments: int) -> Configuration:
         stop = ServiceEnvironment(

@@ -162,6 +162,52 @@ async def test_releases_are_made_listed_and_shown(home: CommandLine) -> None:
     assert "1 files" in shown.said
 
 
+async def test_a_release_is_made_from_an_archive_and_pruned(home: CommandLine) -> None:
+    """An archive makes the release that its folder makes, a hostile one none; what nobody needs goes."""
+    with tarfile.open(home.folder / "site.tgz", "w:gz") as archive:
+        archive.add(home.folder / "site/1", "site/1")
+    with tarfile.open(home.folder / "bad.tgz", "w:gz") as archive:
+        archive.add(home.folder / "site/1", "site/../../1")
+    (home.folder / "all/site").mkdir(parents=True)
+    (home.folder / "site/1").rename(home.folder / "all/site/1")
+
+    made = await home.type("release", "create", "storefront", "1", "--from", f"{home.folder}/site.tgz")
+    same = await home.type("release", "create", "storefront", "1", "--from", f"{home.folder}/all")
+    bad = await home.type("release", "create", "storefront", "2", "--from", f"{home.folder}/bad.tgz")
+    dry = await home.type("release", "prune", "storefront", "--keep", "0", "--dry-run")
+    kept = await home.type("release", "prune", "storefront")
+    pruned = await home.type("release", "prune", "storefront", "--keep", "0")
+    listed = await home.type("release", "list", "--json")
+
+    assert [ran.code for ran in (made, same, bad, dry, kept, pruned)] == [0, 0, Exit.REFUSED, 0, 0, 0]
+    assert "is already stored, the same" in same.said
+    assert "leads out of the folder" in bad.said
+    assert "Would remove 1 releases" in dry.said
+    assert "Removed 0 releases" in kept.said
+    assert "Removed 1 releases" in pruned.said
+    assert json.loads(listed.out)["releases"] == []
+
+
+async def test_a_release_is_made_from_a_commit(home: CommandLine) -> None:
+    """`--revision` packs what was committed, and the release says the whole of the commit."""
+    site = home.folder / "site/1"
+    who = ("-c", "user.name=Ana", "-c", "user.email=ana@example.com")
+    for words in (("init", "-q"), ("add", "."), (*who, "commit", "-qm", "one"), ("tag", "v1")):
+        subprocess.run(["git", "-C", str(site), *words], check=True)
+    (site / "unfinished.html").write_text("not yet")
+    asked = subprocess.run(["git", "-C", str(site), "rev-parse", "v1"], check=True, capture_output=True, text=True)
+
+    made = await home.type("release", "create", "storefront", "1", "--from", str(site), "--revision", "v1")
+    none = await home.type("release", "create", "storefront", "2", "--from", str(site), "--revision", "v9")
+    listed = await home.type("release", "list", "--json")
+
+    assert (made.code, none.code) == (0, Exit.REFUSED)
+    assert "was not read by git" in none.said
+    (release,) = json.loads(listed.out)["releases"]
+    assert release["revision"] == asked.stdout.strip()
+    assert release["components"][0]["files"] == 1
+
+
 @pytest.mark.parametrize(
     ("words", "mark"),
     [

@@ -16,10 +16,12 @@ from activities.ports import (
     Finding,
     Observation,
     Place,
+    Progress,
     Seals,
     Store,
     TargetRefusalError,
     TargetTroubleError,
+    unheard,
 )
 from activities.targets import TARGETS
 from domain.environment import Placement
@@ -119,8 +121,11 @@ class ProbedStore:
         if key.startswith("receipt/"):
             await self._probe.wait_at("receipt left")
 
-    async def upload(self, key: str, file: Path) -> None:
-        await self._store.upload(key, file)
+    async def upload(self, key: str, file: Path, progress: Progress = unheard) -> None:
+        await self._store.upload(key, file, progress)
+
+    async def remove(self, key: str) -> None:
+        await self._store.remove(key)
 
     async def read(self, key: str) -> bytes:
         self._probe.pass_by(f"before read {key}")

@@ -141,9 +141,6 @@ async def test_a_rollback_outlives_its_lane(harbour: Harbour) -> None:
     await _goes_on(harbour, turn)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="domain.lane.lost lets a settlement that undid nothing answer a lost rollback"
-)
 async def test_a_rollback_that_is_terminated_is_made_after_all(build: Builder) -> None:
     """A rollback's answer says rolled back only where everything has been put back."""
     components = ("site", "api")

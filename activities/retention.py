@@ -1,0 +1,102 @@
+"""Which releases may go, and their going.
+
+What any environment may need again stays: whatever a receipt that still stands names, whatever the newest one
+put there or found there, and whatever an account that is still open names. Seals are not asked for: a forged
+receipt could only make us keep more.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, TypeVar
+
+from pydantic import ValidationError
+
+from activities.ports import NotInStoreError, Store
+from activities.releases import ReleaseRefusedError, list_releases
+from domain.environment import Holding, Placement, Unknown
+from domain.journal import Entry, Receipt, can_be_rolled_back
+from domain.names import artifact_key, manifest_key
+from domain.release import Release
+from domain.terms import Sealed
+
+PaperT = TypeVar("PaperT", Receipt, Entry)
+
+
+class Pruned(NamedTuple):
+    """What went, or would go, oldest first, and the artifacts that went with it."""
+
+    releases: tuple[Release, ...]
+    artifacts: tuple[str, ...]
+    kept: int
+
+
+async def prune_releases(store: Store, service: str, keep: int, *, dry_run: bool = False) -> Pruned:
+    """Remove every release of a service but the newest ``keep`` and those that an environment may need again.
+
+    First the manifests go, then the artifacts that no release of any service has, and no paper names: so a version
+    never stands without its artifacts, and a second run finds what a first has left. Raises
+    ``ReleaseRefusedError`` where a paper cannot be read, and then nothing is removed; and ``StoreError``.
+    """
+    releases = await list_releases(store, service)
+    needed = await _needed(store, service)
+    newest = releases[max(0, len(releases) - keep) :]
+    gone = [release for release in releases if release not in newest and not _is_needed(release, needed)]
+    artifacts = await _orphans(store, gone)
+    if not dry_run:
+        for release in gone:
+            await store.remove(manifest_key(service, release.version))
+        # Looked at again: meanwhile somebody may have made a release of the same content.
+        artifacts = [digest for digest in await _orphans(store, gone) if digest in artifacts]
+        for digest in artifacts:
+            await store.remove(artifact_key(digest))
+    return Pruned(tuple(gone), tuple(artifacts), len(releases) - len(gone))
+
+
+def _is_needed(release: Release, needed: Iterable[Placement]) -> bool:
+    return any(release.version == placement.version for placement in needed)
+
+
+async def _orphans(store: Store, gone: Sequence[Release]) -> list[str]:
+    """Return the artifacts of these releases that no other release has, and no paper of any service names."""
+    away = {(release.service, release.version) for release in gone}
+    kept: set[str] = set()
+    services = {key.split("/")[1] for key in await store.list("release")}
+    for service in sorted(services):
+        for release in await list_releases(store, service):
+            if (release.service, release.version) not in away:
+                kept.update(part.artifact for part in release.components)
+    for service in sorted(
+        {key.split("/")[1] for room in ("receipt", "journal") for key in await store.list(room)}
+    ):
+        kept.update(placement.artifact for placement in await _needed(store, service))
+    return sorted({part.artifact for release in gone for part in release.components} - kept)
+
+
+async def _needed(store: Store, service: str) -> set[Placement]:
+    """Return what an environment holds, held before that, or may be put back to."""
+    keys = await store.list(f"receipt/{service}")
+    receipts = [await _read_paper(store, key, Receipt) for key in keys]
+    needed: list[Holding] = []
+    for environment in sorted({receipt.subject.environment for receipt in receipts}):
+        there = [receipt for receipt in receipts if receipt.subject.environment == environment]
+        newest = max(there, key=lambda one: one.turn)
+        # Where nobody knows what stands there, it may be anything that ever did.
+        lost = any(isinstance(holding, Unknown) for holding in newest.after.values())
+        for receipt in there if lost else (newest, *can_be_rolled_back(there)):
+            needed += [*receipt.before.values(), *receipt.after.values()]
+    closed = {(receipt.subject.environment, receipt.turn) for receipt in receipts}
+    for key in await store.list(f"journal/{service}"):
+        _, _, environment, turn, _ = key.split("/")
+        if (environment, int(turn)) not in closed:
+            entry = await _read_paper(store, key, Entry)
+            needed += [entry.capture.holding, entry.step.before, entry.step.after]
+    return {holding for holding in needed if isinstance(holding, Placement)}
+
+
+async def _read_paper(store: Store, key: str, kind: type[PaperT]) -> PaperT:
+    try:
+        return kind.model_validate_json(Sealed.model_validate_json(await store.read(key)).body)
+    except (NotInStoreError, ValidationError) as error:
+        raise ReleaseRefusedError(
+            f"Nothing was pruned: “{key}” in the store cannot be read, and may name what is still needed. "
+            "Restore it from a copy, or upgrade Towpath, where a newer one wrote it."
+        ) from error

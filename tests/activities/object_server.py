@@ -1,0 +1,101 @@
+"""A real S3 server on this machine, and a door before it that forgets the conditions of a write.
+
+Some servers that speak like S3 are as forgetful: they write over what stands there, and say that all is well.
+"""
+
+import subprocess
+import sys
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from urllib.request import Request, urlopen
+
+import pytest
+
+BUCKET = "towpath"
+
+
+@contextmanager
+def object_server(log: Path) -> Generator[str]:
+    """Run moto's server in a process of its own, with a bucket in it, and yield its address."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"], stdout=output, stderr=output
+        )
+        try:
+            address = _address(log, process)
+            urlopen(Request(f"{address}/{BUCKET}", method="PUT"), timeout=10).close()
+            yield address
+        finally:
+            process.terminate()
+            process.wait(10)
+
+
+def _address(log: Path, process: "subprocess.Popen[bytes]") -> str:
+    for _ in range(600):
+        for word in log.read_text(errors="replace").split():
+            if word.startswith("http://127.0.0.1:"):
+                return word
+        if process.poll() is not None:
+            break
+        time.sleep(0.05)
+    raise AssertionError(f"moto's server did not start: {log.read_text(errors='replace')}")
+
+
+def let_in(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    """Say by the environment where S3 is, and who we are to it."""
+    for name, said in {
+        "AWS_ENDPOINT": address,
+        "AWS_ALLOW_HTTP": "true",
+        "AWS_ACCESS_KEY_ID": "towpath",
+        "AWS_SECRET_ACCESS_KEY": "not-a-secret",
+        "AWS_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(name, said)
+
+
+@contextmanager
+def forgetful(address: str) -> Generator[str]:
+    """Run a door before a server that drops ``If-None-Match`` from whatever passes."""
+
+    class Door(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def _pass(self) -> None:
+            host = address.removeprefix("http://")
+            content = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            kept = {name: said for name, said in self.headers.items() if name.lower() != "if-none-match"}
+            asked = HTTPConnection(host, timeout=10)
+            asked.request(self.command, self.path, content, kept)
+            answer = asked.getresponse()
+            body = answer.read()
+            self.send_response(answer.status)
+            for name, said in answer.getheaders():
+                if name.lower() not in {
+                    "content-length",
+                    "transfer-encoding",
+                    "connection",
+                    "date",
+                    "server",
+                }:
+                    self.send_header(name, said)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+            asked.close()
+
+        do_GET = do_PUT = do_POST = do_DELETE = _pass  # noqa: N815 - the library's names
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Door) as door:
+        Thread(target=door.serve_forever, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{door.server_address[1]}"
+        finally:
+            door.shutdown()
