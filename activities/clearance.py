@@ -73,10 +73,10 @@ class Clearing:
             refusal = Refusal(cause=Cause.FORBIDDEN, why=f"This warrant opens nothing: {error}.")
             raise not_cleared(refusal, journaled=False) from error
 
-    async def hear(self, warrant: Warrant, proposal: Proposal) -> Facts:
+    async def hear(self, warrant: Warrant, proposal: Proposal, *, gates: bool = True) -> Facts:
         """Gather in one read what lane, asker, environment, store and clock say; needs no configuration."""
         subject = proposal.plan.subject
-        word = await ask_around(activity.client(), subject, warrant)
+        word = await ask_around(activity.client(), subject, warrant, gates=gates)
         return Facts(
             now=self._tools.clock.now(),
             workflow_id=activity.info().workflow_id or "",

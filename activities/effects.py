@@ -180,5 +180,5 @@ async def _alive(work: Awaitable[ResultT], *known: str) -> ResultT:
 
 async def _beat(*known: str) -> None:
     while True:
-        activity.heartbeat(*known)
         await asyncio.sleep(BEAT.total_seconds())
+        activity.heartbeat(*known)

@@ -90,25 +90,7 @@ class ErrandActivities:
     @activity.defn
     async def ask_lane(self, message: LaneMessage) -> None:
         """Say something to a lane; a lane that is not there is born of it."""
-        # Nearly always it is there, and a signal alone takes half the time of one that may have to start it.
-        if await _signal(activity.client(), lane_id(message.subject), message.verb, message.content):
-            return
-        pairs = [
-            (SERVICE, message.subject.service),
-            (ENVIRONMENT, message.subject.environment),
-            (STORY, "lane"),
-        ]
-        await activity.client().start_workflow(
-            "LaneWorkflow",
-            id=lane_id(message.subject),
-            task_queue=ENGINE_QUEUE,
-            start_signal=message.verb,
-            start_signal_args=[message.content],
-            static_summary=f"The lane of {message.subject}",
-            search_attributes=TypedSearchAttributes(
-                [SearchAttributePair(SearchAttributeKey.for_keyword(key), value) for key, value in pairs]
-            ),
-        )
+        await lane_message(activity.client(), message.subject, message.verb, message.content)
 
     @activity.defn
     async def tell(self, order: TellOrder) -> None:
@@ -172,6 +154,25 @@ class ErrandActivities:
     async def call_person(self, call: Call) -> None:
         """Raise an alarm. The same key twice is one alarm."""
         await self._notifier.call(Alarm(call.subject, call.headline, call.remedy, call.key))
+
+
+async def lane_message(client: Client, subject: Subject, verb: str, content: dict[str, object]) -> None:
+    """Say something to a lane; a lane that is not there is born of it."""
+    # Nearly always it is there, and a signal alone takes half the time of one that may have to start it.
+    if await _signal(client, lane_id(subject), verb, content):
+        return
+    pairs = [(SERVICE, subject.service), (ENVIRONMENT, subject.environment), (STORY, "lane")]
+    await client.start_workflow(
+        "LaneWorkflow",
+        id=lane_id(subject),
+        task_queue=ENGINE_QUEUE,
+        start_signal=verb,
+        start_signal_args=[content],
+        static_summary=f"The lane of {subject}",
+        search_attributes=TypedSearchAttributes(
+            [SearchAttributePair(SearchAttributeKey.for_keyword(key), value) for key, value in pairs]
+        ),
+    )
 
 
 async def _signal(client: Client, workflow_id: str, signal: str, content: object) -> bool:

@@ -38,12 +38,15 @@ class _Silence(Exception):
     """Somebody is there and does not answer."""
 
 
-async def ask_around(client: Client, subject: Subject, warrant: Warrant) -> Word:
-    """Ask lane, asker and environment at once. Nobody there is an answer; a silence is said to be one."""
+async def ask_around(client: Client, subject: Subject, warrant: Warrant, *, gates: bool = True) -> Word:
+    """Ask lane, asker and, where its ``gates`` matter, environment at once.
+
+    Nobody there is an answer; a silence is said to be one.
+    """
     lane, asker, environment = await asyncio.gather(
         _ask(client, lane_id(subject), LaneStatus),
         _ask_asker(client, warrant),
-        _ask(client, environment_id(subject.environment), EnvironmentStatus),
+        _ask(client, environment_id(subject.environment), EnvironmentStatus) if gates else _nobody(),
         return_exceptions=True,
     )
     named = {
@@ -67,6 +70,10 @@ async def ask_around(client: Client, subject: Subject, warrant: Warrant) -> Word
 def _is_for(lane: LaneStatus, warrant: Warrant) -> bool:
     running = lane.running
     return running is not None and running.asker == warrant.asker and running.request == warrant.request
+
+
+async def _nobody() -> None:
+    """Ask nobody."""
 
 
 async def _ask_asker(client: Client, warrant: Warrant) -> bool:

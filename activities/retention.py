@@ -71,7 +71,7 @@ async def _orphans(store: Store, gone: Sequence[Release]) -> list[str]:
     return sorted({part.artifact for release in gone for part in release.components} - kept)
 
 
-async def _needed(store: Store, service: str) -> set[Placement]:
+async def _needed(store: Store, service: str) -> list[Placement]:
     """Return what an environment holds, held before that, or may be put back to."""
     keys = await store.list(f"receipt/{service}")
     receipts = [await _read_paper(store, key, Receipt) for key in keys]
@@ -89,7 +89,7 @@ async def _needed(store: Store, service: str) -> set[Placement]:
         if (environment, int(turn)) not in closed:
             entry = await _read_paper(store, key, Entry)
             needed += [entry.capture.holding, entry.step.before, entry.step.after]
-    return {holding for holding in needed if isinstance(holding, Placement)}
+    return [holding for holding in needed if isinstance(holding, Placement)]
 
 
 async def _read_paper(store: Store, key: str, kind: type[PaperT]) -> PaperT:

@@ -1,5 +1,6 @@
 """Running workers: the engine's queue and the environments' queues, in one process or in many."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
@@ -9,6 +10,7 @@ from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from domain.names import ENGINE_QUEUE, effects_queue
+from workers.lookout import keep_lookout
 from workers.metering import Metering
 from workers.settings import Surroundings
 from workers.story import WORKFLOWS
@@ -75,4 +77,7 @@ async def working(
             url = await stack.enter_async_context(telemetry.shown(readiness(client, place, environments)))
         for worker in workers:
             await stack.enter_async_context(worker)
+        if engine:
+            lookout = asyncio.create_task(keep_lookout(client))
+            stack.callback(lookout.cancel)
         yield url

@@ -106,10 +106,16 @@ class LaneDoors(Steered):
         self._heard.append(Order(signal=signal, by=word.by, comment=word.comment))
 
     def _show_phase(self) -> None:
-        """Let everybody see whether the lane is idle, busy or unsettled. One event, where that has changed."""
-        if self._lane.phase is not self._log.phase:
-            self._log.enter(self._lane.phase)
-            publish({PHASE: self._lane.phase})
+        """Let everybody see whether the lane is idle, busy or unsettled.
+
+        Visibility is told only of what is unsettled, and when it no longer is: that a lane is busy is seen by its
+        change, and would cost two events for each.
+        """
+        before, now = self._log.phase, self._lane.phase
+        if now is not before:
+            self._log.enter(now)
+            if Phase.UNSETTLED in {before, now}:
+                publish({PHASE: now})
         self._log.show()
 
     def _read(self, raw: RawValue, model: type[MessageT]) -> MessageT:

@@ -211,7 +211,14 @@ def _unfolded(
     from activities.sources import SourceRefusedError, unfold
 
     try:
-        with TemporaryDirectory(prefix="towpath-") as workshop:
+        temporary = TemporaryDirectory(prefix="towpath-")
+    except OSError as error:
+        raise DeclinedError(
+            f"Nothing was packed, for want of a temporary folder: {error.strerror}. "
+            "Make room for one, or set TMPDIR to a better place, and try again."
+        ) from error
+    try:
+        with temporary as workshop:
             sources = {
                 name: unfold(path, revision, Path(workshop, name)) for name, (_, path) in parts.items()
             }

@@ -226,6 +226,26 @@ def test_cut_archive_is_refused(make: Callable[[Path, Path], Path], cut: int) ->
         assert "damaged" in refusal(whole)
 
 
+def test_damage_is_not_taken_for_the_end(tmp_path: Path) -> None:
+    """A tar whose second header is damaged, or that goes on after its end, is not packed by half."""
+    tar = tar_of(grow(tmp_path / "site", {"a": File(b"1"), "b": File(b"2")}), tmp_path / "a.tar")
+    content = tar.read_bytes()
+    second = content.rindex(b"./", 0, content.rindex(b"ustar"))
+
+    tar.write_bytes(content[:second] + b"?" + content[second + 1 :])
+    assert "it breaks off in the middle" in refusal(tar)
+    tar.write_bytes(content + content)
+    assert "it goes on after its end" in refusal(tar)
+
+
+def test_header_too_long_for_memory_is_refused(tmp_path: Path) -> None:
+    """What describes a name is read whole: so it must be short, however little room it takes in the archive."""
+    long = member("long", tarfile.XHDTYPE, size=2 << 20)
+    (tmp_path / "a.tgz").write_bytes(gzip.compress(long.tobuf(tarfile.GNU_FORMAT) + bytes(4 << 20)))
+
+    assert "a header in it is far too long" in refusal(tmp_path / "a.tgz")
+
+
 @pytest.mark.parametrize("name", ["a.tgz", "a.tar", "a.zip"])
 def test_what_is_no_archive_is_refused(name: str, tmp_path: Path) -> None:
     """A name makes no archive."""

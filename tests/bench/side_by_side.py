@@ -10,7 +10,7 @@ from time import perf_counter
 from typing import Any, Final, NamedTuple
 
 from temporalio.client import Client, WorkflowHandle
-from temporalio.worker import Worker
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from domain.names import Subject, change_id, lane_id
 from domain.outcome import Outcome, Phase
@@ -19,7 +19,6 @@ from tests.bench.ear import Ear, listening
 from tests.bench.figures import Bar, Figure
 from tests.bench.yard import Yard, place_of
 from workers.running import GRACE, STICKY
-from workers.story import sandbox
 
 SERVICES: Final = 20
 ENVIRONMENTS: Final = 4
@@ -59,7 +58,7 @@ def _bare_worker(client: Client, bare: BareActivities, queue: str) -> Worker:
         task_queue=queue,
         workflows=[BareWorkflow],
         activities=[bare.validate, bare.deploy, bare.report],
-        workflow_runner=sandbox(),
+        workflow_runner=UnsandboxedWorkflowRunner(),
         sticky_queue_schedule_to_start_timeout=STICKY,
         graceful_shutdown_timeout=GRACE,
         disable_eager_activity_execution=queue == APART,

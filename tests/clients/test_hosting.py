@@ -5,6 +5,8 @@ import json
 import os
 import re
 import signal
+import subprocess
+import tarfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -188,14 +190,21 @@ async def test_a_release_is_made_from_an_archive_and_pruned(home: CommandLine) -
     assert json.loads(listed.out)["releases"] == []
 
 
+def committed(folder: Path) -> str:
+    """Make a folder a repository with one commit, tagged v1, and return the commit."""
+    git = ("git", "-C", str(folder), "-c", "user.name=Ana", "-c", "user.email=ana@example.com")
+    for words in (("init", "-q"), ("add", "."), ("commit", "-qm", "one"), ("tag", "v1")):
+        subprocess.run([*git, *words], check=True)
+    return subprocess.run(
+        [*git, "rev-parse", "v1"], check=True, capture_output=True, text=True
+    ).stdout.strip()
+
+
 async def test_a_release_is_made_from_a_commit(home: CommandLine) -> None:
     """`--revision` packs what was committed, and the release says the whole of the commit."""
     site = home.folder / "site/1"
-    who = ("-c", "user.name=Ana", "-c", "user.email=ana@example.com")
-    for words in (("init", "-q"), ("add", "."), (*who, "commit", "-qm", "one"), ("tag", "v1")):
-        subprocess.run(["git", "-C", str(site), *words], check=True)
+    commit = committed(site)
     (site / "unfinished.html").write_text("not yet")
-    asked = subprocess.run(["git", "-C", str(site), "rev-parse", "v1"], check=True, capture_output=True, text=True)
 
     made = await home.type("release", "create", "storefront", "1", "--from", str(site), "--revision", "v1")
     none = await home.type("release", "create", "storefront", "2", "--from", str(site), "--revision", "v9")
@@ -204,7 +213,7 @@ async def test_a_release_is_made_from_a_commit(home: CommandLine) -> None:
     assert (made.code, none.code) == (0, Exit.REFUSED)
     assert "was not read by git" in none.said
     (release,) = json.loads(listed.out)["releases"]
-    assert release["revision"] == asked.stdout.strip()
+    assert release["revision"] == commit
     assert release["components"][0]["files"] == 1
 
 

@@ -1,0 +1,52 @@
+"""A lookout for lanes that somebody terminated together with their change: nobody else would ever notice.
+
+A change that outlives its lane wakes a new one, and a lane whose change is lost settles it. Where both are gone, only
+the promotions that wait for them are left, and those hold no clock.
+"""
+
+import asyncio
+from datetime import timedelta
+from typing import Final
+
+import structlog
+from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.service import RPCError, RPCStatusCode
+
+from activities.errands import AWAKE, lane_message
+from domain.names import PHASE, STORY, Subject, lane_id, read_id
+from domain.outcome import Phase
+
+EVERY: Final = timedelta(seconds=30)
+WAITING: Final = f"{STORY}='promotion' AND {PHASE}='{Phase.IN_LANE}' AND ExecutionStatus='Running'"
+
+log = structlog.get_logger(__name__)
+
+
+async def keep_lookout(client: Client, every: timedelta = EVERY) -> None:
+    """Wake, now and then, the lanes that promotions wait for and that are not there. Ends by being cancelled."""
+    while True:
+        await asyncio.sleep(every.total_seconds())
+        try:
+            for subject in await _waited_for(client):
+                if not await _is_there(client, subject):
+                    log.warning("lane_woken", service=subject.service, environment=subject.environment)
+                    await lane_message(client, subject, AWAKE, {})
+        except RPCError as error:
+            log.warning("lookout_blind", why=error.message)
+
+
+async def _waited_for(client: Client) -> list[Subject]:
+    """Return what running promotions wait in the lane for, each once."""
+    ids = [row.id async for row in client.list_workflows(WAITING)]
+    names = {read_id(workflow_id, "promotion", 3)[:2] for workflow_id in ids}
+    return [Subject(service=service, environment=environment) for service, environment in sorted(names)]
+
+
+async def _is_there(client: Client, subject: Subject) -> bool:
+    try:
+        description = await client.get_workflow_handle(lane_id(subject)).describe()
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            raise
+        return False
+    return description.status is WorkflowExecutionStatus.RUNNING
