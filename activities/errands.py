@@ -10,8 +10,9 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from activities.ports import Alarm, Notifier
 from domain.answer import Told
-from domain.names import ENGINE_QUEUE, ENVIRONMENT, SERVICE, STORY, Subject, environment_id, lane_id
+from domain.names import ENGINE_QUEUE, ENVIRONMENT, PHASE, SERVICE, STORY, Subject, environment_id, lane_id
 from domain.order import Call
+from domain.outcome import Phase
 from domain.status import LaneStatus
 from domain.value import Value
 
@@ -161,7 +162,12 @@ async def lane_message(client: Client, subject: Subject, verb: str, content: dic
     # Nearly always it is there, and a signal alone takes half the time of one that may have to start it.
     if await _signal(client, lane_id(subject), verb, content):
         return
-    pairs = [(SERVICE, subject.service), (ENVIRONMENT, subject.environment), (STORY, "lane")]
+    pairs = [
+        (SERVICE, subject.service),
+        (ENVIRONMENT, subject.environment),
+        (STORY, "lane"),
+        (PHASE, Phase.IDLE.value),
+    ]
     await client.start_workflow(
         "LaneWorkflow",
         id=lane_id(subject),
