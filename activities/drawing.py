@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from activities.archive import Archive
-from activities.ports import BadSealError, ConfiguredTarget, TargetRefusalError
+from activities.ports import BadSealError, PlacedTarget, TargetRefusalError
 from activities.releases import ReleaseRefusedError, fetch_artifact, read_release
 from activities.tools import Tools
 from domain.configuration import Configuration
@@ -160,7 +160,7 @@ class Drawing:
     ) -> tuple[dict[str, Holding], dict[str, TargetTraits], tuple[str, ...]]:
         """Observe the targets of these components, all at once; what refuses to be looked at is said."""
         names = [name for name in terms.targets if name in components]
-        targets: Mapping[str, ConfiguredTarget] = {
+        targets: Mapping[str, PlacedTarget] = {
             name: self._tools.target(terms.targets[name], subject, name) for name in names
         }
         seen = await asyncio.gather(

@@ -93,21 +93,25 @@ class Place(NamedTuple):
     component: str
 
 
-class ConfiguredTarget(Target, Protocol):
-    """A target as its table names it: made from what people wrote, and where it is put to work.
-
-    ``settings`` is the model of what people may write: the door validates with ``extra="forbid"``, the
-    constructor without, and raises pydantic's ``ValidationError``. Making one touches nothing.
-    """
-
-    settings: ClassVar[type[Value]]
-
-    def __init__(self, settings: Mapping[str, JsonValue], place: Place) -> None: ...
+class PlacedTarget(Target, Protocol):
+    """A target that has been put to work somewhere."""
 
     @property
     def undo(self) -> Undo:
         """How a deed of this target is undone."""
         ...
+
+
+class ConfiguredTarget(PlacedTarget, Protocol):
+    """A target as its table names it: a class, made from what people wrote about it and where it is put to work.
+
+    ``settings`` is the model of what people may write: the door validates with ``extra="forbid"``, the constructor
+    without, and raises pydantic's ``ValidationError``. Making one touches nothing.
+    """
+
+    settings: ClassVar[type[Value]]
+
+    def __init__(self, settings: Mapping[str, JsonValue], place: Place) -> None: ...
 
 
 class Finding(NamedTuple):

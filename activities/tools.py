@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from activities.ports import Check, Clock, ConfiguredTarget, Seals, Settings, Store
+from activities.ports import Check, Clock, PlacedTarget, Seals, Settings, Store
 from domain.names import Subject
 from domain.terms import CheckTerms, TargetTerms
 
@@ -17,7 +17,7 @@ class Tools(NamedTuple):
     store: Store
     seals: Seals
     clock: Clock
-    target: Callable[[TargetTerms, Subject, str], ConfiguredTarget]
+    target: Callable[[TargetTerms, Subject, str], PlacedTarget]
     check: Callable[[CheckTerms], Check]
     cache: Path
     """Where artifacts are kept once their digest has been verified."""

@@ -22,6 +22,8 @@ from activities.stores.pieces import pieces
 
 _STAGING: Final = ".staging"
 _CHUNK: Final = 1 << 20
+_AT_ONCE: Final = 2
+"""How many parts of 5 MB wait in memory for the disk."""
 
 
 def open_folder(url: str) -> "FolderStore":
@@ -76,7 +78,7 @@ class FolderStore:
         with self._saying("write", key):
             await asyncio.to_thread(self._make_folder)
             try:
-                await obstore.put_async(self._objects, aside, content)
+                await obstore.put_async(self._objects, aside, content, max_concurrency=_AT_ONCE)
                 await asyncio.to_thread(_sync, self._folder / aside)
                 await obstore.rename_async(self._objects, aside, key, overwrite=False)
             except ObstoreAlreadyExistsError as error:

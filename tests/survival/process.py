@@ -11,6 +11,7 @@ import signal
 import sys
 from contextlib import AsyncExitStack
 from datetime import timedelta
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 from unittest.mock import patch
@@ -22,7 +23,7 @@ from temporalio.client import Client
 from temporalio.client import Interceptor as ClientInterceptor
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Worker
 from temporalio.worker import Interceptor as WorkerInterceptor
-from temporalio.worker.workflow_sandbox._runner import _Instance
+from temporalio.worker.workflow_sandbox._runner import _Instance  # pyright: ignore[reportPrivateUsage]
 
 from activities import effects
 from activities.keyring import Keyring
@@ -30,7 +31,8 @@ from activities.ports import Place
 from activities.stores.local import FolderStore
 from activities.tools import Tools
 from domain.configuration import Configuration
-from domain.names import effects_queue
+from domain.names import Subject, effects_queue
+from domain.terms import CheckTerms, TargetTerms
 from tests.fakes import Bell, FixedSettings, ShiftedClock
 from tests.survival.probe import Probe, ProbedDirectory, ProbedSeals, ProbedStore, WorldCheck
 from tests.survival.waiting import until
@@ -62,16 +64,21 @@ class Berth(NamedTuple):
 
 def tools_of(berth: Berth, probe: Probe, settings: FixedSettings) -> Tools:
     """Wire the real folder store, keyring and directory target, each behind its probe."""
+
+    def target(terms: TargetTerms, subject: Subject, component: str) -> ProbedDirectory:
+        return ProbedDirectory(terms.settings, Place(berth.folder, subject, component), probe)
+
+    def check(_: CheckTerms) -> WorldCheck:
+        return WorldCheck(berth.folder, probe)
+
     return Tools(
         environment=berth.environment,
         settings=settings,
         store=ProbedStore(FolderStore(berth.folder / "store"), probe),
         seals=ProbedSeals(Keyring(berth.folder / "keys", settings), probe),
         clock=ShiftedClock(),
-        target=lambda terms, subject, component: ProbedDirectory(
-            terms.settings, Place(berth.folder, subject, component), probe
-        ),
-        check=lambda _: WorldCheck(berth.folder, probe),
+        target=target,
+        check=check,
         cache=berth.folder / "cache",
     )
 
@@ -97,7 +104,7 @@ def start(berth: Berth) -> "Process":
 class Process:
     """A worker's process, as the test sees it from outside."""
 
-    def __init__(self, process: "multiprocessing.context.ForkServerProcess") -> None:
+    def __init__(self, process: ForkServerProcess) -> None:
         self._process = process
 
     @property

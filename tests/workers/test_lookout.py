@@ -9,8 +9,9 @@ from workers.lookout import keep_lookout
 
 async def test_a_lane_that_was_lost_with_its_change_is_woken(town: Town) -> None:
     """
-    Lane and change terminated together leave nobody to notice: the lookout does. What was begun is put back, and
-    the promotion, which is still approved, has its turn in the new lane.
+    Lane and change terminated together leave nobody to notice: the lookout does.
+
+    What was begun is put back, and the promotion, which is still approved, has its turn in the new lane.
     """
     await town.promoted("1.0.0", town.dev)
     gate = town.world.slow[town.place(town.dev)] = asyncio.Event()
