@@ -21,8 +21,9 @@ with workflow.unsafe.imports_passed_through():
     from domain.record import OverrideRecord
     from domain.status import EnvironmentStatus
     from domain.value import Value
-    from workflows import patience
     from workflows.chronicle import Chronicle, Memory
+    from workflows.errand import errand
+    from workflows.steering import is_long
 
 
 class Carried(Value):
@@ -63,13 +64,8 @@ class EnvironmentWorkflow:
         while True:
             while self._waiting and not self._is_frozen():
                 waiting, self._waiting = self._waiting, ()
-                await workflow.execute_local_activity_method(
-                    ErrandActivities.tell_of_thaw,
-                    ThawOrder(waiting=waiting),
-                    start_to_close_timeout=patience.ERRAND,
-                    retry_policy=patience.TRY_SOON,
-                )
-            if self._is_long() and workflow.all_handlers_finished():
+                await errand(ErrandActivities.tell_of_thaw, ThawOrder(waiting=waiting), "tell of the thaw")
+            if is_long() and workflow.all_handlers_finished():
                 carried = Carried(freeze=self._freeze, waiting=self._waiting, memory=self._log.memory)
                 workflow.continue_as_new(args=[None, carried])
             await self._until_something_changes()
@@ -81,7 +77,7 @@ class EnvironmentWorkflow:
         left = max(thaws - workflow.now(), timedelta()) if thaws else None
         with contextlib.suppress(TimeoutError):
             await workflow.wait_condition(
-                lambda: self._stirred, timeout=left, timeout_summary="the freeze ends"
+                lambda: self._stirred or is_long(), timeout=left, timeout_summary="the freeze ends"
             )
 
     @workflow.signal(
@@ -145,13 +141,6 @@ class EnvironmentWorkflow:
 
     def _is_frozen(self) -> bool:
         return self._freeze is not None and self._freeze.holds(workflow.now())
-
-    def _is_long(self) -> bool:
-        info = workflow.info()
-        return (
-            info.is_continue_as_new_suggested()
-            or info.get_current_history_length() > patience.LONGEST_HISTORY
-        )
 
     def _details(self) -> str:
         return f"### {self._environment}: {self._freeze or 'open'}"

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 USUAL_PORT: Final = 7233
 USUAL_UI_PORT: Final = 8233
 PULSE: Final = 2.0
+DIED: Final = "The Temporal server has died. Nothing is lost: start again with `towpath up`."
 """Seconds between two looks at the embedded server."""
 MISSED: Final = 3
 """Looks without an answer after which it is taken for dead."""
@@ -128,6 +129,11 @@ async def _serving(
             yield url
     except (BadSealError, StoreError, TelemetryError) as error:
         raise UsageError(str(error)) from error
+    except RuntimeError as error:
+        # A worker that has only just started takes the server's death for a fault of its own.
+        if await _beats(client):
+            raise
+        raise NoServerError(DIED) from error
 
 
 async def _until_stopped(client: "Client", stop: asyncio.Event) -> Exit:
@@ -140,9 +146,7 @@ async def _until_stopped(client: "Client", stop: asyncio.Event) -> Exit:
             say("Stopping: what is being done is finished first, for at most 10 s.")
             return Exit.DONE
         missed = 0 if await _beats(client) else missed + 1
-    raise NoServerError(
-        "The embedded Temporal server has died. Nothing is lost: start again with `towpath up`."
-    )
+    raise NoServerError(DIED)
 
 
 async def _beats(client: "Client") -> bool:
