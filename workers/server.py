@@ -1,13 +1,16 @@
 """The embedded Temporal server: Temporal's own development server, on an SQLite file."""
 
 import asyncio
+import fcntl
+import os
 import shutil
+import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TextIO
 
 from temporalio.client import Client
 from temporalio.service import RPCError
@@ -75,6 +78,7 @@ async def embedded(  # noqa: PLR0913 - all of it is how one server is run
     """Run a server while the block runs, bound to 127.0.0.1; ports of 0 are chosen.
 
     ``synchronous`` 2 survives the loss of power, 1 only that of the process. ``database`` None keeps all in memory.
+    One file has one server: one that outlived whoever started it is ended first.
     """
     port, ui_port = port or free_port(), ui_port or free_port()
     command = [
@@ -90,13 +94,21 @@ async def embedded(  # noqa: PLR0913 - all of it is how one server is run
     ]
     command += ["--log-level", "error", "--ui-disable-news-fetch", *flags()]
     if database:
-        database.parent.mkdir(parents=True, exist_ok=True)
         command += ["--db-filename", str(database), "--sqlite-pragma", "journal_mode=wal"]
         command += ["--sqlite-pragma", f"synchronous={synchronous}"]
     output = log.open("ab") if log else asyncio.subprocess.DEVNULL
-    process = await asyncio.create_subprocess_exec(
-        *command, stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
-    )
+    async with _lock_of(database) as lock:
+        _need_free(port)
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            pass_fds=[lock.fileno()] if lock else [],
+        )
+        if lock:
+            lock.write(f"{process.pid}\n")
     try:
         await _until_ready(process, f"127.0.0.1:{port}", log)
         yield Server(f"127.0.0.1:{port}", f"http://127.0.0.1:{ui_port}")
@@ -118,6 +130,57 @@ def free_port() -> int:
         asked.bind(("127.0.0.1", 0))
         port: int = asked.getsockname()[1]
         return port
+
+
+def _need_free(port: int) -> None:
+    """Raise ``ServerError`` where somebody listens there: a stranger would be taken for our own server."""
+    with socket.socket() as tried:
+        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            tried.bind(("127.0.0.1", port))
+        except OSError as error:
+            message = (
+                f"The embedded Temporal server cannot have port {port} of 127.0.0.1: {error.strerror}. "
+                "Name another, or leave it to Towpath to find one that is free."
+            )
+            raise ServerError(message) from error
+
+
+@asynccontextmanager
+async def _lock_of(database: Path | None) -> AsyncIterator[TextIO | None]:
+    """Lock a server's file, for a server to inherit, which then holds it for as long as it lives.
+
+    Whoever holds it still has outlived whoever started it, and is ended. Raises ``ServerError``.
+    """
+    if database is None:
+        yield None
+        return
+    database.parent.mkdir(parents=True, exist_ok=True)
+    with database.with_suffix(".lock").open("a+") as lock:
+        deadline = asyncio.get_running_loop().time() + STOPPING
+        while not _locked(lock):
+            lock.seek(0)
+            holder = lock.read().strip()
+            if asyncio.get_running_loop().time() > deadline:
+                message = (
+                    f"Another Temporal server, process {holder or 'unknown'}, has “{database}” open and does not end. "
+                    "End it, then start again."
+                )
+                raise ServerError(message)
+            if holder.isdigit():
+                with suppress(ProcessLookupError, PermissionError):
+                    os.kill(int(holder), signal.SIGTERM)
+            await asyncio.sleep(0.1)
+        lock.truncate(0)
+        yield lock
+
+
+def _locked(file: TextIO) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 async def _until_ready(process: asyncio.subprocess.Process, address: str, log: Path | None) -> None:
