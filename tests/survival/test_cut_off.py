@@ -102,6 +102,7 @@ async def test_an_undo_that_wakes_after_another_worker_did_it_does_it_no_second_
     await asyncio.gather(*(_sick(build(), point) for point in points))
 
 
+@pytest.mark.slow
 async def test_what_wakes_at_the_point_of_writing_is_told_that_it_comes_too_late(build: Builder) -> None:
     """The target itself refuses it, by its fence."""
     harbour = build()
