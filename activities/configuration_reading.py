@@ -29,7 +29,7 @@ def inspect(path: Path, kinds: Kinds) -> Inspection:
     """Read the whole folder."""
     if not path.is_dir():
         problem = "this is not a folder" if path.exists() else "there is no such folder"
-        fix = f"name the folder that {ORGANISATION_FILE} is in, or make it"
+        fix = f"name the folder that {ORGANISATION_FILE} is in by TOWPATH_CONFIG, or make it"
         return Inspection(None, (Mistake(str(path), 0, "", problem, fix),), ())
     return _Folder(path, kinds).inspect()
 
@@ -180,8 +180,10 @@ def _text(file: Path) -> str:
         with file.open("rb") as opened:
             content = opened.read(_LARGEST + 1)
     except FileNotFoundError as error:
-        problem = "this link leads nowhere" if file.is_symlink() else f"there is no {file.name}"
-        raise UnreadableError(0, problem, "add it, or name the folder that it is in") from error
+        problem = (
+            "this link leads nowhere" if file.is_symlink() else f"there is no {file.name} in {file.parent}"
+        )
+        raise UnreadableError(0, problem, "add it, or name its folder in TOWPATH_CONFIG") from error
     except OSError as error:
         raise UnreadableError(0, f"it cannot be read ({error.strerror})", "make it yours to read") from error
     if len(content) > _LARGEST:

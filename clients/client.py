@@ -1,7 +1,8 @@
 """The Python client: what a script, CI and the command line ask of Towpath."""
 
+import asyncio
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.common import WorkflowIDConflictPolicy
@@ -11,8 +12,17 @@ from clients.connection import HERE, connect
 from clients.environment import Environment
 from clients.lane import Lane, Wish
 from clients.promotion import Promotion
-from clients.speaking import attributes, in_words, made, name_of, need_engine, need_environment, subject_of
-from clients.trouble import DeclinedError, FailedError
+from clients.speaking import (
+    attributes,
+    in_words,
+    made,
+    name_of,
+    need_engine,
+    need_environment,
+    subject_of,
+    why_in_vain,
+)
+from clients.trouble import DeclinedError, FailedError, NobodyPollsError
 from domain.actor import Actor
 from domain.names import (
     ACTOR,
@@ -29,6 +39,9 @@ from domain.names import (
 from domain.outcome import Phase
 from domain.status import Report
 from domain.terms import Proposal, Request, Story
+
+PLANNING: Final = 15.0
+"""Seconds, after which a plan is not waited for: its worker is busy, or fails again and again."""
 
 
 class Towpath:
@@ -100,17 +113,24 @@ class Towpath:
         await need_engine(self.client)
         await need_environment(self.client, environment)
         request = made(Request, subject=subject, version=version, actor=made(Actor, name=by))
+        planning = await self.client.start_workflow(
+            "PlanWorkflow",
+            request,
+            id=plan_id(subject, version),
+            task_queue=ENGINE_QUEUE,
+            result_type=Proposal,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            static_summary=f"What {version} of {service} would do in {environment}",
+            search_attributes=attributes(_plan_names(subject, version)),
+        )
         try:
-            proposal: Proposal = await self.client.execute_workflow(
-                "PlanWorkflow",
-                request,
-                id=plan_id(subject, version),
-                task_queue=ENGINE_QUEUE,
-                result_type=Proposal,
-                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-                static_summary=f"What {version} of {service} would do in {environment}",
-                search_attributes=attributes(_plan_names(subject, version)),
-            )
+            proposal: Proposal = await asyncio.wait_for(planning.result(), PLANNING)
+        except TimeoutError as silence:
+            why = await why_in_vain(planning)
+            raise NobodyPollsError(
+                f"No plan for {version} of {subject} was drawn up within {PLANNING:.0f} s: "
+                f"{why or f'the worker of {environment} has not answered'}. See: towpath doctor"
+            ) from silence
         except WorkflowFailureError as failure:
             why = getattr(failure.cause, "message", None) or str(failure.cause)
             raise FailedError(f"No plan could be drawn up for {version} of {subject}: {why}") from failure

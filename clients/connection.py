@@ -97,6 +97,13 @@ def find_way(state: Path = HERE) -> tuple[ClientConnectConfig, Way]:
     return {**chosen, "target_host": way.address}, way
 
 
+def embedded_address(state: Path = HERE) -> str:
+    """Return the embedded server's address where nothing else names one, else nothing."""
+    named = "target_host" in ClientConfig.load_client_connect_config()
+    found = None if named else embedded_server(state)
+    return found.address if found else ""
+
+
 def _default() -> Way:
     return Way(DEFAULT_ADDRESS, "Temporal's default, since nothing names another")
 

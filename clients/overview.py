@@ -1,5 +1,6 @@
 """What one id is about, put together from whoever knows: the promotion, its lane, the change that has it."""
 
+import asyncio
 from datetime import datetime
 from typing import Any, Literal
 
@@ -13,7 +14,7 @@ from temporalio.client import (
 from temporalio.common import SearchAttributeKey
 from temporalio.service import RPCError
 
-from clients.speaking import NO_ENGINE, START_ENGINE, ask_status, is_missing
+from clients.speaking import NO_ENGINE, START_ENGINE, ask_status, is_missing, why_in_vain
 from clients.trouble import UsageError
 from domain.names import (
     ACTOR,
@@ -49,6 +50,8 @@ class Overview(Value):
     change: ChangeStatus | None = None
     """The change that has the lane now."""
     environment: EnvironmentStatus | None = None
+    in_vain: str = ""
+    """Why what the change tries again and again has not worked yet."""
     trouble: str = ""
 
     @property
@@ -99,7 +102,7 @@ async def look(client: Client, workflow_id: str) -> Overview:
         case "lane":
             return await _look_at_lane(client, handle, seen)
         case "change":
-            return _or_silent(seen, change=await ask_status(handle, ChangeStatus))
+            return await _with_change(handle, seen)
         case "environment":
             return _or_silent(seen, environment=await ask_status(handle, EnvironmentStatus))
         case _:
@@ -128,7 +131,20 @@ async def _look_at_lane(client: Client, handle: WorkflowHandle[Any, Any], seen: 
     seen = _or_silent(seen, lane=lane)
     if lane is None or lane.turn is None:
         return seen
-    return seen.but(change=await change_of(client, lane.subject, lane.turn))
+    change = client.get_workflow_handle(change_id(lane.subject, lane.turn))
+    try:
+        return await _with_change(change, seen)
+    except RPCError as error:
+        if is_missing(error):
+            return seen
+        raise
+
+
+async def _with_change(handle: WorkflowHandle[Any, Any], seen: Overview) -> Overview:
+    change = await ask_status(handle, ChangeStatus)
+    if change and change.phase is not Phase.ENDED:
+        seen = seen.but(in_vain=await why_in_vain(handle))
+    return _or_silent(seen, change=change) if handle.id == seen.id else seen.but(change=change)
 
 
 async def change_of(client: Client, subject: Subject, turn: int) -> ChangeStatus | None:
@@ -150,7 +166,8 @@ async def _with_report(client: Client, seen: Overview) -> Overview:
 
 
 def _or_silent(seen: Overview, **answers: Value | None) -> Overview:
-    trouble = seen.trouble if all(answers.values()) or not seen.is_open else f"{NO_ENGINE}: {START_ENGINE}"
+    silent = f"{NO_ENGINE}. Start one ({START_ENGINE}), or see why: towpath doctor"
+    trouble = seen.trouble if all(answers.values()) or not seen.is_open else silent
     return seen.but(**answers, trouble=trouble)
 
 
@@ -170,7 +187,15 @@ async def find(client: Client, service: str = "", *, only_open: bool = False, li
     query = f"{SERVICE}='{service}'" if service else f"{STORY} IN ('promotion', 'lane', 'environment')"
     query += " AND ExecutionStatus='Running'" if only_open else ""
     found = [_row(execution) async for execution in client.list_workflows(query, limit=limit)]
-    return Rows(rows=tuple(found))
+    return Rows(rows=tuple(await asyncio.gather(*(_frozen_or_open(client, row) for row in found))))
+
+
+async def _frozen_or_open(client: Client, row: Row) -> Row:
+    """An environment alone can say whether it is frozen."""
+    if row.story != "environment" or row.state != "running":
+        return row
+    status = await ask_status(client.get_workflow_handle(row.id), EnvironmentStatus)
+    return row.but(phase="frozen" if status.freeze else "open") if status else row
 
 
 def _row(execution: WorkflowExecution) -> Row:

@@ -93,6 +93,10 @@ class Promotion:
     def see(self) -> str:
         return f"towpath status {self.subject.service} {self.version} {self.subject.environment}"
 
+    @property
+    def take_back(self) -> str:
+        return f"towpath cancel {self.subject.service} {self.version} {self.subject.environment}"
+
     @in_words
     async def _decide(self, verdict: Verdict, plan: str, by: str, comment: str) -> str:
         word = made(DecideAnswer, by=by, plan=plan, comment=comment, decision=verdict)

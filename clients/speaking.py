@@ -121,6 +121,15 @@ async def ask_status(handle: WorkflowHandle[Any, Any], model: type[ModelT]) -> M
     return answer
 
 
+async def why_in_vain(handle: WorkflowHandle[Any, Any]) -> str:
+    """Say why what a workflow has tried did not work yet; nothing where it has not failed."""
+    described = await handle.describe()
+    for pending in described.raw_description.pending_activities:
+        if pending.last_failure.message:
+            return pending.last_failure.message
+    return ""
+
+
 _SILENCE: Final = {
     RPCStatusCode.CANCELLED,
     RPCStatusCode.DEADLINE_EXCEEDED,

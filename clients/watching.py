@@ -5,6 +5,7 @@ Nothing is added.
 
 import asyncio
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 from typing import Any, Final, Self
 
 from temporalio.api.enums.v1 import EventType
@@ -128,4 +129,7 @@ async def _until_news(ears: Ears, seen: Overview) -> None:
         ears.listen(f"lane/{seen.lane.subject.service}/{seen.lane.subject.environment}")
         if seen.lane.turn is not None:
             ears.listen(change_id(seen.lane.subject, seen.lane.turn))
-    await ears.hear()
+    # What is tried again leaves nothing in a history, so that an eye is kept on a change under way.
+    patience = ASK_AGAIN_AFTER * 5 if seen.change and seen.change.phase is not Phase.ENDED else None
+    with suppress(TimeoutError):
+        await asyncio.wait_for(ears.hear(), patience)

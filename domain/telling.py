@@ -33,6 +33,8 @@ def tell_promotion(status: PromotionStatus) -> str:
     if status.phase is Phase.WAITING_FOR_APPROVAL and status.intent:
         said += [
             _tell_votes(status),
+            "The input of the signal `approve`, with your own name:",
+            _code(approve_json(status.intent)),
             _code(approve_commands(promotion_id(status.subject, status.version), status.intent)),
         ]
     elif status.remedy:

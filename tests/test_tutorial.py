@@ -31,6 +31,7 @@ CHANGING = {
     r"\b\d+ ms\b": "N ms",
     r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC": "THEN",
     r"\bprocess \d+\b": "process N",
+    r" --address 127\.0\.0\.1:7233\b": "",
     r" +": " ",
 }
 """What is another at every run."""

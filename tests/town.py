@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from temporalio.client import Client, WorkflowHandle
+from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import Worker
 
 from activities.archive import Archive
@@ -111,7 +112,11 @@ class Town:
         for environment in list(self._workers):
             await self.close(environment)
         for handle in await self._still_running():
-            await handle.terminate("the test is over")
+            try:
+                await handle.terminate("the test is over")
+            except RPCError as error:  # it may end by itself between the look and the word
+                if error.status is not RPCStatusCode.NOT_FOUND:
+                    raise
 
     async def _still_running(self) -> list[WorkflowHandle[Any, Any]]:
         found = self.client.list_workflows(f"{SERVICE}='{self.service}' AND ExecutionStatus='Running'")

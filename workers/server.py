@@ -96,9 +96,9 @@ async def embedded(  # noqa: PLR0913 - all of it is how one server is run
     if database:
         command += ["--db-filename", str(database), "--sqlite-pragma", "journal_mode=wal"]
         command += ["--sqlite-pragma", f"synchronous={synchronous}"]
-    output = log.open("ab") if log else asyncio.subprocess.DEVNULL
     async with _lock_of(database) as lock:
         _need_free(port)
+        output = log.open("ab") if log else asyncio.subprocess.DEVNULL
         process = await asyncio.create_subprocess_exec(
             *command,
             stdin=asyncio.subprocess.DEVNULL,

@@ -65,6 +65,8 @@ def main() -> NoReturn:
     try:
         sys.stdout.flush()
         sys.stderr.flush()
+    except BrokenPipeError:
+        pass  # whoever reads has read enough
     except OSError:
         code = code or Exit.BUG
     os._exit(code)

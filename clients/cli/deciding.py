@@ -1,5 +1,6 @@
 """``approve``, ``reject``, ``hold``, ``resume``, ``retry``, ``skip``."""
 
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -56,7 +57,7 @@ def _decide(verb: str, words: list[str], plan: str, by: str, comment: str, *, ye
         from domain.approval import Verdict
 
         promotion, verdict = towpath.promotion(service, version, environment), Verdict(verb)
-        digits = plan or await _read_plan(promotion, verdict, agreed=yes)
+        digits = plan or await _read_plan(promotion, verdict, by, agreed=yes)
         if bare:
             await promotion.send_decision(verdict, digits, by=by, comment=comment)
             say(f"The signal {verdict} is sent. What comes of it: {promotion.see}")
@@ -69,7 +70,7 @@ def _decide(verb: str, words: list[str], plan: str, by: str, comment: str, *, ye
     ask(work, by)
 
 
-async def _read_plan(promotion: "Promotion", verdict: "Verdict", *, agreed: bool) -> str:
+async def _read_plan(promotion: "Promotion", verdict: "Verdict", by: str, *, agreed: bool) -> str:
     """Return the plan that waits, once a person has seen it.
 
     A decision is about a plan that somebody has read.
@@ -97,7 +98,7 @@ async def _read_plan(promotion: "Promotion", verdict: "Verdict", *, agreed: bool
     subject = promotion.subject
     raise UsageError(
         f"A decision names the plan that you have read. If it is this one: towpath {verdict} "
-        f"{subject.service} {promotion.version} {subject.environment} --plan {digits}"
+        f"{subject.service} {promotion.version} {subject.environment} --plan {digits} --by {quote(by)}"
     )
 
 

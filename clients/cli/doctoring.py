@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import typer
 
 from clients.cli.grammar import AsJson
+from clients.cli.reading import environments_of
 from clients.cli.terminal import leave, say, say_json
 from clients.trouble import ClientError
 from domain.outcome import Exit
@@ -77,7 +78,7 @@ def _report(findings: tuple[Finding, ...], *, as_json: bool) -> None:
 
 async def _examine(place: Surroundings) -> tuple[Finding, ...]:
     here = list(_configuration(place))
-    environments = _environments(place)
+    environments = environments_of(place)
     here += [finding async for finding in _machine(place, environments)]
     return (*here, *[finding async for finding in _server(place, environments)])
 
@@ -109,13 +110,6 @@ def _configuration(place: Surroundings) -> list[Finding]:
     return findings
 
 
-def _environments(place: Surroundings) -> list[str]:
-    from workers.wiring import settings_of
-
-    found = settings_of(place).inspect().configuration
-    return sorted(found.environments) if found else []
-
-
 async def _machine(place: Surroundings, environments: list[str]) -> AsyncIterator[Finding]:
     """The keys that are here, and the store."""
     from activities.keyring import Keyring
@@ -123,14 +117,20 @@ async def _machine(place: Surroundings, environments: list[str]) -> AsyncIterato
     from workers.readiness import PROBE
     from workers.wiring import settings_of, store_of
 
-    keyring = Keyring(place.keys, settings_of(place))
+    settings = settings_of(place)
+    keyring = Keyring(place.keys, settings)
     for name in environments:
         try:
             keyring.check(name)
             yield _good("keys", f"this machine can seal for {name}")
         except BadSealError as error:
             has_key = (place.keys / f"{name}.pem").exists()
-            yield _bad("keys", str(error), Exit.USAGE) if has_key else _doubtful("keys", str(error))
+            if has_key:
+                yield _bad("keys", str(error), Exit.USAGE)
+            elif not settings.current().environments[name].key:
+                yield _doubtful("keys", f"{name} has none yet; `towpath up` makes it")
+            else:
+                yield _doubtful("keys", str(error))
     if not environments:
         return
     try:

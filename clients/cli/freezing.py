@@ -6,9 +6,11 @@ import typer
 
 from clients.cli.asking import ask, me
 from clients.cli.grammar import By, Comment, EnvironmentName
-from clients.cli.terminal import say, say_commands
-from clients.trouble import DeclinedError
+from clients.cli.reading import environments_of
+from clients.cli.terminal import say, say_aside, say_commands
+from clients.trouble import DeclinedError, NobodyPollsError, UsageError
 from domain.outcome import Exit
+from workers.settings import surroundings
 
 if TYPE_CHECKING:
     from clients.client import Towpath
@@ -28,6 +30,7 @@ def freeze(environment: EnvironmentName, reason: Why, lasts: Lasts = "", by: By 
 
     async def work(towpath: "Towpath") -> Exit:
         place = towpath.environment(environment)
+        await _need_known(towpath, environment)
         await place.freeze(reason, by=actor, lasts=lasts or None)
         frozen = (await place.status()).freeze
         if frozen is None or frozen.by.name != actor.strip():
@@ -56,6 +59,23 @@ def thaw(environment: EnvironmentName, comment: Comment = "", by: By = "") -> No
         return Exit.DONE
 
     ask(work, actor)
+
+
+async def _need_known(towpath: "Towpath", environment: str) -> None:
+    """A freeze of a misspelt name would stop nobody, and look as if it did."""
+    from clients.speaking import need_environment
+
+    try:
+        await need_environment(towpath.client, environment)
+    except NobodyPollsError as nobody:
+        here = surroundings()
+        known = environments_of(here)
+        if known and environment not in known:
+            raise UsageError(
+                f"There is no environment “{environment}” in {here.folder}, and no worker serves one. "
+                f"There is: {', '.join(known)}."
+            ) from nobody
+        say_aside(f"No worker serves {environment} now. See that this is how it is written.")
 
 
 def _see(environment: str) -> str:

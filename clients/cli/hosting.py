@@ -49,6 +49,7 @@ Engine = Annotated[bool, typer.Option("--engine", help="Run the workflows too.")
 def up(port: Port = 0, ui_port: UiPort = 0) -> None:
     """Run everything in this terminal: a Temporal server on a file, the engine, every environment."""
     place = surroundings()
+    _read(place)  # before anything is made: the folder may be the wrong one
     with _alone(place):
         leave(asyncio.run(_up(place, port, ui_port)))
 

@@ -35,6 +35,7 @@ class Progress:
         self._stands = ""
         self._said: set[str] = set()
         self._live: Status | None = None
+        self._had_its_turn = False
 
     def __enter__(self) -> Self:
         if console().is_terminal:
@@ -49,7 +50,10 @@ class Progress:
     def show(self, seen: Overview) -> None:
         for line in self._news(seen):
             self._say(line)
-        stands = _where(seen)
+        if seen.in_vain and seen.in_vain not in self._said:
+            self._said.add(seen.in_vain)
+            self._say(f"tried again and again, and fails: {seen.in_vain}")
+        stands = self._where(seen)
         if stands and stands != self._stands:
             self._stands = stands
             if self._live:
@@ -59,6 +63,13 @@ class Progress:
             self._said.add(stands)
             self._say_approval(seen)
 
+    def _where(self, seen: Overview) -> str:
+        """Say where it stands now; a moment after its turn a promotion has not heard yet how that went."""
+        has_turn = bool(seen.has_own_change and seen.change)
+        waits_for_turn = bool(seen.promotion and seen.promotion.phase is Phase.IN_LANE and not has_turn)
+        over, self._had_its_turn = self._had_its_turn and waits_for_turn, has_turn or self._had_its_turn
+        return "" if over else _where(seen)
+
     def _say_approval(self, seen: Overview) -> None:
         status = seen.promotion
         if status and status.phase is Phase.WAITING_FOR_APPROVAL and status.intent:
@@ -67,7 +78,7 @@ class Progress:
     def _news(self, seen: Overview) -> Iterator[str]:
         records = [
             *(seen.promotion.records if seen.promotion else ()),
-            *(seen.change.records if seen.change else ()),
+            *(seen.change.records if seen.change and _is_own(seen) else ()),
         ]
         for record in sorted(records, key=lambda record: record.at):
             digest = record.digest()
@@ -89,11 +100,16 @@ def _where(seen: Overview) -> str:
     if not seen.is_open:
         return ""
     change, promotion, lane = seen.change, seen.promotion, seen.lane
-    if change and change.phase is not Phase.ENDED and (promotion is None or seen.has_own_change):
-        return _with(change.phase, change.waits_for)
+    if change and _is_own(seen):
+        return _with(change.phase, change.waits_for) if change.phase is not Phase.ENDED else ""
     if promotion and promotion.phase is not Phase.ENDED:
         return _with(promotion.phase, promotion.waits_for)
     return f"the lane is {lane.phase}" if lane and lane.phase is not Phase.IDLE else ""
+
+
+def _is_own(seen: Overview) -> bool:
+    """Tell whether the change that is seen is of what is followed; another's may have the lane."""
+    return seen.promotion is None or seen.has_own_change or not seen.is_open
 
 
 def _with(phase: Phase, waits_for: str) -> str:

@@ -17,10 +17,12 @@ from clients.cli.grammar import (
     read_promotion,
 )
 from clients.cli.terminal import say, say_commands, say_json
+from clients.trouble import NobodyPollsError
 from domain.outcome import Exit
 
 if TYPE_CHECKING:
     from clients.client import Towpath
+    from clients.promotion import Promotion
 
 Turn = Annotated[
     int | None,
@@ -67,11 +69,26 @@ def promote(
         await need_engine(towpath.client)
         if watch:
             return await follow(promotion)
+        await _need_environment(towpath, promotion)
         say("Follow it:")
         say_commands([f"{promotion.see} --watch"])
         return Exit.DONE
 
     ask(work, actor)
+
+
+async def _need_environment(towpath: "Towpath", promotion: "Promotion") -> None:
+    """It is asked for and kept, and goes on once there is a worker; perhaps the name is a slip."""
+    from clients.speaking import need_environment
+
+    try:
+        await need_environment(towpath.client, promotion.subject.environment)
+    except NobodyPollsError as nobody:
+        environment = promotion.subject.environment
+        raise NobodyPollsError(
+            f"It waits, since no worker serves {environment}. Start one where its key is "
+            f"(towpath worker --environments {environment}), or take it back: {promotion.take_back}"
+        ) from nobody
 
 
 def cancel(words: PromotionWords, by: By = "", reason: Reason = "", watch: Watch = False) -> None:

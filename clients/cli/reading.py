@@ -21,6 +21,14 @@ def read_configuration(place: "Surroundings") -> "Configuration":
         raise UsageError(str(error)) from error
 
 
+def environments_of(place: "Surroundings") -> list[str]:
+    """Name the environments of the folder; none where it cannot be read."""
+    from workers.wiring import settings_of
+
+    found = settings_of(place).inspect().configuration
+    return sorted(found.environments) if found else []
+
+
 def open_releases(place: "Surroundings") -> "Store":
     """Raises ``UsageError`` where the store cannot be opened."""
     from activities.ports import StoreError

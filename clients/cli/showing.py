@@ -4,13 +4,16 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
 from clients.cli.terminal import say, say_commands, say_table
+from clients.connection import DEFAULT_ADDRESS, embedded_address
 from clients.overview import Overview, Rows
+from domain.environment import Unknown
 from domain.outcome import Outcome, Phase
 from domain.record import RefusedRecord
 from domain.status import ChangeStatus, EnvironmentStatus, LaneStatus, PromotionStatus, Report
 from domain.telling import approve_commands
 from domain.terms import Proposal
 from domain.value import short
+from workers.settings import surroundings
 
 STYLES = {
     Phase.STUCK: "bold red",
@@ -34,7 +37,7 @@ def show(seen: Overview) -> None:
     if seen.lane:
         _show_lane(seen.lane)
     if seen.change:
-        _show_change(seen.change)
+        _show_change(seen.change, seen.in_vain)
     if seen.environment:
         _show_environment(seen.environment)
     if seen.trouble or not (seen.report or seen.promotion or seen.lane or seen.change or seen.environment):
@@ -53,15 +56,32 @@ def remedies(seen: Overview) -> Iterator[str]:
             yield from approve_commands(seen.id, status.intent).splitlines()
         elif status.phase is not Phase.IN_LANE:
             yield from status.remedy.splitlines()
+        if status.phase is Phase.NO_WORKER:
+            subject = status.subject
+            yield f"towpath cancel {subject.service} {status.version} {subject.environment}"
     if seen.change:
         yield from seen.change.remedy.splitlines()
+    lane = seen.lane
+    if lane and lane.phase is Phase.IDLE and any(isinstance(one, Unknown) for one in lane.held.values()):
+        yield f"towpath adopt {lane.subject.service} {lane.subject.environment}"
 
 
 def say_next(commands: Iterable[str]) -> None:
-    wanted = list(dict.fromkeys(commands))
+    wanted = [_reaching(command) for command in dict.fromkeys(commands)]
     if wanted:
         say("What moves it on:")
         say_commands(wanted)
+
+
+def _reaching(command: str) -> str:
+    """Have a ``temporal`` command go where we went: it knows nothing of this folder's own server."""
+    if not command.startswith("temporal "):
+        return command
+    address = embedded_address(surroundings().state)
+    if address in {"", DEFAULT_ADDRESS}:
+        return command
+    temporal, workflow, verb, rest = command.split(" ", 3)
+    return f"{temporal} {workflow} {verb} --address {address} {rest}"
 
 
 def show_report(report: Report) -> None:
@@ -116,13 +136,11 @@ def _show_lane(lane: LaneStatus) -> None:
     say(f"The lane of {lane.subject} is {lane.phase}.", STYLES.get(lane.phase, "bold"))
     if lane.running:
         asked = lane.running.request
-        say(
-            f"  turn {lane.turn}: {asked.story} {asked.version or ''} for {asked.actor.name}".replace(
-                "  ", " "
-            )
-        )
+        what = f"{asked.story} {asked.version}" if asked.version else asked.story
+        say(f"  turn {lane.turn}: {what} for {asked.actor.name}")
     for ask in lane.queue:
-        say(f"  waits: {ask.request.story} {ask.request.version or ''} for {ask.request.actor.name}")
+        what = f"{ask.request.story} {ask.request.version}" if ask.request.version else ask.request.story
+        say(f"  waits: {what} for {ask.request.actor.name}")
     for component, holding in lane.held.items():
         say(f"  holds {component}: {holding}")
     for turn in lane.unsettled:
@@ -130,12 +148,14 @@ def _show_lane(lane: LaneStatus) -> None:
     _show_refused(lane.refused)
 
 
-def _show_change(change: ChangeStatus) -> None:
+def _show_change(change: ChangeStatus, in_vain: str) -> None:
     waits = f": {change.waits_for}" if change.waits_for else ""
     say(
         f"The change of turn {change.turn} is {change.phase}{waits}; since {_ago(change.since)}.",
         STYLES.get(change.phase, "bold"),
     )
+    if in_vain:
+        say(f"  tried again and again, and fails: {in_vain}", "yellow")
     _show_refused(change.refused)
 
 

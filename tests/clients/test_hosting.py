@@ -96,6 +96,29 @@ async def test_a_second_up_in_the_same_folder_is_told_of_the_first(
     assert f"process {up.pid}" in ran.said
 
 
+async def test_a_freeze_of_a_misspelt_environment_is_refused(
+    home: CommandLine, up: asyncio.subprocess.Process
+) -> None:
+    """It would stop nobody, and look as if it did."""
+    assert up.returncode is None
+
+    ran = await home.type("freeze", "prodution", "--reason", "audit")
+
+    assert ran.code == Exit.USAGE
+    assert "There is no environment “prodution”" in ran.said
+
+
+async def test_up_in_the_wrong_folder_makes_nothing(home: CommandLine) -> None:
+    """A slip in TOWPATH_CONFIG is said, and no folder of that name is left behind."""
+    home.set(TOWPATH_CONFIG=str(home.folder / "nowhere"))
+
+    ran = await home.type("up")
+
+    assert ran.code == Exit.USAGE
+    assert "there is no such folder" in ran.said
+    assert not (home.folder / "nowhere").exists()
+
+
 @pytest.mark.parametrize("number", [2, 15], ids=["SIGINT", "SIGTERM"])
 async def test_up_stops_when_told_and_keeps_everything(home: CommandLine, number: int) -> None:
     """Stopped and started again, `up` ends with 0 and still knows what was promoted."""

@@ -9,8 +9,10 @@ import pytest
 from clients.cli.showing import remedies
 from clients.lane import Lane
 from clients.overview import look
-from clients.watching import watch_lane
+from clients.promotion import Promotion
+from clients.watching import watch, watch_lane
 from domain.configuration import Approval
+from domain.fence import Fence
 from domain.names import promotion_id
 from domain.outcome import Exit, Outcome, Phase
 from domain.status import Report
@@ -123,12 +125,43 @@ async def test_a_stuck_undo_ends_the_watch_with_20_and_skip_ends_it_with_16(
     assert (skipped.code, ran.code) == (Exit.DONE, Exit.SETTLED_BY_HAND)
 
 
+async def test_what_fails_again_and_again_is_said_while_it_is_tried(town: Town, towpath: CommandLine) -> None:
+    """A deed that is retried leaves nothing in a history: its status says why it does not come about."""
+
+    def fail(_: str, __: Fence) -> None:
+        message = "the disk is full"
+        raise OSError(message)
+
+    town.make("1.0.0")
+    town.world.before_write = fail
+    await town.promote("1.0.0", town.dev)
+    async for seen in watch(Promotion(town.client, town.subject(town.dev), "1.0.0")):
+        if seen.in_vain:
+            break
+    ran = await towpath.type("status", town.service, town.dev)
+
+    assert "tried again and again, and fails: the disk is full" in ran.said
+
+
 async def test_nobody_serving_an_environment_ends_the_watch_with_4(town: Town, towpath: CommandLine) -> None:
     """A promotion to where no worker ever was does not keep CI waiting: the remedy is said."""
     ran = await towpath.type("promote", town.service, "1.0.0", f"nowhere-{town.dev}", "--watch")
 
     assert ran.code == Exit.NOBODY_POLLS
     assert f"towpath worker --environments nowhere-{town.dev}" in ran.said
+
+
+async def test_a_promotion_to_where_nobody_works_is_kept_and_said_to_wait(
+    town: Town, towpath: CommandLine
+) -> None:
+    """Perhaps the words were swapped: the command says that it waits, and how it is taken back."""
+    nowhere = f"nowhere-{town.dev}"
+    ran = await towpath.type("promote", town.service, "1.0.0", nowhere)
+    back = await towpath.type(*ran.said.rpartition("take it back: towpath ")[2].split())
+
+    assert ran.code == Exit.NOBODY_POLLS
+    assert f"no worker serves {nowhere}" in ran.said
+    assert back.code == Exit.DONE
 
 
 async def test_a_rollback_that_comes_about_ends_with_0(town: Town, towpath: CommandLine) -> None:
