@@ -186,8 +186,13 @@ async def find(client: Client, service: str = "", *, only_open: bool = False, li
     """List our workflows, newest first: of a service, or of all."""
     query = f"{SERVICE}='{service}'" if service else f"{STORY} IN ('promotion', 'lane', 'environment')"
     query += " AND ExecutionStatus='Running'" if only_open else ""
-    found = [_row(execution) async for execution in client.list_workflows(query, limit=limit)]
+    found = await list_rows(client, query, limit=limit)
     return Rows(rows=tuple(await asyncio.gather(*(_frozen_or_open(client, row) for row in found))))
+
+
+async def list_rows(client: Client, query: str, limit: int | None = None) -> list[Row]:
+    """List what a visibility query finds, newest first."""
+    return [_row(execution) async for execution in client.list_workflows(query, limit=limit)]
 
 
 async def _frozen_or_open(client: Client, row: Row) -> Row:

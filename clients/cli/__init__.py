@@ -9,7 +9,7 @@ from typing import Final, NoReturn
 import typer
 from typer.exceptions import Abort, TyperException
 
-from clients.cli import deciding, freezing, hosting, promoting, showing_off, standing
+from clients.cli import deciding, freezing, hosting, promoting, recalling, showing_off, standing
 from clients.cli.doctoring import config, doctor
 from clients.cli.releasing import release
 from clients.cli.terminal import complain
@@ -52,6 +52,7 @@ _COMMANDS: Final[tuple[tuple[str, Callable[..., None]], ...]] = (
     (_STEER, freezing.freeze),
     (_STEER, freezing.thaw),
     (_SEE, standing.status),
+    (_SEE, recalling.history),
 )
 for panel, command in _COMMANDS:
     app.command(rich_help_panel=panel)(command)

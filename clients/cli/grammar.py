@@ -25,6 +25,10 @@ Watch = Annotated[bool, typer.Option("--watch", "-w", help="Follow it to its end
 Service = Annotated[str, typer.Argument(metavar="SERVICE", show_default=False)]
 Version = Annotated[str, typer.Argument(metavar="VERSION", show_default=False)]
 EnvironmentName = Annotated[str, typer.Argument(metavar="ENVIRONMENT", show_default=False)]
+ForService = Annotated[str, typer.Option("--service", metavar="SERVICE", help="Only of this service.")]
+ForEnvironment = Annotated[
+    str, typer.Option("--environment", metavar="ENVIRONMENT", help="Only in this environment.")
+]
 PromotionWords = Annotated[
     list[str], typer.Argument(metavar="SERVICE VERSION ENVIRONMENT | ID", show_default=False)
 ]

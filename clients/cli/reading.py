@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from clients.trouble import UsageError
 
 if TYPE_CHECKING:
+    from activities.archive import Archive
     from activities.ports import Store
     from domain.configuration import Configuration
     from workers.settings import Surroundings
@@ -38,3 +39,18 @@ def open_releases(place: "Surroundings") -> "Store":
         return open_store(read_configuration(place).organisation.store, place.folder)
     except StoreError as error:
         raise UsageError(str(error)) from error
+
+
+def open_archive(place: "Surroundings") -> "tuple[Store, Archive]":
+    """Open the store and what is sealed in it, to be read. Raises ``UsageError``."""
+    from activities.archive import Archive
+    from activities.keyring import Keyring
+    from workers.wiring import settings_of
+
+    store = open_releases(place)
+    return store, Archive(store, Keyring(place.keys, settings_of(place)))
+
+
+def maybe_archive(place: "Surroundings") -> "tuple[Store, Archive] | None":
+    """Return what is sealed, or None where this folder has no configuration to find the store by."""
+    return open_archive(place) if (place.folder / "towpath.yaml").exists() else None

@@ -4,7 +4,7 @@ import sys
 import unicodedata
 from collections.abc import Iterable, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import typer
 
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from domain.value import Value
+
+NARROWEST: Final = 8
+"""Columns of a table are not cut shorter than this."""
 
 
 def say(text: str = "", style: str = "") -> None:
@@ -43,12 +46,29 @@ def say_json(value: "Value") -> None:
 
 
 def say_table(rows: Sequence[Sequence[str]]) -> None:
-    """Print columns, each as wide as what is in it; the first row is their heads."""
+    """Print columns, each as wide as what is in it; the first row is their heads.
+
+    On a terminal that is too narrow the widest columns are cut short, and each row stays one line.
+    """
     widths = [max(len(plain(row[column])) for row in rows) for column in range(len(rows[0]))]
+    if console().is_terminal:
+        widths = _fitting(widths, console().width)
     for number, row in enumerate(rows):
-        line = "  ".join(plain(cell).ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        cells = (_cut(plain(cell), width).ljust(width) for cell, width in zip(row, widths, strict=True))
+        line = "  ".join(cells).rstrip()
         style = "dim" if number == 0 else ""
         _console(to_errors=False).print(line, style=style, markup=False, highlight=False, soft_wrap=True)
+
+
+def _fitting(widths: Sequence[int], room: int) -> list[int]:
+    fitted = list(widths)
+    while sum(fitted) + 2 * (len(fitted) - 1) > room and max(fitted) > NARROWEST:
+        fitted[fitted.index(max(fitted))] -= 1
+    return fitted
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
 def leave(code: Exit) -> NoReturn:

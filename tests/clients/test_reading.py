@@ -1,0 +1,74 @@
+"""Looking: what went through, what stands where, what differs. Nothing is changed by it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from domain.names import receipt_key
+from domain.outcome import Exit
+from tests.clients.conftest import CommandLine
+from tests.town import Town
+
+
+def settle(town: Town, folder: Path) -> None:
+    """Write the town's configuration and its store to a folder, as an organisation would have them."""
+    for room in ("environments", "services"):
+        (folder / room).mkdir(exist_ok=True)
+    (folder / "towpath.yaml").write_text("store: store\n")
+    known = town.settings.configuration
+    for name, file in known.environments.items():
+        (folder / f"environments/{name}.yaml").write_text(f"environment: {name}\nkey: {file.key}\n")
+    road = "".join(
+        f"  {name}:\n    site: {{target: directory, root: live/{name}}}\n"
+        + (f"    after: [{', '.join(place.after)}]\n" if place.after else "")
+        for name, place in known.services[town.service].environments.items()
+    )
+    (folder / f"services/{town.service}.yaml").write_text(
+        f"service: {town.service}\ncomponents:\n  site: {{kind: content}}\nenvironments:\n{road}"
+    )
+    for key, content in town.store.content.items():
+        file = folder / "store" / key
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+
+
+@pytest.mark.server
+async def test_history_tells_what_server_and_receipts_know_as_one(town: Town, towpath: CommandLine) -> None:
+    """Each passage is told once, newest first; receipts go on telling when the server is away; forgeries do not."""
+    await town.promoted("1.0.0", town.dev)
+    await town.promoted("2.0.0", town.dev)
+    refused = await town.promoted("9.9.9", town.staging)
+    settle(town, towpath.folder)
+
+    both = json.loads((await towpath.type("history", "--service", town.service, "--json")).out)
+    shown = await towpath.type("history", "--service", town.service, "--environment", town.dev)
+    none = await towpath.type("history", "--service", town.service, "--since", "2999-01-01")
+    wrong = await towpath.type("history", "--since", "yesterday")
+    towpath.set(TEMPORAL_ADDRESS="127.0.0.1:1")
+    alone = await towpath.type("history", "--service", town.service, "--json")
+    newest = max(town.store.content, key=lambda key: key if key.startswith("receipt/") else "")
+    receipt = towpath.folder / "store" / newest
+    receipt.write_text(receipt.read_text().replace("2.0.0", "6.6.6"))
+    forged = await towpath.type("history", "--service", town.service, "--json")
+
+    assert refused.outcome == "refused"
+    assert [(one["release"], one["outcome"]) for one in both["passages"]] == [
+        ("9.9.9", "refused"),
+        ("2.0.0", "promoted"),
+        ("1.0.0", "promoted"),
+    ]
+    assert [one["known_from"] for one in both["passages"]] == [
+        ["server"],
+        ["server", "receipt"],
+        ["server", "receipt"],
+    ]
+    assert shown.out.count("promoted") == 2
+    assert "ana@example.com" in shown.out
+    assert "Nothing that was asked for has ended yet" in none.out
+    assert (wrong.code, "“yesterday” is neither" in wrong.said) == (Exit.USAGE, True)
+    assert [one["release"] for one in json.loads(alone.out)["passages"]] == ["2.0.0", "1.0.0"]
+    assert "Only receipts are shown" in " ".join(alone.err.split())
+    assert [one["release"] for one in json.loads(forged.out)["passages"]] == ["1.0.0"]
+    assert newest == receipt_key(town.subject(town.dev), json.loads(alone.out)["passages"][0]["turn"])
+    assert "not the one that was signed" in forged.said
