@@ -9,7 +9,7 @@ from typing import Final, NoReturn
 import typer
 from typer.exceptions import Abort, TyperException
 
-from clients.cli import deciding, freezing, hosting, promoting, recalling, showing_off, standing
+from clients.cli import comparing, deciding, freezing, hosting, promoting, recalling, showing_off, standing
 from clients.cli.doctoring import config, doctor
 from clients.cli.releasing import release
 from clients.cli.terminal import complain
@@ -53,6 +53,7 @@ _COMMANDS: Final[tuple[tuple[str, Callable[..., None]], ...]] = (
     (_STEER, freezing.thaw),
     (_SEE, standing.status),
     (_SEE, recalling.history),
+    (_SEE, comparing.diff),
 )
 for panel, command in _COMMANDS:
     app.command(rich_help_panel=panel)(command)

@@ -80,7 +80,7 @@ def create(
         console().status(f"Packing {version} of {service} …") as status,
         _unfolded(named, revision) as (parts, commit),
     ):
-        stored = _done(
+        stored = done_with_store(
             create_release(
                 open_releases(place),
                 service,
@@ -107,7 +107,7 @@ def list_(service: OptionalService = "", as_json: AsJson = False) -> None:
     place = surroundings()
     services = [service] if service else sorted(read_configuration(place).services)
     store = open_releases(place)
-    found = [one for name in services for one in _done(list_releases(store, name))]
+    found = [one for name in services for one in done_with_store(list_releases(store, name))]
     if as_json:
         say_json(Releases(releases=tuple(found)))
     elif found:
@@ -134,7 +134,7 @@ def show_release(service: Service, version: Version, as_json: AsJson = False) ->
     """Show what a release is made of."""
     from activities.releases import read_release
 
-    found = _done(read_release(open_releases(surroundings()), service, version))
+    found = done_with_store(read_release(open_releases(surroundings()), service, version))
     if as_json:
         say_json(found)
     else:
@@ -156,7 +156,7 @@ def prune(
     from activities.retention import prune_releases
 
     place = surroundings()
-    pruned = _done(prune_releases(open_releases(place), service, keep, dry_run=dry_run))
+    pruned = done_with_store(prune_releases(open_releases(place), service, keep, dry_run=dry_run))
     for one in pruned.releases:
         say(f"  {one.version} ({short(one.digest())}), made {one.created:%Y-%m-%d}")
     releases, artifacts = len(pruned.releases), len(pruned.artifacts)
@@ -166,7 +166,7 @@ def prune(
 
 def _show(found: Release) -> None:
     for part in found.components:
-        say(f"  {part.name} ({part.kind}): {part.files} files, {_size(part.size)}, {short(part.artifact)}")
+        say(f"  {part.name} ({part.kind}): {part.files} files, {say_size(part.size)}, {short(part.artifact)}")
     for name in ("author", "revision", "notes"):
         if said := getattr(found, name):
             say(f"  {name}: {said}")
@@ -239,7 +239,7 @@ def _telling(tell: Callable[[str], None]) -> Callable[[str, int], "Progress"]:
             percent = 100 * done // max(size, 1)
             if percent > said:
                 said = percent
-                tell(f"Storing {name}: {percent} % of {_size(size)} …")
+                tell(f"Storing {name}: {percent} % of {say_size(size)} …")
 
         return progress
 
@@ -255,7 +255,7 @@ def _named(words: str) -> tuple[str, Path]:
     return name, Path(path)
 
 
-def _done(work: Coroutine[Any, Any, ResultT]) -> ResultT:
+def done_with_store(work: Coroutine[Any, Any, ResultT]) -> ResultT:
     from activities.ports import StoreError
     from activities.releases import ReleaseRefusedError
 
@@ -292,7 +292,7 @@ def _line(text: str) -> str:
     return first if len(first) <= 40 else f"{first[:39]}…"
 
 
-def _size(count: int) -> str:
+def say_size(count: int) -> str:
     size = float(count)
     for unit in ("B", "kB", "MB"):
         if size < 1000:

@@ -72,3 +72,47 @@ async def test_history_tells_what_server_and_receipts_know_as_one(town: Town, to
     assert [one["release"] for one in json.loads(forged.out)["passages"]] == ["1.0.0"]
     assert newest == receipt_key(town.subject(town.dev), json.loads(alone.out)["passages"][0]["turn"])
     assert "not the one that was signed" in forged.said
+
+
+async def test_a_diff_names_what_differs_and_no_more(offline: CommandLine) -> None:
+    """Files added, removed, changed and made executable are told with sizes; the same is said to be the same."""
+    (offline.folder / "services").mkdir()
+    (offline.folder / "environments").mkdir()
+    (offline.folder / "towpath.yaml").write_text("store: store\n")
+    (offline.folder / "environments/dev.yaml").write_text("environment: dev\n")
+    (offline.folder / "services/shop.yaml").write_text(
+        "service: shop\ncomponents:\n  site: {kind: content}\nenvironments:\n"
+        "  dev:\n    site: {target: directory, root: live}\n"
+    )
+    build = offline.folder / "build"
+    build.mkdir()
+    for name, text in {"a.txt": "one\ntwo\n", "gone.txt": "x", "run": "#!", "same.txt": "s"}.items():
+        (build / name).write_text(text)
+    made = await offline.type("release", "create", "shop", "1.0.0", "--from", str(build), "--notes", "first")
+    (build / "gone.txt").unlink()
+    (build / "a.txt").write_text("one\nthree\n")
+    (build / "new.bin").write_bytes(bytes(5))
+    (build / "run").chmod(0o755)
+    await offline.type("release", "create", "shop", "2.0.0", "--from", str(build), "--notes", "second")
+
+    as_json = json.loads((await offline.type("diff", "shop", "1.0.0", "2.0.0", "--json")).out)
+    shown = await offline.type("diff", "shop", "1.0.0", "2.0.0", "--content")
+    same = await offline.type("diff", "shop", "1.0.0", "1.0.0")
+    missing = await offline.type("diff", "shop", "1.0.0", "3.0.0")
+    unclear = await offline.type("diff", "shop", "1.0.0")
+    nowhere = await offline.type("diff", "shop", "--environment", "dev", "dev")
+
+    assert made.code == Exit.DONE
+    [part] = as_json["components"]
+    assert {(one["path"], one["how"], one["before"], one["after"]) for one in part["files"]} == {
+        ("a.txt", "changed", 8, 10),
+        ("gone.txt", "removed", 1, None),
+        ("new.bin", "added", None, 5),
+        ("run", "changed", 2, 2),
+    }
+    assert [one["name"] for one in as_json["settings"]] == ["notes"]
+    assert "-two\n+three" in shown.out
+    assert "hold the same" in same.out
+    assert (missing.code, unclear.code, nowhere.code) == (Exit.REFUSED, Exit.USAGE, Exit.USAGE)
+    assert "There is no release 3.0.0" in missing.said
+    assert "there is no receipt in the store" in nowhere.said
