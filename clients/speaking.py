@@ -172,7 +172,9 @@ async def decide(handle: WorkflowHandle[Any, Any], word: Value, missing: ClientE
     return taken
 
 
-async def count_pollers(client: Client, queue: str, kind: "TaskQueueType.ValueType") -> int:
+async def count_pollers(
+    client: Client, queue: str, kind: "TaskQueueType.ValueType", looks: int = LOOKS
+) -> int:
     """Return how many workers have asked a queue for work in the last minutes.
 
     A worker that has just started is given a moment to ask.
@@ -180,11 +182,12 @@ async def count_pollers(client: Client, queue: str, kind: "TaskQueueType.ValueTy
     request = DescribeTaskQueueRequest(
         namespace=client.namespace, task_queue=TaskQueue(name=queue), task_queue_type=kind
     )
-    for _ in range(LOOKS):
+    for look in range(looks):
+        if look:
+            await asyncio.sleep(BETWEEN_LOOKS)
         answer = await client.workflow_service.describe_task_queue(request)
         if answer.pollers:
             return len(answer.pollers)
-        await asyncio.sleep(BETWEEN_LOOKS)
     return 0
 
 

@@ -9,7 +9,17 @@ from typing import Final, NoReturn
 import typer
 from typer.exceptions import Abort, TyperException
 
-from clients.cli import comparing, deciding, freezing, hosting, promoting, recalling, showing_off, standing
+from clients.cli import (
+    comparing,
+    deciding,
+    freezing,
+    hosting,
+    promoting,
+    recalling,
+    showing_off,
+    standing,
+    surveying,
+)
 from clients.cli.doctoring import config, doctor
 from clients.cli.releasing import release
 from clients.cli.terminal import complain
@@ -52,6 +62,7 @@ _COMMANDS: Final[tuple[tuple[str, Callable[..., None]], ...]] = (
     (_STEER, freezing.freeze),
     (_STEER, freezing.thaw),
     (_SEE, standing.status),
+    (_SEE, surveying.services),
     (_SEE, recalling.history),
     (_SEE, comparing.diff),
 )
@@ -59,6 +70,7 @@ for panel, command in _COMMANDS:
     app.command(rich_help_panel=panel)(command)
 app.add_typer(config, name="config", rich_help_panel=_RUN)
 app.add_typer(release, name="release", rich_help_panel=_ASK)
+app.add_typer(surveying.environments, name="environments", rich_help_panel=_SEE)
 
 
 def main() -> NoReturn:

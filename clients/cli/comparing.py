@@ -74,11 +74,11 @@ async def _compare(
     from activities.releases import read_release
 
     if environments:
-        sides = [await _held(archive, service, name) for name in environments]
+        before, after = [await _held(archive, service, name) for name in environments]
     else:
-        sides = [side_of_release(await read_release(store, service, version)) for version in releases]
+        before, after = [side_of_release(await read_release(store, service, version)) for version in releases]
     with TemporaryDirectory(prefix="towpath-") as workshop:
-        return await look_into(store, service, *sides, Path(workshop), content=content)
+        return await look_into(store, service, before, after, Path(workshop), content=content)
 
 
 async def _held(archive: "Archive", service: str, environment: str) -> "Side":

@@ -22,11 +22,16 @@ def read_configuration(place: "Surroundings") -> "Configuration":
         raise UsageError(str(error)) from error
 
 
-def environments_of(place: "Surroundings") -> list[str]:
-    """Name the environments of the folder; none where it cannot be read."""
+def find_configuration(place: "Surroundings") -> "Configuration | None":
+    """Return the folder's configuration, or None where it has none that can be read."""
     from workers.wiring import settings_of
 
-    found = settings_of(place).inspect().configuration
+    return settings_of(place).inspect().configuration
+
+
+def environments_of(place: "Surroundings") -> list[str]:
+    """Name the environments of the folder; none where it cannot be read."""
+    found = find_configuration(place)
     return sorted(found.environments) if found else []
 
 

@@ -1,5 +1,6 @@
 """Looking: what went through, what stands where, what differs. Nothing is changed by it."""
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -28,9 +29,9 @@ def settle(town: Town, folder: Path) -> None:
         f"service: {town.service}\ncomponents:\n  site: {{kind: content}}\nenvironments:\n{road}"
     )
     for key, content in town.store.content.items():
-        file = folder / "store" / key
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(content)
+        stored = folder / "store" / key
+        stored.parent.mkdir(parents=True, exist_ok=True)
+        stored.write_bytes(content)
 
 
 @pytest.mark.server
@@ -116,3 +117,45 @@ async def test_a_diff_names_what_differs_and_no_more(offline: CommandLine) -> No
     assert (missing.code, unclear.code, nowhere.code) == (Exit.REFUSED, Exit.USAGE, Exit.USAGE)
     assert "There is no release 3.0.0" in missing.said
     assert "there is no receipt in the store" in nowhere.said
+
+
+@pytest.mark.server
+async def test_what_stands_where_and_who_let_it_in(town: Town, towpath: CommandLine) -> None:
+    """Environments and services are told with age, asker, approvers, health, freeze, workers and queue."""
+    await town.reach_production("1.0.0")
+    await town.freeze(town.staging)
+    go_on = town.world.slow[town.place(town.dev)] = asyncio.Event()
+    running = await town.promote("2.0.0", town.dev)
+    await town.world.reached.wait()
+    settle(town, towpath.folder)
+
+    listed = json.loads((await towpath.type("environments", "list", "--json")).out)
+    table = await towpath.type("environments", "list")
+    view = json.loads((await towpath.type("environments", "show", town.production, "--json")).out)
+    shown = await towpath.type("environments", "show", town.production)
+    frozen = await towpath.type("environments", "show", town.staging)
+    busy = await towpath.type("environments", "show", town.dev)
+    places = json.loads((await towpath.type("services", town.service, "--json")).out)["places"]
+    said = await towpath.type("services", town.service)
+    nobody = await towpath.type("services", "no-such-service")
+    nowhere = await towpath.type("environments", "show", "nowhere")
+    go_on.set()
+    await running.result()
+
+    mine = {one["environment"]: one for one in listed["environments"]}
+    assert (mine[town.dev]["lanes"], mine[town.dev]["busy"], mine[town.dev]["workers"]) == (1, 1, 1)
+    assert mine[town.staging]["freeze"]["reason"] == "stop the line"
+    assert mine[town.production]["freeze"] is None
+    assert town.production in table.out
+    [place] = view["places"]
+    [stand] = place["stands"]
+    assert (stand["by"], stand["approved_by"]) == ("ana@example.com", ["bo@example.com"])
+    assert place["health"]["healthy"] is True
+    assert "asked for by ana@example.com, approved by bo@example.com" in shown.said
+    assert "stop the line" in frozen.said
+    assert "runs: promotion 2.0.0 for ana@example.com" in busy.said
+    assert [one["environment"] for one in places] == [town.dev, town.staging, town.production]
+    assert all(one["stands"][0]["holding"]["version"] == "1.0.0" for one in places)
+    assert said.out.count("site 1.0.0") == 3
+    assert (nobody.code, nowhere.code) == (Exit.USAGE, Exit.USAGE)
+    assert "There is no environment “nowhere”" in nowhere.said

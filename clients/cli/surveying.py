@@ -1,0 +1,182 @@
+"""``environments list``, ``environments show``, ``services``."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from clients.cli.asking import ask
+from clients.cli.grammar import AsJson, EnvironmentName
+from clients.cli.reading import find_configuration, maybe_archive
+from clients.cli.terminal import say, say_aside, say_commands, say_json, say_table
+from clients.trouble import UsageError
+from domain.environment import Placement
+from domain.inventory import EnvironmentSummary, EnvironmentView, Place, Stand
+from domain.names import Subject
+from domain.outcome import Exit, Phase
+from domain.value import say_duration
+from workers.settings import surroundings
+
+if TYPE_CHECKING:
+    from clients.client import Towpath
+
+environments = typer.Typer(no_args_is_help=True, help="See what stands in the environments.")
+OneService = Annotated[str, typer.Argument(metavar="[SERVICE]", show_default=False)]
+
+
+@environments.command("list")
+def list_(as_json: AsJson = False) -> None:
+    """List the environments: lanes, freezes and workers."""
+    known = find_configuration(surroundings())
+    configured = sorted(known.environments) if known else []
+
+    async def work(towpath: "Towpath") -> Exit:
+        from clients.inventory import list_environments
+
+        found = await list_environments(towpath.client, configured)
+        if as_json:
+            say_json(found)
+        elif found.environments:
+            table = [("ENVIRONMENT", "LANES", "BUSY", "UNSETTLED", "WORKERS", "FREEZE")]
+            say_table(table + [_summary(one) for one in found.environments])
+        else:
+            say("There is no environment yet. In a folder with a configuration, start everything with:")
+            say_commands(["towpath up"])
+        return Exit.DONE
+
+    ask(work)
+
+
+def _summary(one: EnvironmentSummary) -> tuple[str, ...]:
+    freeze = "unknown: no engine worker" if one.trouble else str(one.freeze or "open")
+    return (one.environment, *map(str, (one.lanes, one.busy, one.unsettled, one.workers)), freeze)
+
+
+@environments.command("show")
+def show_environment(name: EnvironmentName, as_json: AsJson = False) -> None:
+    """Show one environment: what it holds and since when, who let that in, its health, and who waits."""
+    place = surroundings()
+    known = find_configuration(place)
+    services = [one for one, file in known.services.items() if name in file.environments] if known else []
+
+    async def work(towpath: "Towpath") -> Exit:
+        from clients.inventory import view_environment
+
+        environment = towpath.environment(name).name
+        found = await view_environment(
+            towpath.client, environment, services, archive[1] if (archive := maybe_archive(place)) else None
+        )
+        if not (found.places or found.freeze or (known and name in known.environments)):
+            raise UsageError(f"There is no environment “{name}”. What there is: towpath environments list")
+        for sentence in found.unread:
+            say_aside(f"Not shown: {sentence}")
+        if as_json:
+            say_json(found)
+        else:
+            _show(found)
+        return Exit.UNSETTLED if any(one.unsettled for one in found.places) else Exit.DONE
+
+    ask(work)
+
+
+def services(service: OneService = "", as_json: AsJson = False) -> None:
+    """List services, their environments, and what each of them holds."""
+    known = find_configuration(surroundings())
+    road = [
+        Subject(service=name, environment=environment)
+        for name, file in (known.services.items() if known else ())
+        for environment in file.environments
+    ]
+
+    async def work(towpath: "Towpath") -> Exit:
+        from clients.inventory import list_services
+        from clients.speaking import name_of
+
+        found = await list_services(towpath.client, road, name_of("service", service) if service else "")
+        if service and not found.places:
+            raise UsageError(f"There is no service “{service}”. What there is: towpath services")
+        if as_json:
+            say_json(found)
+        elif found.places:
+            table = [("SERVICE", "ENVIRONMENT", "HOLDS", "SINCE", "LANE")]
+            say_table(table + [row for one in found.places for row in _rows(one)])
+        else:
+            say("There is no service yet: services/NAME.yaml says what one is made of. See what is missing:")
+            say_commands(["towpath config check"])
+        return Exit.DONE
+
+    ask(work)
+
+
+def _rows(place: Place) -> Iterator[tuple[str, ...]]:
+    lane = "no answer" if place.trouble else str(place.phase or "never used")
+    if not place.stands:
+        yield (place.service, place.environment, "nothing yet" if not place.trouble else "unknown", "", lane)
+    for one in place.stands:
+        holds = f"{one.component} {_version(one)}"
+        yield (place.service, place.environment, holds, _since(one), lane)
+
+
+def _show(found: EnvironmentView) -> None:
+    stands = found.trouble or f"{found.environment} is {found.freeze or 'open'}."
+    say(stands, "yellow" if found.trouble or found.freeze else "bold")
+    if found.workers:
+        say(f"  {found.workers} {'worker serves' if found.workers == 1 else 'workers serve'} it")
+    else:
+        say("  no worker serves it, so nothing can be changed here. Start one where its key is:", "yellow")
+        say_commands([f"towpath worker --environments {found.environment}"])
+    for place in found.places:
+        _show_place(place)
+    if not found.places:
+        say("  No service goes there yet.")
+
+
+def _show_place(place: Place) -> None:
+    bad = place.unsettled or place.phase is Phase.UNSETTLED
+    say(
+        f"{place.service}: {place.trouble or place.phase or 'nothing was ever changed'}",
+        "red" if bad else "bold",
+    )
+    for one in place.stands:
+        say(f"  {one.component} {_version(one)}{_history(one)}")
+    if place.health:
+        health = place.health
+        verdict = "well" if health.healthy else "not well"
+        proof = "" if health.proven else ", revision unproven"
+        say(f"  found {verdict}{proof} {_ago(health.judged)} ago; soak: {health.soaked}")
+    for turn in place.unsettled:
+        say(f"  turn {turn} is unsettled: nothing else moves here before it is settled", "red")
+    if place.running:
+        say(f"  runs: {place.running.story} {place.running.version} for {place.running.by}")
+    for ask_ in place.queue:
+        say(f"  waits: {ask_.story} {ask_.version} for {ask_.by}")
+
+
+def _history(one: Stand) -> str:
+    since = f", for {_since(one)}" if _since(one) else ""
+    by = f", asked for by {one.by}" if one.by else ""
+    approved = f", approved by {' and '.join(one.approved_by)}" if one.approved_by else ""
+    return since + by + approved
+
+
+def _version(one: Stand) -> str:
+    return one.holding.version if isinstance(one.holding, Placement) else str(one.holding)
+
+
+def _since(one: Stand) -> str:
+    held = one.holding
+    return _ago(held.since) if isinstance(held, Placement) and held.since else ""
+
+
+def _ago(moment: datetime) -> str:
+    """Say an age as people do: its largest unit, or seconds."""
+    from datetime import timedelta
+
+    from activities.clock import SystemClock
+
+    age = max(SystemClock().now() - moment, timedelta())
+    for unit in (timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)):
+        if age >= unit:
+            return say_duration(age // unit * unit)
+    return say_duration(timedelta(seconds=int(age.total_seconds())))

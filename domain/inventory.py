@@ -1,0 +1,103 @@
+"""What stands where, as people ask for it: places are services in environments."""
+
+from datetime import datetime
+from typing import Literal
+
+from domain.clearance import Freeze
+from domain.environment import Holding
+from domain.journal import Receipt
+from domain.names import Identifier, Subject
+from domain.outcome import Phase
+from domain.value import Value
+
+
+class Waiting(Value):
+    """Somebody who has a lane, or waits for it."""
+
+    story: str
+    version: str = ""
+    by: str
+
+
+class Health(Value):
+    """What the checks last said of a place, and when: by its newest receipt."""
+
+    healthy: bool
+    proven: bool
+    soaked: str
+    judged: datetime
+    sentences: tuple[str, ...] = ()
+
+
+class Stand(Value):
+    """What stands for one component, and who let it in."""
+
+    component: Identifier
+    holding: Holding
+    by: str = ""
+    """Who asked for it."""
+    approved_by: tuple[str, ...] = ()
+
+
+class Place(Value):
+    """One service in one environment. What nobody could say is left out, and ``trouble`` says why."""
+
+    service: Identifier
+    environment: Identifier
+    phase: Phase | None = None
+    """None where nothing was ever changed."""
+    stands: tuple[Stand, ...] = ()
+    running: Waiting | None = None
+    queue: tuple[Waiting, ...] = ()
+    unsettled: tuple[int, ...] = ()
+    health: Health | None = None
+    trouble: str = ""
+
+    @property
+    def subject(self) -> Subject:
+        return Subject(service=self.service, environment=self.environment)
+
+
+class EnvironmentSummary(Value):
+    """An environment in a list: of its lanes only how many, by their own word a moment ago."""
+
+    environment: Identifier
+    lanes: int = 0
+    busy: int = 0
+    unsettled: int = 0
+    freeze: Freeze | None = None
+    workers: int = 0
+    """How many workers have asked its queue for work in the last minutes."""
+    trouble: str = ""
+
+
+class EnvironmentList(Value):
+    schema_version: Literal[1] = 1
+    environments: tuple[EnvironmentSummary, ...] = ()
+
+
+class EnvironmentView(Value):
+    """All that is known of one environment."""
+
+    schema_version: Literal[1] = 1
+    environment: Identifier
+    freeze: Freeze | None = None
+    workers: int = 0
+    places: tuple[Place, ...] = ()
+    trouble: str = ""
+    unread: tuple[str, ...] = ()
+
+
+class ServiceList(Value):
+    schema_version: Literal[1] = 1
+    places: tuple[Place, ...] = ()
+
+
+def health_of(receipt: Receipt) -> Health:
+    return Health(
+        healthy=receipt.healthy,
+        proven=receipt.proven,
+        soaked=receipt.soaked,
+        judged=receipt.ended,
+        sentences=receipt.evidence,
+    )
