@@ -64,7 +64,7 @@ async def list_environments(client: Client, configured: Iterable[str]) -> Enviro
         )
 
     names = sorted({*configured, *known} - {""})
-    return EnvironmentList(environments=tuple(await _each(names, sum_up)))
+    return EnvironmentList(environments=tuple(await ask_each(names, sum_up)))
 
 
 async def view_environment(
@@ -81,7 +81,7 @@ async def view_environment(
         place = await _place(client, subject) if service in there else _empty(subject)
         return await _with_papers(client, place, archive, unread)
 
-    places = await _each(sorted({*services, *there}), view)
+    places = await ask_each(sorted({*services, *there}), view)
     return EnvironmentView(
         environment=name,
         freeze=status.freeze if status else None,
@@ -105,7 +105,7 @@ async def list_services(client: Client, configured: Sequence[Subject], service: 
     async def view(subject: Subject) -> Place:
         return await _place(client, subject) if subject in there else _empty(subject)
 
-    places = await _each(wanted, view)
+    places = await ask_each(wanted, view)
     return ServiceList(places=tuple(sorted(places, key=lambda place: place.service)))
 
 
@@ -115,7 +115,7 @@ async def _open(client: Client, narrowed: str = "") -> list[Row]:
     return await list_rows(client, query)
 
 
-async def _each(items: Sequence[ItemT], ask: Callable[[ItemT], Awaitable[AnswerT]]) -> list[AnswerT]:
+async def ask_each(items: Sequence[ItemT], ask: Callable[[ItemT], Awaitable[AnswerT]]) -> list[AnswerT]:
     """Ask about all of them, a few at a time; the answers are in their order."""
     places = asyncio.Semaphore(AT_ONCE)
 

@@ -31,6 +31,7 @@ class Ears:
         self._client = client
         self._listening: dict[str, asyncio.Task[None]] = {}
         self._grown = asyncio.Event()
+        self._news: set[str] = set()
 
     async def __aenter__(self) -> Self:
         return self
@@ -45,13 +46,24 @@ class Ears:
         if workflow_id not in self._listening:
             self._listening[workflow_id] = asyncio.create_task(self._follow(workflow_id))
 
-    async def hear(self) -> None:
-        """Return once something has happened since the last time. Raises what a listener stumbled over."""
+    def listen_anew(self, workflow_id: str) -> None:
+        """Listen to what has begun again under an id, whose earlier run may have been listened to."""
+        if old := self._listening.pop(workflow_id, None):
+            old.cancel()
+        self.listen(workflow_id)
+
+    async def hear(self) -> set[str]:
+        """Return whose histories have grown, once any has since the last time.
+
+        Raises what a listener stumbled over.
+        """
         await self._grown.wait()
         self._grown.clear()
+        news, self._news = self._news, set()
         for task in self._listening.values():
-            if task.done() and (error := task.exception()):
+            if task.done() and not task.cancelled() and (error := task.exception()):
                 raise error
+        return news
 
     async def _follow(self, workflow_id: str) -> None:
         try:
@@ -68,6 +80,7 @@ class Ears:
         last = EventType.EVENT_TYPE_UNSPECIFIED
         async for event in handle.fetch_history_events(wait_new_event=True):
             last = event.event_type
+            self._news.add(handle.id)
             self._grown.set()
         return last == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW
 

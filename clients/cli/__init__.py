@@ -10,6 +10,7 @@ import typer
 from typer.exceptions import Abort, TyperException
 
 from clients.cli import (
+    attending,
     comparing,
     deciding,
     freezing,
@@ -62,6 +63,7 @@ _COMMANDS: Final[tuple[tuple[str, Callable[..., None]], ...]] = (
     (_STEER, freezing.freeze),
     (_STEER, freezing.thaw),
     (_SEE, standing.status),
+    (_SEE, attending.watch),
     (_SEE, surveying.services),
     (_SEE, recalling.history),
     (_SEE, comparing.diff),

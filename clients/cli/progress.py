@@ -84,7 +84,7 @@ class Progress:
             digest = record.digest()
             if digest not in self._known:
                 self._known.add(digest)
-                yield from _tell(record)
+                yield from tell_record(record)
 
     def _say(self, line: str) -> None:
         say(f"{say_duration_so_far(monotonic() - self._began):>6}  {line}")
@@ -116,7 +116,7 @@ def _with(phase: Phase, waits_for: str) -> str:
     return f"{phase}: {waits_for}" if waits_for else str(phase)
 
 
-def _tell(record: Record) -> Iterator[str]:
+def tell_record(record: Record) -> Iterator[str]:
     """Say a record in a line; what the outcome is, is said at the end."""
     match record:
         case DecisionRecord(decision=decision):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from domain.names import receipt_key
-from domain.outcome import Exit
+from domain.outcome import Exit, Phase
 from tests.clients.conftest import CommandLine
 from tests.town import Town
 
@@ -159,3 +159,34 @@ async def test_what_stands_where_and_who_let_it_in(town: Town, towpath: CommandL
     assert said.out.count("site 1.0.0") == 3
     assert (nobody.code, nowhere.code) == (Exit.USAGE, Exit.USAGE)
     assert "There is no environment “nowhere”" in nowhere.said
+
+
+@pytest.mark.server
+async def test_a_timeline_tells_what_was_asked_for_before_and_after_it_began(
+    town: Town, towpath: CommandLine
+) -> None:
+    """`watch SERVICE` tells promotions and changes, each record once, finds new ones, and ends when all is idle."""
+    go_on = town.world.slow[town.place(town.dev)] = asyncio.Event()
+    first = await town.promote("1.0.0", town.dev)
+    await town.world.reached.wait()
+    watching = asyncio.create_task(towpath.type("watch", town.service, "--until-idle", "--json"))
+    await asyncio.sleep(0)
+    second = await town.promote("2.0.0", town.dev)
+    await town.until(second, Phase.IN_LANE)
+    go_on.set()
+    lines = (await asyncio.wait_for(watching, 40)).out.splitlines()
+    report = await first.result()
+    idle = await towpath.type("watch", town.service, town.staging, "--until-idle")
+    wrong = await towpath.type("watch", "a", "b", "c", "--json")
+
+    happened = [json.loads(line) for line in lines]
+    assert report.turn
+    outcomes = {
+        (one["id"], one["record"]["outcome"]) for one in happened if one["record"]["record"] == "outcome"
+    }
+    ids = {one["id"] for one in happened}
+    assert {first.id, second.id, f"change/{town.service}/{town.dev}/{report.turn}"} <= ids
+    assert {(first.id, "promoted"), (second.id, "promoted")} <= outcomes
+    assert len(lines) == len(set(lines))
+    assert "Nothing is under way any more" in idle.said
+    assert wrong.code == Exit.USAGE
