@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import suppress
 from datetime import datetime
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowHandle
 from temporalio.service import RPCError
 
 from clients.inventory import CHANGES, ask_each
@@ -87,12 +87,14 @@ async def happenings(
 
 
 async def _records(client: Client, workflow_id: str) -> tuple[Record, ...]:
-    handle = client.get_workflow_handle(workflow_id)
-    model = PromotionStatus if workflow_id.startswith("promotion/") else ChangeStatus
+    handle: WorkflowHandle[Any, Any] = client.get_workflow_handle(workflow_id)
     try:
-        status: PromotionStatus | ChangeStatus | None = await ask_status(handle, model)
+        if workflow_id.startswith("promotion/"):
+            promotion = await ask_status(handle, PromotionStatus)
+            return promotion.records if promotion else ()
+        change = await ask_status(handle, ChangeStatus)
     except RPCError as error:
         if is_missing(error):
             return ()
         raise
-    return status.records if status else ()
+    return change.records if change else ()

@@ -8,7 +8,6 @@ import typer
 
 from clients.cli.asking import ask
 from clients.cli.grammar import LANE_WORDS, AsJson, read_promotion
-from clients.cli.progress import tell_record
 from clients.cli.terminal import say
 from clients.trouble import UsageError
 from domain.names import is_identifier
@@ -85,6 +84,8 @@ def _print(one: "Happening", *, as_json: bool) -> None:
 
 
 def _tell(one: "Happening") -> Iterator[str]:
+    from clients.cli.progress import tell_record
+
     match one.record:
         case PhaseRecord(phase=phase, why=why):
             yield f"{phase}{f': {why}' if why else ''}"

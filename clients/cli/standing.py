@@ -17,20 +17,26 @@ if TYPE_CHECKING:
 
 All = Annotated[bool, typer.Option("--all", help="List what has ended, too.")]
 
+Limit = Annotated[int, typer.Option("--limit", metavar="N", min=1, help="How many to list, at most.")]
+
 
 def status(
-    words: StatusWords = None, as_json: AsJson = False, watch: Watch = False, all_: All = False
+    words: StatusWords = None,
+    as_json: AsJson = False,
+    watch: Watch = False,
+    all_: All = False,
+    limit: Limit = 50,
 ) -> None:
     """Show where things stand: everything, a service, a promotion, a lane, or whatever has this id."""
     said = words or []
     if watch:
         _follow(said)
     if not said or (len(said) == 1 and "/" not in said[0]):
-        _list(said[0] if said else "", as_json=as_json, all_=all_)
+        _list(said[0] if said else "", as_json=as_json, all_=all_, limit=limit)
     _show(said, as_json=as_json)
 
 
-def _list(service: str, *, as_json: bool, all_: bool) -> None:
+def _list(service: str, *, as_json: bool, all_: bool, limit: int) -> None:
     if service and not is_identifier(service):
         raise UsageError(f"“{service[:80]}” is no service. Write a service's name, a promotion, or an id.")
 
@@ -38,7 +44,7 @@ def _list(service: str, *, as_json: bool, all_: bool) -> None:
         from clients.cli.showing import show_rows
         from clients.overview import find
 
-        rows = await find(towpath.client, service, only_open=not (all_ or service))
+        rows = await find(towpath.client, service, only_open=not (all_ or service), limit=limit)
         if as_json:
             say_json(rows)
         else:

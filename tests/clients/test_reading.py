@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -190,3 +192,34 @@ async def test_a_timeline_tells_what_was_asked_for_before_and_after_it_began(
     assert len(lines) == len(set(lines))
     assert "Nothing is under way any more" in idle.said
     assert wrong.code == Exit.USAGE
+
+
+@pytest.mark.processes
+async def test_help_is_said_without_temporal(offline: CommandLine) -> None:
+    """The command line is there at once: what asks the server is loaded only when it is asked."""
+    ran = await offline.run(
+        *("-c", "import sys, clients.cli; print('temporalio' in sys.modules)"), program=Path(sys.executable)
+    )
+
+    assert ran.out.strip() == "False", ran.said
+
+
+@pytest.mark.server
+@pytest.mark.processes
+async def test_tables_fit_a_narrow_terminal(town: Town, towpath: CommandLine) -> None:
+    """On a terminal of 80 columns each row stays one line; long names are cut short."""
+    await town.promoted("1.0.0", town.dev)
+    settle(town, towpath.folder)
+    towpath.set(COLUMNS="80", TTY_COMPATIBLE="1")
+
+    for words in (
+        ("history", "--service", town.service),
+        ("services", town.service),
+        ("environments", "list"),
+    ):
+        ran = await towpath.run(*words)
+        lines = re.sub(r"\x1b\[[0-9;]*m", "", ran.out).splitlines()
+        assert ran.code == Exit.DONE, ran.said
+        assert max(map(len, lines)) <= 80, ran.out
+        assert len(lines[0].split()) >= 5, ran.out
+        assert "\x1b[3" not in ran.out
