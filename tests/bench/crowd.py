@@ -39,7 +39,7 @@ AT_ONCE: Final = 40
 
 async def lists(folder: Path) -> Sequence[Figure]:
     """List all environments, and all promotions, each by a command of its own, and see that all are counted."""
-    folder.mkdir()
+    await asyncio.to_thread(folder.mkdir)
     async with embedded(temporal_binary(), None) as server:
         client = await Client.connect(server.address, data_converter=DATA_CONVERTER)
         subjects = [
