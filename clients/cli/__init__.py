@@ -10,7 +10,8 @@ import typer
 from typer.exceptions import Abort, TyperException
 
 from clients.cli import deciding, freezing, hosting, promoting, showing_off, standing
-from clients.cli.doctoring import config, doctor
+from clients.cli.configuring import config
+from clients.cli.doctoring import doctor
 from clients.cli.founding import environment, service
 from clients.cli.releasing import release
 from clients.cli.terminal import complain

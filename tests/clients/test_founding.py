@@ -152,3 +152,48 @@ async def test_shells_complete_the_verbs(offline: CommandLine, shell: str) -> No
 
     assert "promote" in ran.out
     assert "rollback" not in ran.out
+
+
+PRODUCTION = """\
+environment: production
+approval: {quorum: 2, from: [people], wait: 1d}
+soak: 30m
+"""
+STRICTER = """\
+service: shop
+components: {site: {kind: content}}
+environments:
+  production:
+    site: {target: directory, root: live}
+    health:
+      - {http: "http://127.0.0.1:1/", within: 20s}
+    approval: {wait: 2h}
+"""
+
+
+async def test_what_holds_is_shown_with_its_origin(offline: CommandLine) -> None:
+    """The floor and the stricter word hold, each from the line that says so; the rest is default."""
+    await offline.type("config", "init")
+    (offline.folder / "towpath.yaml").write_text("groups: {people: [ana, bo, cy]}\n")
+    (offline.folder / "environments/production.yaml").write_text(PRODUCTION)
+    (offline.folder / "services/shop.yaml").write_text(STRICTER)
+
+    ran = await offline.type("config", "show", "shop", "production", "--json")
+    table = await offline.type("config", "show", "shop", "production")
+    astray = await offline.type("config", "show", "shop", "dev")
+
+    shown = {
+        one["key"]: (one["value"], f"{one['file']}:{one['line']}") for one in json.loads(ran.out)["values"]
+    }
+    floor, own = "environments/production.yaml", "services/shop.yaml"
+    assert shown["soak"] == ("30m", f"{floor}:3")
+    assert shown["approval.quorum"] == (2, f"{floor}:2")
+    assert shown["approval.wait"] == ("2h", f"{own}:8")
+    assert shown["approval.people"] == (["ana", "bo", "cy"], "towpath.yaml:1")
+    assert shown["site.root"] == ("live", f"{own}:5")
+    assert shown["site.keep"] == (5, ":0")
+    assert shown["health[0].within"] == ("20s", f"{own}:7")
+    assert shown["health[0].every"] == ("1s", ":0")
+    assert shown["hold_limit"] == ("4h", ":0")
+    assert f"{own}:8" in table.said
+    assert "does not go to “dev”" in astray.said
