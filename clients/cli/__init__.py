@@ -9,8 +9,7 @@ from typing import Final, NoReturn
 import typer
 from typer.exceptions import Abort, TyperException
 
-from clients.cli import deciding, freezing, hosting, promoting, showing_off, standing
-from clients.cli.configuring import config
+from clients.cli import configuring, deciding, freezing, hosting, promoting, showing_off, standing
 from clients.cli.doctoring import doctor
 from clients.cli.founding import environment, service
 from clients.cli.releasing import release
@@ -56,7 +55,7 @@ _COMMANDS: Final[tuple[tuple[str, Callable[..., None]], ...]] = (
 )
 for panel, command in _COMMANDS:
     app.command(rich_help_panel=panel)(command)
-app.add_typer(config, name="config", rich_help_panel=_RUN)
+app.add_typer(configuring.config, name="config", rich_help_panel=_RUN)
 app.add_typer(environment, name="environment", rich_help_panel=_RUN)
 app.add_typer(service, name="service", rich_help_panel=_RUN)
 app.add_typer(release, name="release", rich_help_panel=_ASK)

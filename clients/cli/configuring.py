@@ -16,6 +16,8 @@ from domain.spelling import suggest
 from domain.value import Value, say_duration
 from workers.settings import Surroundings, surroundings
 
+__all__ = ["config", "show"]
+
 
 class Shown(Value):
     """One value. ``file`` is empty where it is the default."""
