@@ -43,8 +43,6 @@ class Seed(NamedTuple):
     new: str
     mark: str
     key: str = ""
-    line_of: str = ""
-    """What stands on the line that is named, where that is not the line that was replaced."""
 
 
 SEEDS: Final = (
