@@ -6,7 +6,7 @@ from typing import Generic, NamedTuple, TypeVar
 from pydantic import JsonValue
 from pydantic_core import ErrorDetails
 
-from activities.parsing import Mapped, errors_in, keys_of, rest_of
+from activities.parsing import Mapped, errors_in, keys_of, rest_of, told_once
 from activities.wording import in_words, show
 from activities.yaml_lines import Keys, Node
 from domain.configuration import (
@@ -106,7 +106,7 @@ class _Reading:
     def draft(self, model: type[ValueT], content: Mapped, stand_ins: Mapped) -> Draft[ValueT]:
         """Judge the whole content by its model."""
         if isinstance(self._root.content, dict):
-            for error in errors_in(model, content):
+            for error in told_once(errors_in(model, content)):
                 self._note_error(error, model, as_written(keys_of(error)))
         return Draft(rest_of(model, content, stand_ins), tuple(self._faults))
 
@@ -170,7 +170,7 @@ class _Reading:
                     )
 
     def _look_at_settings(self, keys: Keys, settings: Mapped, model: type[Value]) -> None:
-        for error in errors_in(model, settings):
+        for error in told_once(errors_in(model, settings)):
             self._note_error(error, model, (*keys, *keys_of(error)))
 
     def _look_at_empty(self, node: Node, keys: Keys) -> None:

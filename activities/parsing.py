@@ -1,6 +1,7 @@
 """From plain content to a model: every error at once, and what is left without them."""
 
 import json
+from collections.abc import Sequence
 from copy import deepcopy
 from typing import Final, TypeVar
 
@@ -8,6 +9,7 @@ from pydantic import BaseModel, JsonValue, ValidationError
 from pydantic_core import ErrorDetails
 
 from activities.yaml_lines import Keys
+from domain.spelling import suggest
 
 Mapped = dict[str, JsonValue]
 ModelT = TypeVar("ModelT", bound=BaseModel)
@@ -25,6 +27,20 @@ def errors_in(model: type[BaseModel], content: Mapped) -> list[ErrorDetails]:
     found = {error["loc"]: error for error in _strictly(model, content) if not _is_needless(error)}
     found |= {error["loc"]: error for error in _laxly(model, content)}
     return [error for place, error in found.items() if not any(_is_inside(other, place) for other in found)]
+
+
+def told_once(errors: Sequence[ErrorDetails]) -> list[ErrorDetails]:
+    """Leave out what is only missing because it is misspelt beside its place: that is one mistake, not two."""
+    strangers = [error["loc"] for error in errors if error["type"] == "extra_forbidden"]
+    return [
+        error
+        for error in errors
+        if error["type"] != "missing" or not any(_is_meant(one, error["loc"]) for one in strangers)
+    ]
+
+
+def _is_meant(stranger: tuple[int | str, ...], missing: tuple[int | str, ...]) -> bool:
+    return stranger[:-1] == missing[:-1] and suggest(str(stranger[-1]), [str(missing[-1])]).startswith("did")
 
 
 def _strictly(model: type[BaseModel], content: Mapped) -> list[ErrorDetails]:

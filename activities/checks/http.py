@@ -62,7 +62,9 @@ class HttpSettings(Value):
 
     http: Annotated[str, AfterValidator(_address)]
     status: Annotated[
-        tuple[Annotated[int, Field(ge=100, le=599)], ...], Field(min_length=1), BeforeValidator(_one_or_more)
+        tuple[Annotated[int, Field(ge=100, le=599)], ...],
+        Field(min_length=1),
+        BeforeValidator(_one_or_more, json_schema_input_type=int | tuple[int, ...]),
     ] = (200,)
     body: str | None = None
     matches: Annotated[str, AfterValidator(_pattern)] | None = None

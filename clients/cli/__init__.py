@@ -12,6 +12,7 @@ from typer.exceptions import Abort, TyperException
 from clients.cli import (
     attending,
     comparing,
+    configuring,
     deciding,
     freezing,
     hosting,
@@ -21,7 +22,8 @@ from clients.cli import (
     standing,
     surveying,
 )
-from clients.cli.doctoring import config, doctor
+from clients.cli.doctoring import doctor
+from clients.cli.founding import environment, service
 from clients.cli.releasing import release
 from clients.cli.terminal import complain
 from clients.trouble import ClientError
@@ -34,7 +36,6 @@ app = typer.Typer(
     name="towpath",
     help="Walk a release from one environment to the next, and back again when it must.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -70,7 +71,9 @@ _COMMANDS: Final[tuple[tuple[str, Callable[..., None]], ...]] = (
 )
 for panel, command in _COMMANDS:
     app.command(rich_help_panel=panel)(command)
-app.add_typer(config, name="config", rich_help_panel=_RUN)
+app.add_typer(configuring.config, name="config", rich_help_panel=_RUN)
+app.add_typer(environment, name="environment", rich_help_panel=_RUN)
+app.add_typer(service, name="service", rich_help_panel=_RUN)
 app.add_typer(release, name="release", rich_help_panel=_ASK)
 app.add_typer(surveying.environments, name="environments", rich_help_panel=_SEE)
 

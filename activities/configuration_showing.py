@@ -1,0 +1,85 @@
+"""What holds for a service in an environment, all files taken together, and where each value was written."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, NamedTuple
+
+from pydantic import TypeAdapter
+
+from activities.configuration_file import Models
+from domain.configuration import ORGANISATION_FILE, Configuration, environment_file, service_file
+from domain.fault import Spot
+from domain.names import Subject
+from domain.value import Value
+
+
+class Held(NamedTuple):
+    """One value that holds. ``spot`` is None where nobody wrote it: it is the default."""
+
+    key: str
+    value: Any
+    spot: Spot | None
+
+
+def effective(
+    configuration: Configuration, subject: Subject, targets: Models, checks: Models
+) -> Iterator[Held]:
+    """Yield everything that holds for a service in an environment of its road."""
+    service = Spot(service_file(subject.service), ("environments", subject.environment))
+    place = configuration.services[subject.service].environments[subject.environment]
+    floor = configuration.environments[subject.environment]
+    environment = Spot(environment_file(subject.environment))
+    yield _of(place, "after", service)
+    for name, component in configuration.services[subject.service].components.items():
+        yield Held(f"{name}.kind", component.kind.value, Spot(service.file, ("components", name, "kind")))
+    for name, terms in place.targets.items():
+        yield Held(f"{name}.target", terms.target, service.below(name, "target"))
+        yield from _settings(name, targets[terms.target], terms.settings, service.below(name))
+    for index, check in enumerate(place.health):
+        spot, key = service.below("health", index), f"health[{index}]"
+        yield from _settings(key, checks[check.check], check.settings, spot)
+        for common in ("component", "within", "every"):
+            held = _of(check, common, spot)
+            yield held._replace(key=f"{key}.{common}")
+    longer = place if place.soak is not None and place.soak > floor.soak else floor
+    yield _of(longer, "soak", service if longer is place else environment)
+    yield from _approval(configuration, subject, service, environment)
+    yield _of(floor, "hold_limit", environment)
+    yield _of(floor, "key", environment)
+    yield _of(configuration.organisation, "store", Spot(ORGANISATION_FILE))
+
+
+def _of(value: Value, key: str, spot: Spot) -> Held:
+    return Held(key, getattr(value, key), spot.below(key) if key in value.model_fields_set else None)
+
+
+def _settings(key: str, model: type[Value], written: Mapping[str, Any], spot: Spot) -> Iterator[Held]:
+    settings: Value = TypeAdapter(model).validate_python(dict(written))
+    for name, field in model.model_fields.items():
+        held = _of(settings, name, spot)
+        yield held._replace(key=f"{key}.{field.alias or name}")
+
+
+_APPROVAL: Final = {"quorum": "quorum", "groups": "from", "wait": "wait", "valid": "valid"}
+
+
+def _approval(
+    configuration: Configuration, subject: Subject, service: Spot, environment: Spot
+) -> Iterator[Held]:
+    """The stricter word of both holds; where they agree, the floor's is shown."""
+    terms = configuration.approval(subject)
+    place = configuration.services[subject.service].environments[subject.environment]
+    both = (
+        (configuration.environments[subject.environment].approval, environment),
+        (place.approval, service),
+    )
+    for field, key in _APPROVAL.items():
+        value = getattr(terms, field)
+        spots = [
+            spot.below("approval", key)
+            for approval, spot in both
+            if approval and field in approval.model_fields_set and getattr(approval, field) == value
+        ]
+        yield Held(f"approval.{key}", value, spots[0] if spots else None)
+    yield Held(
+        "approval.people", terms.approvers, Spot(ORGANISATION_FILE, ("groups",)) if terms.groups else None
+    )

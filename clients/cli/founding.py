@@ -1,0 +1,232 @@
+"""``config init``, ``config schema``, ``environment new``, ``service new``: configuration that is not there yet."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from clients.cli.doctoring import config
+from clients.cli.terminal import is_terminal, plain, say, say_commands
+from clients.trouble import UsageError
+from domain.configuration import ORGANISATION_FILE, environment_file, service_file
+from domain.names import is_identifier
+from domain.release import Kind
+from domain.spelling import suggest
+from workers.settings import surroundings
+
+if TYPE_CHECKING:
+    from activities.scaffolding import Draft
+
+environment = typer.Typer(no_args_is_help=True, help="Add environments.")
+service = typer.Typer(no_args_is_help=True, help="Add services.")
+
+NewName = Annotated[str, typer.Argument(metavar="NAME", show_default=False)]
+Folder = Annotated[Path | None, typer.Argument(metavar="[FOLDER]", show_default=False)]
+SchemaName = Annotated[str, typer.Argument(metavar="[towpath|environment|service]", show_default=False)]
+Quorum = Annotated[
+    int | None, typer.Option("--quorum", metavar="N", help="How many must approve.", min=0, max=50)
+]
+Groups = Annotated[list[str] | None, typer.Option("--from", metavar="GROUP", help="Out of whom; repeat it.")]
+Soak = Annotated[str, typer.Option("--soak", metavar="TIME", help="How long it must stay healthy.")]
+Services = Annotated[
+    list[str] | None,
+    typer.Option("--service", metavar="SERVICE", help="Put it at the end of this service's road; repeat it."),
+]
+Components = Annotated[
+    list[str] | None,
+    typer.Option("--component", metavar="NAME=KIND", help="What a release is made of; repeat it."),
+]
+Road = Annotated[
+    str, typer.Option("--environments", metavar="A,B", help="Its road, in order; else all there are.")
+]
+Target = Annotated[str, typer.Option("--target", metavar="TARGET", help="What takes its components.")]
+Health = Annotated[
+    str,
+    typer.Option("--health", metavar="URL", help="Asked after a change; {environment} in it is replaced."),
+]
+
+
+@config.command()
+def init(folder: Folder = None) -> None:
+    """Make a configuration folder with comments in it.
+
+    What is there already is left as it is.
+    """
+    from activities.scaffolding import environment_draft, organisation_draft, schema_drafts
+
+    path = surroundings(folder).folder
+    drafts = [organisation_draft(), *schema_drafts(_schemas())]
+    if not any((path / "environments").glob("*.y*ml")):
+        drafts.append(environment_draft("dev", quorum=None, groups=(), soak=""))
+    written = _write(path, drafts, {})
+    (path / "services").mkdir(exist_ok=True)
+    _say_written(written, ())
+    if not written:
+        say("Everything is there already; nothing was touched.")
+    say("Add a service:")
+    say_commands(["towpath service new shop --component site=content"])
+
+
+@config.command()
+def schema(kind: SchemaName = "") -> None:
+    """Print the JSON Schema of a kind of file, or of all three, for editors."""
+    known = _schemas()
+    if kind and kind not in known:
+        raise UsageError(f"There is no kind of file “{plain(kind)}”: {suggest(kind, known)}.")
+    typer.echo(json.dumps(known[kind] if kind else known, indent=2, ensure_ascii=False))
+
+
+@environment.command("new")
+def new_environment(
+    name: NewName = "",
+    quorum: Quorum = None,
+    group: Groups = None,
+    soak: Soak = "",
+    service: Services = None,
+) -> None:
+    """Add an environment, and put it on the road of services."""
+    from activities.scaffolding import NotWritableError, add_environment, environment_draft, schema_drafts
+
+    name = _name(name or _ask("What is the environment called?", "a NAME"), "an environment")
+    path = _folder()
+    _refuse_known(path, environment_file(name))
+    edits: dict[str, str] = {}
+    try:
+        for one in service or ():
+            edits[service_file(one)] = add_environment(_text(path, service_file(one)), one, name, ())
+    except NotWritableError as error:
+        raise UsageError(str(error)) from error
+    draft = environment_draft(name, quorum=quorum, groups=group or (), soak=soak)
+    _make(path, [draft, *schema_drafts(_schemas())], edits)
+
+
+@service.command("new")
+def new_service(
+    name: NewName = "",
+    component: Components = None,
+    environments: Road = "",
+    target: Target = "directory",
+    health: Health = "",
+) -> None:
+    """Add a service: its components, and its road through the environments."""
+    from activities.scaffolding import schema_drafts, service_draft
+    from activities.targets import TARGETS
+
+    name = _name(name or _ask("What is the service called?", "a NAME"), "a service")
+    path = _folder()
+    _refuse_known(path, service_file(name))
+    if target not in TARGETS:
+        raise UsageError(f"There is no target “{plain(target)}”: {suggest(target, TARGETS)}.")
+    asked = component or [_ask("What is it made of, as in site=content?", "--component NAME=KIND")]
+    parts = dict(map(_component, asked))
+    if len(parts) < len(asked):
+        raise UsageError("A component stands there twice. Name each once.")
+    road = [one.strip() for one in environments.split(",") if one.strip()] or _environments(path)
+    if not road:
+        raise UsageError("There is no environment yet. Add one first: towpath environment new dev")
+    _make(path, [service_draft(name, parts, road, target, health), *schema_drafts(_schemas())])
+
+
+def _schemas() -> dict[str, dict[str, object]]:
+    from activities.checks import CHECKS
+    from activities.configuration_file import Kinds
+    from activities.schemas import schemas
+    from activities.targets import TARGETS
+
+    return schemas(
+        Kinds(
+            targets={name: kind.settings for name, kind in TARGETS.items()},
+            checks={name: kind.settings for name, kind in CHECKS.items()},
+        )
+    )
+
+
+def _ask(question: str, else_: str) -> str:
+    """Ask a person; a program is told which word to write."""
+    if not is_terminal():
+        raise UsageError(f"{question} There is no terminal to ask on: write {else_}.")
+    return str(typer.prompt(question)).strip()
+
+
+def _name(name: str, what: str) -> str:
+    if not is_identifier(name):
+        raise UsageError(
+            f"“{plain(name)}” cannot be the name of {what}: use letters, digits, dot, dash and underscore, a "
+            "letter or digit at both ends, at most 63 characters."
+        )
+    return name
+
+
+def _component(word: str) -> tuple[str, str]:
+    name, _, kind = word.partition("=")
+    known = [one.value for one in Kind]
+    if kind not in known:
+        hint = suggest(kind, known) if kind else f"write {plain(name)}=KIND, and {suggest('', known)}"
+        raise UsageError(f"“{plain(word)}” names no kind of component: {hint}.")
+    return _name(name, "a component"), kind
+
+
+def _folder() -> Path:
+    path = surroundings().folder
+    if not (path / ORGANISATION_FILE).is_file():
+        raise UsageError(f"There is no {ORGANISATION_FILE} in {path}. Make one first: towpath config init")
+    return path
+
+
+def _environments(path: Path) -> list[str]:
+    return sorted(file.stem for file in (path / "environments").glob("*.yaml") if is_identifier(file.stem))
+
+
+def _refuse_known(path: Path, file: str) -> None:
+    if (path / file).exists():
+        raise UsageError(f"{file} is there already, and is left as it is. Edit it, or choose another name.")
+
+
+def _text(path: Path, file: str) -> str:
+    try:
+        return (path / file).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{file} cannot be read. Name a service that has a file in services/.") from error
+
+
+def _make(path: Path, drafts: "Sequence[Draft]", edits: Mapping[str, str] = MappingProxyType({})) -> None:
+    """Write drafts and edits. Where they would be a mistake, everything is put back and the mistake said."""
+    known = _mistakes(path)
+    kept = {file: _text(path, file) for file in edits}
+    written = _write(path, drafts, edits)
+    if new := [one for one in _mistakes(path) if one not in known]:
+        for file in written:
+            (path / file).unlink()
+        _write(path, (), kept)
+        raise UsageError("\n  ".join(["Nothing was written, since it would be a mistake:", *new]))
+    _say_written(written, edits)
+
+
+def _write(path: Path, drafts: "Sequence[Draft]", edits: Mapping[str, str]) -> list[str]:
+    from activities.scaffolding import NotWritableError, replace, write_new
+
+    try:
+        written = write_new(path, drafts)
+        for file, text in edits.items():
+            replace(path, file, text)
+    except NotWritableError as error:
+        raise UsageError(str(error)) from error
+    return written
+
+
+def _say_written(written: Sequence[str], edited: Iterable[str]) -> None:
+    for file in written:
+        say(f"✓ {file}")
+    for file in edited:
+        say(f"✓ {file} (edited)")
+
+
+def _mistakes(path: Path) -> list[str]:
+    from activities.checks import CHECKS
+    from activities.configuration_folder import inspect_folder
+    from activities.targets import TARGETS
+
+    return [str(one) for one in inspect_folder(path, TARGETS, CHECKS).mistakes]

@@ -1,0 +1,199 @@
+"""Configuration that the command line writes: whole, commented, and never over what is there."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from domain.outcome import Exit
+from tests.clients.conftest import TOWPATH, CommandLine
+
+
+async def test_what_is_scaffolded_passes_the_check(offline: CommandLine) -> None:
+    """A folder from `config init`, an environment and services of every target are no mistake."""
+    typed = [
+        ("config", "init"),
+        ("environment", "new", "production", "--soak", "10m", "--quorum", "0"),
+        (
+            "service",
+            "new",
+            "shop",
+            "--component",
+            "site=content",
+            "--health",
+            "http://127.0.0.1:1/{environment}",
+        ),
+        ("service", "new", "api", "--component", "app=application", "--component", "db=settings"),
+        ("service", "new", "batch", "--component", "job=flags", "--target", "command"),
+        ("config", "check"),
+    ]
+
+    ran = [await offline.type(*words) for words in typed]
+
+    assert [(one.code, one.err) for one in ran] == [(Exit.DONE, "")] * len(typed)
+    assert "3 services and 2 environments" in ran[-1].said
+    assert "http://127.0.0.1:1/production" in (offline.folder / "services/shop.yaml").read_text()
+
+
+async def test_nothing_is_written_over(offline: CommandLine) -> None:
+    """What is there stays to the byte, whichever verb meets it."""
+    await offline.type("config", "init")
+    await offline.type("service", "new", "shop", "--component", "site=content")
+    kept = {}
+    for file in ("towpath.yaml", "environments/dev.yaml", "services/shop.yaml"):
+        kept[file] = (offline.folder / file).read_text() + "# mine\n"
+        (offline.folder / file).write_text(kept[file])
+
+    again = await offline.type("config", "init")
+    service = await offline.type("service", "new", "shop", "--component", "site=content")
+    environment = await offline.type("environment", "new", "dev")
+
+    assert again.code == Exit.DONE
+    assert "services/shop.yaml is there already" in service.said
+    assert "environments/dev.yaml is there already" in environment.said
+    assert (service.code, environment.code) == (Exit.USAGE, Exit.USAGE)
+    assert {file: (offline.folder / file).read_text() for file in kept} == kept
+
+
+SHOP = """\
+# The shop, by the shop's people.
+service: shop
+environments:  # the road
+  dev:
+    site: {target: directory, root: "live/dev"}  # quoted
+    health:
+      - {http: "http://127.0.0.1:1/"}  # near
+components:
+  site: {kind: content}  # pages
+"""
+
+
+async def test_an_environment_joins_a_road(offline: CommandLine) -> None:
+    """Every line of the service's file is still there, in order; the new environment comes after the last."""
+    await offline.type("config", "init")
+    (offline.folder / "services/shop.yaml").write_text(SHOP)
+
+    ran = await offline.type("environment", "new", "production", "--service", "shop")
+
+    text = (offline.folder / "services/shop.yaml").read_text()
+    assert (ran.code, ran.err) == (Exit.DONE, "")
+    assert [line for line in text.splitlines() if line in SHOP.splitlines()] == SHOP.splitlines()
+    assert "after: [dev]" in text
+    assert 'root: "live/shop/production"' in text
+    assert (await offline.type("config", "check")).code == Exit.DONE
+
+
+@pytest.mark.parametrize(
+    ("words", "mark"),
+    [
+        (("service", "new"), "There is no terminal to ask on: write a NAME"),
+        (("service", "new", "x"), "write --component NAME=KIND"),
+        (("service", "new", "x", "--component", "a=contnt"), "did you mean content?"),
+        (
+            ("service", "new", "x", "--component", "a=content", "--target", "directry"),
+            "did you mean directory?",
+        ),
+        (("service", "new", "x", "--component", "a=content", "--environments", "dve"), "did you mean dev?"),
+        (("environment", "new", "p", "--from", "nobody"), "Nothing was written"),
+        (("environment", "new", "p", "--soak", "soon"), "Nothing was written"),
+        (("environment", "new", "a b"), "cannot be the name of an environment"),
+        (("config", "schema", "servce"), "did you mean service?"),
+    ],
+)
+async def test_what_would_be_a_mistake_is_not_written(
+    offline: CommandLine, words: tuple[str, ...], mark: str
+) -> None:
+    """The reason is said in a sentence, and no file is left."""
+    await offline.type("config", "init")
+    before = _files(offline.folder)
+
+    ran = await offline.type(*words)
+
+    assert ran.code == Exit.USAGE
+    assert mark in ran.said
+    assert _files(offline.folder) == before
+
+
+def _files(folder: Path) -> set[str]:
+    return {str(file) for file in folder.rglob("*") if file.is_file()}
+
+
+async def test_editors_are_given_the_schemas(offline: CommandLine) -> None:
+    """Each file names its schema, which is there; keys of targets and checks are in it, and durations as written."""
+    await offline.type("config", "init")
+    await offline.type("service", "new", "shop", "--component", "site=content")
+
+    for file in ("towpath.yaml", "environments/dev.yaml", "services/shop.yaml"):
+        hint = (offline.folder / file).read_text().splitlines()[0].partition("$schema=")[2]
+        assert json.loads(((offline.folder / file).parent / hint).read_text())["type"] == "object"
+    service: dict[str, Any] = json.loads((await offline.type("config", "schema", "service")).out)
+    place = service["properties"]["environments"]["additionalProperties"]
+    targets = {one["properties"]["target"]["const"]: one for one in place["additionalProperties"]["anyOf"]}
+    checks = place["properties"]["health"]["items"]["anyOf"]
+    assert targets["command"]["properties"]["timeout"]["default"] == "10m"
+    assert targets["directory"]["additionalProperties"] is False
+    assert all({"within", "every", "component"} <= check["properties"].keys() for check in checks)
+    assert service["additionalProperties"] is False
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+async def test_shells_complete_the_verbs(offline: CommandLine, shell: str) -> None:
+    """`towpath pro` and a tab is `promote`, in each shell."""
+    offline.set(
+        _TOWPATH_COMPLETE=f"complete_{shell}",
+        COMP_WORDS="towpath pro",
+        COMP_CWORD="1",
+        _TYPER_COMPLETE_ARGS="towpath pro",
+        _TYPER_COMPLETE_FISH_ACTION="get-args",
+    )
+
+    ran = await offline.run(program=TOWPATH)
+
+    assert "promote" in ran.out
+    assert "rollback" not in ran.out
+
+
+PRODUCTION = """\
+environment: production
+approval: {quorum: 2, from: [people], wait: 1d}
+soak: 30m
+"""
+STRICTER = """\
+service: shop
+components: {site: {kind: content}}
+environments:
+  production:
+    site: {target: directory, root: live}
+    health:
+      - {http: "http://127.0.0.1:1/", within: 20s}
+    approval: {wait: 2h}
+"""
+
+
+async def test_what_holds_is_shown_with_its_origin(offline: CommandLine) -> None:
+    """The floor and the stricter word hold, each from the line that says so; the rest is default."""
+    await offline.type("config", "init")
+    (offline.folder / "towpath.yaml").write_text("groups: {people: [ana, bo, cy]}\n")
+    (offline.folder / "environments/production.yaml").write_text(PRODUCTION)
+    (offline.folder / "services/shop.yaml").write_text(STRICTER)
+
+    ran = await offline.type("config", "show", "shop", "production", "--json")
+    table = await offline.type("config", "show", "shop", "production")
+    astray = await offline.type("config", "show", "shop", "dev")
+
+    shown = {
+        one["key"]: (one["value"], f"{one['file']}:{one['line']}") for one in json.loads(ran.out)["values"]
+    }
+    floor, own = "environments/production.yaml", "services/shop.yaml"
+    assert shown["soak"] == ("30m", f"{floor}:3")
+    assert shown["approval.quorum"] == (2, f"{floor}:2")
+    assert shown["approval.wait"] == ("2h", f"{own}:8")
+    assert shown["approval.people"] == (["ana", "bo", "cy"], "towpath.yaml:1")
+    assert shown["site.root"] == ("live", f"{own}:5")
+    assert shown["site.keep"] == (5, ":0")
+    assert shown["health[0].within"] == ("20s", f"{own}:7")
+    assert shown["health[0].every"] == ("1s", ":0")
+    assert shown["hold_limit"] == ("4h", ":0")
+    assert f"{own}:8" in table.said
+    assert "does not go to “dev”" in astray.said
