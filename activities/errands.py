@@ -28,7 +28,7 @@ ASK_AGAIN: Final = "ask_again"
 TELL_OF_THAW: Final = "tell_of_thaw"
 GATE_OPENED: Final = "gate_opened"
 LOST: Final = "Lost"
-BEAT: Final = 5.0
+BEAT: Final = 1.0
 """Seconds between the heartbeats of whoever waits."""
 
 

@@ -100,7 +100,7 @@ async def test_what_drifted_is_walked_again(town: Town) -> None:
 
 async def test_a_walk_ends_where_an_environment_does_and_is_walked_again(town: Town) -> None:
     """
-    Put back in staging: the walk ends rolled back and says where and why; production is never asked. Mended, it goes on.
+    Put back in staging, the walk ends so and says where and why; production is never asked. Mended, it goes on.
     """
     town.world.sick.add("1.0.0")
     town.change_place(town.dev, health=())
