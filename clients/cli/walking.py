@@ -69,13 +69,16 @@ class WalkProgress:
                 say(f"{say_duration_so_far(monotonic() - self._began):>6}  {line}")
 
     def _draw(self, live: "Live", seen: Overview) -> None:
+        from rich.console import Group
         from rich.text import Text
 
         status = seen.pipeline
         road = draw(status.road, seen.stops) if status else ()
         head = f"{status.phase}: {status.waits_for}" if status and not road else ""
-        lines = [*([head] if head else []), *(f"  {line}" for line in road), *_approvals(seen)]
-        live.update(Text(plain("\n".join(lines)), no_wrap=True, overflow="ellipsis"), refresh=True)
+        drawn = "\n".join([*([head] if head else []), *(f"  {line}" for line in road)])
+        parts = [Text(plain(drawn), no_wrap=True, overflow="ellipsis")]
+        parts += [Text(plain(line)) for line in _approvals(seen)]
+        live.update(Group(*parts), refresh=True)
 
 
 def _lines(seen: Overview) -> Iterator[tuple[str, str]]:
