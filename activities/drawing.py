@@ -80,7 +80,7 @@ class Drawing:
 
     async def _promotion(self, request: Request, configuration: Configuration) -> _Draft:
         subject = request.subject
-        if refusal := _unknown_place(configuration, subject):
+        if refusal := unknown_place(configuration, subject):
             return _Draft(Drawn(()), self._no_terms(), refusals=(refusal,))
         try:
             release = await read_release(self._tools.store, subject.service, request.version or "")
@@ -149,7 +149,7 @@ class Drawing:
 
     async def _adoption(self, request: Request, configuration: Configuration) -> _Draft:
         subject = request.subject
-        if refusal := _unknown_place(configuration, subject):
+        if refusal := unknown_place(configuration, subject):
             return _Draft(Drawn(()), self._no_terms(), refusals=(refusal,))
         terms = self._undo_terms(configuration, subject).but(health=())
         held, traits, faults = await self._look(subject, terms, set(terms.targets))
@@ -189,7 +189,7 @@ class Drawing:
 
     def _undo_terms(self, configuration: Configuration, subject: Subject) -> Terms:
         """Terms for what puts back or looks: no soak, and no gate. A service that is no longer configured has none."""
-        if _unknown_place(configuration, subject):
+        if unknown_place(configuration, subject):
             return self._no_terms()
         return configuration.terms(subject, ROLLBACK_BUDGET, _nonce()).but(
             soak=Terms.model_fields["soak"].default
@@ -199,7 +199,8 @@ class Drawing:
         return Terms(targets={}, configuration=UNCONFIGURED, nonce=_nonce())
 
 
-def _unknown_place(configuration: Configuration, subject: Subject) -> str:
+def unknown_place(configuration: Configuration, subject: Subject) -> str:
+    """Say why a service cannot go to an environment at all, or nothing where it can."""
     if subject.environment not in configuration.environments:
         name = subject.environment
         return f"there is no environment {name}; environments/{name}.yaml would be its file"

@@ -14,6 +14,7 @@ from activities.drawing import Drawing
 from activities.health import watch
 from activities.ports import BadSealError, StaleFenceError, TargetRefusalError
 from activities.receipts import Receipts
+from activities.signpost import Signpost
 from activities.tools import Tools
 from domain.clearance import Cause, Refusal, Warrant
 from domain.environment import Unknown, same
@@ -21,6 +22,7 @@ from domain.journal import Evidence, Recollection, Soaked
 from domain.names import Subject
 from domain.order import Account, Left, Performed, StepOrder
 from domain.plan import Verb
+from domain.road import Waymark
 from domain.terms import Request, Sealed, Story
 
 ResultT = TypeVar("ResultT")
@@ -37,6 +39,7 @@ class EffectActivities:
         self._archive = Archive(tools.store, tools.seals)
         self._clearing = Clearing(tools, self._archive)
         self._drawing = Drawing(tools, self._archive)
+        self._signpost = Signpost(tools, self._archive)
         self._receipts = Receipts(tools, self._archive, self._clearing)
 
     @activity.defn
@@ -50,6 +53,12 @@ class EffectActivities:
         if request.story is Story.SETTLEMENT:
             await self._clearing.settling(request)
         return await _alive(self._drawing.propose(request))
+
+    @activity.defn
+    async def road(self, request: Request) -> Waymark:
+        """Say what lies before this environment on a release's road, or that the release stands here. Reads only."""
+        self._own(request.subject)
+        return await _alive(self._signpost.point(request))
 
     @activity.defn
     async def perform(self, order: StepOrder) -> Performed:

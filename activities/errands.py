@@ -1,11 +1,13 @@
 """What workflows have carried between one another: quick, and of no authority."""
 
+import asyncio
 from typing import Final
 
 from temporalio import activity
 from temporalio.api.enums.v1 import PendingActivityState
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowFailureError
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.ports import Alarm, Notifier
@@ -13,7 +15,7 @@ from domain.answer import Told
 from domain.names import ENGINE_QUEUE, ENVIRONMENT, PHASE, SERVICE, STORY, Subject, environment_id, lane_id
 from domain.order import Call
 from domain.outcome import Phase
-from domain.status import LaneStatus
+from domain.status import LaneStatus, Report
 from domain.value import Value
 
 ASK: Final = "ask"
@@ -25,6 +27,9 @@ TOLD: Final = "told"
 ASK_AGAIN: Final = "ask_again"
 TELL_OF_THAW: Final = "tell_of_thaw"
 GATE_OPENED: Final = "gate_opened"
+LOST: Final = "Lost"
+BEAT: Final = 1.0
+"""Seconds between the heartbeats of whoever waits."""
 
 
 class LaneMessage(Value):
@@ -155,6 +160,35 @@ class ErrandActivities:
     async def call_person(self, call: Call) -> None:
         """Raise an alarm. The same key twice is one alarm."""
         await self._notifier.call(Alarm(call.subject, call.headline, call.remedy, call.key))
+
+    @activity.defn
+    async def join(self, promotion: str) -> Report:
+        """Wait, however long, for the end of a promotion that runs: a long poll, and no event in its history.
+
+        Changes nothing, so a second run waits on. Fails with ``Lost`` where it ends without an outcome.
+        """
+        handle = activity.client().get_workflow_handle(promotion, result_type=Report)
+        ended: asyncio.Task[Report] = asyncio.create_task(handle.result())
+        leaving = asyncio.create_task(activity.wait_for_worker_shutdown())
+        try:
+            while not ended.done() and not leaving.done():
+                await asyncio.wait((ended, leaving), timeout=BEAT, return_when=asyncio.FIRST_COMPLETED)
+                activity.heartbeat()
+            if not ended.done():
+                raise ApplicationError(
+                    "this engine's worker leaves; another waits on", category=ApplicationErrorCategory.BENIGN
+                )
+            return await ended
+        except WorkflowFailureError as failure:
+            why = getattr(failure.cause, "message", None) or str(failure.cause)
+            raise ApplicationError(why, type=LOST, non_retryable=True) from failure
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+            raise ApplicationError("it is there no longer", type=LOST, non_retryable=True) from error
+        finally:
+            for task in (ended, leaving):
+                task.cancel()
 
 
 async def lane_message(client: Client, subject: Subject, verb: str, content: dict[str, object]) -> None:

@@ -1,6 +1,7 @@
 """The Python client: what a script, CI and the command line ask of Towpath."""
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, Self
 
@@ -23,6 +24,7 @@ from clients.speaking import (
     why_in_vain,
 )
 from clients.trouble import DeclinedError, FailedError, NobodyPollsError
+from clients.walk import Walk
 from domain.actor import Actor
 from domain.names import (
     ACTOR,
@@ -33,11 +35,13 @@ from domain.names import (
     SERVICE,
     STORY,
     Subject,
+    pipeline_id,
     plan_id,
     promotion_id,
 )
 from domain.outcome import Phase
-from domain.status import Report
+from domain.road import WalkRequest
+from domain.status import Report, WalkReport
 from domain.terms import Proposal, Request, Story
 
 PLANNING: Final = 15.0
@@ -92,6 +96,51 @@ class Towpath:
                 f"The promotion of {promotion} is under way already. Follow it: {promotion.see} --watch"
             ) from error
         return promotion
+
+    def pipeline(self, service: str, version: str) -> Walk:
+        """Name a walk. Nothing is asked of the server yet."""
+        return Walk(self.client, name_of("service", service), name_of("version", version))
+
+    @in_words
+    async def walk(
+        self, service: str, version: str, through: Sequence[str], *, by: str, reason: str = ""
+    ) -> Walk:
+        """Ask for a release to be walked through these environments, and through what lies before them.
+
+        Each gets a promotion, started or joined, in the order that the environments themselves give. A walk that is
+        under way already and leads there is joined; raises ``DeclinedError`` where it leads elsewhere.
+        """
+        walk = self.pipeline(service, version)
+        actor = made(Actor, name=by)
+        wanted = tuple(dict.fromkeys(name_of("environment", one) for one in through))
+        request = made(
+            WalkRequest, service=service, version=version, through=wanted, actor=actor, reason=reason
+        )
+        names = {SERVICE: service, STORY: "pipeline", RELEASE: version, PHASE: Phase.PREPARING, ACTOR: by}
+        try:
+            await self.client.start_workflow(
+                "PipelineWorkflow",
+                request,
+                id=pipeline_id(service, version),
+                task_queue=ENGINE_QUEUE,
+                result_type=WalkReport,
+                static_summary=f"{version} of {service} → {' and '.join(wanted)}",
+                static_details=f"Asked for by {actor}{f': {reason}' if reason else ''}",
+                search_attributes=attributes(names),
+            )
+        except WorkflowAlreadyStartedError:
+            return await self._join(walk, wanted)
+        return walk
+
+    async def _join(self, walk: Walk, wanted: Sequence[str]) -> Walk:
+        leads = (await walk.status()).request
+        if leads is None or not set(wanted) <= set(leads.through):
+            where = f" through {' and '.join(leads.through)}" if leads else ""
+            raise DeclinedError(
+                f"A walk of {walk} is under way already{where}, and not through {' and '.join(wanted)}. Wait for its "
+                f"end ({walk.see} --watch), or stop it (towpath cancel {walk.id}); then ask again."
+            )
+        return Walk(self.client, walk.service, walk.version, joined=True)
 
     async def rollback(
         self, service: str, environment: str, *, by: str, reason: str = "", of: int | None = None

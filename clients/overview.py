@@ -27,9 +27,19 @@ from domain.names import (
     Subject,
     change_id,
     lane_id,
+    promotion_id,
 )
 from domain.outcome import Phase
-from domain.status import ChangeStatus, EnvironmentStatus, LaneStatus, PromotionStatus, Report
+from domain.road import under_way
+from domain.status import (
+    ChangeStatus,
+    EnvironmentStatus,
+    LaneStatus,
+    PipelineStatus,
+    PromotionStatus,
+    Report,
+    WalkReport,
+)
 from domain.value import Value
 
 
@@ -46,6 +56,11 @@ class Overview(Value):
     promotion: PromotionStatus | None = None
     report: Report | None = None
     """How a promotion ended."""
+    pipeline: PipelineStatus | None = None
+    walk: WalkReport | None = None
+    """How a walk ended."""
+    stops: dict[str, "Overview"] = {}
+    """Environment → the promotion that a walk has under way there."""
     lane: LaneStatus | None = None
     change: ChangeStatus | None = None
     """The change that has the lane now."""
@@ -99,6 +114,8 @@ async def look(client: Client, workflow_id: str) -> Overview:
     match workflow_id.split("/", maxsplit=1)[0]:
         case "promotion":
             return await _look_at_promotion(client, handle, seen)
+        case "pipeline":
+            return await _look_at_walk(client, handle, seen)
         case "lane":
             return await _look_at_lane(client, handle, seen)
         case "change":
@@ -124,6 +141,27 @@ async def _look_at_promotion(client: Client, handle: WorkflowHandle[Any, Any], s
         if is_missing(error):
             return seen
         raise
+
+
+async def _look_at_walk(client: Client, handle: WorkflowHandle[Any, Any], seen: Overview) -> Overview:
+    if not seen.is_open:
+        seen = await _with_walk(client, seen)
+    status = await ask_status(handle, PipelineStatus)
+    seen = _or_silent(seen, pipeline=status)
+    if status is None:
+        return seen
+    names = under_way(status.road)
+    ids = [promotion_id(Subject(service=status.service, environment=name), status.version) for name in names]
+    stops = await asyncio.gather(*(look(client, workflow_id) for workflow_id in ids))
+    return seen.but(stops=dict(zip(names, stops, strict=True)))
+
+
+async def _with_walk(client: Client, seen: Overview) -> Overview:
+    handle = client.get_workflow_handle(seen.id, result_type=WalkReport)
+    try:
+        return seen.but(walk=await handle.result())
+    except WorkflowFailureError as failure:
+        return seen.but(trouble=getattr(failure.cause, "message", None) or str(failure.cause))
 
 
 async def _look_at_lane(client: Client, handle: WorkflowHandle[Any, Any], seen: Overview) -> Overview:
@@ -184,7 +222,11 @@ def _say_unknown(workflow_id: str) -> str:
 
 async def find(client: Client, service: str = "", *, only_open: bool = False, limit: int = 50) -> Rows:
     """List our workflows, newest first: of a service, or of all."""
-    query = f"{SERVICE}='{service}'" if service else f"{STORY} IN ('promotion', 'lane', 'environment')"
+    query = (
+        f"{SERVICE}='{service}'"
+        if service
+        else f"{STORY} IN ('promotion', 'pipeline', 'lane', 'environment')"
+    )
     query += " AND ExecutionStatus='Running'" if only_open else ""
     found = await list_rows(client, query, limit=limit)
     return Rows(rows=tuple(await asyncio.gather(*(_frozen_or_open(client, row) for row in found))))

@@ -16,8 +16,9 @@ from clients.lane import Lane, Wish
 from clients.overview import Overview, change_of, look
 from clients.promotion import Promotion
 from clients.speaking import is_missing
+from clients.walk import Walk
 from domain.answer import Answer
-from domain.names import change_id
+from domain.names import change_id, lane_id
 from domain.outcome import Phase
 
 ASK_AGAIN_AFTER: Final = 1.0
@@ -102,6 +103,20 @@ async def watch(promotion: Promotion) -> AsyncGenerator[Overview]:
             await _until_news(ears, seen)
 
 
+async def watch_walk(walk: Walk) -> AsyncGenerator[Overview]:
+    """Yield how far a walk has come whenever that may have changed, and last how it ended."""
+    async with Ears(walk.client) as ears:
+        ears.listen(walk.id)
+        while True:
+            seen = await look(walk.client, walk.id)
+            yield seen
+            if not seen.is_open:
+                return
+            for stop in seen.stops.values():
+                ears.listen(stop.id)
+            await _until_news(ears, seen, *seen.stops.values())
+
+
 async def watch_wish(wish: Wish) -> AsyncGenerator[tuple[Overview, Answer | None]]:
     """Yield where a lane stands whenever that may have changed, and last with its answer."""
     lane = wish.lane
@@ -133,16 +148,17 @@ async def watch_lane(lane: Lane) -> AsyncGenerator[Overview]:
             await _until_news(ears, seen)
 
 
-async def _until_news(ears: Ears, seen: Overview) -> None:
+async def _until_news(ears: Ears, *views: Overview) -> None:
     """Wait for something to happen; where nobody answers, nothing will, and the question is asked again."""
-    if seen.trouble:
+    if any(seen.trouble for seen in views):
         await asyncio.sleep(ASK_AGAIN_AFTER)
         return
-    if seen.lane:
-        ears.listen(f"lane/{seen.lane.subject.service}/{seen.lane.subject.environment}")
-        if seen.lane.turn is not None:
-            ears.listen(change_id(seen.lane.subject, seen.lane.turn))
+    for lane in [seen.lane for seen in views if seen.lane]:
+        ears.listen(lane_id(lane.subject))
+        if lane.turn is not None:
+            ears.listen(change_id(lane.subject, lane.turn))
     # What is tried again leaves nothing in a history, so that an eye is kept on a change under way.
-    patience = ASK_AGAIN_AFTER * 5 if seen.change and seen.change.phase is not Phase.ENDED else None
+    busy = any(seen.change and seen.change.phase is not Phase.ENDED for seen in views)
+    patience = ASK_AGAIN_AFTER * 5 if busy else None
     with suppress(TimeoutError):
         await asyncio.wait_for(ears.hear(), patience)

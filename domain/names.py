@@ -56,6 +56,10 @@ def plan_id(subject: Subject, version: str) -> str:
     return f"plan/{subject.service}/{subject.environment}/{version}"
 
 
+def pipeline_id(service: str, version: str) -> str:
+    return f"pipeline/{service}/{version}"
+
+
 def lane_id(subject: Subject) -> str:
     return f"lane/{subject.service}/{subject.environment}"
 
@@ -79,7 +83,8 @@ def read_id(workflow_id: str, story: str, parts: int) -> tuple[str, ...]:
     if is_whole and (story != "change" or _is_turn(names[-1])):
         return tuple(names)
     last = "turn" if story == "change" else "version"
-    form = {3: f"{story}/<service>/<environment>/<{last}>", 2: f"{story}/<service>/<environment>"}
+    pair = "version" if story == "pipeline" else "environment"
+    form = {3: f"{story}/<service>/<environment>/<{last}>", 2: f"{story}/<service>/<{pair}>"}
     expected = form.get(parts, f"{story}/<environment>")
     message = f"A {story} workflow must be started under the id {expected}; “{workflow_id[:200]}” is not one."
     raise MisnamedWorkflowError(message)

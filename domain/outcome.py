@@ -19,7 +19,7 @@ class Outcome(StrEnum):
 
 
 class Phase(StrEnum):
-    """Where a promotion, change or lane stands now."""
+    """Where a promotion, change, lane or pipeline stands now."""
 
     PREPARING = "preparing"
     NO_WORKER = "no worker"
@@ -32,6 +32,7 @@ class Phase(StrEnum):
     HELD = "held"
     UNDOING = "undoing"
     STUCK = "stuck"
+    WALKING = "walking"
     IDLE = "idle"
     BUSY = "busy"
     UNSETTLED = "unsettled"

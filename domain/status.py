@@ -13,6 +13,7 @@ from domain.fence import Fence
 from domain.names import Identifier, Subject
 from domain.outcome import Outcome, Phase
 from domain.record import Record, RefusedRecord
+from domain.road import Road, WalkRequest
 from domain.terms import Proposal, Request, Story
 from domain.value import Digest, Value
 
@@ -86,6 +87,39 @@ class EnvironmentStatus(Value):
     environment: Identifier
     freeze: Freeze | None = None
     refused: tuple[RefusedRecord, ...] = ()
+
+
+class PipelineStatus(Value):
+    """How far a release has been walked."""
+
+    schema_version: Literal[1] = 1
+    story: Literal["pipeline"] = "pipeline"
+    service: Identifier
+    version: Identifier
+    phase: Phase
+    since: datetime
+    waits_for: str = ""
+    remedy: str = ""
+    request: WalkRequest | None = None
+    road: Road = ()
+    refused: tuple[RefusedRecord, ...] = ()
+    outcome: Outcome | None = None
+    why: str = ""
+    records: tuple[Record, ...] = ()
+    head: Digest | None = None
+
+
+class WalkReport(Value):
+    """How a walk ended: the workflow's result. The road says what became of each environment."""
+
+    schema_version: Literal[1] = 1
+    service: Identifier
+    version: Identifier
+    through: tuple[Identifier, ...]
+    outcome: Outcome
+    why: str = ""
+    road: Road = ()
+    head: Digest | None = None
 
 
 class Report(Value):

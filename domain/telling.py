@@ -4,8 +4,9 @@ from collections.abc import Iterable
 
 from domain.names import promotion_id
 from domain.outcome import Phase
+from domain.picture import picture
 from domain.record import RefusedRecord
-from domain.status import ChangeStatus, LaneStatus, PromotionStatus
+from domain.status import ChangeStatus, LaneStatus, PipelineStatus, PromotionStatus
 from domain.terms import Proposal
 from domain.value import canonical, short
 
@@ -68,6 +69,16 @@ def tell_lane(status: LaneStatus) -> str:
     ]
     said += [f"- holds {component}: {holding}" for component, holding in status.held.items()]
     said += [f"- unsettled: turn {turn}" for turn in status.unsettled]
+    said.append(_tell_refused(status.refused))
+    return "\n\n".join(line for line in said if line)
+
+
+def tell_pipeline(status: PipelineStatus) -> str:
+    """Say in Markdown how far a release has been walked, as a picture."""
+    said = [f"### {status.version} of {status.service}: {status.outcome or status.phase}"]
+    said.append(status.why or status.waits_for)
+    said.append(_code("\n".join(picture(status.road))) if status.road else "")
+    said.append(_code(status.remedy) if status.remedy else "")
     said.append(_tell_refused(status.refused))
     return "\n\n".join(line for line in said if line)
 

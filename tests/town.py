@@ -46,11 +46,13 @@ from domain.names import (
     environment_id,
     lane_id,
     manifest_key,
+    pipeline_id,
     promotion_id,
 )
 from domain.outcome import Phase
 from domain.release import Component, Kind, Release
-from domain.status import ChangeStatus, LaneStatus, PromotionStatus, Report
+from domain.road import Stand, Stop, WalkRequest
+from domain.status import ChangeStatus, LaneStatus, PipelineStatus, PromotionStatus, Report, WalkReport
 from domain.terms import CheckTerms, Request, Story, TargetTerms
 from domain.value import digest_of, short
 from tests.fakes import FakeCheck, FakeTarget, FixedSettings, MemoryStore, ShiftedClock, World
@@ -76,6 +78,7 @@ def engine_worker(client: Client, notifier: Notifier) -> Worker:
             verbs.tell_of_thaw,
             verbs.why_silent,
             verbs.call_person,
+            verbs.join,
         ],
         interceptors=[Doorkeeper()],
         workflow_runner=sandbox(),
@@ -130,6 +133,7 @@ class Town:
             task_queue=effects_queue(environment),
             activities=[
                 verbs.draw_up,
+                verbs.road,
                 verbs.perform,
                 verbs.soak,
                 verbs.conclude,
@@ -204,6 +208,60 @@ class Town:
         place = service.environments[environment].but(**changes)
         changed = service.but(environments=service.environments | {environment: place})
         self.settings.configuration = configuration.but(services={self.service: changed})
+
+    async def branch(self, sides: Sequence[str], after: str, before: str) -> None:
+        """Put environments of their own, side by side, between two that are there, and start their workers."""
+        for side in sides:
+            configuration = self.settings.configuration
+            files = configuration.environments | {side: EnvironmentFile(environment=side)}
+            service = configuration.services[self.service]
+            stop = service.environments[after].but(after=(after,))
+            service = service.but(environments=service.environments | {side: stop})
+            self.settings.configuration = configuration.but(
+                environments=files, services={self.service: service}
+            )
+            await self.open(side)
+        self.change_place(before, after=tuple(sides))
+
+    async def walk(
+        self, version: str, *through: str, by: str = "ana@example.com", client: Client | None = None
+    ) -> WorkflowHandle[Any, WalkReport]:
+        """Start a walk through these environments, else to production; make the release first if there is none."""
+        if manifest_key(self.service, version) not in self.store.content:
+            self.make(version)
+        request = WalkRequest(
+            service=self.service,
+            version=version,
+            through=through or (self.production,),
+            actor=Actor(name=by),
+            reason="a feature",
+        )
+        handle: WorkflowHandle[Any, WalkReport] = await (client or self.client).start_workflow(
+            "PipelineWorkflow",
+            request,
+            id=pipeline_id(self.service, version),
+            task_queue=ENGINE_QUEUE,
+            result_type=WalkReport,
+            search_attributes=search_attributes({SERVICE: self.service, STORY: "pipeline"}),
+        )
+        return handle
+
+    async def until_under_way(self, handle: WorkflowHandle[Any, WalkReport], environment: str) -> Stop:
+        """Wait until a walk has set out for an environment."""
+        newest: WorkflowHandle[Any, Any] = self.client.get_workflow_handle(handle.id)
+        async with asyncio.timeout(PATIENCE.total_seconds()):
+            async for _ in newest.fetch_history_events(wait_new_event=True):
+                status: PipelineStatus = await newest.query("status", result_type=PipelineStatus)
+                for stop in status.road:
+                    if (stop.environment, stop.stand) == (environment, Stand.UNDER_WAY):
+                        return stop
+        message = f"it never set out for {environment}"
+        raise AssertionError(message)
+
+    def promotion_of(self, version: str, environment: str) -> WorkflowHandle[Any, Report]:
+        """Name a promotion that is there, or will be."""
+        workflow_id = promotion_id(self.subject(environment), version)
+        return self.client.get_workflow_handle(workflow_id, result_type=Report)
 
     def subject(self, environment: str) -> Subject:
         return Subject(service=self.service, environment=environment)

@@ -68,6 +68,7 @@ def effects(chosen: Tools) -> Wired:
     return Wired(
         [
             verbs.draw_up,
+            verbs.road,
             verbs.perform,
             verbs.soak,
             verbs.conclude,
@@ -89,6 +90,7 @@ def errands() -> Wired:
             verbs.tell_of_thaw,
             verbs.why_silent,
             verbs.call_person,
+            verbs.join,
         ]
     )
 

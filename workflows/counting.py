@@ -49,5 +49,5 @@ def _story() -> str:
 
 
 def _where() -> str:
-    _, _, environment, *_ = (*workflow.info().workflow_id.split("/"), "", "", "")
-    return environment
+    kind, _, environment, *_ = (*workflow.info().workflow_id.split("/"), "", "", "")
+    return "" if kind == "pipeline" else environment

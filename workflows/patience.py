@@ -25,6 +25,9 @@ LEAVING_RECEIPT: Final = timedelta(minutes=5)
 RECALLING: Final = timedelta(days=365)
 """A newborn lane waits for whatever an earlier one left running, however long that takes."""
 
+JOINING: Final = timedelta(days=3650)
+"""A promotion that was joined may wait for its approval as long as its environment lets it."""
+
 ERRAND: Final = timedelta(seconds=10)
 
 CALL_A_PERSON_AFTER: Final = timedelta(minutes=1)

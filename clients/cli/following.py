@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from time import monotonic
-from typing import Final
+from typing import Final, Protocol, Self
 
 from clients.cli.progress import Progress
 from clients.cli.showing import remedies, say_next, show_report
@@ -40,8 +40,11 @@ class Doubt:
             return None
         if seen.change and seen.change.phase is Phase.STUCK:
             return Exit.UNSETTLED
-        if seen.promotion and seen.promotion.phase is Phase.NO_WORKER:
+        if Phase.NO_WORKER in {view.phase for view in (seen.promotion, seen.pipeline) if view}:
             return Exit.NOBODY_POLLS
+        for stop in seen.stops.values():
+            if (verdict := self.verdict(stop)) is not None:
+                return verdict
         return self._judge_silence(seen)
 
     def _judge_silence(self, seen: Overview) -> Exit | None:
@@ -58,7 +61,7 @@ class Doubt:
 async def follow(promotion: Promotion) -> Exit:
     """Follow a promotion; return what its outcome tells the shell."""
     try:
-        seen, given_up = await _shown(watch(promotion))
+        seen, given_up = await shown(watch(promotion), Progress())
     except asyncio.CancelledError:
         say(f"No longer watched; the promotion goes on. See: {promotion.see} --watch")
         raise
@@ -75,7 +78,7 @@ async def follow(promotion: Promotion) -> Exit:
 async def follow_wish(wish: Wish) -> Exit:
     """Follow a rollback or adoption; 0 where it came about."""
     try:
-        seen, given_up = await _shown(_views(wish))
+        seen, given_up = await shown(_views(wish), Progress())
     except asyncio.CancelledError:
         say(f"No longer watched; the {wish.story} goes on. See: {see_lane(wish)} --watch")
         raise
@@ -88,7 +91,7 @@ async def follow_wish(wish: Wish) -> Exit:
 
 async def follow_lane(lane: Lane) -> Exit:
     """Follow whatever goes on in a lane, until nothing does."""
-    seen, given_up = await _shown(watch_lane(lane))
+    seen, given_up = await shown(watch_lane(lane), Progress())
     if given_up is not None:
         say_next(remedies(seen))
         return given_up
@@ -102,10 +105,18 @@ async def _views(wish: Wish) -> AsyncGenerator[Overview]:
             yield seen
 
 
-async def _shown(watched: AsyncGenerator[Overview]) -> tuple[Overview, Exit | None]:
+class Shows(Protocol):
+    """Shows each overview, while it is entered."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *_: object) -> None: ...
+    def show(self, seen: Overview) -> None: ...
+
+
+async def shown(watched: AsyncGenerator[Overview], progress: Shows) -> tuple[Overview, Exit | None]:
     """Show what is watched to its end, or to where there is no use in watching on; return the last of it."""
     doubt, seen = Doubt(), Overview(id="", state="")
-    with Progress() as progress:
+    with progress:
         async with aclosing(watched):
             async for seen in watched:
                 progress.show(seen)

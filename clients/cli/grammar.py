@@ -24,6 +24,16 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON value inste
 Watch = Annotated[bool, typer.Option("--watch", "-w", help="Follow it to its end, and exit as it ended.")]
 Service = Annotated[str, typer.Argument(metavar="SERVICE", show_default=False)]
 Version = Annotated[str, typer.Argument(metavar="VERSION", show_default=False)]
+MaybeEnvironment = Annotated[str, typer.Argument(metavar="[ENVIRONMENT]", show_default=False)]
+Through = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--through",
+        metavar="ENVIRONMENT",
+        help="Walk there, by way of whatever lies before it; repeat it for more.",
+        show_default=False,
+    ),
+]
 EnvironmentName = Annotated[str, typer.Argument(metavar="ENVIRONMENT", show_default=False)]
 ForService = Annotated[str, typer.Option("--service", metavar="SERVICE", help="Only of this service.")]
 ForEnvironment = Annotated[
@@ -58,6 +68,14 @@ def read_promotion(words: list[str]) -> tuple[str, str, str]:
     )
 
 
+def read_walk(words: list[str]) -> tuple[str, str] | None:
+    """Return the service and version of a walk, or None where the words are not the id of one."""
+    if len(words) != 1 or not words[0].startswith("pipeline/"):
+        return None
+    _, service, version = _read_id(words[0]).split("/")
+    return service, version
+
+
 def read_workflow_id(words: list[str]) -> str:
     """Return the id that these words name. Raises ``UsageError`` where they name nothing of ours."""
     if len(words) == 1 and "/" in words[0]:
@@ -79,7 +97,7 @@ def read_workflow_id(words: list[str]) -> str:
     )
 
 
-_PARTS: Final = {"promotion": 3, "change": 3, "plan": 3, "lane": 2, "environment": 1}
+_PARTS: Final = {"promotion": 3, "pipeline": 2, "change": 3, "plan": 3, "lane": 2, "environment": 1}
 
 
 def _read_id(text: str) -> str:
@@ -88,7 +106,7 @@ def _read_id(text: str) -> str:
         return text
     raise UsageError(
         f"{_said([text])} is no id. Ids are promotion/SERVICE/ENVIRONMENT/VERSION, lane/SERVICE/ENVIRONMENT, "
-        "change/SERVICE/ENVIRONMENT/TURN and environment/ENVIRONMENT."
+        "pipeline/SERVICE/VERSION, change/SERVICE/ENVIRONMENT/TURN and environment/ENVIRONMENT."
     )
 
 

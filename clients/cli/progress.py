@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from time import monotonic
 from typing import TYPE_CHECKING, Self
 
+from clients.cli.showing import is_own, where
 from clients.cli.terminal import console, plain, say
 from clients.overview import Overview
 from domain.outcome import Phase
@@ -68,7 +69,7 @@ class Progress:
         has_turn = bool(seen.has_own_change and seen.change)
         waits_for_turn = bool(seen.promotion and seen.promotion.phase is Phase.IN_LANE and not has_turn)
         over, self._had_its_turn = self._had_its_turn and waits_for_turn, has_turn or self._had_its_turn
-        return "" if over else _where(seen)
+        return "" if over else where(seen)
 
     def _say_approval(self, seen: Overview) -> None:
         status = seen.promotion
@@ -78,7 +79,7 @@ class Progress:
     def _news(self, seen: Overview) -> Iterator[str]:
         records = [
             *(seen.promotion.records if seen.promotion else ()),
-            *(seen.change.records if seen.change and _is_own(seen) else ()),
+            *(seen.change.records if seen.change and is_own(seen) else ()),
         ]
         for record in sorted(records, key=lambda record: record.at):
             digest = record.digest()
@@ -94,26 +95,6 @@ def say_duration_so_far(seconds: float) -> str:
     from datetime import timedelta
 
     return say_duration(timedelta(seconds=seconds))
-
-
-def _where(seen: Overview) -> str:
-    if not seen.is_open:
-        return ""
-    change, promotion, lane = seen.change, seen.promotion, seen.lane
-    if change and _is_own(seen):
-        return _with(change.phase, change.waits_for) if change.phase is not Phase.ENDED else ""
-    if promotion and promotion.phase is not Phase.ENDED:
-        return _with(promotion.phase, promotion.waits_for)
-    return f"the lane is {lane.phase}" if lane and lane.phase is not Phase.IDLE else ""
-
-
-def _is_own(seen: Overview) -> bool:
-    """Tell whether the change that is seen is of what is followed; another's may have the lane."""
-    return seen.promotion is None or seen.has_own_change or not seen.is_open
-
-
-def _with(phase: Phase, waits_for: str) -> str:
-    return f"{phase}: {waits_for}" if waits_for else str(phase)
 
 
 def tell_record(record: Record) -> Iterator[str]:

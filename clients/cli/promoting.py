@@ -1,6 +1,6 @@
 """``plan``, ``promote``, ``cancel``, ``rollback``, ``adopt``."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -9,15 +9,18 @@ from clients.cli.grammar import (
     AsJson,
     By,
     EnvironmentName,
+    MaybeEnvironment,
     PromotionWords,
     Reason,
     Service,
+    Through,
     Version,
     Watch,
     read_promotion,
+    read_walk,
 )
 from clients.cli.terminal import say, say_commands, say_json
-from clients.trouble import NobodyPollsError
+from clients.trouble import NobodyPollsError, UsageError
 from domain.outcome import Exit
 
 if TYPE_CHECKING:
@@ -52,13 +55,21 @@ def plan(  # what a command takes is its options
 def promote(
     service: Service,
     version: Version,
-    environment: EnvironmentName,
+    environment: MaybeEnvironment = "",
+    through: Through = None,
     by: By = "",
     reason: Reason = "",
     watch: Watch = False,
 ) -> None:
-    """Ask for a release to be let into an environment."""
+    """Ask for a release to be let into an environment; or walk it, through all that lie before."""
+    if bool(environment) is bool(through):
+        raise UsageError(
+            "Write one environment to promote to, or --through ENVIRONMENT to walk there: `towpath promote "
+            f"{service} {version} dev`, or `towpath promote {service} {version} --through production`."
+        )
     actor = me(by)
+    if through:
+        _walk(service, version, through, actor=actor, reason=reason, watch=watch)
 
     async def work(towpath: "Towpath") -> Exit:
         from clients.cli.following import follow
@@ -72,6 +83,29 @@ def promote(
         await _need_environment(towpath, promotion)
         say("Follow it:")
         say_commands([f"{promotion.see} --watch"])
+        return Exit.DONE
+
+    ask(work, actor)
+
+
+def _walk(
+    service: str, version: str, through: list[str], *, actor: str, reason: str, watch: bool
+) -> NoReturn:
+    async def work(towpath: "Towpath") -> Exit:
+        from clients.cli.walking import follow_walk
+        from clients.speaking import need_engine
+
+        walk = await towpath.walk(service, version, through, by=actor, reason=reason)
+        where = " and ".join(through)
+        if walk.joined:
+            say(f"The walk of {walk} through {where} is under way already.")
+        else:
+            say(f"The walk of {walk} through {where} is asked for, by {actor}.")
+        await need_engine(towpath.client)
+        if watch:
+            return await follow_walk(walk)
+        say("Follow it:")
+        say_commands([f"{walk.see} --watch"])
         return Exit.DONE
 
     ask(work, actor)
@@ -92,7 +126,9 @@ async def _need_environment(towpath: "Towpath", promotion: "Promotion") -> None:
 
 
 def cancel(words: PromotionWords, by: By = "", reason: Reason = "", watch: Watch = False) -> None:
-    """Stop a promotion; what it has begun is undone."""
+    """Stop a promotion; what it has begun is undone. A walk stops, and what it has under way goes on."""
+    if walk := read_walk(words):
+        _stop_walk(*walk, actor=me(by), reason=reason, watch=watch)
     service, version, environment = read_promotion(words)
     actor = me(by)
 
@@ -105,6 +141,21 @@ def cancel(words: PromotionWords, by: By = "", reason: Reason = "", watch: Watch
         if watch:
             return await follow(promotion)
         say_commands([f"{promotion.see} --watch"])
+        return Exit.DONE
+
+    ask(work, actor)
+
+
+def _stop_walk(service: str, version: str, *, actor: str, reason: str, watch: bool) -> NoReturn:
+    async def work(towpath: "Towpath") -> Exit:
+        from clients.cli.walking import follow_walk
+
+        walk = towpath.pipeline(service, version)
+        await walk.cancel(by=actor, reason=reason)
+        say(f"The walk of {walk} goes no further. Promotions that are under way go on.")
+        if watch:
+            return await follow_walk(walk)
+        say_commands([walk.see])
         return Exit.DONE
 
     ask(work, actor)

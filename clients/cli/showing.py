@@ -1,14 +1,16 @@
 """How what is known reads on a terminal."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 
-from clients.cli.terminal import say, say_commands, say_table
+from clients.cli.terminal import say, say_commands, say_lines, say_table
 from clients.connection import DEFAULT_ADDRESS, embedded_address
 from clients.overview import Overview, Rows
 from domain.environment import Unknown
 from domain.outcome import Outcome, Phase
+from domain.picture import picture
 from domain.record import RefusedRecord
+from domain.road import Road
 from domain.status import ChangeStatus, EnvironmentStatus, LaneStatus, PromotionStatus, Report
 from domain.telling import approve_commands
 from domain.terms import Proposal
@@ -28,19 +30,22 @@ GOOD = {Outcome.PROMOTED, Outcome.NOTHING_TO_DO}
 
 def show(seen: Overview) -> None:
     """Show everything that is known of one workflow, and the commands that move it on."""
-    if seen.report:
-        show_report(seen.report)
-    elif seen.promotion:
-        _show_promotion(seen.promotion)
-    if seen.promotion:
-        _show_refused(seen.promotion.refused)
+    _show_asked(seen)
     if seen.lane:
         _show_lane(seen.lane)
     if seen.change:
         _show_change(seen.change, seen.in_vain)
     if seen.environment:
         _show_environment(seen.environment)
-    if seen.trouble or not (seen.report or seen.promotion or seen.lane or seen.change or seen.environment):
+    if seen.trouble or not (
+        seen.pipeline
+        or seen.walk
+        or seen.report
+        or seen.promotion
+        or seen.lane
+        or seen.change
+        or seen.environment
+    ):
         say(
             f"{seen.id} is {seen.state}{f': {seen.trouble}' if seen.trouble else ''}.".replace("..", "."),
             "yellow",
@@ -48,8 +53,33 @@ def show(seen: Overview) -> None:
     say_next(remedies(seen))
 
 
+def _show_asked(seen: Overview) -> None:
+    """Show what somebody asked for: a walk, or a promotion."""
+    if seen.pipeline or seen.walk:
+        show_walk(seen)
+    if seen.report:
+        show_report(seen.report)
+    elif seen.promotion:
+        _show_promotion(seen.promotion)
+    if seen.promotion:
+        _show_refused(seen.promotion.refused)
+
+
 def remedies(seen: Overview) -> Iterator[str]:
     """The commands that would move it on, as far as anybody knows."""
+    yield from _promotion_remedies(seen)
+    if seen.pipeline and seen.is_open:
+        yield from seen.pipeline.remedy.splitlines()
+    for stop in seen.stops.values():
+        yield from remedies(stop)
+    if seen.change:
+        yield from seen.change.remedy.splitlines()
+    lane = seen.lane
+    if lane and lane.phase is Phase.IDLE and any(isinstance(one, Unknown) for one in lane.held.values()):
+        yield f"towpath adopt {lane.subject.service} {lane.subject.environment}"
+
+
+def _promotion_remedies(seen: Overview) -> Iterator[str]:
     status = seen.promotion
     if status and seen.is_open:
         if status.phase is Phase.WAITING_FOR_APPROVAL and status.intent:
@@ -59,11 +89,6 @@ def remedies(seen: Overview) -> Iterator[str]:
         if status.phase is Phase.NO_WORKER:
             subject = status.subject
             yield f"towpath cancel {subject.service} {status.version} {subject.environment}"
-    if seen.change:
-        yield from seen.change.remedy.splitlines()
-    lane = seen.lane
-    if lane and lane.phase is Phase.IDLE and any(isinstance(one, Unknown) for one in lane.held.values()):
-        yield f"towpath adopt {lane.subject.service} {lane.subject.environment}"
 
 
 def say_next(commands: Iterable[str]) -> None:
@@ -93,6 +118,51 @@ def show_report(report: Report) -> None:
         say(f"  {line}")
     for component, holding in report.after.items():
         say(f"  {component} is now {holding}")
+
+
+def show_walk(seen: Overview) -> None:
+    """Show how far a walk has come, as a picture, or how it ended."""
+    status, report = seen.pipeline, seen.walk
+    road = status.road if status else report.road if report else ()
+    if report:
+        style = "bold green" if report.outcome in GOOD else "bold yellow"
+        why = f": {report.why}" if report.why else ""
+        say(f"The walk of {report.version} of {report.service} ended: {report.outcome}{why}.", style)
+    elif status:
+        waits = f": {status.waits_for}" if status.waits_for else ""
+        say(
+            f"{status.version} of {status.service} is {status.phase}{waits}; since {_ago(status.since)}.",
+            STYLES.get(status.phase, "bold"),
+        )
+    say_lines(draw(road, seen.stops))
+    if status:
+        _show_refused(status.refused)
+
+
+def draw(road: Road, stops: Mapping[str, Overview]) -> tuple[str, ...]:
+    """Draw a road with what its promotions say of themselves."""
+    return picture(road, {name: said for name, stop in stops.items() if (said := where(stop))})
+
+
+def where(seen: Overview) -> str:
+    """Say where a promotion stands now; nothing where it has ended, or the lane is another's."""
+    if not seen.is_open:
+        return ""
+    change, promotion, lane = seen.change, seen.promotion, seen.lane
+    if change and is_own(seen):
+        return _with(change.phase, change.waits_for) if change.phase is not Phase.ENDED else ""
+    if promotion and promotion.phase is not Phase.ENDED:
+        return _with(promotion.phase, promotion.waits_for)
+    return f"the lane is {lane.phase}" if lane and lane.phase is not Phase.IDLE else ""
+
+
+def is_own(seen: Overview) -> bool:
+    """Tell whether the change that is seen is of what is followed; another's may have the lane."""
+    return seen.promotion is None or seen.has_own_change or not seen.is_open
+
+
+def _with(phase: Phase, waits_for: str) -> str:
+    return f"{phase}: {waits_for}" if waits_for else str(phase)
 
 
 def _show_promotion(status: PromotionStatus) -> None:

@@ -78,9 +78,13 @@ def _follow(words: list[str]) -> None:
         if kind == "promotion":
             service, environment, version = names
             return await follow(towpath.promotion(service, version, environment))
+        if kind == "pipeline":
+            from clients.cli.walking import follow_walk
+
+            return await follow_walk(towpath.pipeline(*names))
         if kind == "lane":
             return await follow_lane(towpath.lane(*names))
-        raise UsageError(f"“{workflow_id}” is not watched: promotions and lanes are.")
+        raise UsageError(f"“{workflow_id}” is not watched: promotions, walks and lanes are.")
 
     ask(work)
 
@@ -108,6 +112,8 @@ def _judge(seen: "Overview") -> Exit:
     """What is open is fine, unless it is stuck; what has ended, ended as its outcome says."""
     if seen.report:
         return EXIT_OF[seen.report.outcome]
+    if seen.walk:
+        return EXIT_OF[seen.walk.outcome]
     if seen.change and seen.change.phase is Phase.STUCK:
         return Exit.UNSETTLED
     if seen.is_open:

@@ -40,6 +40,18 @@ def say_commands(commands: Iterable[str]) -> None:
         console.print(f"  {plain(command)}", style="bold", markup=False, highlight=False, soft_wrap=True)
 
 
+def say_lines(lines: Iterable[str]) -> None:
+    """Print what is drawn, a line a line: never wrapped."""
+    for line in lines:
+        _console(to_errors=False).print(
+            plain(f"  {line}"),
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+            style="dim" if "○" in line else None,
+        )
+
+
 def say_json(value: "Value") -> None:
     """Print one value, as every other program that speaks of it has it."""
     sys.stdout.write(value.model_dump_json(indent=2) + "\n")

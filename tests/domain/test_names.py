@@ -19,6 +19,7 @@ from domain.names import (
     journal_prefix,
     lane_id,
     manifest_key,
+    pipeline_id,
     promotion_id,
     read_id,
     receipt_key,
@@ -107,6 +108,8 @@ def test_the_form_of_a_change_ends_in_its_turn() -> None:
         read_id("change", "change", 3)
     with pytest.raises(MisnamedWorkflowError, match=re.escape("promotion/<service>/<environment>/<version>")):
         read_id("promotion", "promotion", 3)
+    with pytest.raises(MisnamedWorkflowError, match=re.escape("pipeline/<service>/<version>")):
+        read_id("pipeline", "pipeline", 2)
 
 
 @given(one=subjects, other=subjects)
@@ -144,6 +147,7 @@ def test_names_that_other_processes_know_do_not_change() -> None:
 
     assert promotion_id(SHOP, "1.4.0") == "promotion/shop/production/1.4.0"
     assert lane_id(SHOP) == "lane/shop/production"
+    assert pipeline_id("shop", "1.4.0") == "pipeline/shop/1.4.0"
     assert change_id(SHOP, 7) == "change/shop/production/7"
     assert environment_id("production") == "environment/production"
     assert effects_queue("production") == "towpath/production"

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Final
 
 from domain.actor import Actor
-from domain.names import ENGINE_QUEUE, change_id, environment_id, lane_id, promotion_id
+from domain.names import ENGINE_QUEUE, change_id, environment_id, lane_id, pipeline_id, promotion_id
 from domain.outcome import Outcome, Phase
 from domain.terms import Request, Story, TargetTerms
 from domain.value import short
@@ -141,6 +141,42 @@ async def started_badly(town: Town) -> None:
     )
 
 
+async def walked(town: Town) -> None:
+    """Side by side, a join on the way, and a word that is refused."""
+    sides = (f"asia-{town.service}", f"europe-{town.service}")
+    await town.branch(sides, town.dev, town.production)
+    gate = town.world.slow[town.place(town.dev)] = asyncio.Event()
+    await town.promote("1.0.0", town.dev)
+    await town.world.reached.wait()
+    handle = await town.walk("1.0.0")
+    await town.until_under_way(handle, town.dev)
+    await handle.signal("hurry", {"by": "eve@example.com"})
+    gate.set()
+    await town.until_under_way(handle, town.production)
+    await town.approve(town.promotion_of("1.0.0", town.production))
+    await handle.result()
+
+
+async def walk_stopped(town: Town) -> None:
+    town.world.sick.add("1.0.0")
+    await (await town.walk("1.0.0")).result()
+
+
+async def walk_cancelled(town: Town) -> None:
+    gate = town.world.slow[town.place(town.dev)] = asyncio.Event()
+    handle = await town.walk("1.0.0")
+    await town.world.reached.wait()
+    await handle.cancel()
+    await handle.result()
+    gate.set()
+    await town.promotion_of("1.0.0", town.dev).result()
+
+
+async def walk_refused(town: Town) -> None:
+    town.change_place(town.dev, after=(town.production,))
+    await (await town.walk("1.0.0")).result()
+
+
 SCENARIOS: Final[Mapping[str, Scenario]] = {
     scenario.__name__: scenario
     for scenario in (
@@ -160,11 +196,15 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
         held_and_resumed,
         change_terminated,
         started_badly,
+        walked,
+        walk_stopped,
+        walk_cancelled,
+        walk_refused,
     )
 }
 
 NOT_REACHED_YET: Final = {Outcome.SUPERSEDED}
 """Endings that no released shape can come to."""
 
-STORIES: Final = (promotion_id, lane_id, change_id, environment_id)
+STORIES: Final = (promotion_id, lane_id, change_id, environment_id, pipeline_id)
 """Every kind of workflow whose histories are kept."""

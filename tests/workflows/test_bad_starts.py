@@ -16,8 +16,9 @@ from domain.approval import Decision, Verdict
 from domain.clearance import Warrant
 from domain.configuration import Approval
 from domain.lane import LaneState
-from domain.names import ENGINE_QUEUE, change_id, environment_id, lane_id, promotion_id
+from domain.names import ENGINE_QUEUE, change_id, environment_id, lane_id, pipeline_id, promotion_id
 from domain.outcome import Outcome, Phase
+from domain.road import WalkRequest
 from domain.status import LaneStatus, PromotionStatus, Report
 from domain.terms import Request, Story
 from domain.value import short
@@ -25,7 +26,14 @@ from tests.temporal_cli import Shell
 from tests.town import Town
 
 Inputs = tuple[str, ...]
-KINDS: Final = ("PromotionWorkflow", "LaneWorkflow", "ChangeWorkflow", "EnvironmentWorkflow", "PlanWorkflow")
+KINDS: Final = (
+    "PromotionWorkflow",
+    "LaneWorkflow",
+    "ChangeWorkflow",
+    "EnvironmentWorkflow",
+    "PlanWorkflow",
+    "PipelineWorkflow",
+)
 
 RUBBISH: Final[Mapping[str, Inputs]] = {
     "no input": (),
@@ -87,6 +95,7 @@ def own_id(kind: str, town: Town) -> str:
         "ChangeWorkflow": change_id(subject, 1_700_000_000_000),
         "EnvironmentWorkflow": environment_id(town.dev),
         "PlanWorkflow": f"plan/{town.service}/{town.dev}/1.0.0",
+        "PipelineWorkflow": pipeline_id(town.service, "1.0.0"),
     }[kind]
 
 
@@ -240,6 +249,31 @@ async def test_a_promotion_is_not_born_approved(town: Town, shell: Shell) -> Non
 
     assert "State is carried over from an earlier run only" in await failure_of(again)
     assert town.world.version(town.place(town.production)) == "absent"
+
+
+async def test_a_walk_does_not_begin_in_the_middle(town: Town, shell: Shell) -> None:
+    """
+    Another's id and a road that is walked already, brought in by hand, are refused; no promotion is begun.
+    """
+    town.make("1.0.0")
+    asked = WalkRequest(
+        service=town.service, version="1.0.0", through=(town.staging,), actor=Actor(name="eve@example.com")
+    )
+    road = [
+        {"environment": town.dev, "stand": "through", "outcome": "promoted"},
+        {"environment": town.staging, "after": [town.dev]},
+    ]
+    carried = json.dumps({"road": road, "memory": {}})
+    mine, others = pipeline_id(town.service, "1.0.0"), pipeline_id(town.service, "2.0.0")
+
+    forged = await started(
+        shell, town, "PipelineWorkflow", mine, "--input", asked.model_dump_json(), "--input", carried
+    )
+    astray = await started(shell, town, "PipelineWorkflow", others, "--input", asked.model_dump_json())
+
+    assert "State is carried over from an earlier run only" in await failure_of(forged)
+    assert "The request is for 1.0.0 of" in await failure_of(astray)
+    assert town.world.writes == []
 
 
 async def test_a_change_is_started_by_its_lane_only(town: Town, shell: Shell) -> None:

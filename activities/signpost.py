@@ -1,0 +1,72 @@
+"""A signpost: what an environment answers to whoever asks for a release's way to it."""
+
+import asyncio
+
+from activities.archive import Archive
+from activities.drawing import unknown_place
+from activities.ports import BadSealError, TargetRefusalError
+from activities.releases import ReleaseRefusedError, read_release
+from activities.tools import Tools
+from domain.configuration import Configuration
+from domain.drawing import proves_the_way
+from domain.environment import Placement, same
+from domain.names import Subject
+from domain.release import Component, Release
+from domain.road import Waymark
+from domain.terms import Request
+
+
+class Signpost:
+    """Answers for one environment, out of its own configuration, its own receipts and what stands in it."""
+
+    def __init__(self, tools: Tools, archive: Archive) -> None:
+        self._tools = tools
+        self._archive = archive
+
+    async def point(self, request: Request) -> Waymark:
+        """Say what lies before this environment, that the release stands here already, or why there is no way."""
+        environment, subject = self._tools.environment, request.subject
+        configuration = self._tools.settings.current()
+        if why := unknown_place(configuration, subject):
+            return Waymark(environment=environment, refusal=why)
+        try:
+            release = await read_release(self._tools.store, subject.service, request.version or "")
+        except ReleaseRefusedError as error:
+            return Waymark(environment=environment, refusal=str(error))
+        place = configuration.place(subject)
+        return Waymark(
+            environment=environment,
+            after=place.after if place else (),
+            there=await self._there(release, configuration, subject),
+        )
+
+    async def _there(self, release: Release, configuration: Configuration, subject: Subject) -> str:
+        """Say that it stands here, where the newest receipt vouches for it and the targets show it."""
+        try:
+            newest = await self._archive.newest_receipts(subject, 1)
+        except BadSealError:
+            return ""  # its promotion says so, and why
+        if proves_the_way(release, subject.environment, newest[0] if newest else None):
+            return ""
+        shown = await asyncio.gather(
+            *(self._shows(part, release, configuration, subject) for part in release.components)
+        )
+        return f"{release.version} stands in {subject.environment} already" if all(shown) else ""
+
+    async def _shows(
+        self, component: Component, release: Release, configuration: Configuration, subject: Subject
+    ) -> bool:
+        """Tell whether a target shows its component. One that can show nothing is believed, as by `after:`."""
+        place = configuration.place(subject)
+        terms = place.targets.get(component.name) if place else None
+        if terms is None:
+            return False
+        target = self._tools.target(terms, subject, component.name)
+        if not target.repeatable:
+            return True
+        try:
+            seen = await target.observe()
+        except TargetRefusalError:
+            return False
+        wanted = Placement(version=release.version, release=release.digest(), artifact=component.artifact)
+        return same(wanted, seen.capture.holding)
