@@ -11,7 +11,7 @@ from activities.yaml_lines import Keys, Node
 from domain.spelling import suggest
 
 _LONGEST_SHOWN: Final = 60
-_WITHHELD: Final = frozenset({"env", "headers"})
+_WITHHELD: Final = frozenset({"channels", "env", "headers"})
 """What stands under these is not repeated: it may be a secret."""
 _LOOK_UP: Final = "look it up in docs/reference/configuration.md"
 _SENTENCES: Final = {

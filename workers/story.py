@@ -7,6 +7,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 from workflows.change import ChangeWorkflow
 from workflows.environment import EnvironmentWorkflow
 from workflows.lane import LaneWorkflow
+from workflows.notice import NoticeWorkflow
 from workflows.plan import PlanWorkflow
 from workflows.promotion import PromotionWorkflow
 
@@ -16,6 +17,7 @@ WORKFLOWS: Final[list[type]] = [
     ChangeWorkflow,
     EnvironmentWorkflow,
     PlanWorkflow,
+    NoticeWorkflow,
 ]
 
 PASSED_THROUGH: Final = (

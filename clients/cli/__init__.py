@@ -11,6 +11,7 @@ from typer.exceptions import Abort, TyperException
 
 from clients.cli import deciding, freezing, hosting, promoting, showing_off, standing
 from clients.cli.doctoring import config, doctor
+from clients.cli.notifying import notify
 from clients.cli.releasing import release
 from clients.cli.terminal import complain
 from clients.trouble import ClientError
@@ -56,6 +57,7 @@ _COMMANDS: Final[tuple[tuple[str, Callable[..., None]], ...]] = (
 for panel, command in _COMMANDS:
     app.command(rich_help_panel=panel)(command)
 app.add_typer(config, name="config", rich_help_panel=_RUN)
+app.add_typer(notify, name="notify", rich_help_panel=_RUN)
 app.add_typer(release, name="release", rich_help_panel=_ASK)
 
 
