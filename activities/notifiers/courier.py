@@ -33,6 +33,7 @@ _TYPES: Final = {
 # What Apprise says of its work names addresses. It is read below, masked; nobody else hears it.
 logging.getLogger("apprise").addHandler(logging.NullHandler())
 logging.getLogger("apprise").propagate = False
+logging.getLogger("urllib3").setLevel(logging.WARNING)  # at DEBUG it names what it asks
 
 
 class AppriseCourier:
