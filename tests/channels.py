@@ -39,9 +39,7 @@ class Hook:
 
     async def until_told(self, *titles: str) -> None:
         """Wait until a notice has come for each of these beginnings."""
-        await self._until(
-            lambda: all(any(title.startswith(one) for title in self.titles) for one in titles)
-        )
+        await self._until(lambda: all(any(title.startswith(one) for title in self.titles) for one in titles))
 
     async def _until(self, ready: Any) -> None:
         async with asyncio.timeout(30), self._changed:
@@ -69,7 +67,9 @@ class Hook:
         if self.hangs:
             await reader.read()  # until the other side has had enough
         else:
-            writer.write(f"HTTP/1.1 {self.status} X\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
+            writer.write(
+                f"HTTP/1.1 {self.status} X\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode()
+            )
             await writer.drain()
         writer.close()
 

@@ -51,8 +51,8 @@ def _notify() -> None:
     """Keep ``test`` a word of its own, though it is the only one."""
 
 
-@notify.command()
-def test(channel: ChannelName = "", event: EventName = "", as_json: AsJson = False) -> None:
+@notify.command(name="test")
+def try_out(channel: ChannelName = "", event: EventName = "", as_json: AsJson = False) -> None:
     """Send a test notice now, from this machine, and say for each channel what came of it."""
     place = surroundings()
     organisation = read_configuration(place).organisation

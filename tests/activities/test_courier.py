@@ -82,7 +82,7 @@ async def test_an_address_is_taken_from_a_variable_or_a_file(hook: Hook, tmp_pat
 
 @contextmanager
 def logged_to(stream: io.StringIO) -> Iterator[None]:
-    """Log as a worker does. (pytest's own handler also listens where nothing is passed on.)"""
+    """Log as a worker does: pytest's own handler also listens where nothing is passed on."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     begin_logs(as_json=True, stream=stream)
@@ -106,9 +106,7 @@ def logged_to(stream: io.StringIO) -> Iterator[None]:
         f"gotify://{SECRET}.invalid/{SECRET}",
     ],
 )
-async def test_no_secret_is_repeated(
-    address: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+async def test_no_secret_is_repeated(address: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """Neither the error nor any log says what was in the address, whatever went wrong with it."""
     (tmp_path / "chat").write_text(address.format(port=closed_port()))
     written = io.StringIO()

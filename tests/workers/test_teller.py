@@ -153,7 +153,9 @@ notify:
 
 async def test_approvers_are_reminded(server: Client, hook: Hook, tmp_path: Path) -> None:
     """
-    After two hours, and six, and fourteen; once each; of those that were missed only of the newest; not after a decision.
+    After two hours, six, fourteen and so on, once each, until there is a decision.
+
+    Of those that were missed only the newest is sent.
     """
     place = written(
         tmp_path, f"channels: {{hook: '{hook.url}'}}\nnotify: [{{to: [hook], events: [reminder]}}]\n"

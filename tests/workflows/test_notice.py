@@ -85,7 +85,9 @@ async def test_a_channel_that_stays_away_is_given_up_after_a_day(
         ("notice/nobody", [{"notice": ordered("hook").notice.model_dump(mode="json"), "channels": []}]),
     ],
 )
-async def test_what_is_no_notice_is_refused(client: Client, queue: str, id_: str, inputs: list[object]) -> None:
+async def test_what_is_no_notice_is_refused(
+    client: Client, queue: str, id_: str, inputs: list[object]
+) -> None:
     """Under another id the same could be told twice; without a channel, to nobody."""
     handle = await client.start_workflow(
         "NoticeWorkflow", args=inputs, id=f"{id_}-{uuid.uuid4().hex}", task_queue=queue
