@@ -6,7 +6,7 @@ again, by another engine or after a crash, has been told already, and the server
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -17,8 +17,6 @@ from temporalio.client import (
     WorkflowExecutionStatus,
     WorkflowFailureError,
     WorkflowHandle,
-    WorkflowQueryFailedError,
-    WorkflowQueryRejectedError,
 )
 from temporalio.common import (
     SearchAttributeKey,
@@ -29,6 +27,7 @@ from temporalio.common import (
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.asking import ask_status
 from activities.mistakes import BrokenConfigurationError
 from activities.ports import Clock, Settings
 from domain.configuration import Configuration
@@ -52,7 +51,6 @@ from domain.value import Value
 EVERY: Final = timedelta(seconds=2)
 ASKED_AT_ONCE: Final = 20
 """Workflows that one round asks where they stand: those that nobody has asked yet, then the longest unasked."""
-LISTENING: Final = timedelta(seconds=3)
 OVERLAP: Final = timedelta(minutes=1)
 """Visibility is late by seconds, and not in order."""
 LOOKING_BACK: Final = timedelta(hours=1)
@@ -83,13 +81,6 @@ _WAITING_EVENTS: Final = (
     Event.NO_WORKER,
     Event.WAITING_FOR_GATE,
 )
-_SILENCE: Final = {
-    RPCStatusCode.CANCELLED,
-    RPCStatusCode.DEADLINE_EXCEEDED,
-    RPCStatusCode.FAILED_PRECONDITION,
-    RPCStatusCode.NOT_FOUND,
-}
-
 StatusT = TypeVar("StatusT", bound=Value)
 log = structlog.get_logger(__name__)
 
@@ -195,7 +186,7 @@ class Teller:
         if ends:
             self._closed_since = max(self._closed_since, ends[-1][0] - OVERLAP)
 
-    async def _ending(self, configuration: Configuration, row: WorkflowExecution) -> Any:
+    async def _ending(self, configuration: Configuration, row: WorkflowExecution) -> AsyncIterator[Notice]:
         subject, outcome = _subject(row), _said(row, OUTCOME)
         story = _said(row, STORY)
         what = _said(row, RELEASE) if story == "promotion" else f"the {story}"
@@ -273,16 +264,13 @@ def _said(row: WorkflowExecution, name: str) -> str:
 
 
 async def _status(handle: WorkflowHandle[Any, Any], model: type[StatusT]) -> StatusT | None:
-    """Ask where a workflow stands; None where it cannot say now: it is asked again."""
+    """Ask where a workflow stands; None where it cannot say now: what runs is asked again."""
     try:
-        answer: StatusT = await handle.query("status", result_type=model, rpc_timeout=LISTENING)
-    except (WorkflowQueryFailedError, WorkflowQueryRejectedError):
-        return None
+        return await ask_status(handle, model)
     except RPCError as error:
-        if error.status in _SILENCE:
-            return None
-        raise
-    return answer
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            raise
+        return None
 
 
 async def _report(handle: WorkflowHandle[Any, Report]) -> Report | None:

@@ -1,6 +1,7 @@
 """Notices of real promotions: a real server, real workers, a real webhook and a real mail server."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -21,7 +22,7 @@ from tests.fakes import ShiftedClock
 from tests.workers.site import SUBJECT, lay_out, release, until
 from workers.running import engine_worker, environment_worker
 from workers.server import embedded, temporal_binary
-from workers.settings import Surroundings
+from workers.settings import Surroundings, variables_for
 from workers.teller import Teller, keep_telling
 from workers.wiring import settings_of
 from workflows.wire import DATA_CONVERTER
@@ -135,8 +136,7 @@ notify:
             third = await asked(server, place, "3.0.0")
             await decide(third, "reject")
         async with late.open(), at_work(server, place):
-            teller = Teller(server, settings, clock)
-            await teller.look_round()
+            await Teller(server, settings, clock).look_round()
             await hook.until_told("3.0.0 of shop in dev: rejected")
             await late.until_told("dev is frozen", "2.0.0 of shop in dev: terminated")
 
@@ -149,6 +149,44 @@ notify:
     assert "towpath approve shop 1.0.0 dev --plan" in wanted[0][1]
     assert "it is time" in wanted[0][1]
     assert all("approval wanted" in subject for subject, _, _ in box.mails)
+
+
+@asynccontextmanager
+async def an_engine(client: Client, place: Surroundings) -> AsyncIterator[asyncio.subprocess.Process]:
+    """The engine as a process of its own, killed with -9 at the end."""
+    address = client.service_client.config.target_host
+    process = await asyncio.create_subprocess_exec(
+        str(Path(sys.executable).parent / "towpath"),
+        *("worker", "--engine"),
+        env=variables_for({"TOWPATH_CONFIG": str(place.folder), "TEMPORAL_ADDRESS": address}),
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        await process.wait()
+
+
+@pytest.mark.processes
+async def test_what_a_killed_engine_has_not_told_the_next_one_tells(
+    server: Client, hook: Hook, tmp_path: Path
+) -> None:
+    """And nothing that was told is told again."""
+    place = written(tmp_path, f"channels: {{hook: '{hook.url}'}}\nnotify: [{{to: [hook]}}]\n")
+    async with environment_worker(server, place, SUBJECT.environment):
+        async with an_engine(server, place):
+            handle = await asked(server, place, "1.0.0")
+            await hook.until_told("1.0.0 of shop in dev: approval wanted")
+            status: PromotionStatus = await handle.query("status", result_type=PromotionStatus)
+        assert status.intent
+        await handle.signal("approve", Answer(by="bo@example.com", plan=short(status.intent)))
+        async with an_engine(server, place):
+            assert (await handle.result()).outcome is Outcome.PROMOTED
+            await hook.until_told("1.0.0 of shop in dev: approved", "1.0.0 of shop in dev: promoted")
+
+    assert len(hook.titles) == len(set(hook.titles)) == 3
 
 
 async def test_approvers_are_reminded(server: Client, hook: Hook, tmp_path: Path) -> None:
