@@ -51,6 +51,8 @@ from domain.value import Value
 EVERY: Final = timedelta(seconds=2)
 ASKED_AT_ONCE: Final = 20
 """Workflows that one round asks where they stand: those that nobody has asked yet, then the longest unasked."""
+AGAIN_AFTER: Final = timedelta(seconds=10)
+"""A promotion that waits is asked again for what people have said to it, and for its age."""
 OVERLAP: Final = timedelta(minutes=1)
 """Visibility is late by seconds, and not in order."""
 LOOKING_BACK: Final = timedelta(hours=1)
@@ -59,6 +61,7 @@ FURTHEST_BACK: Final = timedelta(days=1)
 REMEMBERED: Final = 10_000
 LONGEST_SUMMARY: Final = 100
 
+_NEVER: Final = datetime.min.replace(tzinfo=UTC)
 _PROMOTIONS: Final = f"{STORY}='promotion'"
 _CHANGES: Final = f"{STORY} IN ('rollback', 'settlement', 'adoption') AND WorkflowType='ChangeWorkflow'"
 _STANDING: Final = ", ".join(
@@ -87,22 +90,25 @@ log = structlog.get_logger(__name__)
 
 async def keep_telling(client: Client, settings: Settings, clock: Clock, every: timedelta = EVERY) -> None:
     """Look, now and then, for what people want to be told of, and have it told. Ends by being cancelled."""
-    teller = Teller(client, settings, clock)
+    teller, said = Teller(client, settings, clock), ""
     while True:
         await asyncio.sleep(every.total_seconds())
         try:
             await teller.look_round()
-        except RPCError as error:
-            log.warning("teller_blind", why=error.message)
-        except BrokenConfigurationError as error:
-            log.warning("teller_blind", why=str(error))
+        except (RPCError, BrokenConfigurationError) as error:
+            why = str(error)
+            if why != said:  # it looks again soon: the same is said once
+                log.warning("teller_blind", why=why)
+            said = why
+        else:
+            said = ""
 
 
 class _Asked(NamedTuple):
     """When a workflow was asked where it stands, and what visibility said of it then."""
 
     phase: str
-    at: int
+    at: datetime
 
 
 class Teller:
@@ -113,8 +119,7 @@ class Teller:
         self._settings = settings
         self._clock = clock
         self._horizon: datetime | None = None
-        self._closed_since = datetime.min.replace(tzinfo=UTC)
-        self._round = 0
+        self._closed_since = _NEVER
         self._asked: dict[str, _Asked] = {}
         self._done: set[str] = set()
         self._told: dict[str, None] = {}
@@ -126,7 +131,6 @@ class Teller:
             return
         if self._horizon is None:
             self._horizon = self._closed_since = await self._beginning()
-        self._round += 1
         await self._look_at_running(configuration)
         await self._look_at_closed(configuration)
 
@@ -148,16 +152,18 @@ class Teller:
             handle: WorkflowHandle[Any, Any] = self._client.get_workflow_handle(row.id, run_id=row.run_id)
             if notices := await self._ask(configuration, row, handle):
                 await self._tell(configuration, notices)
-            self._asked[row.run_id] = _Asked(_said(row, PHASE), self._round)
+            self._asked[row.run_id] = _Asked(_said(row, PHASE), self._clock.now())
 
     def _is_due(self, row: WorkflowExecution) -> bool:
-        """What has a place in the lane has nothing more to say until it ends."""
+        """What has a place in the lane has nothing more to say until it ends; what waits is asked now and then."""
         asked = self._asked.get(row.run_id)
-        return asked is None or asked.phase != _said(row, PHASE) or asked.phase != Phase.IN_LANE
+        if asked is None or asked.phase != _said(row, PHASE) or _said(row, STORY) == "environment":
+            return True
+        return asked.phase != Phase.IN_LANE and self._clock.now() - asked.at >= AGAIN_AFTER
 
-    def _turn(self, row: WorkflowExecution) -> int:
+    def _turn(self, row: WorkflowExecution) -> datetime:
         asked = self._asked.get(row.run_id)
-        return asked.at if asked and asked.phase == _said(row, PHASE) else 0
+        return asked.at if asked and asked.phase == _said(row, PHASE) else _NEVER
 
     async def _ask(
         self, configuration: Configuration, row: WorkflowExecution, handle: WorkflowHandle[Any, Any]

@@ -103,7 +103,9 @@ def _send(address: str, notice: Notice) -> str:
         if not everybody.add(address):
             return "its address is none that Apprise understands; see docs/how-to/notifications.md"
         result = everybody.notify(
-            title=notice.title,
+            title=" ".join(
+                notice.title.split()
+            ),  # people's words are in it, and a mail's subject is one line
             body=f"{notice.text}\n\nNotice {short(notice.key)}, {notice.severity}: {notice.event}",
             notify_type=_TYPES[notice.severity],
             body_format="text",
