@@ -198,7 +198,8 @@ class Teller:
         what = _said(row, RELEASE) if story == "promotion" else f"the {story}"
         close = row.close_time or row.start_time
         if how := _UNFORESEEN.get(row.status or WorkflowExecutionStatus.RUNNING):
-            yield lost(row.id, Last(subject, what, close, row.run_id), how)
+            if not await self._goes_on(row):
+                yield lost(row.id, Last(subject, what, close, row.run_id), how)
         elif outcome and story != "promotion":
             yield ended(row.id, Last(subject, what, close, row.run_id), Outcome(outcome), "")
         elif outcome:
@@ -210,6 +211,11 @@ class Teller:
             if configuration.wants(subject, Event(outcome)) and (report := await _report(handle)):
                 proof = report.head or row.run_id
                 yield ended(row.id, Last(subject, what, close, proof), report.outcome, report.why)
+
+    async def _goes_on(self, row: WorkflowExecution) -> bool:
+        """Tell whether another run took its place: a reset terminates the one before, and so may a person."""
+        newest = await self._client.get_workflow_handle(row.id).describe()
+        return newest.run_id != row.run_id
 
     # What is told.
 

@@ -89,7 +89,8 @@ async def test_a_day_is_told_to_whom_it_concerns(server: Client, hook: Hook, tmp
     Approvals, endings and freezes are told by the channels that are routed for them, each once.
 
     They are also told once where two engines look, and where a third looks at it all anew. A channel that hangs and
-    one that is down delay nothing. A channel that comes back hears of what it missed.
+    one that is down delay nothing. A channel that comes back hears of what it missed. A promotion that was terminated
+    and begun again is not lost.
     """
     hanging, late, box = Hook(), Hook(), MailBox()
     hanging.hangs = True
@@ -135,13 +136,19 @@ notify:
             (place.folder / "well").touch()
             third = await asked(server, place, "3.0.0")
             await decide(third, "reject")
+            fourth = await asked(server, place, "4.0.0")
+            await fourth.terminate("to begin again")
+            await towpath.promote("shop", "4.0.0", "dev", by="ana@example.com")
+            await until(fourth, Phase.WAITING_FOR_APPROVAL)
         async with late.open(), at_work(server, place):
             await Teller(server, settings, clock).look_round()
             await hook.until_told("3.0.0 of shop in dev: rejected")
+            await hook.until_told("4.0.0 of shop in dev: approval wanted")
             await late.until_told("dev is frozen", "2.0.0 of shop in dev: terminated")
 
     assert sorted(hook.titles) == sorted(set(hook.titles))
     assert [title for title in hook.titles if "rejected" in title] == ["3.0.0 of shop in dev: rejected"]
+    assert "4.0.0 of shop in dev: terminated" not in hook.titles
     assert sorted(late.titles) == ["2.0.0 of shop in dev: terminated", "dev is frozen by olga@example.com"]
     assert {body["type"] for body in hook.bodies if "terminated" in body["title"]} == {"failure"}
     wanted = [mail for mail in box.mails if mail[0].startswith("1.0.0 of shop in dev: approval wanted")]
