@@ -16,6 +16,7 @@ from domain.environment import Holding
 from domain.fence import Fence
 from domain.journal import Capture
 from domain.names import Subject
+from domain.notice import Notice
 from domain.plan import Undo
 from domain.terms import Sealed
 from domain.value import Value
@@ -239,4 +240,17 @@ class Alarm(NamedTuple):
 class Notifier(Protocol):
     async def call(self, alarm: Alarm) -> None:
         """Tell a person. Raises where it could not be told; may be tried again with the same key."""
+        ...
+
+
+class ChannelError(Exception):
+    """A channel did not take a notice. The text is a sentence without secrets; trying again may help."""
+
+
+class Courier(Protocol):
+    async def carry(self, channel: str, notice: Notice) -> None:
+        """Hand a notice to a channel, once or, where its answer was lost, once more. Raises ``ChannelError``.
+
+        Never takes longer than ten seconds.
+        """
         ...

@@ -11,7 +11,7 @@ from activities.yaml_lines import Keys, Node
 from domain.spelling import suggest
 
 _LONGEST_SHOWN: Final = 60
-_WITHHELD: Final = frozenset({"env", "headers"})
+_WITHHELD: Final = frozenset({"channels", "env", "headers"})
 """What stands under these is not repeated: it may be a secret."""
 _LOOK_UP: Final = "look it up in docs/reference/configuration.md"
 _SENTENCES: Final = {
@@ -45,7 +45,8 @@ def in_words(error: ErrorDetails, model: type[BaseModel], node: Node | None) -> 
         case "value_error", _:
             return _split(str(bounds["error"]))
         case "enum", _:
-            return f"{shown} is not a {key}", suggest(text, re.findall(r"'([^']*)'", bounds["expected"]))
+            what = f"one of the {error['loc'][-2]}" if key.isdecimal() else f"a {key}"
+            return f"{shown} is not {what}", suggest(text, re.findall(r"'([^']*)'", bounds["expected"]))
         case "string", bool() | int() | float():
             return f"{shown} is not read as text", f'write "{text}"' if text in shown else "put it in quotes"
         case "time_delta", bool() | int() | float():

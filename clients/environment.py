@@ -6,7 +6,8 @@ from typing import Any
 from temporalio.client import Client, WorkflowHandle
 from temporalio.service import RPCError
 
-from clients.speaking import NO_ENGINE, START_ENGINE, ask_status, attributes, in_words, is_missing, made, tell
+from activities.asking import ask_status
+from clients.speaking import NO_ENGINE, START_ENGINE, attributes, in_words, is_missing, made, tell
 from clients.trouble import DeclinedError, NobodyPollsError
 from domain.doors import FreezeWord, Word
 from domain.names import ENGINE_QUEUE, ENVIRONMENT, STORY, environment_id

@@ -6,11 +6,11 @@ from uuid import uuid4
 from temporalio.client import Client, WorkflowHandle
 from temporalio.service import RPCError
 
+from activities.asking import ask_status
 from activities.errands import ASK, WITHDRAW
 from clients.speaking import (
     NO_ENGINE,
     START_ENGINE,
-    ask_status,
     attributes,
     in_words,
     is_missing,

@@ -14,7 +14,8 @@ from temporalio.client import (
 from temporalio.common import SearchAttributeKey
 from temporalio.service import RPCError
 
-from clients.speaking import NO_ENGINE, START_ENGINE, ask_status, is_missing, why_in_vain
+from activities.asking import ask_status
+from clients.speaking import NO_ENGINE, START_ENGINE, is_missing, why_in_vain
 from clients.trouble import UsageError
 from domain.names import (
     ACTOR,

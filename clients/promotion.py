@@ -5,7 +5,8 @@ from typing import Any
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
 from temporalio.service import RPCError
 
-from clients.speaking import NO_ENGINE, START_ENGINE, ask_status, decide, in_words, is_missing, made, tell
+from activities.asking import ask_status
+from clients.speaking import NO_ENGINE, START_ENGINE, decide, in_words, is_missing, made, tell
 from clients.trouble import DeclinedError, FailedError, NobodyPollsError, UsageError
 from domain.approval import Answer, DecideAnswer, Verdict
 from domain.doors import Signal, Word

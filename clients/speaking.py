@@ -13,8 +13,6 @@ from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import (
     Client,
     WorkflowHandle,
-    WorkflowQueryFailedError,
-    WorkflowQueryRejectedError,
     WorkflowUpdateFailedError,
     WorkflowUpdateRPCTimeoutOrCancelledError,
 )
@@ -22,13 +20,11 @@ from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSear
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.asking import LISTENING
 from clients.connection import explain
 from clients.trouble import ClientError, DeclinedError, NobodyPollsError, UsageError
 from domain.names import ENGINE_QUEUE, Subject, effects_queue, is_identifier
 from domain.value import Value
-
-LISTENING: Final = timedelta(seconds=3)
-"""A workflow that has not answered a query for this long has no engine worker."""
 
 DECIDING: Final = timedelta(seconds=5)
 """An update that was not taken up within this long meets no engine worker."""
@@ -108,19 +104,6 @@ def attributes(values: Mapping[str, str]) -> TypedSearchAttributes:
     return TypedSearchAttributes(pairs)
 
 
-async def ask_status(handle: WorkflowHandle[Any, Any], model: type[ModelT]) -> ModelT | None:
-    """Ask a workflow where it stands; None where nobody answers for it in time, or at all."""
-    try:
-        answer: ModelT = await handle.query("status", result_type=model, rpc_timeout=LISTENING)
-    except (WorkflowQueryFailedError, WorkflowQueryRejectedError):
-        return None
-    except RPCError as error:
-        if error.status in _SILENCE:
-            return None
-        raise
-    return answer
-
-
 async def why_in_vain(handle: WorkflowHandle[Any, Any]) -> str:
     """Say why what a workflow has tried did not work yet; nothing where it has not failed."""
     described = await handle.describe()
@@ -128,13 +111,6 @@ async def why_in_vain(handle: WorkflowHandle[Any, Any]) -> str:
         if pending.last_failure.message:
             return pending.last_failure.message
     return ""
-
-
-_SILENCE: Final = {
-    RPCStatusCode.CANCELLED,
-    RPCStatusCode.DEADLINE_EXCEEDED,
-    RPCStatusCode.FAILED_PRECONDITION,
-}
 
 
 def is_missing(error: RPCError) -> bool:

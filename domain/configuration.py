@@ -12,11 +12,13 @@ from pydantic import Field, JsonValue
 
 from domain.actor import PersonName, person
 from domain.names import Identifier, Subject
+from domain.notice import ChannelAddress, Event, Notice, Route, channels_for
 from domain.release import Kind
 from domain.terms import ApprovalTerms, CheckTerms, TargetTerms, Terms
 from domain.value import Duration, Value
 
 ORGANISATION_FILE: Final = "towpath.yaml"
+REMIND: Final = timedelta(hours=4)
 
 
 def environment_file(environment: str) -> str:
@@ -34,6 +36,8 @@ class Approval(Value):
     groups: tuple[Identifier, ...] = Field(default=(), alias="from")
     wait: Duration | None = None
     valid: Duration | None = None
+    remind: Duration | None = None
+    """How long approvers are left alone before the first reminder; ``0s`` is for ever."""
 
 
 class Organisation(Value):
@@ -43,6 +47,10 @@ class Organisation(Value):
     """Group → the people in it, by the names they decide under."""
     store: str = Field(default="store", min_length=1)
     """The release store: a folder, relative to the configuration folder."""
+    channels: dict[Identifier, ChannelAddress] = {}
+    """Channel → where it leads, by reference."""
+    notify: tuple[Route, ...] = ()
+    """What is told by which channel."""
 
 
 class EnvironmentFile(Value):
@@ -118,6 +126,34 @@ class Configuration(Value):
             valid=min((one.valid for one in given if one.valid is not None), default=usual.valid),
         )
 
+    def remind(self, subject: Subject) -> timedelta:
+        """Return after how long a wait for approval is reminded of first: the service's word, else the floor's."""
+        place, floor = self.place(subject), self.environments.get(subject.environment)
+        given = [one.approval for one in (place, floor) if one and one.approval]
+        return next((one.remind for one in given if one.remind is not None), REMIND)
+
+    def channels(self, notice: Notice) -> tuple[str, ...]:
+        """Return the channels that a notice goes to."""
+        routes = self.organisation.notify
+        return channels_for(routes, notice.event, notice.service, notice.environment)
+
+    def wants(self, subject: Subject, *events: Event) -> bool:
+        """Tell whether anybody is to hear of such an event there."""
+        routes = self.organisation.notify
+        return any(channels_for(routes, event, subject.service, subject.environment) for event in events)
+
+    def unheard(self) -> tuple[Subject, ...]:
+        """Return where people are asked to approve, and no channel tells them."""
+        roads = [
+            Subject(service=name, environment=environment)
+            for name, service in self.services.items()
+            for environment in service.environments
+            if environment in self.environments
+        ]
+        return tuple(
+            one for one in roads if self.approval(one).quorum and not self.wants(one, Event.APPROVAL_WANTED)
+        )
+
     def _allowed(self, people: tuple[str, ...], floor: Approval | None) -> tuple[str, ...]:
         """Leave out whoever the floor would not let approve, where it says who may."""
         if floor is None or not floor.groups:
@@ -132,6 +168,8 @@ class Configuration(Value):
         slice_ = self.but(
             services={subject.service: self.services[subject.service]},
             environments={subject.environment: floor},
+            # Whom it is told to changes nothing about a change.
+            organisation=self.organisation.but(channels={}, notify=()),
         )
         return Terms(
             targets=dict(place.targets),

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Final
 
 from domain.configuration import (
+    ORGANISATION_FILE,
     Configuration,
     EnvironmentFile,
     ServiceEnvironment,
@@ -27,11 +28,38 @@ _KEY: Final = re.compile(r"ed25519:[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=")
 
 def faults(configuration: Configuration) -> Iterator[Fault]:
     """Find everything that no single file shows: names that lead nowhere, and floors that are undercut."""
+    yield from _route_faults(configuration)
     for name, environment in configuration.environments.items():
         yield from _environment_faults(configuration, name, environment)
     yield from _shared_keys(configuration)
     for name, service in configuration.services.items():
         yield from _service_faults(configuration, name, service)
+
+
+def _route_faults(configuration: Configuration) -> Iterator[Fault]:
+    """Find what a route names and is not there, and channels that nothing is told by."""
+    organisation, root = configuration.organisation, Spot(ORGANISATION_FILE)
+    for index, route in enumerate(organisation.notify):
+        spot = root.below("notify", index)
+        for key, what, names, known in (
+            ("to", "channel", route.to, organisation.channels),
+            ("services", "service", route.services, configuration.services),
+            ("environments", "environment", route.environments, configuration.environments),
+        ):
+            for place, name in enumerate(names):
+                if name not in known:
+                    leans = (root.below("channels", name),) if key == "to" else ()
+                    why = f"there is no {what} “{name}”"
+                    yield Fault(spot.below(key, place), why, suggest(name, known), leans_on=leans)
+    used = {name for route in organisation.notify for name in route.to}
+    for name in organisation.channels:
+        if name not in used:
+            yield Fault(
+                root.below("channels", name),
+                "no route leads to this channel, so nothing is told by it",
+                f"add a route under notify, such as - to: [{name}]",
+                is_warning=True,
+            )
 
 
 def _environment_faults(

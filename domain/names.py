@@ -72,6 +72,10 @@ def environment_id(environment: str) -> str:
     return f"environment/{environment}"
 
 
+def notice_id(key: str) -> str:
+    return f"notice/{key.removeprefix('sha256:')[:32]}"
+
+
 def read_id(workflow_id: str, story: str, parts: int) -> tuple[str, ...]:
     """Take a workflow id apart: ``promotion/shop/production/1.4.0`` → ``("shop", "production", "1.4.0")``.
 

@@ -55,6 +55,7 @@ class Exit(IntEnum):
     SUPERSEDED = 15
     SETTLED_BY_HAND = 16
     UNSETTLED = 20
+    UNTOLD = 21
 
 
 EXIT_OF: Final = {

@@ -87,6 +87,8 @@ class EnvironmentStatus(Value):
     environment: Identifier
     freeze: Freeze | None = None
     refused: tuple[RefusedRecord, ...] = ()
+    records: tuple[Record, ...] = ()
+    head: Digest | None = None
 
 
 class PipelineStatus(Value):

@@ -21,12 +21,14 @@ from domain.configuration import (
     ServiceEnvironment,
     ServiceFile,
 )
+from domain.notice import Route
 from domain.terms import CheckTerms
 from domain.value import Value, say_duration
 
 REFERENCE = (Path(__file__).parent.parent / "docs/reference/configuration.md").read_text()
 MODELS: dict[str, type[Value]] = {
     "## towpath.yaml": Organisation,
+    "## Notifications": Route,
     "## environments/&lt;name&gt;.yaml": EnvironmentFile,
     "## services/&lt;name&gt;.yaml": ServiceFile,
     "## Component": ComponentFile,

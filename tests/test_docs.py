@@ -15,6 +15,7 @@ from activities.checks import CHECKS
 from activities.targets import TARGETS
 from clients.cli import app
 from domain.doors import Signal
+from domain.notice import SEVERITY_OF, Event, Severity
 from domain.outcome import Exit, Outcome, Phase
 
 ROOT = Path(__file__).parent.parent
@@ -145,6 +146,14 @@ def test_every_variable_is_documented(variable: str) -> None:
 def test_every_outcome_phase_and_signal_is_in_the_reference(word: StrEnum) -> None:
     """What people meet in a status or may send is explained."""
     assert re.search(rf"(?<![\w-]){word}(?![\w-])", REFERENCE)
+
+
+@pytest.mark.parametrize("event", list(Event), ids=lambda event: event.name)
+def test_every_event_is_told_of_with_its_severity(event: Event) -> None:
+    """Whoever writes a route finds the event's name, and what it counts as."""
+    rows = re.findall(r"^\| (`.*?) \| (\w+) \|", (DOCS / "how-to/notifications.md").read_text(), re.MULTILINE)
+
+    assert [Severity(severity) for names, severity in rows if f"`{event}`" in names] == [SEVERITY_OF[event]]
 
 
 @pytest.mark.parametrize("code", list(Exit), ids=lambda code: code.name)

@@ -9,13 +9,15 @@ from typing import Final
 from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
+from activities.clock import SystemClock
 from domain.names import ENGINE_QUEUE, effects_queue
 from workers.lookout import keep_lookout
 from workers.metering import Metering
 from workers.settings import Surroundings
 from workers.story import WORKFLOWS
 from workers.telemetry import Telemetry
-from workers.wiring import effects, errands, readiness, tools
+from workers.teller import keep_telling
+from workers.wiring import effects, errands, readiness, settings_of, tools
 from workflows.doorkeeper import Doorkeeper
 
 STICKY: Final = timedelta(seconds=2)
@@ -27,13 +29,13 @@ THROTTLE: Final = timedelta(seconds=1)
 GRACE: Final = timedelta(seconds=10)
 
 
-def engine_worker(client: Client) -> Worker:
+def engine_worker(client: Client, place: Surroundings) -> Worker:
     """Return the worker of workflows and errands."""
     return Worker(
         client,
         task_queue=ENGINE_QUEUE,
         workflows=WORKFLOWS,
-        activities=errands().activities,
+        activities=errands(place).activities,
         interceptors=[Doorkeeper(), Metering()],
         workflow_runner=UnsandboxedWorkflowRunner(),
         sticky_queue_schedule_to_start_timeout=STICKY,
@@ -69,7 +71,7 @@ async def working(
 
     Yields the URL at which ``telemetry`` shows itself, meanwhile and until the last of them has ended.
     """
-    workers = [engine_worker(client)] if engine else []
+    workers = [engine_worker(client, place)] if engine else []
     workers += [environment_worker(client, place, environment) for environment in environments]
     async with AsyncExitStack() as stack:
         url = ""
@@ -80,4 +82,6 @@ async def working(
         if engine:
             lookout = asyncio.create_task(keep_lookout(client))
             stack.callback(lookout.cancel)
+            telling = asyncio.create_task(keep_telling(client, settings_of(place), SystemClock()))
+            stack.callback(telling.cancel)
         yield url

@@ -55,6 +55,11 @@ def surroundings(folder: Path | None = None, variables: Mapping[str, str] = os.e
     )
 
 
+def variables_here() -> Mapping[str, str]:
+    """Return this process's variables, for those that the configuration refers to by name."""
+    return os.environ
+
+
 def variables_for(said: Mapping[str, str], variables: Mapping[str, str] = os.environ) -> dict[str, str]:
     """Return the variables of a program that is told where Towpath and Temporal are by this, and by nothing else."""
     own = {name: text for name, text in variables.items() if not name.startswith(("TEMPORAL_", "TOWPATH_"))}

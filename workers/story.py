@@ -7,6 +7,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 from workflows.change import ChangeWorkflow
 from workflows.environment import EnvironmentWorkflow
 from workflows.lane import LaneWorkflow
+from workflows.notice import NoticeWorkflow
 from workflows.pipeline import PipelineWorkflow
 from workflows.plan import PlanWorkflow
 from workflows.promotion import PromotionWorkflow
@@ -18,6 +19,7 @@ WORKFLOWS: Final[list[type]] = [
     EnvironmentWorkflow,
     PlanWorkflow,
     PipelineWorkflow,
+    NoticeWorkflow,
 ]
 
 PASSED_THROUGH: Final = (

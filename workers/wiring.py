@@ -12,15 +12,18 @@ from activities.configuration_folder import ConfigurationFolder
 from activities.effects import EffectActivities
 from activities.errands import ErrandActivities
 from activities.keyring import Keyring
+from activities.notices import NoticeActivities
 from activities.notifiers import NOTIFIERS
-from activities.ports import Check, Clock, ConfiguredTarget, Place, Store
+from activities.notifiers.courier import AppriseCourier
+from activities.notifiers.routed import RoutedNotifier
+from activities.ports import Check, Clock, ConfiguredTarget, Courier, Place, Store
 from activities.stores import open_store
 from activities.targets import TARGETS
 from activities.tools import Tools
 from domain.names import Subject
 from domain.terms import CheckTerms, TargetTerms
 from workers.readiness import Question, questions
-from workers.settings import Surroundings
+from workers.settings import Surroundings, variables_here
 
 
 class Wired(NamedTuple):
@@ -77,9 +80,15 @@ def effects(chosen: Tools) -> Wired:
     )
 
 
-def errands() -> Wired:
+def courier_of(place: Surroundings) -> Courier:
+    """Return who carries notices to the channels that the configuration names."""
+    return AppriseCourier(settings_of(place), place.folder, variables_here())
+
+
+def errands(place: Surroundings) -> Wired:
     """Return the engine's errands, for the engine's queue."""
-    verbs = ErrandActivities(NOTIFIERS["log"]())
+    courier = courier_of(place)
+    verbs = ErrandActivities(RoutedNotifier(NOTIFIERS["log"](), courier, settings_of(place)))
     return Wired(
         [
             verbs.ask_lane,
@@ -91,6 +100,7 @@ def errands() -> Wired:
             verbs.why_silent,
             verbs.call_person,
             verbs.join,
+            NoticeActivities(courier).send_notice,
         ]
     )
 

@@ -13,6 +13,7 @@ from domain.record import OutcomeRecord, Record, RefusedRecord
 PHASE_ENTERED: Final = "towpath_phase_entered"
 OUTCOMES: Final = "towpath_outcomes"
 MESSAGES_REFUSED: Final = "towpath_messages_refused"
+NOTICES: Final = "towpath_notices"
 
 _STORY: Final = SearchAttributeKey.for_keyword(STORY)
 
@@ -38,8 +39,14 @@ def count_record(record: Record) -> None:
             pass
 
 
-def _add(name: str, description: str, labels: Mapping[str, str]) -> None:
-    workflow.metric_meter().create_counter(name, description).add(1, labels)
+def count_notices(outcome: str, count: int) -> None:
+    """Count notices, one for each channel, by what came of them."""
+    if count:
+        _add(NOTICES, "Notices, one for each channel", {"outcome": outcome}, count)
+
+
+def _add(name: str, description: str, labels: Mapping[str, str], count: int = 1) -> None:
+    workflow.metric_meter().create_counter(name, description).add(count, labels)
 
 
 def _story() -> str:

@@ -118,7 +118,11 @@ class EnvironmentWorkflow:
     @workflow.query
     def status(self) -> EnvironmentStatus:
         return EnvironmentStatus(
-            environment=self._environment, freeze=self._freeze, refused=self._log.refused
+            environment=self._environment,
+            freeze=self._freeze,
+            refused=self._log.refused,
+            records=self._log.chain.records,
+            head=self._log.chain.head,
         )
 
     def refused(self, door: str, why: str) -> None:

@@ -30,6 +30,9 @@ JOINING: Final = timedelta(days=3650)
 
 ERRAND: Final = timedelta(seconds=10)
 
+TELLING: Final = timedelta(days=1)
+"""A channel that has not taken a notice for this long does not hear of it any more."""
+
 CALL_A_PERSON_AFTER: Final = timedelta(minutes=1)
 """An undo that has not succeeded for this long needs a person."""
 
@@ -50,6 +53,11 @@ NEVER_GIVE_UP: Final = RetryPolicy(
     initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1)
 )
 """For undos: for ever, a minute apart at most."""
+
+TRY_LESS_AND_LESS: Final = RetryPolicy(
+    initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=10)
+)
+"""For channels: one that is away for a moment is late by seconds, one that is away for hours is not knocked down."""
 
 REMEMBERED_RECORDS: Final = 200
 REMEMBERED_BYTES: Final = 16 * 1024

@@ -24,6 +24,7 @@ from clients.cli import (
 )
 from clients.cli.doctoring import doctor
 from clients.cli.founding import environment, service
+from clients.cli.notifying import notify
 from clients.cli.releasing import release
 from clients.cli.terminal import complain
 from clients.trouble import ClientError
@@ -74,6 +75,7 @@ for panel, command in _COMMANDS:
 app.add_typer(configuring.config, name="config", rich_help_panel=_RUN)
 app.add_typer(environment, name="environment", rich_help_panel=_RUN)
 app.add_typer(service, name="service", rich_help_panel=_RUN)
+app.add_typer(notify, name="notify", rich_help_panel=_RUN)
 app.add_typer(release, name="release", rich_help_panel=_ASK)
 app.add_typer(surveying.environments, name="environments", rich_help_panel=_SEE)
 

@@ -23,6 +23,7 @@ GOOD: Final = "good"
 DOUBTFUL: Final = "doubtful"
 BAD: Final = "bad"
 _MARKS: Final = {GOOD: ("✓", "green"), DOUBTFUL: ("–", "yellow"), BAD: ("✗", "bold red")}
+_NAMED: Final = 5
 _WORST_FIRST: Final = (
     Exit.UNSETTLED,
     Exit.NO_SERVER,
@@ -78,6 +79,7 @@ def _report(findings: tuple[Finding, ...], *, as_json: bool) -> None:
 
 async def _examine(place: Surroundings) -> tuple[Finding, ...]:
     here = list(_configuration(place))
+    here += _notifications(place)
     environments = environments_of(place)
     here += [finding async for finding in _machine(place, environments)]
     return (*here, *[finding async for finding in _server(place, environments)])
@@ -107,6 +109,30 @@ def _configuration(place: Surroundings) -> list[Finding]:
             f"{len(many.services)} services and {len(many.environments)} environments in {place.folder}"
         )
         findings.append(_good("configuration", sentence))
+    return findings
+
+
+def _notifications(place: Surroundings) -> list[Finding]:
+    """Whether those who are asked to approve hear of it."""
+    from workers.wiring import settings_of
+
+    found = settings_of(place).inspect().configuration
+    if found is None:
+        return []
+    services: dict[str, list[str]] = {}
+    for subject in found.unheard():
+        services.setdefault(subject.environment, []).append(subject.service)
+    findings = [
+        _doubtful(
+            "notifications",
+            f"{environment} wants approvals, and no route under notify in towpath.yaml tells anybody of “approval "
+            f"wanted” there: of {', '.join(sorted(names)[:_NAMED])}{' and others' if len(names) > _NAMED else ''}. "
+            "See docs/how-to/notifications.md",
+        )
+        for environment, names in sorted(services.items())
+    ]
+    if not findings and found.organisation.notify:
+        findings.append(_good("notifications", "wherever approvals are wanted, somebody is told"))
     return findings
 
 

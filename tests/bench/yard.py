@@ -57,6 +57,7 @@ from domain.value import digest_of, short
 from tests.fakes import FakeCheck, FakeTarget, FixedSettings, World
 from workers.metering import Metering
 from workers.running import GRACE, THROTTLE, engine_worker
+from workers.settings import surroundings
 from workers.wiring import effects
 from workflows.lane import search_attributes
 
@@ -171,7 +172,7 @@ class Yard:
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        await self._stack.enter_async_context(engine_worker(self.client))
+        await self._stack.enter_async_context(engine_worker(self.client, surroundings(self.folder, {})))
         for environment in self.settings.configuration.environments:
             await self._stack.enter_async_context(self._worker(environment))
         return self

@@ -8,7 +8,7 @@ import pytest
 from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 from temporalio.client import Client
 
-from clients.speaking import LISTENING
+from activities.asking import LISTENING
 from domain.names import ENGINE_QUEUE, SEARCH_ATTRIBUTES
 from domain.outcome import Exit
 from tests.clients.conftest import CommandLine, ended

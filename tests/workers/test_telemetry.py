@@ -16,9 +16,11 @@ import structlog
 from prometheus_client.parser import text_string_to_metric_families
 from temporalio.client import Client
 
-from domain.names import ENGINE_QUEUE, environment_id, lane_id
+from domain.names import ENGINE_QUEUE, environment_id, lane_id, notice_id
+from domain.notice import Event, Notice, NoticeOrder, key_of
 from domain.outcome import Outcome, Phase
-from tests.workers.site import SUBJECT, approved, lay_out, release, until
+from tests.channels import Hook
+from tests.workers.site import ORGANISATION, SUBJECT, approved, lay_out, release, until
 from workers.running import working
 from workers.server import embedded, temporal_binary
 from workers.settings import Surroundings
@@ -36,6 +38,7 @@ class Seen(NamedTuple):
     health: httpx.Response
     ready: httpx.Response
     ended: tuple[Outcome, Outcome]
+    told: list[str]
 
     def value(self, series: str, **labels: str) -> float:
         """Add up the samples of a series that carry these labels."""
@@ -62,7 +65,10 @@ async def seen(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Seen]:
     with logging_restored():
         with redirect_stderr(said):
             telemetry = begin(place, default=False)
-        async with embedded(temporal_binary(), None) as server:
+        async with Hook().open() as hook, embedded(temporal_binary(), None) as server:
+            (place.folder / "towpath.yaml").write_text(
+                f"{ORGANISATION}channels: {{hook: '{hook.url}'}}\nnotify: [{{to: [hook], events: [unsettled]}}]\n"
+            )
             client = await Client.connect(
                 server.address, data_converter=DATA_CONVERTER, runtime=telemetry.runtime
             )
@@ -71,13 +77,14 @@ async def seen(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Seen]:
                 _a_worker(client, place, telemetry) as url,
                 httpx.AsyncClient(base_url=url, trust_env=False) as browser,
             ):
+                await _tell(client)
                 # A query has a workflow replayed to its end.
                 await client.get_workflow_handle("promotion/shop/dev/1.0.0").query("status")
                 metrics, health, ready = [
                     await browser.get(path) for path in ("/metrics", "/healthz", "/readyz")
                 ]
         events = [json.loads(line) for line in said.getvalue().splitlines()]
-        yield Seen(metrics.raise_for_status().text, events, health, ready, ended)
+        yield Seen(metrics.raise_for_status().text, events, health, ready, ended, hook.titles)
 
 
 def _a_worker(
@@ -85,6 +92,19 @@ def _a_worker(
 ) -> AbstractAsyncContextManager[str]:
     """A worker that has seen nothing: whatever it is to go on with, it replays from the beginning."""
     return working(client, place, [SUBJECT.environment], engine=True, telemetry=telemetry)
+
+
+async def _tell(client: Client) -> None:
+    """Have one notice told."""
+    notice = Notice(
+        key=key_of("one"), event=Event.THAWED, environment="dev", title="dev is thawed", text="by olga"
+    )
+    await client.execute_workflow(
+        "NoticeWorkflow",
+        NoticeOrder(notice=notice, channels=("hook",)),
+        id=notice_id(notice.key),
+        task_queue=ENGINE_QUEUE,
+    )
 
 
 async def _live(client: Client, place: Surroundings) -> tuple[Outcome, Outcome]:
@@ -187,6 +207,18 @@ def test_the_sdk_and_the_process_are_on_the_same_port(seen: Seen) -> None:
     """One scrape is enough: SDK, process and our own."""
     assert seen.value("temporal_workflow_completed_total", workflow_type="PromotionWorkflow") == 2
     assert seen.value("process_resident_memory_bytes") > 0
+
+
+def test_an_alarm_is_told_by_its_channels(seen: Seen) -> None:
+    """Once, from the change itself."""
+    (alarm, notice) = seen.told
+    assert alarm.startswith("shop in dev is unsettled")
+    assert notice == "dev is thawed"
+
+
+def test_notices_are_counted_for_each_channel(seen: Seen) -> None:
+    """One was told, by its one channel."""
+    assert seen.value("towpath_notices_total", outcome="told") == 1
 
 
 def test_every_metric_is_in_the_reference(seen: Seen) -> None:

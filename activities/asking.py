@@ -1,0 +1,33 @@
+"""Asking a workflow where it stands, whoever asks."""
+
+from datetime import timedelta
+from typing import Any, Final, TypeVar
+
+from temporalio.client import WorkflowHandle, WorkflowQueryFailedError, WorkflowQueryRejectedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from domain.value import Value
+
+LISTENING: Final = timedelta(seconds=3)
+"""A workflow that has not answered a query for this long has no engine worker."""
+
+_SILENCE: Final = {
+    RPCStatusCode.CANCELLED,
+    RPCStatusCode.DEADLINE_EXCEEDED,
+    RPCStatusCode.FAILED_PRECONDITION,
+}
+
+ModelT = TypeVar("ModelT", bound=Value)
+
+
+async def ask_status(handle: WorkflowHandle[Any, Any], model: type[ModelT]) -> ModelT | None:
+    """Ask a workflow where it stands; None where nobody answers for it in time, or at all."""
+    try:
+        answer: ModelT = await handle.query("status", result_type=model, rpc_timeout=LISTENING)
+    except (WorkflowQueryFailedError, WorkflowQueryRejectedError):
+        return None
+    except RPCError as error:
+        if error.status in _SILENCE:
+            return None
+        raise
+    return answer

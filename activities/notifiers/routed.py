@@ -1,0 +1,50 @@
+"""Calling for a person wherever alarms go: always the log, and each channel that a route leads to."""
+
+import asyncio
+
+import structlog
+
+from activities.ports import Alarm, ChannelError, Courier, Notifier, Settings
+from domain.notice import Event, Notice, key_of
+
+log = structlog.get_logger(__name__)
+
+
+class RoutedNotifier:
+    """One channel that fails does not keep an alarm from another.
+
+    It is told where at least one channel took it, or where no route leads to any: then the log has it.
+    """
+
+    def __init__(self, always: Notifier, courier: Courier, settings: Settings) -> None:
+        self._always = always
+        self._courier = courier
+        self._settings = settings
+
+    async def call(self, alarm: Alarm) -> None:
+        await self._always.call(alarm)
+        notice = _notice(alarm)
+        channels = self._settings.current().channels(notice)
+        whys = await asyncio.gather(*(self._failed(channel, notice) for channel in channels))
+        if channels and all(whys):
+            raise ChannelError(f"No channel took the alarm. {' '.join(whys)}")
+
+    async def _failed(self, channel: str, notice: Notice) -> str:
+        """Tell a channel, and return why that did not work, or nothing."""
+        try:
+            await self._courier.carry(channel, notice)
+        except ChannelError as error:
+            log.warning("channel_failed", channel=channel, why=str(error))
+            return str(error)
+        return ""
+
+
+def _notice(alarm: Alarm) -> Notice:
+    return Notice(
+        key=key_of(alarm.key),
+        event=Event.UNSETTLED,
+        service=alarm.subject.service,
+        environment=alarm.subject.environment,
+        title=alarm.headline,
+        text=f"Nothing else moves there until a person has decided.\n\n{alarm.remedy}",
+    )

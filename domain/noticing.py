@@ -1,0 +1,169 @@
+"""Which notices arise from what is known of a promotion, a change or an environment. Nothing here remembers.
+
+Every notice is keyed by what it is about: the hash of a record and the workflow that recorded it, or the plan that
+waits. So whoever looks twice finds the same notices, and whoever starts anew after a crash does too.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple
+
+from domain.approval import Decision, Verdict
+from domain.names import Subject, environment_id, promotion_id
+from domain.notice import Event, Notice, key_of
+from domain.outcome import Outcome, Phase
+from domain.record import DecisionRecord, OutcomeRecord, OverrideRecord
+from domain.status import EnvironmentStatus, PromotionStatus
+from domain.telling import approve_commands
+from domain.terms import Proposal
+from domain.value import say_duration, short
+
+GROWTH: Final = 2
+"""Each pause between two reminders is so many times as long as the one before."""
+LONGEST_TEXT: Final = 8_000
+
+_IN_THE_WAY: Final = {
+    Phase.NO_WORKER: Event.NO_WORKER,
+    Phase.WAITING_FOR_GATE: Event.WAITING_FOR_GATE,
+}
+
+
+class Last(NamedTuple):
+    """The end of a promotion or change: of what, when, and the hash or run that tells it from any other."""
+
+    subject: Subject
+    what: str
+    at: datetime
+    proof: str
+
+
+def of_promotion(status: PromotionStatus, now: datetime, remind: timedelta) -> Iterator[Notice]:
+    """Yield what a promotion gives people to know, up to now."""
+    id_ = promotion_id(status.subject, status.version)
+    for record in status.records:
+        match record:
+            case DecisionRecord(decision=Decision(verdict=Verdict.APPROVE) as decision):
+                yield _approved(status, record, decision)
+            case OutcomeRecord(outcome=outcome, why=why):
+                last = Last(status.subject, status.version, record.at, record.digest())
+                yield ended(id_, last, outcome, why)
+            case _:
+                pass
+    if status.phase is Phase.WAITING_FOR_APPROVAL and status.proposal:
+        yield from _wanted(status, status.proposal, now, remind)
+    if event := _IN_THE_WAY.get(status.phase):
+        yield _about(
+            status.subject,
+            event,
+            key_of(id_, event, status.since.isoformat()),
+            status.since,
+            f"{status.version} of {status.subject}: {event}",
+            status.waits_for,
+            status.remedy,
+        )
+
+
+def ended(id_: str, last: Last, outcome: Outcome, why: str) -> Notice:
+    """Return the notice of an ending, as its last record tells it."""
+    _, service, environment, name = id_.split("/")
+    words = f"{service} {name} {environment}" if id_.startswith("promotion/") else id_
+    title = f"{last.what} of {last.subject}: {outcome}"
+    # Two workflows may record the same at the same moment: the hash alone is not theirs.
+    key, event = key_of(id_, last.proof), Event(outcome.value)
+    return _about(last.subject, event, key, last.at, title, why, f"towpath status {words}")
+
+
+def lost(id_: str, last: Last, how: str) -> Notice:
+    """Return the notice of a workflow that ended in a way that nobody foresaw."""
+    why = f"Its workflow was {how}: nobody follows it any more, and a person is needed."
+    title = f"{last.what} of {last.subject}: {how}"
+    command = f"temporal workflow describe -w {id_}"
+    return _about(last.subject, Event.FAILED, key_of(id_, last.proof, how), last.at, title, why, command)
+
+
+def of_environment(status: EnvironmentStatus) -> Iterator[Notice]:
+    """Yield each freeze and thaw that an environment remembers."""
+    id_ = environment_id(status.environment)
+    for record in status.records:
+        match record:
+            case OverrideRecord(did="freeze"):
+                event, command = Event.FROZEN, f"towpath thaw {status.environment}"
+            case OverrideRecord(did="thaw"):
+                event, command = Event.THAWED, f"towpath status {id_}"
+            case _:
+                continue
+        yield Notice(
+            key=key_of(id_, record.digest()),
+            at=record.at,
+            event=event,
+            environment=status.environment,
+            title=f"{status.environment} is {event} by {record.actor.name}",
+            text=_text(record.comment, command),
+        )
+
+
+def reminders_due(waited: timedelta, remind: timedelta) -> int:
+    """Return how many reminders a wait of this length has earned: after 1, 3, 7, 15, … times ``remind``.
+
+    No time means none.
+    """
+    count = 0
+    while remind and remind * (GROWTH ** (count + 1) - 1) <= waited:
+        count += 1
+    return count
+
+
+def _wanted(
+    status: PromotionStatus, proposal: Proposal, now: datetime, remind: timedelta
+) -> Iterator[Notice]:
+    """Ask for the approval, and remind: of the newest reminder only, where several were missed."""
+    id_ = promotion_id(status.subject, status.version)
+    approval, intent = proposal.terms.approval, proposal.plan.intent
+    # Not ``since``: a wait goes on in a new run, and its plan is the same.
+    waited = now - proposal.drawn_up
+    who = ", ".join(approval.approvers) or "nobody, since its groups are empty"
+    ends = f"{proposal.drawn_up + approval.wait:%Y-%m-%d %H:%M %Z}"
+    said = [
+        f"{proposal.request.actor.name} asks to let {status.version} of {status.subject} in.",
+        f"Reason: {proposal.request.reason}" if proposal.request.reason else "",
+        *[f"{number}. {step}; undo: {step.undo}" for number, step in enumerate(proposal.plan.steps, start=1)],
+        *[f"Note: {note}" for note in proposal.notes],
+        f"It takes {approval.quorum} of: {who}. Without it, the promotion expires at {ends}.",
+    ]
+    text, command = "\n".join(filter(None, said)), approve_commands(id_, intent)
+    what = f"{status.version} of {status.subject}"
+    title = f"{what}: approval wanted of plan {short(intent)}"
+    key, at = key_of(id_, intent), proposal.drawn_up
+    yield _about(status.subject, Event.APPROVAL_WANTED, key, at, title, text, command)
+    if due := reminders_due(waited, remind):
+        title = f"{what} has waited for approval for {say_duration(waited)}"
+        key = key_of(id_, intent, f"reminder {due}")
+        at = proposal.drawn_up + remind * (GROWTH**due - 1)
+        yield _about(status.subject, Event.REMINDER, key, at, title, text, command)
+
+
+def _approved(status: PromotionStatus, record: DecisionRecord, decision: Decision) -> Notice:
+    id_ = promotion_id(status.subject, status.version)
+    title = f"{status.version} of {status.subject}: approved by {decision.actor.name}"
+    command = f"towpath status {status.subject.service} {status.version} {status.subject.environment}"
+    key = key_of(id_, record.digest())
+    return _about(status.subject, Event.APPROVED, key, record.at, title, decision.comment, command)
+
+
+def _about(  # noqa: PLR0913, PLR0917  # a notice is what it is made of
+    subject: Subject, event: Event, key: str, at: datetime, title: str, text: str, command: str
+) -> Notice:
+    return Notice(
+        key=key,
+        at=at,
+        event=event,
+        service=subject.service,
+        environment=subject.environment,
+        title=title,
+        text=_text(text, command),
+    )
+
+
+def _text(said: str, command: str) -> str:
+    shown = said if len(said) <= LONGEST_TEXT else f"{said[:LONGEST_TEXT]}…"
+    return "\n\n".join(filter(None, [shown, command]))

@@ -1,0 +1,292 @@
+"""Telling people what happens, beside the promotions and never in their way.
+
+Nothing in a promotion's workflow knows of notices. What has cause to be told is read from visibility and from what
+workflows say of themselves, and a workflow of its own sends it. Its id is made of what is told: whatever is found
+again, by another engine or after a crash, has been told already, and the server says so.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, NamedTuple, TypeVar
+
+import structlog
+from temporalio.client import (
+    Client,
+    WorkflowExecution,
+    WorkflowExecutionStatus,
+    WorkflowFailureError,
+    WorkflowHandle,
+)
+from temporalio.common import (
+    SearchAttributeKey,
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDReusePolicy,
+)
+from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from activities.asking import ask_status
+from activities.mistakes import BrokenConfigurationError
+from activities.ports import Clock, Settings
+from domain.configuration import Configuration
+from domain.names import (
+    ENGINE_QUEUE,
+    ENVIRONMENT,
+    OUTCOME,
+    PHASE,
+    RELEASE,
+    SERVICE,
+    STORY,
+    Subject,
+    notice_id,
+)
+from domain.notice import Event, Notice, NoticeOrder
+from domain.noticing import Last, ended, lost, of_environment, of_promotion
+from domain.outcome import Outcome, Phase
+from domain.status import EnvironmentStatus, PromotionStatus, Report
+from domain.value import Value
+
+EVERY: Final = timedelta(seconds=2)
+ASKED_AT_ONCE: Final = 20
+"""Workflows that one round asks where they stand: those that nobody has asked yet, then the longest unasked."""
+AGAIN_AFTER: Final = timedelta(seconds=10)
+"""A promotion that waits is asked again for what people have said to it, and for its age."""
+OVERLAP: Final = timedelta(minutes=1)
+"""Visibility is late by seconds, and not in order."""
+LOOKING_BACK: Final = timedelta(hours=1)
+"""How long before the newest notice a new engine begins to look, for what the one before may have missed."""
+FURTHEST_BACK: Final = timedelta(days=1)
+REMEMBERED: Final = 10_000
+LONGEST_SUMMARY: Final = 100
+
+_NEVER: Final = datetime.min.replace(tzinfo=UTC)
+_PROMOTIONS: Final = f"{STORY}='promotion'"
+_CHANGES: Final = f"{STORY} IN ('rollback', 'settlement', 'adoption') AND WorkflowType='ChangeWorkflow'"
+_STANDING: Final = ", ".join(
+    f"'{phase}'"
+    for phase in (Phase.WAITING_FOR_APPROVAL, Phase.WAITING_FOR_GATE, Phase.NO_WORKER, Phase.IN_LANE)
+)
+_RUNNING: Final = (
+    f"ExecutionStatus='Running' AND (({_PROMOTIONS} AND {PHASE} IN ({_STANDING})) OR {STORY}='environment')"
+)
+_UNFORESEEN: Final = {
+    WorkflowExecutionStatus.CANCELED: "cancelled by force",
+    WorkflowExecutionStatus.FAILED: "failed",
+    WorkflowExecutionStatus.TERMINATED: "terminated",
+    WorkflowExecutionStatus.TIMED_OUT: "timed out",
+}
+_WAITING_EVENTS: Final = (
+    Event.APPROVAL_WANTED,
+    Event.REMINDER,
+    Event.APPROVED,
+    Event.NO_WORKER,
+    Event.WAITING_FOR_GATE,
+)
+StatusT = TypeVar("StatusT", bound=Value)
+log = structlog.get_logger(__name__)
+
+
+async def keep_telling(client: Client, settings: Settings, clock: Clock, every: timedelta = EVERY) -> None:
+    """Look, now and then, for what people want to be told of, and have it told. Ends by being cancelled."""
+    teller, said = Teller(client, settings, clock), ""
+    while True:
+        await asyncio.sleep(every.total_seconds())
+        try:
+            await teller.look_round()
+        except (RPCError, BrokenConfigurationError) as error:
+            why = str(error)
+            if why != said:  # it looks again soon: the same is said once
+                log.warning("teller_blind", why=why)
+            said = why
+        else:
+            said = ""
+
+
+class _Asked(NamedTuple):
+    """When a workflow was asked where it stands, and what visibility said of it then."""
+
+    phase: str
+    at: datetime
+
+
+class Teller:
+    """Finds what has cause to be told since an hour before the newest notice, and has each told once."""
+
+    def __init__(self, client: Client, settings: Settings, clock: Clock) -> None:
+        self._client = client
+        self._settings = settings
+        self._clock = clock
+        self._horizon: datetime | None = None
+        self._closed_since = _NEVER
+        self._asked: dict[str, _Asked] = {}
+        self._done: set[str] = set()
+        self._told: dict[str, None] = {}
+
+    async def look_round(self) -> None:
+        """Look once. Where it raises, nothing is taken for told that was not."""
+        configuration = self._settings.current()
+        if not configuration.organisation.notify:
+            return
+        if self._horizon is None:
+            self._horizon = self._closed_since = await self._beginning()
+        await self._look_at_running(configuration)
+        await self._look_at_closed(configuration)
+
+    async def _beginning(self) -> datetime:
+        """Return since when things are told: whoever writes a first route does not hear of the whole past."""
+        now = self._clock.now()
+        newest = now
+        async for row in self._client.list_workflows("WorkflowType='NoticeWorkflow'", limit=1):
+            newest = min(row.start_time, now)
+        return max(newest - LOOKING_BACK, now - FURTHEST_BACK)
+
+    # What runs.
+
+    async def _look_at_running(self, configuration: Configuration) -> None:
+        rows = [row async for row in self._client.list_workflows(_RUNNING)]
+        wanted = [row for row in rows if _may_matter(configuration, row)]
+        self._asked = {row.run_id: self._asked[row.run_id] for row in wanted if row.run_id in self._asked}
+        for row in sorted(filter(self._is_due, wanted), key=self._turn)[:ASKED_AT_ONCE]:
+            handle: WorkflowHandle[Any, Any] = self._client.get_workflow_handle(row.id, run_id=row.run_id)
+            if notices := await self._ask(configuration, row, handle):
+                await self._tell(configuration, notices)
+            self._asked[row.run_id] = _Asked(_said(row, PHASE), self._clock.now())
+
+    def _is_due(self, row: WorkflowExecution) -> bool:
+        """What has a place in the lane has nothing more to say until it ends; what waits is asked now and then."""
+        asked = self._asked.get(row.run_id)
+        if asked is None or asked.phase != _said(row, PHASE) or _said(row, STORY) == "environment":
+            return True
+        return asked.phase != Phase.IN_LANE and self._clock.now() - asked.at >= AGAIN_AFTER
+
+    def _turn(self, row: WorkflowExecution) -> datetime:
+        asked = self._asked.get(row.run_id)
+        return asked.at if asked and asked.phase == _said(row, PHASE) else _NEVER
+
+    async def _ask(
+        self, configuration: Configuration, row: WorkflowExecution, handle: WorkflowHandle[Any, Any]
+    ) -> list[Notice]:
+        if _said(row, STORY) == "environment":
+            environment = await _status(handle, EnvironmentStatus)
+            return list(of_environment(environment)) if environment else []
+        promotion = await _status(handle, PromotionStatus)
+        if promotion is None:
+            return []
+        remind = configuration.remind(promotion.subject)
+        return list(of_promotion(promotion, self._clock.now(), remind))
+
+    # What has ended.
+
+    async def _look_at_closed(self, configuration: Configuration) -> None:
+        since = self._closed_since.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        query = f"(({_PROMOTIONS}) OR ({_CHANGES})) AND CloseTime >= '{since}'"
+        rows = [row async for row in self._client.list_workflows(query)]
+        ends = sorted((row.close_time, row.run_id, row) for row in rows if row.close_time)
+        for _, run, row in ends:
+            if run not in self._done:
+                await self._tell(configuration, [one async for one in self._ending(configuration, row)])
+                self._done.add(run)
+        self._done &= {run for _, run, _ in ends}
+        if ends:
+            self._closed_since = max(self._closed_since, ends[-1][0] - OVERLAP)
+
+    async def _ending(self, configuration: Configuration, row: WorkflowExecution) -> AsyncIterator[Notice]:
+        subject, outcome = _subject(row), _said(row, OUTCOME)
+        story = _said(row, STORY)
+        what = _said(row, RELEASE) if story == "promotion" else f"the {story}"
+        close = row.close_time or row.start_time
+        if how := _UNFORESEEN.get(row.status or WorkflowExecutionStatus.RUNNING):
+            if not await self._goes_on(row):
+                yield lost(row.id, Last(subject, what, close, row.run_id), how)
+        elif outcome and story != "promotion":
+            yield ended(row.id, Last(subject, what, close, row.run_id), Outcome(outcome), "")
+        elif outcome:
+            handle = self._client.get_workflow_handle(row.id, run_id=row.run_id, result_type=Report)
+            if configuration.wants(subject, Event.APPROVED):
+                status = await _status(handle, PromotionStatus)
+                for notice in of_promotion(status, close, timedelta()) if status else ():
+                    yield notice
+            if configuration.wants(subject, Event(outcome)) and (report := await _report(handle)):
+                proof = report.head or row.run_id
+                yield ended(row.id, Last(subject, what, close, proof), report.outcome, report.why)
+
+    async def _goes_on(self, row: WorkflowExecution) -> bool:
+        """Tell whether another run took its place: a reset terminates the one before, and so may a person."""
+        newest = await self._client.get_workflow_handle(row.id).describe()
+        return newest.run_id != row.run_id
+
+    # What is told.
+
+    async def _tell(self, configuration: Configuration, notices: Iterable[Notice]) -> None:
+        for notice in self._news(notices):
+            channels = configuration.channels(notice)
+            if channels:
+                await self._start(NoticeOrder(notice=notice, channels=channels))
+                self._told[notice.key] = None
+        while len(self._told) > REMEMBERED:
+            del self._told[next(iter(self._told))]
+
+    def _news(self, notices: Iterable[Notice]) -> Iterator[Notice]:
+        """Leave out what was told, and what happened before anybody asked to be told."""
+        for notice in notices:
+            is_old = notice.at and self._horizon and notice.at < self._horizon
+            if not is_old and notice.key not in self._told:
+                yield notice
+
+    async def _start(self, order: NoticeOrder) -> None:
+        notice = order.notice
+        pairs = [(STORY, "notice"), (ENVIRONMENT, notice.environment)]
+        try:
+            await self._client.start_workflow(
+                "NoticeWorkflow",
+                order,
+                id=notice_id(notice.key),
+                task_queue=ENGINE_QUEUE,
+                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                static_summary=notice.title[:LONGEST_SUMMARY],
+                search_attributes=TypedSearchAttributes(
+                    [SearchAttributePair(SearchAttributeKey.for_keyword(key), value) for key, value in pairs]
+                ),
+            )
+        except WorkflowAlreadyStartedError:
+            return
+        log.info(
+            "notice",
+            title=notice.title,
+            severity=notice.severity.value,
+            channels=list(order.channels),
+            key=notice.key,
+        )
+
+
+def _may_matter(configuration: Configuration, row: WorkflowExecution) -> bool:
+    if _said(row, STORY) == "environment":
+        return True
+    return configuration.wants(_subject(row), *_WAITING_EVENTS)
+
+
+def _subject(row: WorkflowExecution) -> Subject:
+    return Subject.model_construct(service=_said(row, SERVICE), environment=_said(row, ENVIRONMENT))
+
+
+def _said(row: WorkflowExecution, name: str) -> str:
+    return row.typed_search_attributes.get(SearchAttributeKey.for_keyword(name), "") or ""
+
+
+async def _status(handle: WorkflowHandle[Any, Any], model: type[StatusT]) -> StatusT | None:
+    """Ask where a workflow stands; None where it cannot say now: what runs is asked again."""
+    try:
+        return await ask_status(handle, model)
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            raise
+        return None
+
+
+async def _report(handle: WorkflowHandle[Any, Report]) -> Report | None:
+    try:
+        return await handle.result()
+    except WorkflowFailureError:
+        return None
