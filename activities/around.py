@@ -7,6 +7,7 @@ from temporalio import activity
 from activities.reading import Word, ask_around
 from domain.clearance import Warrant
 from domain.names import Subject, change_id
+from domain.terms import Story
 
 
 class Around(Protocol):
@@ -36,19 +37,19 @@ class Engine:
 class Nobody:
     """No engine: a turn of its own, which the holder of the environment's key and store has taken.
 
-    It opens nothing that moves forward: no asker asks, so that ``judge`` refuses; an undo asks for neither.
+    It opens nothing that moves forward: nobody asks for a promotion here, so that every one is refused.
     """
 
     def __init__(self, subject: Subject, turn: int) -> None:
         self._turn = turn
         self.workflow_id = change_id(subject, turn)
 
-    async def word(self, subject: Subject, warrant: Warrant, *, gates: bool = True) -> Word:  # noqa: ARG002
+    async def word(self, subject: Subject, warrant: Warrant, *, gates: bool = True) -> Word:  # noqa: ARG002 - nobody is asked
         return Word(
             open_turn=self._turn,
             taken=self._turn,
             lane_listens=True,
-            asking=False,
+            asking=warrant.request.story is not Story.PROMOTION,
             freeze=None,
             unanswered=(),
         )

@@ -158,16 +158,17 @@ class Clearing:
     async def settling(self, request: Request) -> None:
         """Clear a settlement, which calls off deeds as it is drawn up: only the lane's open change may."""
         workflow_id = self._around.workflow_id
-        word = await self._around.word(
-            request.subject, Warrant(asker="", turn=0, request=request)
-        )
+        word = await self._around.word(request.subject, Warrant(asker="", turn=0, request=request))
         if word.open_turn is None or workflow_id != change_id(request.subject, word.open_turn):
             why = f"The lane of {request.subject} has not given “{workflow_id}” a turn to settle anything."
             cause = Cause.UNANSWERED if word.unanswered else Cause.FORBIDDEN
             raise not_cleared(Refusal(cause=cause, why=why), journaled=False)
 
     async def _carried_out(self, proposal: Proposal, due: int, entry: Entry | None) -> Refusal | None:
-        """Nothing newer was here, as after a rollback without the engine. An approval lets one change in: a promotion that is reset to after it has to ask people again."""
+        """An approval lets one change in: a promotion that is reset to after it has to ask people again.
+
+        So does one whose turn is older than one that is over, as after a rollback without the engine.
+        """
         subject, intent = proposal.plan.subject, proposal.plan.intent
         since = milliseconds(proposal.drawn_up - CLOCKS_APART)
         turns = await self._archive.receipt_turns(subject) if entry is None else []

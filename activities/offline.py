@@ -12,11 +12,13 @@ from temporalio.exceptions import ApplicationError
 
 from activities.archive import Archive
 from activities.around import Nobody
+from activities.drawing import RECEIPTS_REMEMBERED as REMEMBERED
 from activities.effects import EffectActivities
 from activities.tools import Tools
+from domain.actor import Channel
 from domain.clearance import Warrant
 from domain.fence import Fence, is_too_far_ahead, next_turn
-from domain.journal import Entry, OpenTurn, Settled
+from domain.journal import Entry, OpenTurn, Settled, can_be_rolled_back
 from domain.order import Account, StepOrder
 from domain.outcome import Outcome
 from domain.plan import Step
@@ -58,21 +60,36 @@ class OfflineRollback:
         ``NotRolledBackError``, and ``BadSealError`` and ``StoreError`` as the store does.
         """
         ended = Ended(settled=False)
-        closed, left = await self._remembered()
+        left = await self._left_open()
         if not left:
-            return await self._go(await self._fresh_turn(), self._request, ring)
+            return await self._gone_back_already() or await self._go(
+                await self._fresh_turn(), self._request, ring
+            )
         while left:
             ended = await self._settle(left[-1], ring)
             if not ended.settled:
                 return ended
-            closed, still = await self._remembered()
+            still = await self._left_open()
             if len(still) >= len(left) and {turn.turn for turn in still} == {turn.turn for turn in left}:
                 why = f"turn {left[-1].turn} is still open, though it was put back"
                 return ended._replace(settled=False, faults=(why,))
             left = still
         return ended
 
-    async def _remembered(self) -> tuple[list[int], tuple[OpenTurn, ...]]:
+    async def _gone_back_already(self) -> Ended | None:
+        """A run that died after its receipt is run again by whoever saw it die: that undoes no second change."""
+        newest, *_ = await self._archive.newest_receipts(self._request.subject, 1)
+        if self._request.of is not None or newest.actor.channel is not Channel.OFFLINE:
+            return None
+        standing = can_be_rolled_back(await self._archive.newest_receipts(self._request.subject, REMEMBERED))
+        self._say(
+            f"It was rolled back already, by {newest.actor.name}, as turn {newest.turn}, at {newest.ended:%H:%M:%S %Z}."
+        )
+        if standing:
+            self._say(f"To undo one change more, name it: --turn {standing[0].turn} ({standing[0].version}).")
+        return Ended(settled=True, turn=newest.turn)
+
+    async def _left_open(self) -> tuple[OpenTurn, ...]:
         subject = self._request.subject
         closed = await self._archive.receipt_turns(subject)
         left = await self._archive.open_turns(subject, closed)
@@ -82,7 +99,7 @@ class OfflineRollback:
                 "back. Where something was promoted there before, see that the store named in towpath.yaml is "
                 "the right one and can be reached from here."
             )
-        return closed, left
+        return left
 
     async def _settle(self, lost: OpenTurn, ring: Callable[[int], None]) -> Ended:
         """Finish what an earlier run of this command left, or undo a change that died under way."""
@@ -99,7 +116,9 @@ class OfflineRollback:
     async def _go(self, turn: int, request: Request, ring: Callable[[int], None]) -> Ended:
         ended = await self._try(turn, request, ring)
         if ended is None:
-            raise NotRolledBackError(f"There is nothing to roll back of {request.subject}: somebody was faster.")
+            raise NotRolledBackError(
+                f"There is nothing to roll back of {request.subject}: somebody was faster."
+            )
         return ended
 
     async def _try(self, turn: int, request: Request, ring: Callable[[int], None]) -> Ended | None:
@@ -196,8 +215,8 @@ class OfflineRollback:
         turn = next_turn(await self._highest(), now)
         if is_too_far_ahead(turn, now):
             raise NotRolledBackError(
-                f"A turn at {self._request.subject} is more than a day ahead of this host's clock ({now:%Y-%m-%d "
-                "%H:%M} UTC). Set the clock right, then try again."
+                f"A turn at {self._request.subject} is more than a day ahead of this host's clock ({now.isoformat()}). "
+                "Set the clock right, then try again."
             )
         return turn
 

@@ -15,6 +15,7 @@ from workers.metering import Metering
 from workers.settings import Surroundings
 from workers.story import WORKFLOWS
 from workers.telemetry import Telemetry
+from workers.untold import keep_telling
 from workers.wiring import effects, errands, readiness, tools
 from workflows.doorkeeper import Doorkeeper
 
@@ -80,4 +81,6 @@ async def working(
         if engine:
             lookout = asyncio.create_task(keep_lookout(client))
             stack.callback(lookout.cancel)
+        telling = asyncio.create_task(keep_telling(client, place.state, environments))
+        stack.callback(telling.cancel)
         yield url

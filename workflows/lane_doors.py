@@ -82,7 +82,9 @@ class LaneDoors(Steered):
         self._lane = self._lane.but(running=running.but(stuck=word.stuck))
         self._show_phase()
 
-    @workflow.signal(description="For a change whose lane was lost: be there; for a worker: learn of a turn taken without the engine")
+    @workflow.signal(
+        description="For a change whose lane was lost: be there; for a worker: learn of a turn taken without the engine"
+    )
     def awake(self, raw: RawValue) -> None:
         self._hear_of_turn(self._read(raw, Awake).turn)
         self._log.show()
