@@ -103,6 +103,7 @@ class LaneDoors(Steered):
             held=lane.held,
             answers=self._answers,
             refused=self._log.refused,
+            offline=lane.offline,
         )
 
     def _steer(self, signal: Signal, word: Word) -> None:

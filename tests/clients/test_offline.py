@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from domain.names import Subject
 from domain.outcome import Exit
 from tests.clients.conftest import CommandLine, Ran, ended, read_until
 from tests.clients.test_hosting import home as home_of_a_site
+from tests.survival.waiting import until
+from workers.untold import alone
 
 pytestmark = [pytest.mark.server, pytest.mark.processes]
 home = home_of_a_site
@@ -23,23 +26,24 @@ async def _up(home: CommandLine) -> asyncio.subprocess.Process:
     return process
 
 
-async def _kill(home: CommandLine, up: asyncio.subprocess.Process) -> None:
+async def _kill(up: asyncio.subprocess.Process) -> None:
     """Kill -9 the engine with its workers, and then the server that they leave behind."""
-    children = Path(f"/proc/{up.pid}/task/{up.pid}/children").read_text().split()
-    for pid in (up.pid, *map(int, children)):
+    for pid in (up.pid, *_children(up.pid)):
         os.kill(pid, signal.SIGKILL)
     await up.wait()
+
+
+def _children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def _served(home: CommandLine) -> str:
     return (home.folder / "live/dev/current/index.html").read_text()
 
 
-async def _until_learnt(home: CommandLine, mark: str) -> Ran:
-    async with asyncio.timeout(30):
-        while mark not in (ran := await home.type("status", "storefront", "dev")).said:
-            await asyncio.sleep(0.2)
-    return ran
+async def _learnt(home: CommandLine) -> Ran | None:
+    ran = await home.type("status", "storefront", "dev")
+    return ran if "rolled back without the engine, by olga@example.com" in ran.said else None
 
 
 async def test_an_operator_rolls_back_while_the_server_is_dead(home: CommandLine) -> None:
@@ -49,7 +53,7 @@ async def test_an_operator_rolls_back_while_the_server_is_dead(home: CommandLine
         await home.run("release", "create", "storefront", version, "--from", f"site/{version}")
         assert (await home.run("promote", "storefront", version, "dev", "--watch")).code == Exit.DONE
     alive = await home.run(*BACK, *WHY)
-    await _kill(home, up)
+    await _kill(up)
     assert _served(home) == "version 2"
 
     speechless = await home.type(*BACK)
@@ -61,11 +65,15 @@ async def test_an_operator_rolls_back_while_the_server_is_dead(home: CommandLine
     store.rename(home.folder / "away")
     storeless = await home.type(*BACK, *WHY)
     (home.folder / "away").rename(store)
+    with alone(home.folder / ".towpath", Subject(service="storefront", environment="dev")):
+        second = await home.type(*BACK, *WHY)
     assert _served(home) == "version 2"
     done = await home.run(*BACK, *WHY, "--by", "olga@example.com")
     again = await home.type(*BACK, *WHY)
 
     assert (alive.code, speechless.code, elsewhere.code, keyless.code, storeless.code) == (10, 2, 2, 2, 10)
+    assert second.code == Exit.REFUSED
+    assert "Somebody on this host" in second.said
     assert "The server answers" in alive.said
     assert "--reason" in speechless.said
     assert "there is: dev, production" in elsewhere.said
@@ -79,11 +87,12 @@ async def test_an_operator_rolls_back_while_the_server_is_dead(home: CommandLine
 
     up = await _up(home)
     try:
-        await _until_learnt(home, "holds site: 1 ")
-        history = await home.type("release", "list")
+        learnt = await until(lambda: _learnt(home))
         next_one = await home.run("promote", "storefront", "2", "dev", "--watch")
     finally:
         up.terminate()
         await ended(up)
-    assert history.code == next_one.code == Exit.DONE, next_one.said
+    assert "holds site: 1 " in learnt.said
+    assert "the server is gone" in learnt.said
+    assert next_one.code == Exit.DONE, next_one.said
     assert _served(home) == "version 2"
