@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from domain.journal import Receipt, Settled
 from domain.names import Subject
 from domain.outcome import Outcome
 from domain.terms import Request, Story
-from tests.fakes import Bell, FixedSettings
+from tests.fakes import Bell, FixedSettings, ShiftedClock
 from tests.survival.harbour import Harbour
 from tests.survival.probe import Controls, Probe
 from tests.survival.process import FORKS, Berth, Process, tools_of
@@ -25,7 +26,9 @@ PARTS = ("api", "site")
 SIGKILLED = -9
 
 
-async def _go_back(berth: Berth, service: str, probe: Probe, said: list[str] | None = None) -> Ended:
+async def _go_back(
+    berth: Berth, service: str, probe: Probe, said: list[str] | None = None, ahead: timedelta = timedelta()
+) -> Ended:
     """Roll back as the command does, with adapters that know no server."""
     subject = Subject(service=service, environment=berth.environment)
     request = Request(
@@ -35,8 +38,12 @@ async def _go_back(berth: Berth, service: str, probe: Probe, said: list[str] | N
         reason="the server is gone",
     )
     tools = tools_of(berth, probe, FixedSettings(berth.configuration))
+    clock = ShiftedClock()
+    clock.offset = ahead
     heard = said if said is not None else []
-    return await OfflineRollback(tools, request, "offline/host", heard.append).run(lambda _: None)
+    return await OfflineRollback(tools._replace(clock=clock), request, "offline/host", heard.append).run(
+        lambda _: None
+    )
 
 
 def _die_at(berth: Berth, service: str) -> None:
@@ -60,8 +67,9 @@ def _newest(receipts: list[Receipt]) -> tuple[Story, Settled, Outcome, Channel]:
     return receipt.story, receipt.settled, receipt.outcome, receipt.actor.channel
 
 
+@pytest.mark.parametrize("every", [11, pytest.param(1, marks=[pytest.mark.slow, pytest.mark.timeout(600)])])
 async def test_a_rollback_without_the_server_stands_and_the_lane_learns_of_it(
-    server: MortalServer, tmp_path: Path
+    server: MortalServer, tmp_path: Path, every: int
 ) -> None:
     """Killed anywhere it is finished by the next run; the lane knows of it, and promotes from what stands there."""
     client = await server.client()
@@ -72,7 +80,7 @@ async def test_a_rollback_without_the_server_stands_and_the_lane_learns_of_it(
         before = await harbour.until_idle()
         await server.kill()
 
-        await _assert_killed_anywhere(harbour, tmp_path / "copies")
+        await _assert_killed_anywhere(harbour, tmp_path / "copies", every)
         said: list[str] = []
         ended = await _go_back(harbour.berth, harbour.service, Probe(harbour.folder), said)
 
@@ -94,9 +102,9 @@ async def test_a_rollback_without_the_server_stands_and_the_lane_learns_of_it(
         await harbour.close(harbour.dev)
 
 
-async def _assert_killed_anywhere(harbour: Harbour, copies: Path) -> None:
+async def _assert_killed_anywhere(harbour: Harbour, copies: Path, every: int) -> None:
     """Die at every call of a port in a copy of the world; then run again there."""
-    at, every = 1, 9
+    at = 1
     while True:
         folder = copies / str(at)
         shutil.copytree(harbour.folder, folder, symlinks=True)
@@ -171,4 +179,28 @@ async def test_what_is_sick_after_it_is_unsettled_until_it_is_mended_and_run_aga
         receipts = await harbour.receipts()
         assert [receipt.story for receipt in receipts[:2]] == [Story.SETTLEMENT, Story.ROLLBACK]
         assert receipts[1].of == receipts[2].turn
+        await harbour.close(harbour.dev)
+
+
+async def test_a_lane_that_nobody_told_recalls_when_a_deed_of_an_older_turn_is_refused(
+    server: MortalServer, tmp_path: Path
+) -> None:
+    """The host's clock was an hour ahead, and so is its turn: what the lane gives is refused until it knows."""
+    client = await server.client()
+    async with engine_worker(client, Bell()), Harbour(client, Bell(), tmp_path) as harbour:
+        await harbour.open(harbour.dev)
+        for version in ("1.0.0", "2.0.0"):
+            await harbour.promoted(version, harbour.dev)
+        await server.kill()
+        ended = await _go_back(
+            harbour.berth, harbour.service, Probe(harbour.folder), ahead=timedelta(hours=1)
+        )
+        await server.start()
+
+        report = await harbour.promoted("3.0.0", harbour.dev)
+
+        assert report.outcome is Outcome.PROMOTED, report.why
+        assert harbour.standing == ("3.0.0",)
+        assert (await harbour.until_idle()).last_turn > ended.turn
+        await harbour.assert_sound()
         await harbour.close(harbour.dev)
