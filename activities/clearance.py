@@ -7,8 +7,8 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.archive import Archive
+from activities.around import Around, Engine
 from activities.ports import BadSealError, Deed, Observation, Target
-from activities.reading import ask_around
 from activities.releases import fetch_artifact
 from activities.tools import Tools
 from domain.answer import answer_of
@@ -58,9 +58,10 @@ def over(receipt: Receipt) -> ApplicationError:
 class Clearing:
     """Judges, captures, seals and journals for one environment."""
 
-    def __init__(self, tools: Tools, archive: Archive) -> None:
+    def __init__(self, tools: Tools, archive: Archive, around: Around | None = None) -> None:
         self._tools = tools
         self._archive = archive
+        self._around = around or Engine()
 
     def unseal(self, warrant: Warrant) -> Proposal:
         """Return the warrant's proposal. Raises the refusal where its seal is not this environment's."""
@@ -76,10 +77,10 @@ class Clearing:
     async def hear(self, warrant: Warrant, proposal: Proposal, *, gates: bool = True) -> Facts:
         """Gather in one read what lane, asker, environment, store and clock say; needs no configuration."""
         subject = proposal.plan.subject
-        word = await ask_around(activity.client(), subject, warrant, gates=gates)
+        word = await self._around.word(subject, warrant, gates=gates)
         return Facts(
             now=self._tools.clock.now(),
-            workflow_id=activity.info().workflow_id or "",
+            workflow_id=self._around.workflow_id,
             environment=self._tools.environment,
             proposal=proposal,
             open_turn=word.open_turn,
@@ -116,7 +117,9 @@ class Clearing:
         observed = {} if entry else await self._observe_all(proposal, order.act, step, seen)
         heard = await self.hear(order.warrant, proposal)
         facts = heard.but(policy=self._policy(subject), observed=observed)
-        if refusal := judge(order.warrant, step, facts) or await self._carried_out(proposal, entry):
+        if refusal := judge(order.warrant, step, facts) or await self._carried_out(
+            proposal, fence.turn, entry
+        ):
             raise await self._refused(refusal, subject, fence.turn, journaled=entry is not None)
 
         draft = Entry(
@@ -154,20 +157,25 @@ class Clearing:
 
     async def settling(self, request: Request) -> None:
         """Clear a settlement, which calls off deeds as it is drawn up: only the lane's open change may."""
-        workflow_id = activity.info().workflow_id or ""
-        word = await ask_around(
-            activity.client(), request.subject, Warrant(asker="", turn=0, request=request)
-        )
+        workflow_id = self._around.workflow_id
+        word = await self._around.word(request.subject, Warrant(asker="", turn=0, request=request))
         if word.open_turn is None or workflow_id != change_id(request.subject, word.open_turn):
             why = f"The lane of {request.subject} has not given “{workflow_id}” a turn to settle anything."
             cause = Cause.UNANSWERED if word.unanswered else Cause.FORBIDDEN
             raise not_cleared(Refusal(cause=cause, why=why), journaled=False)
 
-    async def _carried_out(self, proposal: Proposal, entry: Entry | None) -> Refusal | None:
-        """An approval lets one change in: a promotion that is reset to after it has to ask people again."""
+    async def _carried_out(self, proposal: Proposal, due: int, entry: Entry | None) -> Refusal | None:
+        """An approval lets one change in: a promotion that is reset to after it has to ask people again.
+
+        So does one whose turn is older than one that is over, as after a rollback without the engine.
+        """
         subject, intent = proposal.plan.subject, proposal.plan.intent
         since = milliseconds(proposal.drawn_up - CLOCKS_APART)
-        for turn in await self._archive.receipt_turns(subject) if entry is None else ():
+        turns = await self._archive.receipt_turns(subject) if entry is None else []
+        if turns and turns[0] > due:
+            why = f"turn {turns[0]} came after turn {due} and is over: somebody was here without the engine"
+            return Refusal(cause=Cause.VOID, why=why, newer=turns[0])
+        for turn in turns:
             receipt = await self._archive.receipt(subject, turn) if turn >= since else None
             if receipt and receipt.intent == intent:
                 why = f"plan {short(intent)} was carried out before, in turn {turn}"
@@ -182,10 +190,10 @@ class Clearing:
 
     async def _undo_facts(self, warrant: Warrant, subject: Subject, of: Fence) -> Facts:
         """Ask nobody about a change's own deeds: its undo depends on nothing but the store and the target."""
-        word = None if of.turn == warrant.turn else await ask_around(activity.client(), subject, warrant)
+        word = None if of.turn == warrant.turn else await self._around.word(subject, warrant)
         return Facts(
             now=self._tools.clock.now(),
-            workflow_id=activity.info().workflow_id or "",
+            workflow_id=self._around.workflow_id,
             environment=self._tools.environment,
             proposal=None,
             open_turn=word.taken if word else None,

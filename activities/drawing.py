@@ -23,7 +23,7 @@ from domain.environment import Holding
 from domain.fence import Fence
 from domain.journal import Entry, OpenTurn, called_off
 from domain.names import Subject
-from domain.plan import Plan
+from domain.plan import Deed, Plan
 from domain.release import ROLLBACK_BUDGET, Release
 from domain.terms import Proposal, Request, Sealed, Story, Terms
 from domain.value import digest_of
@@ -134,7 +134,17 @@ class Drawing:
             return _Draft(Drawn((), nothing_to_do=f"turn {request.of} has its receipt"), terms)
         entries = await self._closed_journal(request.subject, request.of, request.slots)
         lost = OpenTurn(turn=request.of, entries=tuple(entries))
-        return _Draft(draw_undo(request.subject, lost.deeds), terms)
+        return _Draft(draw_undo(request.subject, await self._to_undo(lost)), terms)
+
+    async def _to_undo(self, lost: OpenTurn) -> tuple[Deed, ...]:
+        """A promotion that was lost is undone. A rollback without the engine that was lost is made after all."""
+        going_back = next((deed.step.of for deed in lost.deeds if deed.step.of), None)
+        if going_back is None:
+            return lost.deeds
+        subject, turn = lost.entries[0].subject, going_back.turn
+        acts = (await self._archive.journal_turns(subject)).get(turn, [])
+        entries = await self._archive.entries(subject, turn, acts)
+        return await self._to_undo(OpenTurn(turn=turn, entries=tuple(entries)))
 
     async def _closed_journal(self, subject: Subject, turn: int, slots: int) -> list[Entry]:
         """Return the journal of a lost turn once nothing can be added to it: what has not begun is called off."""

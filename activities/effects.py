@@ -9,6 +9,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.archive import Archive
+from activities.around import Around
 from activities.clearance import OUTRANKED, Cleared, Clearing, not_cleared
 from activities.drawing import Drawing
 from activities.health import watch
@@ -34,10 +35,10 @@ BAD_SEAL: Final = "BadSeal"
 class EffectActivities:
     """One environment's verbs, for its own task queue."""
 
-    def __init__(self, tools: Tools) -> None:
+    def __init__(self, tools: Tools, around: Around | None = None) -> None:
         self._tools = tools
         self._archive = Archive(tools.store, tools.seals)
-        self._clearing = Clearing(tools, self._archive)
+        self._clearing = Clearing(tools, self._archive, around)
         self._drawing = Drawing(tools, self._archive)
         self._signpost = Signpost(tools, self._archive)
         self._receipts = Receipts(tools, self._archive, self._clearing)
@@ -178,8 +179,10 @@ def _forbid(why: str) -> NoReturn:
 async def _alive(work: Awaitable[ResultT], *known: str) -> ResultT:
     """Heartbeat while the work goes on, so that its worker's death is noticed and a cancel is heard.
 
-    What is ``known`` is found again by a second run.
+    What is ``known`` is found again by a second run. Without an engine there is nobody to hear it.
     """
+    if not activity.in_activity():
+        return await work
     beating = asyncio.create_task(_beat(*known))
     try:
         return await work

@@ -32,6 +32,22 @@ def locked(file: Path, still_wanted: StillWanted) -> Generator[None, None, None]
         os.close(handle)
 
 
+class TakenError(Exception):
+    """Somebody else holds the lock."""
+
+
+@contextmanager
+def locked_at_once(file: Path) -> Generator[None, None, None]:
+    """Hold an exclusive lock on a file for the block. Raises ``TakenError`` where somebody else does."""
+    handle = _open(file)
+    try:
+        if not _take(handle):
+            raise TakenError
+        yield
+    finally:
+        os.close(handle)
+
+
 @asynccontextmanager
 async def locked_with_children(file: Path) -> AsyncGenerator[int, None]:
     """Hold an exclusive lock on a file while the block runs; yield its descriptor, for programs to inherit.

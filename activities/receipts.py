@@ -83,13 +83,17 @@ class Receipts:
         return [entry for entry in entries if not entry.void]
 
     async def _close_lost(self, settlement: Receipt, turn: int) -> None:
-        """Leave the receipt that a lost change did not: it was undone, and its journal is accounted for."""
+        """Leave the receipt that a lost change did not: it was undone, or made after all where it went back."""
         why = f"its change was lost, and put back in turn {settlement.turn}"
+        subject = settlement.subject
+        acts = (await self._archive.journal_turns(subject)).get(turn, [])
+        begun = [entry for entry in await self._archive.entries(subject, turn, acts) if not entry.void]
+        going_back = next((entry for entry in begun if entry.step.of), None)
         lost = settlement.but(
             turn=turn,
-            story=Story.PROMOTION,
-            settled=Settled.UNDONE,
-            of=None,
+            story=going_back.story if going_back else Story.PROMOTION,
+            settled=Settled.DONE if going_back else Settled.UNDONE,
+            of=going_back.step.of.turn if going_back and going_back.step.of else None,
             why=why,
             intent=None,
             records=None,

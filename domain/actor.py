@@ -27,6 +27,8 @@ class Channel(StrEnum):
     UPDATE = "update"
     START = "start"
     ENGINE = "engine"
+    OFFLINE = "offline"
+    """On a worker's host, without the engine: whoever has the environment's key."""
 
 
 class Actor(Value):

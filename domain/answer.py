@@ -43,6 +43,12 @@ class Stuck(Value):
     stuck: bool
 
 
+class Awake(Value):
+    """Be there; and learn of this turn, where it is not known yet."""
+
+    turn: int = Field(default=0, ge=0)
+
+
 class Order(Value):
     """What a person says to a change that is under way."""
 

@@ -47,6 +47,8 @@ class Refusal(Value):
 
     cause: Cause
     why: str
+    newer: int = 0
+    """A turn that the lane does not know of, where there is one: it has to recall."""
 
 
 class Freeze(Value):

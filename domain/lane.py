@@ -9,11 +9,11 @@ from datetime import datetime
 
 from pydantic import Field
 
-from domain.actor import ENGINE
+from domain.actor import ENGINE, Channel
 from domain.answer import Ask, Done, NotBegun, Undone
 from domain.environment import Holding
 from domain.fence import next_turn
-from domain.journal import Recollection
+from domain.journal import Receipt, Recollection
 from domain.names import Identifier, Subject
 from domain.outcome import Outcome, Phase
 from domain.terms import Request, Story
@@ -51,6 +51,8 @@ class LaneState(Value):
     """Who waited for a change that was lost: its settlement is their answer."""
     slots: int = 0
     """How many deeds the lost change was to do."""
+    offline: str = ""
+    """What somebody did here last without the engine, until a change comes after it."""
 
     @property
     def phase(self) -> Phase:
@@ -131,6 +133,16 @@ def recalled(lane: LaneState, memory: Recollection) -> LaneState:
         unsettled=tuple(sorted(unsettled)),
         held=dict(memory.held),
         recalled=True,
+        offline=_told_offline(memory.newest),
+    )
+
+
+def _told_offline(newest: Receipt | None) -> str:
+    if newest is None or newest.actor.channel is not Channel.OFFLINE:
+        return ""
+    return (
+        f"rolled back without the engine, by {newest.actor}, as turn {newest.turn}, "
+        f"{newest.ended:%Y-%m-%d %H:%M} UTC: {newest.reason}"
     )
 
 
@@ -180,6 +192,7 @@ def ended(lane: LaneState, answer: Done | Undone | NotBegun) -> tuple[LaneState,
         unsettled=unsettled,
         held=lane.held if isinstance(answer, NotBegun) else {**lane.held, **answer.after},
         slots=lane.slots if unsettled else 0,
+        offline=lane.offline if isinstance(answer, NotBegun) else "",
     )
     if running.is_settlement and unsettled:
         return freed.but(orphans=running.joined), ()

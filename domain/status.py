@@ -77,6 +77,8 @@ class LaneStatus(Value):
     answers: dict[str, Told] = Field(default_factory=dict)
     """The last answers, by asker: for operators' commands, which have no workflow to be told."""
     refused: tuple[RefusedRecord, ...] = ()
+    offline: str = ""
+    """What somebody did here last without the engine, until a change comes after it."""
 
 
 class EnvironmentStatus(Value):

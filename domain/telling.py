@@ -69,6 +69,7 @@ def tell_lane(status: LaneStatus) -> str:
     ]
     said += [f"- holds {component}: {holding}" for component, holding in status.held.items()]
     said += [f"- unsettled: turn {turn}" for turn in status.unsettled]
+    said += [f"- {status.offline}"] if status.offline else []
     said.append(_tell_refused(status.refused))
     return "\n\n".join(line for line in said if line)
 

@@ -17,6 +17,7 @@ from workers.settings import Surroundings
 from workers.story import WORKFLOWS
 from workers.telemetry import Telemetry
 from workers.teller import keep_telling
+from workers.untold import keep_ringing
 from workers.wiring import effects, errands, readiness, settings_of, tools
 from workflows.doorkeeper import Doorkeeper
 
@@ -84,4 +85,6 @@ async def working(
             stack.callback(lookout.cancel)
             telling = asyncio.create_task(keep_telling(client, settings_of(place), SystemClock()))
             stack.callback(telling.cancel)
+        ringing = asyncio.create_task(keep_ringing(client, place.state, environments))
+        stack.callback(ringing.cancel)
         yield url

@@ -63,6 +63,8 @@ class LaneWorkflow(LaneDoors):
             await self._hear()
             if self._change and self._change.done():
                 await self._close(self._change)
+            elif self._change is None and not self._lane.recalled:
+                await self._learn()
             elif begun := self._next_change():
                 await self._begin_change(begun)
             elif self._change is None and not self._heard and is_long():
@@ -77,6 +79,11 @@ class LaneWorkflow(LaneDoors):
         known = tuple(message.asker for message in self._heard if isinstance(message, Ask))
         order = WaitersOrder(subject=self._lane.subject, known=known)
         await errand(ErrandActivities.call_waiters, order, "call whoever waits")
+
+    async def _learn(self) -> None:
+        """Somebody was here without the engine: what was known is not what stands there."""
+        self._lane = recalled(self._lane, await self._recollect())
+        self._show_phase()
 
     async def _begin_change(self, lane: LaneState) -> None:
         """Give the next ask its turn, and a change of its own that outlives even this lane."""
@@ -139,6 +146,8 @@ class LaneWorkflow(LaneDoors):
 
     async def _free(self, answer: Answer) -> None:
         self._lane, answered = ended(self._lane, answer)
+        if isinstance(answer, NotBegun):
+            self._hear_of_turn(answer.refusal.newer)
         await self._tell(answered, answer)
         self._show_phase()
 
@@ -269,7 +278,11 @@ class LaneWorkflow(LaneDoors):
     def _has_something_to_do(self) -> bool:
         if self._change:
             return bool(self._heard) or self._change.done()
-        return bool(self._heard or self._lane.queue or self._lane.unsettled) or is_long()
+        return (
+            bool(self._heard or self._lane.queue or self._lane.unsettled)
+            or not self._lane.recalled
+            or is_long()
+        )
 
     def _go_on_in_a_new_run(self) -> None:
         carried = Carried(lane=self._lane, memory=self._log.memory, answers=self._answers)

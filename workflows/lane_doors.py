@@ -11,7 +11,7 @@ from workflows.doorkeeper import RefusedError, explain, read_value
 from workflows.steering import Steered
 
 with workflow.unsafe.imports_passed_through():
-    from domain.answer import Answer, Ask, Order, Stuck, Told, Withdrawal
+    from domain.answer import Answer, Ask, Awake, Order, Stuck, Told, Withdrawal
     from domain.doors import Signal, Word
     from domain.journal import Recollection
     from domain.lane import LaneState
@@ -82,8 +82,11 @@ class LaneDoors(Steered):
         self._lane = self._lane.but(running=running.but(stuck=word.stuck))
         self._show_phase()
 
-    @workflow.signal(description="For a change whose lane was lost: be there")
-    def awake(self, _: RawValue) -> None:
+    @workflow.signal(
+        description="For a change whose lane was lost: be there; for a worker: learn of a turn taken without the engine"
+    )
+    def awake(self, raw: RawValue) -> None:
+        self._hear_of_turn(self._read(raw, Awake).turn)
         self._log.show()
 
     @workflow.query
@@ -100,10 +103,16 @@ class LaneDoors(Steered):
             held=lane.held,
             answers=self._answers,
             refused=self._log.refused,
+            offline=lane.offline,
         )
 
     def _steer(self, signal: Signal, word: Word) -> None:
         self._heard.append(Order(signal=signal, by=word.by, comment=word.comment))
+
+    def _hear_of_turn(self, turn: int) -> None:
+        """A turn that this lane never gave was taken without the engine: recall before the next change."""
+        if turn > self._lane.last_turn:
+            self._lane = self._lane.but(recalled=False)
 
     def _show_phase(self) -> None:
         """Let everybody see whether the lane is idle, busy or unsettled.

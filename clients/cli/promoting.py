@@ -32,6 +32,18 @@ Turn = Annotated[
     typer.Option("--turn", metavar="TURN", min=1, help="Undo this change and no other.", show_default=False),
 ]
 
+WithoutServer = Annotated[
+    bool,
+    typer.Option(
+        "--without-server",
+        help="Do it here and now from the release store, where no server answers; needs the environment's "
+        "key on this machine, and --reason.",
+    ),
+]
+EvenSo = Annotated[
+    bool, typer.Option("--even-so", help="With --without-server: although the server and the lane answer.")
+]
+
 
 def plan(  # what a command takes is its options
     service: Service, version: Version, environment: EnvironmentName, by: By = "", as_json: AsJson = False
@@ -168,9 +180,17 @@ def rollback(
     reason: Reason = "",
     turn: Turn = None,
     watch: Watch = False,
+    without_server: WithoutServer = False,
+    even_so: EvenSo = False,
 ) -> None:
     """Undo the newest change of a service in an environment; one under way is cancelled and undone."""
     actor = me(by)
+    if without_server:
+        from clients.cli.offline import roll_back_offline
+
+        roll_back_offline(service, environment, by=actor, reason=reason, turn=turn, even_so=even_so)
+    if even_so:
+        raise UsageError("--even-so goes with --without-server.")
 
     async def work(towpath: "Towpath") -> Exit:
         from clients.cli.following import follow_wish, see_lane

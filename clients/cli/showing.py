@@ -215,6 +215,8 @@ def _show_lane(lane: LaneStatus) -> None:
         say(f"  holds {component}: {holding}")
     for turn in lane.unsettled:
         say(f"  turn {turn} is unsettled: nothing else moves here before it is settled")
+    if lane.offline:
+        say(f"  {lane.offline}", "yellow")
     _show_refused(lane.refused)
 
 

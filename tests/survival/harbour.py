@@ -1,6 +1,7 @@
 """A town whose world is on disk: real folders that survive any process, and workers that may be processes."""
 
 import asyncio
+import copy
 import json
 import signal
 import uuid
@@ -81,6 +82,17 @@ class Harbour(Town):
     def _berth(self, environment: str) -> Berth:
         address = self.client.service_client.config.target_host
         return Berth(address, self.client.namespace, self.folder, environment, self.settings.configuration)
+
+    @property
+    def berth(self) -> Berth:
+        """What a process of ``dev`` is told of its place."""
+        return self._berth(self.dev)
+
+    def elsewhere(self, folder: Path) -> "Harbour":
+        """Look at a copy of this harbour's world."""
+        other = copy.copy(self)
+        other.folder = folder
+        return other
 
     def tools(self, environment: str) -> Tools:
         return tools_of(self._berth(environment), self.probe, self.settings)

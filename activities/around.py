@@ -1,0 +1,55 @@
+"""Who asks for an effect, and what those around it say: the engine, or a person where no engine is."""
+
+from typing import Protocol
+
+from temporalio import activity
+
+from activities.reading import Word, ask_around
+from domain.clearance import Warrant
+from domain.names import Subject, change_id
+from domain.terms import Story
+
+
+class Around(Protocol):
+    """What a clearance has to know that is neither in the store nor at the target."""
+
+    @property
+    def workflow_id(self) -> str:
+        """The change that the effect is done for."""
+        ...
+
+    async def word(self, subject: Subject, warrant: Warrant, *, gates: bool = True) -> Word:
+        """Ask lane, asker and, where its ``gates`` matter, environment."""
+        ...
+
+
+class Engine:
+    """The activity that runs now, and the workflows of its server."""
+
+    @property
+    def workflow_id(self) -> str:
+        return activity.info().workflow_id or ""
+
+    async def word(self, subject: Subject, warrant: Warrant, *, gates: bool = True) -> Word:
+        return await ask_around(activity.client(), subject, warrant, gates=gates)
+
+
+class Nobody:
+    """No engine: a turn of its own, which the holder of the environment's key and store has taken.
+
+    It opens nothing that moves forward: nobody asks for a promotion here, so that every one is refused.
+    """
+
+    def __init__(self, subject: Subject, turn: int) -> None:
+        self._turn = turn
+        self.workflow_id = change_id(subject, turn)
+
+    async def word(self, subject: Subject, warrant: Warrant, *, gates: bool = True) -> Word:  # noqa: ARG002 - nobody is asked
+        return Word(
+            open_turn=self._turn,
+            taken=self._turn,
+            lane_listens=True,
+            asking=warrant.request.story is not Story.PROMOTION,
+            freeze=None,
+            unanswered=(),
+        )
