@@ -11,11 +11,12 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from activities.archive import Archive
+from activities.asking import ask_status
 from activities.ports import BadSealError, StoreError
 from clients.environment import Environment
 from clients.lane import Lane
 from clients.overview import Row, list_rows
-from clients.speaking import ask_status, count_pollers, is_missing
+from clients.speaking import count_pollers, is_missing
 from clients.trouble import NobodyPollsError
 from domain.answer import Ask
 from domain.approval import Verdict

@@ -9,9 +9,10 @@ from typing import Any, Final, Literal
 from temporalio.client import Client, WorkflowHandle
 from temporalio.service import RPCError
 
+from activities.asking import ask_status
 from clients.inventory import CHANGES, ask_each
 from clients.overview import list_rows
-from clients.speaking import ask_status, is_missing
+from clients.speaking import is_missing
 from clients.watching import Ears
 from domain.names import ENVIRONMENT, SERVICE, STORY
 from domain.record import Record

@@ -5,8 +5,9 @@ from typing import Any
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
 from temporalio.service import RPCError
 
+from activities.asking import ask_status
 from clients.promotion import Promotion
-from clients.speaking import NO_ENGINE, START_ENGINE, ask_status, in_words, is_missing, made
+from clients.speaking import NO_ENGINE, START_ENGINE, in_words, is_missing, made
 from clients.trouble import DeclinedError, FailedError, NobodyPollsError, UsageError
 from domain.doors import Word
 from domain.names import Subject, pipeline_id
