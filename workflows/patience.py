@@ -8,6 +8,9 @@ from temporalio.common import RetryPolicy
 NOTICE_AFTER: Final = timedelta(seconds=10)
 """An environment that has not answered for this long is asked about: does anybody serve it at all?"""
 
+PUBLISH_AFTER: Final = timedelta(seconds=10)
+"""Visibility hears that a promotion is in its lane when it has been there for this long."""
+
 DRAWING_UP: Final = timedelta(minutes=15)
 """A proposal may have to fetch and verify a big release."""
 

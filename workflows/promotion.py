@@ -169,21 +169,32 @@ class PromotionWorkflow(PromotionDoors):
         self._log.enter(
             Phase.IN_LANE, f"its turn in the lane of {self._subject}", f"towpath status {self._id}"
         )
-        publish({PHASE: Phase.IN_LANE})
+        self._is_published = False
         await self._send(self._message(ASK, self._ask()))
         return await self._follow()
 
     async def _follow(self) -> Answer:
-        """Wait for the lane's answer, and pass on what people say to the change meanwhile. No clock runs here."""
+        """Wait for the lane's answer, and pass on what people say to the change meanwhile. No deadline runs here."""
         while True:
             # A cancel that came while something was being sent has not been raised anywhere.
             if workflow.cancellation_reason() is not None and not self._stopping:
                 raise asyncio.CancelledError
-            await workflow.wait_condition(lambda: self._has_news or bool(self._orders))
+            await self._wait_for_word()
             while self._orders:
                 await self._send(self._orders.pop(0))
             if self._has_news and (answer := await self._hear()):
                 return answer
+
+    async def _wait_for_word(self) -> None:
+        """Wait for the lane or for people. A short stay in the lane is not published: that would be what it costs most."""
+        patiently = None if self._is_published else patience.PUBLISH_AFTER
+        try:
+            await workflow.wait_condition(
+                lambda: self._has_news or bool(self._orders), timeout=patiently, timeout_summary="in the lane"
+            )
+        except TimeoutError:
+            self._is_published = True
+            publish({PHASE: Phase.IN_LANE})
 
     async def _hear(self) -> Answer | None:
         """Believe the lane's own word only. Where it has none, the news was false, or the lane forgot us."""

@@ -60,6 +60,7 @@ class PromotionDoors(Steered):
         self._number = 0
         self._waiting_since: datetime | None = None
         self._has_news = False
+        self._is_published = False
         self._orders: list[LaneMessage] = []
         self._gate_opened = False
         self._stopping = False
