@@ -186,7 +186,7 @@ class PromotionWorkflow(PromotionDoors):
                 return answer
 
     async def _wait_for_word(self) -> None:
-        """Wait for the lane or for people. A short stay in the lane is not published: that would be what it costs most."""
+        """Wait for the lane or for people. A short stay in the lane is not published: that would cost the most."""
         patiently = None if self._is_published else patience.PUBLISH_AFTER
         try:
             await workflow.wait_condition(
