@@ -130,9 +130,9 @@ async def _serving(
             yield url
     except (BadSealError, StoreError, TelemetryError) as error:
         raise UsageError(str(error)) from error
-    except RuntimeError as error:
-        # A worker that has only just started takes the server's death for a fault of its own.
-        if await _beats(client):
+    except (RuntimeError, asyncio.CancelledError) as error:
+        # Workers that have only just started take the server's death for a fault of their own, and each cancels this.
+        if await _is_alive(client):
             raise
         raise NoServerError(DIED) from error
 
@@ -148,6 +148,13 @@ async def _until_stopped(client: "Client", stop: asyncio.Event) -> Exit:
             return Exit.DONE
         missed = 0 if await _beats(client) else missed + 1
     raise NoServerError(DIED)
+
+
+async def _is_alive(client: "Client") -> bool:
+    """Ask the server once, however many workers end and cancel this meanwhile."""
+    while True:
+        with contextlib.suppress(asyncio.CancelledError):
+            return await _beats(client)
 
 
 async def _beats(client: "Client") -> bool:
