@@ -3,6 +3,7 @@
 Some servers that speak like S3 are as forgetful: they write over what stands there, and say that all is well.
 """
 
+import re
 import subprocess
 import sys
 import time
@@ -17,6 +18,8 @@ from urllib.request import Request, urlopen
 import pytest
 
 BUCKET = "towpath"
+NAME = "towpath-tests"
+SECRET = "not-a-secret"
 
 
 @contextmanager
@@ -35,15 +38,30 @@ def object_server(log: Path) -> Generator[str]:
             process.wait(10)
 
 
+@contextmanager
+def careless_server(folder: Path, log: Path) -> Generator[str]:
+    """Run rclone's S3 server over a folder with a bucket in it: it takes no notice of conditions."""
+    (folder / BUCKET).mkdir(parents=True)
+    rclone = str(Path(sys.executable).with_name("rclone"))
+    words = ("serve", "s3", "--addr", "127.0.0.1:0", "--auth-key", f"{NAME},{SECRET}", str(folder))
+    with log.open("wb") as output:
+        process = subprocess.Popen([rclone, "--config", "", *words], stdout=output, stderr=output)
+        try:
+            yield _address(log, process)
+        finally:
+            process.terminate()
+            process.wait(10)
+
+
 def _address(log: Path, process: "subprocess.Popen[bytes]") -> str:
     for _ in range(600):
         for word in log.read_text(errors="replace").split():
-            if word.startswith("http://127.0.0.1:"):
-                return word
+            if found := re.search(r"http://127\.0\.0\.1:\d+", word):
+                return found[0]
         if process.poll() is not None:
             break
         time.sleep(0.05)
-    raise AssertionError(f"moto's server did not start: {log.read_text(errors='replace')}")
+    raise AssertionError(f"the server did not start: {log.read_text(errors='replace')}")
 
 
 def let_in(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
@@ -51,8 +69,8 @@ def let_in(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
     for name, said in {
         "AWS_ENDPOINT": address,
         "AWS_ALLOW_HTTP": "true",
-        "AWS_ACCESS_KEY_ID": "towpath",
-        "AWS_SECRET_ACCESS_KEY": "not-a-secret",
+        "AWS_ACCESS_KEY_ID": NAME,
+        "AWS_SECRET_ACCESS_KEY": SECRET,
         "AWS_REGION": "us-east-1",
     }.items():
         monkeypatch.setenv(name, said)
