@@ -122,7 +122,7 @@ async def _poll(shelf: Shelf, key: str, ballot: _Ballot, content: bytes) -> _Bal
     if ballot not in seen.offers:
         raise StaleListingError
     if seen.above(ballot):
-        return None
+        return None  # a vote could not win any more
     favourite = seen.favourite or ballot
     await shelf.put(_name(key, ballot, _VOTE, favourite), b"")
     seen = await _look(shelf, key)

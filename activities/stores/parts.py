@@ -80,8 +80,8 @@ async def _send_parts(
             for _ in range(_AT_ONCE):
                 carriers.create_task(carry())
     except* Exception as failures:
-        # One sentence is enough; they fail together, for one reason.
-        raise failures.exceptions[0] from None
+        # They fail together, for one reason: the first says it.
+        raise failures.exceptions[0] from failures
 
 
 async def receive(objects: Objects, key: str) -> AsyncIterator[bytes]:

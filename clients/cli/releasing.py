@@ -2,7 +2,7 @@
 
 import asyncio
 import subprocess
-from collections.abc import Callable, Coroutine, Generator, Mapping
+from collections.abc import Coroutine, Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import typer
 
+from clients.cli.carrying import carrying
 from clients.cli.grammar import AsJson, Service, Version
 from clients.cli.identity import find_me
 from clients.cli.reading import open_releases, read_configuration
-from clients.cli.terminal import console, say, say_commands, say_json, say_table
+from clients.cli.terminal import say, say_commands, say_json, say_table
 from clients.trouble import ClientError, DeclinedError, UsageError
 from domain.release import Kind, Release
 from domain.value import Value, short
 from workers.settings import surroundings
 
 if TYPE_CHECKING:
-    from activities.ports import Progress
     from domain.configuration import Configuration
 
 ResultT = TypeVar("ResultT")
@@ -77,7 +77,7 @@ def create(
     place = surroundings()
     named = _parts(read_configuration(place), service, source, component or [])
     with (
-        console().status(f"Packing {version} of {service} …") as status,
+        carrying(f"Packing {version} of {service} …") as shown,
         _unfolded(named, revision) as (parts, commit),
     ):
         stored = done_with_store(
@@ -90,7 +90,7 @@ def create(
                 revision=commit or revision or _git_revision(next(iter(parts.values()))[1]),
                 notes=notes,
                 now=SystemClock().now(),
-                sending=_telling(status.update),
+                sending=shown.sending,
             )
         )
     say(stored.sentence, "green")
@@ -226,24 +226,6 @@ def _unfolded(
             yield folders, next((found.revision for found in sources.values() if found.revision), "")
     except SourceRefusedError as refusal:
         raise DeclinedError(str(refusal)) from refusal
-
-
-def _telling(tell: Callable[[str], None]) -> Callable[[str, int], "Progress"]:
-    """Tell how far each upload is, a hundred times at most."""
-
-    def sending(name: str, size: int) -> "Progress":
-        said = -1
-
-        def progress(done: int) -> None:
-            nonlocal said
-            percent = 100 * done // max(size, 1)
-            if percent > said:
-                said = percent
-                tell(f"Storing {name}: {percent} % of {say_size(size)} …")
-
-        return progress
-
-    return sending
 
 
 def _named(words: str) -> tuple[str, Path]:

@@ -7,9 +7,9 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Generator
-from contextlib import contextmanager
-from http.client import HTTPConnection
+from collections.abc import Callable, Generator
+from contextlib import closing, contextmanager, suppress
+from http.client import HTTPConnection, HTTPResponse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -79,6 +79,21 @@ def let_in(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
 @contextmanager
 def forgetful(address: str) -> Generator[str]:
     """Run a door before a server that drops ``If-None-Match`` from whatever passes."""
+    with door(address, forgets="if-none-match") as found:
+        yield found
+
+
+_OUR_OWN = frozenset({"content-length", "transfer-encoding", "connection", "date", "server"})
+
+Passing = tuple[str, str, int]
+"""A request that has passed: method, path, and length of its content."""
+
+
+@contextmanager
+def door(
+    address: str, forgets: str = "", passed: Callable[[Passing], None] = lambda _: None
+) -> Generator[str]:
+    """Run a door before a server, that says what has passed."""
 
     class Door(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -86,34 +101,33 @@ def forgetful(address: str) -> Generator[str]:
         def _pass(self) -> None:
             host = address.removeprefix("http://")
             content = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            kept = {name: said for name, said in self.headers.items() if name.lower() != "if-none-match"}
-            asked = HTTPConnection(host, timeout=10)
-            asked.request(self.command, self.path, content, kept)
-            answer = asked.getresponse()
-            body = answer.read()
+            kept = {name: said for name, said in self.headers.items() if name.lower() != forgets}
+            with closing(HTTPConnection(host, timeout=30)) as asked:
+                asked.request(self.command, self.path, content, kept)
+                answer = asked.getresponse()
+                body = answer.read()
+            passed((self.command, self.path, len(content)))
+            with suppress(ConnectionError):  # whoever asked may have been killed
+                self._answer(answer, body)
+
+        def _answer(self, answer: HTTPResponse, body: bytes) -> None:
             self.send_response(answer.status)
             for name, said in answer.getheaders():
-                if name.lower() not in {
-                    "content-length",
-                    "transfer-encoding",
-                    "connection",
-                    "date",
-                    "server",
-                }:
+                if name.lower() not in _OUR_OWN:
                     self.send_header(name, said)
-            self.send_header("Content-Length", str(len(body)))
+            length = answer.getheader("Content-Length") if self.command == "HEAD" else None
+            self.send_header("Content-Length", length or str(len(body)))
             self.end_headers()
             self.wfile.write(body)
-            asked.close()
 
-        do_GET = do_PUT = do_POST = do_DELETE = _pass  # noqa: N815 - the library's names
+        do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _pass  # noqa: N815 - the library's names
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
             """Say nothing."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Door) as door:
-        Thread(target=door.serve_forever, daemon=True).start()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Door) as opened:
+        Thread(target=opened.serve_forever, daemon=True).start()
         try:
-            yield f"http://127.0.0.1:{door.server_address[1]}"
+            yield f"http://127.0.0.1:{opened.server_address[1]}"
         finally:
-            door.shutdown()
+            opened.shutdown()
