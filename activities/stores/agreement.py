@@ -50,7 +50,7 @@ class _Ballot(NamedTuple):
 
 
 class _Records(NamedTuple):
-    """What a listing shows: the ballots that were offered, the offer that each vote is for, and the one that has won."""
+    """What a listing shows: the ballots offered, the offer that each vote is for, and the one that has won."""
 
     offers: frozenset[_Ballot]
     votes: Mapping[_Ballot, _Ballot]

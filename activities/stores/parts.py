@@ -32,7 +32,7 @@ class _Index(NamedTuple):
     part: int
 
     @property
-    def count(self) -> int:
+    def parts(self) -> int:
         return -(-self.size // self.part)
 
     def length(self, number: int) -> int:
@@ -59,7 +59,9 @@ async def _send_parts(
 ) -> None:
     there = await objects.sizes(_room(key))
     missing = [
-        number for number in range(index.count) if there.get(_part(key, index, number)) != index.length(number)
+        number
+        for number in range(index.parts)
+        if there.get(_part(key, index, number)) != index.length(number)
     ]
     done = index.size - sum(index.length(number) for number in missing)
     progress(done)
@@ -93,7 +95,7 @@ async def receive(objects: Objects, key: str) -> AsyncIterator[bytes]:
         if index is None:
             yield piece
             continue
-        for number in range(index.count):
+        for number in range(index.parts):
             async for content in objects.stream(_part(key, index, number)):
                 yield content
 

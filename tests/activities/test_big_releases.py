@@ -13,6 +13,7 @@ import pytest
 from activities.packing import pack
 from activities.releases import fetch_artifact, read_release
 from activities.stores import open_store
+from activities.stores.bucket import open_objects
 from activities.stores.parts import PART, WHOLE
 from domain.names import artifact_key
 from tests.activities.object_server import BUCKET, Passing, door, let_in
@@ -160,8 +161,6 @@ def killed_and_run_again(address: str, scheme: str, folder: Path, size: int) -> 
 
 
 async def parts_that_stand(url: str) -> int:
-    from activities.stores.bucket import open_objects
-
     return sum((await open_objects(url).sizes(".parts")).values())
 
 

@@ -234,6 +234,7 @@ async def test_folder_counts_from_the_configuration(tmp_path: Path) -> None:
 def test_unknown_scheme_is_said(tmp_path: Path) -> None:
     """A store of a kind that is not there names the kinds that are."""
     with pytest.raises(
-        StoreError, match="cannot be opened: write a folder, or a URL with az://, file://, gs://, s3://, s3\\+claims://"
+        StoreError,
+        match="cannot be opened: write a folder, or a URL with az://, file://, gs://, s3://, s3\\+claims://",
     ):
         open_store("ftp://host/store", tmp_path)
