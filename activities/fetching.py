@@ -97,7 +97,7 @@ def _fetch(client: httpx.Client, wanted: Download, into: Path, most: int) -> Non
                 return
         finally:
             answer.close()
-        _check_way(request.url, following.url)
+        check_way(request.url, following.url)
         request = following
     why = f"leads on and on, more than {_REDIRECTS} times"
     raise FetchRefusedError(why, "Give the address that it ends at")
@@ -109,7 +109,8 @@ def _check_status(answer: httpx.Response) -> None:
         raise FetchRefusedError(why, "Check the address, and whether one has to log in there")
 
 
-def _check_way(before: httpx.URL, after: httpx.URL) -> None:
+def check_way(before: httpx.URL, after: httpx.URL) -> None:
+    """Raise ``FetchRefusedError`` where a redirect leads away from the web, or out of TLS."""
     if after.scheme not in {"http", "https"} or (before.scheme, after.scheme) == ("https", "http"):
         why = f"leads on to {shown(after.scheme)}://{shown(after.host)}, away from the web or from TLS"
         raise FetchRefusedError(why, "Give the address that it should end at")

@@ -131,7 +131,7 @@ def list_(service: OptionalService = "", as_json: AsJson = False) -> None:
         say_table(rows)
     else:
         say(f"There is no release{f' of {service}' if service else ''} yet. Make one:")
-        say_commands([f"towpath release create {service or 'SERVICE'} VERSION --from SOURCE"])
+        say_commands([f"towpath release create {service or 'SERVICE'} VERSION --from PATH"])
 
 
 @release.command("show")

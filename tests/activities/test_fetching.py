@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from activities.fetching import Download, FetchRefusedError, _check_way, read_download
+from activities.fetching import Download, FetchRefusedError, check_way, read_download
 from activities.sources import Limits, SourceRefusedError, unfold_download
 from tests.activities.test_sources import SITE, member, tar_by_hand, tar_of
 from tests.activities.trees import grow, names, reap
@@ -102,9 +102,9 @@ def test_way_out_of_tls_is_not_followed() -> None:
     """Whoever asked by https is not led on to http; the other way round is well."""
     safe, open_ = httpx.URL("https://builds.example/a.zip"), httpx.URL("http://builds.example/a.zip")
 
-    _check_way(open_, safe)
+    check_way(open_, safe)
     with pytest.raises(FetchRefusedError, match="away from the web or from TLS"):
-        _check_way(safe, open_)
+        check_way(safe, open_)
 
 
 def test_missing_archive_is_said(archive: bytes, tmp_path: Path) -> None:

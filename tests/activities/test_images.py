@@ -1,5 +1,6 @@
 """Releases that name container images: read, looked for, recorded, brought to a target, and refused to others."""
 
+import asyncio
 import os
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ from pydantic import ValidationError
 
 from activities.archive import Archive
 from activities.clock import SystemClock
+from activities.comparing import look_into, side_of_release
 from activities.drawing import Drawing
 from activities.keyring import make_key
 from activities.registry import ImageRefusedError, look_for
@@ -94,7 +96,7 @@ async def test_registry_that_cannot_be_asked_is_said() -> None:
     assert away.endswith(f"so nobody has seen whether it has shop/web@{DIGEST[7:15]}.")
 
 
-async def test_real_registry_is_understood(tmp_path: Path) -> None:
+def test_real_registry_is_understood(tmp_path: Path) -> None:
     """Debian's docker-registry, where it is installed, gives the manifest that was pushed."""
     program = shutil.which("docker-registry")
     if program is None:
@@ -119,7 +121,7 @@ async def test_real_registry_is_understood(tmp_path: Path) -> None:
             except OSError:
                 time.sleep(0.05)
 
-        assert await look_for(Image(f"127.0.0.1:{port}", "shop/web", DIGEST)) == ""
+        assert asyncio.run(look_for(Image(f"127.0.0.1:{port}", "shop/web", DIGEST))) == ""
     finally:
         process.terminate()
         process.wait(10)
@@ -129,7 +131,10 @@ async def test_image_is_recorded_and_not_copied(tmp_path: Path) -> None:
     """A release of an image and a folder names both; only the folder is in the store. The name is its content."""
     store = MemoryStore()
     site = grow(tmp_path / "site", {"index.html": File(b"hello")})
-    parts = {"web": (Kind.APPLICATION, WEB), "site": (Kind.CONTENT, site)}
+    parts: dict[str, tuple[Kind, Path | Image]] = {
+        "web": (Kind.APPLICATION, WEB),
+        "site": (Kind.CONTENT, site),
+    }
 
     made = await create_release(store, "shop", "1", parts, now=NOW)
     again = await create_release(store, "shop", "1", parts, now=NOW)
@@ -138,7 +143,7 @@ async def test_image_is_recorded_and_not_copied(tmp_path: Path) -> None:
     web = (await read_release(store, "shop", "1")).component("web")
     assert web == Component(name="web", kind=Kind.APPLICATION, artifact=DIGEST, size=0, image=str(WEB))
     assert len(await store.list("artifact")) == 1
-    elsewhere = parts | {"web": (Kind.APPLICATION, WEB._replace(registry="mirror.example"))}
+    elsewhere = {**parts, "web": (Kind.APPLICATION, WEB._replace(registry="mirror.example"))}
     with pytest.raises(ReleaseRefusedError, match="stored already with other content"):
         await create_release(store, "shop", "1", elsewhere, now=NOW)
 
@@ -198,7 +203,25 @@ async def test_target_that_takes_files_refuses_an_image_in_its_plan(tmp_path: Pa
         said[environment] = archive.unseal(sealed, environment, Proposal).refusals
 
     assert said["staging"] == ()
-    assert said["dev"] == (
-        f"web is the image {WEB}, and its target directory takes files only: give it a target that takes images, "
-        "such as command",
+    assert " ".join(said["dev"]) == (
+        f"web is the image {WEB}, and its target directory takes files only: give it a target that takes "
+        "images, such as command"
     )
+
+
+async def test_images_are_compared_by_their_digests(tmp_path: Path) -> None:
+    """Of two releases of an image it is said that it is another; nothing is looked for in the store."""
+    store = MemoryStore()
+    other = WEB._replace(digest=f"sha256:{'0' * 64}")
+    one, two = [
+        (await create_release(store, "shop", version, {"web": (Kind.APPLICATION, image)}, now=NOW)).release
+        for version, image in (("1", WEB), ("2", other))
+    ]
+
+    found = await look_into(
+        store, "shop", side_of_release(one), side_of_release(two), tmp_path, content=False
+    )
+
+    assert [(part.before, part.after, part.files) for part in found.components] == [
+        (DIGEST, other.digest, ())
+    ]

@@ -206,7 +206,7 @@ def test_zip_whose_members_share_their_content_is_a_bomb(tmp_path: Path) -> None
             again = copy(opened.filelist[0])
             again.filename = again.orig_filename = f"film{number}"
             opened.filelist.append(again)
-        opened._didModify = True
+        opened.comment = b"written anew"
 
     said = refusal(zipped)
 
