@@ -181,7 +181,7 @@ async def test_removal_that_breaks_off_leaves_the_key_standing_or_free() -> None
 
 
 RACER = """
-import asyncio, sys
+import asyncio, os, sys
 from pathlib import Path
 from activities.ports import AlreadyExistsError
 from activities.stores import open_store
@@ -202,6 +202,7 @@ async def main(url, process, races, writers):
         print(*filter(None, ends), sep="\\n", end="\\n" if any(ends) else "", flush=True)
 
 asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])))
+os._exit(0)  # as the command line does: the library's threads may crash an ordinary exit
 """
 
 

@@ -19,7 +19,7 @@ from domain.names import artifact_key
 from tests.activities.object_server import BUCKET, Passing, door, let_in
 
 SCRIPT = """
-import asyncio, resource, sys
+import asyncio, os, resource, sys
 from pathlib import Path
 from activities.stores import open_store
 
@@ -31,9 +31,10 @@ async def carry(url, file):
     size = 0
     async for piece in store.stream("artifact/sha256/1.tar"):
         size += len(piece)
-    print(size, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+    print(size, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, flush=True)
 
 asyncio.run(carry(sys.argv[1], Path(sys.argv[2])))
+os._exit(0)  # as the command line does: the library's threads may crash an ordinary exit
 """
 
 
