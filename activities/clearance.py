@@ -9,7 +9,7 @@ from temporalio.exceptions import ApplicationError
 from activities.archive import Archive
 from activities.around import Around, Engine
 from activities.ports import BadSealError, Deed, Observation, Target
-from activities.releases import fetch_artifact
+from activities.releases import Brought, bring
 from activities.tools import Tools
 from domain.answer import answer_of
 from domain.approval import Policy
@@ -213,15 +213,17 @@ class Clearing:
         return observed
 
     async def _deed(self, entry: Entry, after: Holding, fence: Fence | None = None) -> Deed:
-        artifact = None
+        brought, component = Brought(None), entry.step.component
         if isinstance(after, Placement):
-            artifact = await fetch_artifact(self._tools.store, after.artifact, self._tools.cache)
+            service = entry.subject.service
+            brought = await bring(self._tools.store, service, component, after, self._tools.cache)
         return Deed(
             subject=entry.subject,
-            component=entry.step.component,
+            component=component,
             fence=fence or entry.fence,
             after=after,
-            artifact=artifact,
+            artifact=brought.file,
+            image=brought.image,
             capture=entry.capture,
             said=_say,
         )

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, Final, NamedTuple
 
 from activities.ports import Store
-from activities.releases import ReleaseRefusedError, fetch_artifact
+from activities.releases import Brought, ReleaseRefusedError, bring
 from domain.difference import (
     ComponentDifference,
     Difference,
@@ -28,23 +28,20 @@ LONGEST_TEXT: Final = 64 * 1024
 PIECE: Final = 1024 * 1024
 
 
-class Part(NamedTuple):
-    """A component on one side: of which version, and the digest of its artifact."""
-
-    version: str
-    artifact: str
-
-
 class Side(NamedTuple):
     """What is compared: its name, its components, and what is written about it."""
 
     name: str
-    parts: Mapping[str, Part]
+    parts: Mapping[str, Placement]
     settings: Mapping[str, str]
 
 
 def side_of_release(release: Release) -> Side:
-    parts = {part.name: Part(release.version, part.artifact) for part in release.components}
+    digest = release.digest()
+    parts = {
+        part.name: Placement(version=release.version, release=digest, artifact=part.artifact)
+        for part in release.components
+    }
     settings = {name: getattr(release, name) for name in ("author", "revision", "notes")}
     settings |= {f"kind of {part.name}": str(part.kind) for part in release.components}
     return Side(release.version, parts, settings)
@@ -52,10 +49,10 @@ def side_of_release(release: Release) -> Side:
 
 def side_of_holdings(environment: str, held: Mapping[str, Holding]) -> Side:
     """Return what an environment holds. Raises ``ReleaseRefusedError`` where nobody knows that."""
-    parts: dict[str, Part] = {}
+    parts: dict[str, Placement] = {}
     for component, holding in held.items():
         if isinstance(holding, Placement):
-            parts[component] = Part(holding.version, holding.artifact)
+            parts[component] = holding
         elif holding.held == "unknown":
             raise ReleaseRefusedError(
                 f"Nobody knows what stands for {component} in {environment}, so it cannot be compared. "
@@ -73,7 +70,12 @@ async def look_into(  # noqa: PLR0913 - two sides, and where they are read and u
         old, new = before.parts.get(name), after.parts.get(name)
         if old and new and old.artifact == new.artifact:
             continue
-        tars = [await fetch_artifact(store, part.artifact, workshop) if part else None for part in (old, new)]
+        # Of an image nothing is here to be looked into.
+        brought = [
+            await bring(store, service, name, part, workshop) if part else Brought(None)
+            for part in (old, new)
+        ]
+        tars = [one.file for one in brought]
         components.append(
             ComponentDifference(
                 component=name,

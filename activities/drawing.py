@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from activities.archive import Archive
-from activities.ports import BadSealError, PlacedTarget, TargetRefusalError
+from activities.ports import BadSealError, ImageTarget, PlacedTarget, TargetRefusalError
 from activities.releases import ReleaseRefusedError, fetch_artifact, read_release
 from activities.tools import Tools
 from domain.configuration import Configuration
@@ -85,6 +85,8 @@ class Drawing:
         try:
             release = await read_release(self._tools.store, subject.service, request.version or "")
             for component in release.components:
+                if component.image:
+                    continue
                 await fetch_artifact(self._tools.store, component.artifact, self._tools.cache)
         except ReleaseRefusedError as error:
             terms = configuration.terms(subject, ROLLBACK_BUDGET, _nonce())
@@ -192,6 +194,7 @@ class Drawing:
                 undo=target.undo,
                 fenced=target.fenced,
                 repeatable=target.repeatable,
+                images=isinstance(target, ImageTarget),
             )
             for name, target in targets.items()
         }

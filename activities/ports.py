@@ -7,7 +7,7 @@ names an engine: what it raises is said here.
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import ClassVar, NamedTuple, Protocol, TypeAlias
+from typing import ClassVar, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from pydantic import JsonValue
 
@@ -49,11 +49,13 @@ class Deed(NamedTuple):
     fence: Fence
     after: Holding
     artifact: Path | None
-    """The artifact as a tar file, its digest verified; None where nothing is to stand there."""
+    """The artifact as a tar file, its digest verified; None where nothing or an image is to stand there."""
     capture: Capture | None
     """For an undo: what is to be put back."""
     said: Callable[[str], None]
     """Takes each line that the target prints for people. Never blocks."""
+    image: str = ""
+    """The container image, by its digest, where that is what is to stand there instead of an artifact."""
 
 
 class Target(Protocol):
@@ -84,6 +86,14 @@ class Target(Protocol):
     async def restore(self, deed: Deed) -> None:
         """Put ``deed.capture`` back, exactly. A second run changes nothing. Raises as ``place`` does."""
         ...
+
+
+@runtime_checkable
+class ImageTarget(Target, Protocol):
+    """A target that takes ``deed.image`` too. One that does not say so takes files only, and is given no image."""
+
+    @property
+    def takes_images(self) -> Literal[True]: ...
 
 
 class Place(NamedTuple):

@@ -20,6 +20,8 @@ from activities.packing import (
     verify_digest,
 )
 from activities.ports import AlreadyExistsError, NotInStoreError, Progress, Store, StoreError, unheard
+from domain.environment import Placement
+from domain.image import Image
 from domain.names import Identifier, artifact_key, manifest_key
 from domain.release import Component, Kind, Release
 from domain.value import short
@@ -43,7 +45,7 @@ async def create_release(  # noqa: PLR0913 - all this is what a release says of 
     store: Store,
     service: str,
     version: str,
-    components: Mapping[str, tuple[Kind, Path]],
+    components: Mapping[str, tuple[Kind, Path | Image]],
     *,
     author: str = "",
     revision: str = "",
@@ -52,6 +54,8 @@ async def create_release(  # noqa: PLR0913 - all this is what a release says of 
     sending: Callable[[str, int], Progress] = lambda _name, _size: unheard,
 ) -> Stored:
     """Pack every component, store the artifacts, then the manifest: only with it the version exists, once.
+
+    An image is recorded as it is named, and nothing of it is stored.
 
     A second run with the same content finds the release as it was made first, its author and notes too, and
     sends no artifact that is there already. ``sending`` is told each component and its size, and returns what
@@ -65,12 +69,21 @@ async def create_release(  # noqa: PLR0913 - all this is what a release says of 
             f"Release {version} of {service} has no components: name at least one folder."
         )
     with _workshop() as workshop:
-        artifacts = {name: workshop / f"{name}.tar" for name in sorted(components)}
-        packed = {name: await _pack(components[name][1], artifact) for name, artifact in artifacts.items()}
+        artifacts = {name: workshop / f"{name}.tar" for name in components}
+        packed = {
+            name: await _pack(source, artifacts[name])
+            for name, (_, source) in sorted(components.items())
+            if isinstance(source, Path)
+        }
         release = Release(
             service=service,
             version=version,
-            components=tuple(_component(name, components[name][0], packed[name]) for name in artifacts),
+            components=tuple(
+                _image(name, kind, source)
+                if isinstance(source, Image)
+                else _component(name, kind, packed[name])
+                for name, (kind, source) in sorted(components.items())
+            ),
             author=author,
             revision=revision,
             notes=notes,
@@ -80,9 +93,8 @@ async def create_release(  # noqa: PLR0913 - all this is what a release says of 
         if before:
             _check_same(before, release)
         # Also where the release is stored already: whoever lost an artifact gets it back so.
-        for name, artifact in artifacts.items():
-            progress = sending(name, packed[name].size)
-            await store.upload(artifact_key(packed[name].digest), artifact, progress)
+        for name, made in packed.items():
+            await store.upload(artifact_key(made.digest), artifacts[name], sending(name, made.size))
     return _already(before) if before else await _publish(store, release)
 
 
@@ -130,6 +142,26 @@ async def fetch_artifact(store: Store, digest: str, folder: Path) -> Path:
     return kept
 
 
+class Brought(NamedTuple):
+    """What a target is given: an artifact as a file, or the image that stands in its place."""
+
+    file: Path | None
+    image: str = ""
+
+
+async def bring(store: Store, service: str, component: str, placement: Placement, folder: Path) -> Brought:
+    """Fetch the artifact of a placement, or find out which image it is. Raises as ``fetch_artifact`` does."""
+    try:
+        return Brought(await fetch_artifact(store, placement.artifact, folder))
+    except ReleaseRefusedError:
+        # An artifact is looked for first: it mostly lies here already, and then nothing else is asked.
+        release = await _find(store, service, placement.version)
+        part = release.component(component) if release and release.digest() == placement.release else None
+        if part and part.image and part.artifact == placement.artifact:
+            return Brought(None, part.image)
+        raise
+
+
 async def _fetch(store: Store, digest: str, kept: Path) -> None:
     kept.parent.mkdir(parents=True, exist_ok=True)
     key, checksum = artifact_key(digest), sha256()
@@ -175,6 +207,10 @@ async def _pack(folder: Path, artifact: Path) -> Packed:
 
 def _component(name: str, kind: Kind, packed: Packed) -> Component:
     return Component(name=name, kind=kind, artifact=packed.digest, size=packed.size, files=packed.files)
+
+
+def _image(name: str, kind: Kind, image: Image) -> Component:
+    return Component(name=name, kind=kind, artifact=image.digest, size=0, image=str(image))
 
 
 async def _publish(store: Store, release: Release) -> Stored:
@@ -226,7 +262,7 @@ def _check_same(before: Release, after: Release) -> None:
 
 def _content(release: Release) -> str:
     """Say what a release is made of; who made it, when and why is no part of that."""
-    parts = (f"{part.name} ({part.kind}) {part.artifact}" for part in release.components)
+    parts = (f"{part.name} ({part.kind}) {part.image or part.artifact}" for part in release.components)
     return " and ".join(sorted(parts))
 
 

@@ -1,8 +1,8 @@
 """Which releases may go, and their going.
 
-What any environment may need again stays: whatever a receipt that still stands names, whatever the newest one
-put there or found there, and whatever an account that is still open names. Seals are not asked for: a forged
-receipt could only make us keep more.
+Whatever a receipt names stays, be it what was put there or what was found there, and be it undone since: a receipt
+is proof of what ran, and proves little of a release that is gone. So does whatever an account that is still open
+names. Seals are not asked for: a forged receipt could only make us keep more.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,8 +12,8 @@ from pydantic import ValidationError
 
 from activities.ports import NotInStoreError, Store
 from activities.releases import ReleaseRefusedError, list_releases
-from domain.environment import Holding, Placement, Unknown
-from domain.journal import Entry, Receipt, can_be_rolled_back
+from domain.environment import Holding, Placement
+from domain.journal import Entry, Receipt
 from domain.names import artifact_key, manifest_key
 from domain.release import Release
 from domain.terms import Sealed
@@ -68,21 +68,18 @@ async def _orphans(store: Store, gone: Sequence[Release]) -> list[str]:
         {key.split("/")[1] for room in ("receipt", "journal") for key in await store.list(room)}
     ):
         kept.update(placement.artifact for placement in await _needed(store, service))
-    return sorted({part.artifact for release in gone for part in release.components} - kept)
+    held = {part.artifact for release in gone for part in release.components if not part.image}
+    return sorted(held - kept)
 
 
 async def _needed(store: Store, service: str) -> list[Placement]:
-    """Return what an environment holds, held before that, or may be put back to."""
+    """Return what any environment holds, or held at any time, or may be about to hold."""
     keys = await store.list(f"receipt/{service}")
     receipts = [await _read_paper(store, key, Receipt) for key in keys]
     needed: list[Holding] = []
-    for environment in sorted({receipt.subject.environment for receipt in receipts}):
-        there = [receipt for receipt in receipts if receipt.subject.environment == environment]
-        newest = max(there, key=lambda one: one.turn)
-        # Where nobody knows what stands there, it may be anything that ever did.
-        lost = any(isinstance(holding, Unknown) for holding in newest.after.values())
-        for receipt in there if lost else (newest, *can_be_rolled_back(there)):
-            needed += [*receipt.before.values(), *receipt.after.values()]
+    for receipt in receipts:
+        needed += [*receipt.before.values(), *receipt.after.values()]
+        needed += [holding for deed in receipt.deeds for holding in (deed.step.before, deed.step.after)]
     closed = {(receipt.subject.environment, receipt.turn) for receipt in receipts}
     for key in await store.list(f"journal/{service}"):
         _, _, environment, turn, _ = key.split("/")

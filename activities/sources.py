@@ -1,6 +1,6 @@
-"""What a component is packed from, where it is no folder: an archive, or a commit of a git repository.
+"""What a component is packed from, where it is no folder: an archive, here or elsewhere, or a commit of a repository.
 
-Either is unfolded into a folder first, and that is packed as any other: so the digest is that of the same tree,
+Each is unfolded into a folder first, and that is packed as any other: so the digest is that of the same tree,
 however it came. An archive is believed in nothing: what would leave the folder, is no file, folder or link,
 comes twice, is damaged, or grows out of all measure is refused.
 
@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
 
+from activities.fetching import Download, FetchRefusedError, fetch
 from activities.portability import Entry, is_fit, objection, shown
 
 SUFFIXES: Final = (".tar.gz", ".tgz", ".tar", ".zip")
@@ -27,6 +28,10 @@ _CHUNK: Final = 1 << 20
 _GIT_PATIENCE: Final = 600
 _SUBMODULE: Final = b"160000 "
 _SHOWN: Final = 300
+
+
+Origin = Path | str
+"""Where something was packed from, as people gave it."""
 
 
 class Limits(NamedTuple):
@@ -42,7 +47,7 @@ class Limits(NamedTuple):
 class SourceRefusedError(Exception):
     """A source cannot be unfolded as it is. The text is a sentence for people."""
 
-    def __init__(self, source: Path, why: str, remedy: str) -> None:
+    def __init__(self, source: Origin, why: str, remedy: str) -> None:
         super().__init__(f"Nothing was packed: “{shown(str(source))}” {why}. {remedy}.")
         self.source = source
 
@@ -67,10 +72,38 @@ def unfold(source: Path, revision: str, into: Path, limits: Limits = Limits()) -
         if revision and _is_repository(source):
             return Source(into, _unfold_commit(source, revision, into, limits))
     except OSError as error:
-        remedy = "Make room there, or set TMPDIR to a better place, and try again"
-        why = f"could not be unfolded: {error.strerror or error}"
-        raise SourceRefusedError(source, why, remedy) from error
+        raise _no_room(source, error) from error
     return Source(source)
+
+
+def unfold_download(
+    wanted: Download,
+    into: Path,
+    limits: Limits = Limits(),  # noqa: B008 - frozen
+) -> Source:
+    """Fetch an archive, and return the folder that it holds, written to ``into``, which must not exist.
+
+    Nothing is unfolded before its digest is known to be right. Raises ``SourceRefusedError``.
+    """
+    if not (suffix := next((end for end in SUFFIXES if wanted.name.lower().endswith(end)), "")):
+        remedy = f"Give the address of one, or fetch it, and name the file so: {', '.join(SUFFIXES)}"
+        raise SourceRefusedError(str(wanted), "does not end as an archive does", remedy)
+    archive = into.with_name(f"{into.name}{suffix}")
+    try:
+        fetch(wanted, archive, limits.size)
+        _unfold_archive(str(wanted), archive, into, limits)
+    except FetchRefusedError as refusal:
+        raise SourceRefusedError(str(wanted), refusal.why, refusal.remedy) from refusal
+    except OSError as error:
+        raise _no_room(str(wanted), error) from error
+    finally:
+        archive.unlink(missing_ok=True)
+    return Source(into)
+
+
+def _no_room(source: Origin, error: OSError) -> SourceRefusedError:
+    remedy = "Make room there, or set TMPDIR to a better place, and try again"
+    return SourceRefusedError(source, f"could not be unfolded: {error.strerror or error}", remedy)
 
 
 def _is_repository(folder: Path) -> bool:
@@ -125,7 +158,7 @@ class _Member(NamedTuple):
     content: BinaryIO | None
 
 
-def _unfold_archive(source: Path, archive: Path, into: Path, limits: Limits) -> None:
+def _unfold_archive(source: Origin, archive: Path, into: Path, limits: Limits) -> None:
     measure = _Measure(source, archive.stat().st_size, limits)
     into.mkdir()
     entries: dict[str, Entry] = {}
@@ -144,7 +177,7 @@ def _unfold_archive(source: Path, archive: Path, into: Path, limits: Limits) -> 
 
 
 @contextmanager
-def _reading(source: Path) -> Generator[None]:
+def _reading(source: Origin) -> Generator[None]:
     broken = (
         tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, lzma.LZMAError,
         EOFError, UnicodeError, NotImplementedError, RuntimeError,
@@ -159,7 +192,7 @@ def _reading(source: Path) -> Generator[None]:
 class _Measure:
     """Counts what has come out of an archive, and stops what grows out of all measure."""
 
-    def __init__(self, source: Path, packed: int, limits: Limits) -> None:
+    def __init__(self, source: Origin, packed: int, limits: Limits) -> None:
         self.source = source
         self.limits = limits
         self._entries = 0
@@ -269,7 +302,7 @@ def _zip_kind(member: zipfile.ZipInfo, mode: int) -> str:
             return "a device, a pipe or the like"
 
 
-def _put(source: Path, member: _Member, into: Path, entries: dict[str, Entry], measure: _Measure) -> None:
+def _put(source: Origin, member: _Member, into: Path, entries: dict[str, Entry], measure: _Measure) -> None:
     measure.count_entry()
     name = _name(source, member)
     if not name:
@@ -289,7 +322,7 @@ def _put(source: Path, member: _Member, into: Path, entries: dict[str, Entry], m
             raise SourceRefusedError(source, f"holds “{shown(name)}”, which is {kind}", remedy)
 
 
-def _name(source: Path, member: _Member) -> str:
+def _name(source: Origin, member: _Member) -> str:
     """Return a member's path in the folder; nothing for the folder itself."""
     _check_text(source, member.name)
     plain = member.name
@@ -304,13 +337,13 @@ def _name(source: Path, member: _Member) -> str:
     return plain
 
 
-def _check_text(source: Path, text: str) -> None:
+def _check_text(source: Origin, text: str) -> None:
     if not is_fit(text):
         why = f"holds “{shown(text)}”, with a backslash, a line break or bytes that are not UTF-8 in it"
         raise SourceRefusedError(source, why, "Rename it, and make the archive again")
 
 
-def _put_folders(source: Path, name: str, into: Path, entries: dict[str, Entry], measure: _Measure) -> None:
+def _put_folders(source: Origin, name: str, into: Path, entries: dict[str, Entry], measure: _Measure) -> None:
     above = name.rpartition("/")[0]
     missing: list[str] = []
     while above and above not in entries:
@@ -324,14 +357,14 @@ def _put_folders(source: Path, name: str, into: Path, entries: dict[str, Entry],
         _put_folder(source, folder, into, entries)
 
 
-def _put_folder(source: Path, name: str, into: Path, entries: dict[str, Entry]) -> None:
+def _put_folder(source: Origin, name: str, into: Path, entries: dict[str, Entry]) -> None:
     # A folder may be named again: many programs do.
     if entries.get(name) != (folder := Entry(name, tarfile.DIRTYPE)):
         _take(source, entries, folder)
         (into / name).mkdir()
 
 
-def _take(source: Path, entries: dict[str, Entry], entry: Entry) -> None:
+def _take(source: Origin, entries: dict[str, Entry], entry: Entry) -> None:
     if entry.name in entries:
         why = f"holds “{shown(entry.name)}” twice"
         raise SourceRefusedError(source, why, "Make it again, with each name once")

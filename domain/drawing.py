@@ -20,6 +20,8 @@ class TargetTraits(NamedTuple):
     undo: Undo
     fenced: bool
     repeatable: bool
+    images: bool = False
+    """Whether it takes a container image in place of files."""
 
 
 class Drawn(NamedTuple):
@@ -56,7 +58,13 @@ def draw_promotion(
         for step in steps
         if not step.repeatable
     ]
-    return Drawn(steps, nothing_to_do=done, notes=tuple(notes))
+    refusals = tuple(
+        f"{component.name} is the image {component.image}, and its target {traits[component.name].target} takes "
+        "files only: give it a target that takes images, such as command"
+        for component in release.components
+        if component.image and component.name in traits and not traits[component.name].images
+    )
+    return Drawn(steps, refusals, done, tuple(notes))
 
 
 def _place(component: Component, release: Release, before: Holding, traits: TargetTraits) -> Step:

@@ -6,6 +6,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
+from domain.image import read_image
 from domain.names import Identifier
 from domain.value import Digest, Value, canonical
 
@@ -38,6 +39,15 @@ class Component(Value):
     artifact: Digest
     size: int = Field(ge=0)
     files: int = Field(ge=0, default=0)
+    image: str = ""
+    """Where the release holds no artifact: the container image of that digest, as container tools name it."""
+
+    @model_validator(mode="after")
+    def _image_is_what_the_digest_says(self) -> Self:
+        if self.image and read_image(self.image).digest != self.artifact:
+            message = f"{self.name} is said to be {self.image}, and has another digest"
+            raise ValueError(message)
+        return self
 
 
 class Release(Value):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from activities.ports import Store, StoreError
 from activities.stores.bucket import open_bucket
+from activities.stores.claims import open_claims
 from activities.stores.local import open_folder
 
 STORES: Mapping[str, Callable[[str], Store]] = {
@@ -12,6 +13,7 @@ STORES: Mapping[str, Callable[[str], Store]] = {
     "file": open_folder,
     "gs": open_bucket,
     "s3": open_bucket,
+    "s3+claims": open_claims,
 }
 
 

@@ -5,8 +5,7 @@ import json
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
-from pathlib import Path
-from typing import Annotated, ClassVar, Final, NoReturn
+from typing import Annotated, ClassVar, Final, Literal, NoReturn
 
 from pydantic import Field, JsonValue, ValidationError
 
@@ -81,6 +80,10 @@ class CommandTarget:
     def repeatable(self) -> bool:
         return self._settings.observe is not None
 
+    @property
+    def takes_images(self) -> Literal[True]:
+        return True
+
     async def observe(self) -> Observation:
         if self._settings.observe is None:
             return Observation(
@@ -116,7 +119,7 @@ class CommandTarget:
         self, verb: str, argv: tuple[str, ...], deed: Deed, holding: Holding, capture: JsonValue
     ) -> None:
         program = self._program(argv)
-        told = self._told(verb, deed.fence, holding, deed.artifact, capture)
+        told = self._told(verb, deed, holding, capture)
         async with self._turn(verb) as inherited:
             ended = await self._run(program, told, deed.said, inherited)
         if ended.code != 0:
@@ -166,22 +169,22 @@ class CommandTarget:
     def _told(
         self,
         verb: str,
-        fence: Fence | None = None,
+        deed: Deed | None = None,
         holding: Holding | None = None,
-        artifact: Path | None = None,
         capture: JsonValue = None,
     ) -> dict[str, JsonValue]:
         placed = holding if isinstance(holding, Placement) else None
         return {
             "verb": verb,
-            "fence": {"turn": fence.turn, "act": fence.act} if fence else None,
+            "fence": {"turn": deed.fence.turn, "act": deed.fence.act} if deed else None,
             "service": self._place.subject.service,
             "environment": self._place.subject.environment,
             "component": self._place.component,
             "version": placed.version if placed else None,
             "release": placed.release if placed else None,
             "digest": placed.artifact if placed else None,
-            "artifact_path": str(artifact) if artifact else None,
+            "artifact_path": str(deed.artifact) if deed and deed.artifact else None,
+            "image": deed.image or None if deed else None,
             "capture": capture,
         }
 

@@ -126,7 +126,7 @@ def _show_component(part: ComponentDifference) -> None:
     say(
         f"  {part.component}: {_named(part.before_version, part.before)} → {_named(part.after_version, part.after)}"
     )
-    say(f"    {counts or 'the same files, packed otherwise'}")
+    say(f"    {counts or 'the same files, packed otherwise; or an image, which is not looked into'}")
     if part.files:
         say_table(
             [("    FILE", "BEFORE", "AFTER")]

@@ -2,42 +2,47 @@
 
 import asyncio
 import subprocess
-from collections.abc import Callable, Coroutine, Generator, Mapping
+from collections.abc import Coroutine, Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, TypeVar
 
 import typer
 
+from clients.cli.carrying import carrying
 from clients.cli.grammar import AsJson, Service, Version
 from clients.cli.identity import find_me
 from clients.cli.reading import open_releases, read_configuration
-from clients.cli.terminal import console, say, say_commands, say_json, say_table
+from clients.cli.terminal import say, say_aside, say_commands, say_json, say_table
 from clients.trouble import ClientError, DeclinedError, UsageError
+from domain.image import SCHEME, Image, read_image
 from domain.release import Kind, Release
 from domain.value import Value, short
 from workers.settings import surroundings
 
 if TYPE_CHECKING:
-    from activities.ports import Progress
+    from activities.fetching import Download
+    from activities.sources import Source as Unfolded
     from domain.configuration import Configuration
 
 ResultT = TypeVar("ResultT")
 
+Origin: TypeAlias = "Path | Download | Image"
+
 Source = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
         "--from",
-        metavar="PATH",
-        help="The folder, archive or repository of its only component.",
+        metavar="SOURCE",
+        help="Of its only component: a folder, archive or repository, https://…#sha256=…, or oci://…@sha256:….",
         show_default=False,
     ),
 ]
 Components = Annotated[
     list[str] | None,
     typer.Option(
-        "--component", metavar="NAME=PATH", help="The same of a component; repeat it.", show_default=False
+        "--component", metavar="NAME=SOURCE", help="The same of a component; repeat it.", show_default=False
     ),
 ]
 Notes = Annotated[str, typer.Option("--notes", metavar="TEXT", help="What is new.")]
@@ -67,7 +72,7 @@ def create(
     author: Author = "",
     revision: Revision = "",
 ) -> None:
-    """Pack folders, archives or commits into a release and store it.
+    """Pack folders, archives, downloads or commits into a release and store it; record images by their digest.
 
     A version exists once; the same content again is the same release.
     """
@@ -77,7 +82,7 @@ def create(
     place = surroundings()
     named = _parts(read_configuration(place), service, source, component or [])
     with (
-        console().status(f"Packing {version} of {service} …") as status,
+        carrying(f"Packing {version} of {service} …") as shown,
         _unfolded(named, revision) as (parts, commit),
     ):
         stored = done_with_store(
@@ -87,10 +92,10 @@ def create(
                 version,
                 parts,
                 author=author or find_me(place.by).name,
-                revision=commit or revision or _git_revision(next(iter(parts.values()))[1]),
+                revision=commit or revision or _revision_of(parts),
                 notes=notes,
                 now=SystemClock().now(),
-                sending=_telling(status.update),
+                sending=shown.sending,
             )
         )
     say(stored.sentence, "green")
@@ -166,6 +171,9 @@ def prune(
 
 def _show(found: Release) -> None:
     for part in found.components:
+        if part.image:
+            say(f"  {part.name} ({part.kind}): the image {part.image}")
+            continue
         say(f"  {part.name} ({part.kind}): {part.files} files, {say_size(part.size)}, {short(part.artifact)}")
     for name in ("author", "revision", "notes"):
         if said := getattr(found, name):
@@ -173,9 +181,9 @@ def _show(found: Release) -> None:
 
 
 def _parts(
-    configuration: "Configuration", service: str, source: Path | None, named: list[str]
-) -> Mapping[str, tuple[Kind, Path]]:
-    """Find out which folder is which component, and of what kind. Raises ``UsageError``."""
+    configuration: "Configuration", service: str, source: str | None, named: list[str]
+) -> Mapping[str, tuple[Kind, Origin]]:
+    """Find out what each component is made from, and of what kind. Raises ``UsageError``."""
     known = configuration.services.get(service)
     if known is None:
         there = ", ".join(sorted(configuration.services)) or "none"
@@ -183,32 +191,51 @@ def _parts(
             f"There is no service “{service[:80]}” here: services/{service[:80]}.yaml would say what it is "
             f"made of. There is: {there}."
         )
-    paths = dict(_named(words) for words in named)
-    if len(paths) < len(named):
-        raise UsageError("A component is named twice: give each of them one folder.")
+    origins = dict(_named(words) for words in named)
+    if len(origins) < len(named):
+        raise UsageError("A component is named twice: give each of them one source.")
     if source is not None:
-        unnamed = [name for name in known.components if name not in paths]
+        unnamed = [name for name in known.components if name not in origins]
         if len(unnamed) != 1:
             raise UsageError(
-                f"--from gives a folder to the only component, and {service} has "
+                f"--from gives a source to the only component, and {service} has "
                 f"{', '.join(known.components)}: name each one, as in --component site=build/site"
             )
-        paths[unnamed[0]] = source
-    if not paths:
-        raise UsageError(f"Say what {service} is to be made from: --from PATH, or --component NAME=PATH.")
-    if strangers := [name for name in paths if name not in known.components]:
+        origins[unnamed[0]] = source
+    if not origins:
+        raise UsageError(f"Say what {service} is to be made from: --from SOURCE, or --component NAME=SOURCE.")
+    if strangers := [name for name in origins if name not in known.components]:
         raise UsageError(
             f"{service} has no component {', '.join(strangers)}; it has {', '.join(known.components)}."
         )
-    return {name: (known.components[name].kind, path) for name, path in paths.items()}
+    return {name: (known.components[name].kind, _origin(text)) for name, text in origins.items()}
+
+
+def _origin(text: str) -> Origin:
+    """Read what a component is made from. Raises ``UsageError``."""
+    from activities.fetching import SCHEMES, read_download
+
+    try:
+        if text.startswith(SCHEME):
+            return read_image(text)
+        if text.lower().startswith(SCHEMES):
+            return read_download(text)
+    except ValueError as error:
+        raise UsageError(f"{error}.") from error
+    if "://" in text:
+        kind = text.partition("://")[0]
+        raise UsageError(
+            f"Nothing is fetched by {kind[:40]}://: give a path, https://…#sha256=…, or oci://…@sha256:…."
+        )
+    return Path(text)
 
 
 @contextmanager
 def _unfolded(
-    parts: Mapping[str, tuple[Kind, Path]], revision: str
-) -> Generator[tuple[Mapping[str, tuple[Kind, Path]], str]]:
-    """Yield the folders to pack, and the commit of the first that was chosen by ``revision``."""
-    from activities.sources import SourceRefusedError, unfold
+    parts: Mapping[str, tuple[Kind, Origin]], revision: str
+) -> Generator[tuple[Mapping[str, tuple[Kind, "Path | Image"]], str]]:
+    """Yield the folders to pack and the images, and the commit of the first that was chosen by ``revision``."""
+    from activities.sources import SourceRefusedError
 
     try:
         temporary = TemporaryDirectory(prefix="towpath-")
@@ -219,40 +246,55 @@ def _unfolded(
         ) from error
     try:
         with temporary as workshop:
-            sources = {
-                name: unfold(path, revision, Path(workshop, name)) for name, (_, path) in parts.items()
+            found = {
+                name: _unfold(origin, revision, Path(workshop, name)) for name, (_, origin) in parts.items()
             }
-            folders = {name: (parts[name][0], found.folder) for name, found in sources.items()}
-            yield folders, next((found.revision for found in sources.values() if found.revision), "")
+            commits = [source.revision for source in found.values() if not isinstance(source, Image)]
+            yield (
+                {
+                    name: (parts[name][0], source if isinstance(source, Image) else source.folder)
+                    for name, source in found.items()
+                },
+                next(filter(None, commits), ""),
+            )
     except SourceRefusedError as refusal:
         raise DeclinedError(str(refusal)) from refusal
 
 
-def _telling(tell: Callable[[str], None]) -> Callable[[str, int], "Progress"]:
-    """Tell how far each upload is, a hundred times at most."""
+def _unfold(origin: Origin, revision: str, into: Path) -> "Image | Unfolded":
+    from activities.sources import unfold, unfold_download
 
-    def sending(name: str, size: int) -> "Progress":
-        said = -1
-
-        def progress(done: int) -> None:
-            nonlocal said
-            percent = 100 * done // max(size, 1)
-            if percent > said:
-                said = percent
-                tell(f"Storing {name}: {percent} % of {say_size(size)} …")
-
-        return progress
-
-    return sending
+    if isinstance(origin, Path):
+        return unfold(origin, revision, into)
+    if isinstance(origin, Image):
+        _see(origin)
+        return origin
+    return unfold_download(origin, into)
 
 
-def _named(words: str) -> tuple[str, Path]:
-    name, equals, path = words.partition("=")
-    if not (name and equals and path):
+def _see(image: Image) -> None:
+    """Ask the registry for the image. Raises ``DeclinedError`` where it is not there; unasked, it is recorded."""
+    from activities.registry import ImageRefusedError, look_for
+
+    try:
+        if unasked := asyncio.run(look_for(image)):
+            say_aside(unasked)
+    except ImageRefusedError as refusal:
+        raise DeclinedError(str(refusal)) from refusal
+
+
+def _revision_of(parts: Mapping[str, tuple[Kind, "Path | Image"]]) -> str:
+    """Return the commit of the first component that is a folder."""
+    return next((_git_revision(source) for _, source in parts.values() if isinstance(source, Path)), "")
+
+
+def _named(words: str) -> tuple[str, str]:
+    name, equals, origin = words.partition("=")
+    if not (name and equals and origin):
         raise UsageError(
-            f"“{words[:80]}” names no component's folder: write NAME=PATH, as in site=build/site"
+            f"“{words[:80]}” does not say what a component is made from: write NAME=SOURCE, as in site=build/site"
         )
-    return name, Path(path)
+    return name, origin
 
 
 def done_with_store(work: Coroutine[Any, Any, ResultT]) -> ResultT:

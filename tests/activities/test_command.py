@@ -83,9 +83,31 @@ async def test_a_program_is_told_everything_twice(make: Make, tmp_path: Path, ne
         "artifact_path": str(new.file),
         "verb": "deploy",
     }
-    assert stdin == scalars | {"fence": {"turn": 7, "act": 2}, "capture": None}
-    fence = {"TOWPATH_TURN": "7", "TOWPATH_ACT": "2"}
-    assert variables == {f"TOWPATH_{name.upper()}": value for name, value in scalars.items()} | fence
+    assert stdin == scalars | {"image": None, "fence": {"turn": 7, "act": 2}, "capture": None}
+    more = {"TOWPATH_TURN": "7", "TOWPATH_ACT": "2", "TOWPATH_IMAGE": ""}
+    assert variables == {f"TOWPATH_{name.upper()}": value for name, value in scalars.items()} | more
+
+
+async def test_a_program_is_told_the_image_in_place_of_a_file(
+    make: Make, tmp_path: Path, new: Artifact
+) -> None:
+    """Where an image is to stand, its reference comes, and no path: to deploy, and to undo alike."""
+    write = """
+    import json, os, sys
+    told = json.load(sys.stdin)
+    open("{here}/" + told["verb"], "w").write(json.dumps([told, os.environ["TOWPATH_IMAGE"]]))
+    """
+    target = make(deploy=write, undo=write)
+    image = f"registry.example/shop/web@{new.placement.artifact}"
+    placing = deed(7, 2, new)._replace(artifact=None, image=image)
+
+    await target.place(placing)
+    await target.restore(placing._replace(capture=Capture(holding=new.placement)))
+
+    for verb in ("deploy", "undo"):
+        told, variable = json.loads((tmp_path / verb).read_text())
+        assert (told["image"], told["artifact_path"], variable) == (image, None, image)
+        assert told["digest"] == new.placement.artifact
 
 
 async def test_what_observe_captured_comes_back_to_undo(make: Make, tmp_path: Path) -> None:

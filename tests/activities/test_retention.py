@@ -6,12 +6,13 @@ import pytest
 from activities.releases import ReleaseRefusedError, create_release, fetch_artifact, list_releases
 from activities.retention import prune_releases
 from domain.actor import Actor, Channel
-from domain.environment import Absent, Holding, Placement, Unknown
+from domain.environment import Absent, Holding, Placement
 from domain.fence import Fence
+from domain.image import Image
 from domain.journal import Capture, Entry, Receipt, Settled
 from domain.names import Subject, artifact_key, journal_key, receipt_key
 from domain.outcome import Outcome
-from domain.plan import Step, Undo, Verb
+from domain.plan import Deed, Step, Undo, Verb
 from domain.release import Kind, Release
 from domain.terms import Sealed, Story, TargetTerms
 from domain.value import Value
@@ -129,54 +130,70 @@ async def test_what_can_be_rolled_back_to_stays(store: MemoryStore, tmp_path: Pa
     assert await versions(store) == ["1", "2", "3"]
 
 
-async def test_what_was_undone_may_go(store: MemoryStore, tmp_path: Path) -> None:
-    """A release that was let in, and taken back long ago, is needed by nobody."""
-    one, two = await made(store, tmp_path, "1", "2")
+async def test_what_any_receipt_names_stays(store: MemoryStore, tmp_path: Path) -> None:
+    """A release that was let in, and taken back long ago, stays as long as the proof that it ran."""
+    one, two, *_ = await made(store, tmp_path, "1", "2", "3", "4")
     await receipt(store, 1, Absent(), placed(one))
     await receipt(store, 2, placed(one), placed(two))
     await receipt(store, 3, placed(two), placed(one), story=Story.ROLLBACK, of=2)
     await receipt(store, 4, placed(one), placed(one), story=Story.ROLLBACK)
 
-    await prune_releases(store, "shop", 0)
+    pruned = await prune_releases(store, "shop", 0)
 
-    assert await versions(store) == ["1"]
+    assert await versions(store) == ["1", "2"]
+    assert len(pruned.artifacts) == 2
+    assert len(await store.list("artifact")) == 2
 
 
-async def test_open_account_keeps_what_it_names(store: MemoryStore, tmp_path: Path) -> None:
-    """A change that is under way, or ended without a receipt, may need what it puts there and what it found."""
+async def test_what_was_tried_and_undone_stays(store: MemoryStore, tmp_path: Path) -> None:
+    """Of a change that failed, its receipt names in its deeds alone what was to stand there: that stays too."""
     one, two, _ = await made(store, tmp_path, "1", "2", "3")
-    step = Step(
-        component="site",
-        target="directory",
-        verb=Verb.PLACE,
-        before=placed(one),
-        after=placed(two),
-        undo=Undo.RESTORE,
-        fenced=True,
-        repeatable=True,
-    )
-    entry = Entry(
-        subject=DEV,
-        fence=Fence(turn=5, act=1),
-        step=step,
-        steps=1,
-        target=TargetTerms(target="directory"),
-        capture=Capture(holding=placed(one)),
-        at=NOW,
-    )
-    await store.create(journal_key(DEV, 5, 1), sealed(entry))
+    deed = Deed(step=step(placed(one), placed(two)), fence=Fence(turn=5, act=1))
+    await receipt(store, 5, placed(one), placed(one), settled=Settled.UNDONE, deeds=(deed,))
 
     await prune_releases(store, "shop", 0)
 
     assert await versions(store) == ["1", "2"]
 
 
-async def test_where_nobody_knows_what_stands_all_of_it_stays(store: MemoryStore, tmp_path: Path) -> None:
-    """An environment whose state is unknown may hold anything it ever held."""
+async def test_image_that_goes_takes_no_artifact(store: MemoryStore, tmp_path: Path) -> None:
+    """An image is not in the store, so that none of it is removed."""
+    image = Image("registry.example", "shop/web", f"sha256:{'a' * 64}")
+    await create_release(store, "shop", "0", {"web": (Kind.APPLICATION, image)}, now=NOW)
+    await made(store, tmp_path, "1")
+
+    pruned = await prune_releases(store, "shop", 1)
+
+    assert [release.version for release in pruned.releases] == ["0"]
+    assert pruned.artifacts == ()
+
+
+def step(before: Holding, after: Holding) -> Step:
+    return Step(
+        component="site",
+        target="directory",
+        verb=Verb.PLACE,
+        before=before,
+        after=after,
+        undo=Undo.RESTORE,
+        fenced=True,
+        repeatable=True,
+    )
+
+
+async def test_open_account_keeps_what_it_names(store: MemoryStore, tmp_path: Path) -> None:
+    """A change that is under way, or ended without a receipt, may need what it puts there and what it found."""
     one, two, _ = await made(store, tmp_path, "1", "2", "3")
-    await receipt(store, 1, Absent(), placed(one), settled=Settled.UNDONE)
-    await receipt(store, 2, placed(two), placed(two), settled=Settled.UNDONE)
-    await receipt(store, 3, Unknown(), Unknown(), settled=Settled.UNDONE)
+    entry = Entry(
+        subject=DEV,
+        fence=Fence(turn=5, act=1),
+        step=step(placed(one), placed(two)),
+        steps=1,
+        target=TargetTerms(target="directory"),
+        capture=Capture(holding=placed(one)),
+        at=NOW,
+    )
+    await store.create(journal_key(DEV, 5, 1), sealed(entry))
 
     await prune_releases(store, "shop", 0)
 

@@ -6,6 +6,7 @@ import tarfile
 import tempfile
 import zipfile
 from collections.abc import Callable
+from copy import copy
 from pathlib import Path
 
 import pytest
@@ -175,6 +176,41 @@ def test_special_member_is_refused(kind: bytes, what: str, tmp_path: Path) -> No
 def test_device_in_a_zip_is_refused(tmp_path: Path) -> None:
     """A zip can hold devices, too."""
     assert "“null”, which is a device" in refusal(zip_by_hand(tmp_path / "a.zip", ("null", 0o020666, b"")))
+
+
+@pytest.mark.parametrize("target", ["index.html", "sub/inner", "../index.html", "/etc/passwd"])
+def test_hard_link_is_refused_wherever_it_leads(target: str, tmp_path: Path) -> None:
+    """A hard link is never made, be it to a link, to another hard link, inside or out."""
+    inner = member("sub/inner", tarfile.SYMTYPE, "../index.html")
+    tar = tar_by_hand(
+        tmp_path / "a.tgz", member("index.html"), inner, member("sub/odd", tarfile.LNKTYPE, target)
+    )
+
+    assert "“sub/odd”, which is a hard link" in refusal(tar)
+
+
+def test_names_that_are_alike_elsewhere_stay_apart(tmp_path: Path) -> None:
+    """Names that differ by case or by the form of a letter are other names: each comes out as it went in."""
+    alike = {"README": File(b"1"), "readme": File(b"2"), "\u00e9": File(b"3"), "e\u0301": File(b"4")}
+    folder = grow(tmp_path / "site", alike)
+
+    for archive in (tar_of(folder, tmp_path / "a.tgz"), zip_of(folder, tmp_path / "a.zip")):
+        assert reap(unfold(archive, "", tmp_path / f"into-{archive.suffix}").folder) == alike
+
+
+def test_zip_whose_members_share_their_content_is_a_bomb(tmp_path: Path) -> None:
+    """A thousand names for the same few bytes of a zip are counted for each name, or found to overlap."""
+    zipped = zip_by_hand(tmp_path / "a.zip", ("film", 0o100644, bytes(900_000)))
+    with zipfile.ZipFile(zipped, "a") as opened:
+        for number in range(40):
+            again = copy(opened.filelist[0])
+            again.filename = again.orig_filename = f"film{number}"
+            opened.filelist.append(again)
+        opened.comment = b"written anew"
+
+    said = refusal(zipped)
+
+    assert "unfolds to more than" in said or "is damaged" in said
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")

@@ -11,6 +11,7 @@ from activities.ports import AlreadyExistsError, NotInStoreError, Store, StoreEr
 from activities.stores import STORES, open_store
 from activities.stores.bucket import BucketStore
 from activities.stores.local import FolderStore
+from activities.stores.objects import Objects
 from tests.activities.object_server import BUCKET, let_in
 from tests.activities.trees import File, grow, names
 
@@ -28,8 +29,12 @@ def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
         case "s3":
             let_in(monkeypatch, request.getfixturevalue("s3"))
             return STORES["s3"](f"s3://{BUCKET}/{uuid4().hex}")
+        case "s3+claims":
+            let_in(monkeypatch, request.getfixturevalue("careless_s3"))
+            return STORES["s3+claims"](f"s3+claims://{BUCKET}/{uuid4().hex}")
         case scheme:
-            return BucketStore(LocalStore(tmp_path / "objects", mkdir=True), f"{scheme}://{uuid4().hex}")
+            objects = LocalStore(tmp_path / "objects", mkdir=True)
+            return BucketStore(Objects(objects, f"{scheme}://{uuid4().hex}"))
 
 
 @pytest.fixture
@@ -229,6 +234,7 @@ async def test_folder_counts_from_the_configuration(tmp_path: Path) -> None:
 def test_unknown_scheme_is_said(tmp_path: Path) -> None:
     """A store of a kind that is not there names the kinds that are."""
     with pytest.raises(
-        StoreError, match="cannot be opened: write a folder, or a URL with az://, file://, gs://, s3://"
+        StoreError,
+        match="cannot be opened: write a folder, or a URL with az://, file://, gs://, s3://, s3\\+claims://",
     ):
         open_store("ftp://host/store", tmp_path)
