@@ -14,6 +14,7 @@ from temporalio.client import Client
 from temporalio.envconfig import ClientConfig, ClientConnectConfig
 from temporalio.service import RPCError, RPCStatusCode
 
+from clients.handshake import Asked, explain_connection
 from clients.trouble import ClientError, FailedError, NoServerError, UsageError
 from domain.names import SEARCH_ATTRIBUTES
 from domain.value import Value
@@ -69,9 +70,13 @@ async def connect(state: Path = HERE, *, identity: str | None = None) -> Client:
     try:
         return await Client.connect(**chosen, data_converter=DATA_CONVERTER, identity=identity)
     except RuntimeError as error:
-        raise NoServerError(_say_down(way, str(error))) from error
+        known = await explain_connection(Asked(way.address, way.source, chosen), str(error))
+        raise known or NoServerError(_say_down(way, str(error))) from error
     except ValueError as error:
-        raise UsageError(f"“{way.address}” ({way.source}) is no address: write host:port.") from error
+        known = await explain_connection(Asked(way.address, way.source, chosen), str(error))
+        raise known or UsageError(
+            f"“{way.address}” ({way.source}) is no address: write host:port."
+        ) from error
     except RPCError as error:
         raise NoServerError(_say_down(way, error.message)) from error
 
@@ -121,8 +126,6 @@ def _short_reason(why: str) -> str:
     known = {
         "Connection refused": "the connection was refused",
         "dns error": "the host name is not known",
-        "InvalidContentType": "it does not speak TLS",
-        "certificate": "its certificate, or ours, is not accepted",
         "timed out": "nothing came back in time",
     }
     return next((words for mark, words in known.items() if mark in why), why.splitlines()[0][:200])

@@ -1,4 +1,4 @@
-"""``config init``, ``config schema``, ``environment new``, ``service new``: configuration that is not there yet."""
+"""``config init``, ``config schema``, ``environment new`` and ``key``, ``service new``: what is not there yet."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,7 +20,7 @@ from workers.settings import surroundings
 if TYPE_CHECKING:
     from activities.scaffolding import Draft
 
-environment = typer.Typer(no_args_is_help=True, help="Add environments.")
+environment = typer.Typer(no_args_is_help=True, help="Add environments, and make their keys.")
 service = typer.Typer(no_args_is_help=True, help="Add services.")
 
 NewName = Annotated[str, typer.Argument(metavar="NAME", show_default=False)]
@@ -101,6 +101,27 @@ def new_environment(
         raise UsageError(str(error)) from error
     draft = environment_draft(name, quorum=quorum, groups=group or (), soak=soak)
     _make(path, [draft, *schema_drafts(_schemas())], edits)
+
+
+@environment.command("key")
+def make_environment_key(name: NewName) -> None:
+    """Make an environment's key on this machine, where its worker will run, and publish its public half.
+
+    A key that is there already is left as it is.
+    """
+    from clients.cli.keying import make_published_key
+    from clients.cli.reading import read_configuration
+
+    place = surroundings()
+    configuration = read_configuration(place)
+    if name not in configuration.environments:
+        raise UsageError(
+            f"There is no environment “{plain(name)}” in {place.folder}: {suggest(name, configuration.environments)}."
+        )
+    make_published_key(place, configuration, name)
+    say(
+        f"The key of {name} is {place.keys / f'{name}.pem'}. Keep a copy of it where nobody else can read it."
+    )
 
 
 @service.command("new")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from clients.cli.keying import make_published_key
 from clients.cli.terminal import leave, say, say_aside, say_commands
 from clients.trouble import NoServerError, UsageError
 from domain.outcome import Exit
@@ -198,23 +199,9 @@ def _welcome(server: "Server", environments: Sequence[str], shown: str, *, elsew
 
 def _with_published_keys(place: Surroundings) -> list[str]:
     """Make the keys that are missing, publish them, and name the environments. Raises ``UsageError``."""
-    from activities.key_publishing import KeyNotPublishedError, publish_key
-    from activities.keyring import make_key
-    from activities.ports import BadSealError
-
     configuration = _read(place)
-    try:
-        for name, environment in configuration.environments.items():
-            if environment.key and not (place.keys / f"{name}.pem").exists():
-                raise UsageError(
-                    f"The private key of {name} is not in “{place.keys}”, though environments/{name}.yaml names its "
-                    "public half. Put it back there. Where it is lost for good, remove the line that begins with "
-                    "“key:” from that file, and a new one is made; nothing that was sealed before is believed then."
-                )
-            if publish_key(place.folder, name, make_key(place.keys, name)):
-                say(f"Made a key for {name}, and wrote its public half to environments/{name}.yaml.")
-    except (BadSealError, KeyNotPublishedError) as error:
-        raise UsageError(str(error)) from error
+    for name in configuration.environments:
+        make_published_key(place, configuration, name)
     return sorted(configuration.environments)
 
 

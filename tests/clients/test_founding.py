@@ -197,3 +197,35 @@ async def test_what_holds_is_shown_with_its_origin(offline: CommandLine) -> None
     assert shown["hold_limit"] == ("4h", ":0")
     assert f"{own}:8" in table.said
     assert "does not go to “dev”" in astray.said
+
+
+async def test_a_key_is_made_where_its_worker_will_run(offline: CommandLine) -> None:
+    """The private half is for the worker's user alone, the public one is published; a second run changes nothing."""
+    await offline.type("config", "init")
+    key = offline.folder / ".towpath/keys/dev.pem"
+    file = offline.folder / "environments/dev.yaml"
+
+    made = await offline.type("environment", "key", "dev")
+    kept = key.read_text(), file.read_text()
+    again = await offline.type("environment", "key", "dev")
+
+    assert (made.code, again.code) == (Exit.DONE, Exit.DONE)
+    assert str(key) in made.said
+    assert key.stat().st_mode & 0o777 == 0o600
+    assert "key: ed25519:" in kept[1]
+    assert (key.read_text(), file.read_text()) == kept
+
+
+async def test_a_key_that_is_elsewhere_is_not_made_again(offline: CommandLine) -> None:
+    """Where the public half is known and the private one is not here, nothing is made: it would unmake all seals."""
+    await offline.type("config", "init")
+    await offline.type("environment", "key", "dev")
+    (offline.folder / ".towpath/keys/dev.pem").unlink()
+
+    ran = await offline.type("environment", "key", "dev")
+    unknown = await offline.type("environment", "key", "prod")
+
+    assert (ran.code, unknown.code) == (Exit.USAGE, Exit.USAGE)
+    assert "The private key of dev is not in" in ran.said
+    assert "There is no environment “prod”" in unknown.said
+    assert not (offline.folder / ".towpath/keys/dev.pem").exists()
