@@ -17,6 +17,7 @@ from domain.outcome import Outcome, Phase
 from tests.bench.bare import WAITING, BareActivities, BareWorkflow
 from tests.bench.ear import Ear, listening
 from tests.bench.figures import Bar, Figure
+from tests.bench.split import EFFECTS, SplitActivities, SplitChange, SplitLane, SplitPromotion
 from tests.bench.yard import Yard, place_of
 from workers.running import GRACE, STICKY
 
@@ -30,6 +31,7 @@ COUNTED: Final = 5
 QUEUE: Final = "bare"
 APART: Final = "bare-apart"
 """Where the server hands out activities, as it must where another worker does them; else a worker keeps its own."""
+SPLIT: Final = "split"
 
 
 class Stage(NamedTuple):
@@ -48,6 +50,8 @@ async def stage(client: Client, folder: Path) -> AsyncIterator[Stage]:
             Yard(client, folder, SERVICES, ENVIRONMENTS) as yard,
             _bare_worker(client, bare, QUEUE),
             _bare_worker(client, bare, APART),
+            _split_worker(client),
+            Worker(client, task_queue=EFFECTS, activities=[bare.validate, bare.deploy, bare.report]),
         ):
             yield Stage(client, yard, bare, ear)
 
@@ -63,6 +67,20 @@ def _bare_worker(client: Client, bare: BareActivities, queue: str) -> Worker:
         graceful_shutdown_timeout=GRACE,
         disable_eager_activity_execution=queue == APART,
         build_id="bare",
+    )
+
+
+def _split_worker(client: Client) -> Worker:
+    carried = SplitActivities()
+    return Worker(
+        client,
+        task_queue=SPLIT,
+        workflows=[SplitPromotion, SplitLane, SplitChange],
+        activities=[carried.ask, carried.tell],
+        workflow_runner=UnsandboxedWorkflowRunner(),
+        sticky_queue_schedule_to_start_timeout=STICKY,
+        graceful_shutdown_timeout=GRACE,
+        build_id="split",
     )
 
 
@@ -161,11 +179,12 @@ async def _rate(runs: Sequence[Callable[[], Awaitable[object]]]) -> float:
 
 async def latency(stage: Stage) -> Sequence[Figure]:
     """From approval to the deploy, one at a time, ours and the bare in turn."""
-    ordered, placing, bare, apart = [], [], [], []
+    ordered, placing, bare, apart, split = [], [], [], [], []
     await stage.yard.make("3.0.0")
     for number, subject in enumerate(stage.yard.subjects[:ALONE]):
         bare.append(await _bare_latency(stage, f"alone-{number}", QUEUE))
         apart.append(await _bare_latency(stage, f"apart-{number}", APART))
+        split.append(await _split_latency(stage, f"alone-{number}"))
         handle = await wait_for_approval(stage, subject, "3.0.0")
         approval, place = stage.yard.approval(handle.id), place_of(subject)
         began = perf_counter()
@@ -175,6 +194,8 @@ async def latency(stage: Stage) -> Sequence[Figure]:
         placing.append(stage.yard.watch.placing[place] - began)
     return [
         Figure("approval → deploy started, ratio to bare", median(ordered) / median(bare), "×", Bar(3)),
+        Figure("approval → deploy started, ratio to the empty split", median(ordered) / median(split), "×"),
+        Figure("the empty split: approval → activity, ratio to bare", median(split) / median(bare), "×"),
         Figure("approval → target told, ratio to bare", median(placing) / median(bare), "×"),
         Figure("approval → deploy started", median(ordered) * 1000, "ms"),
         Figure("approval → target told, cleared and journaled", median(placing) * 1000, "ms"),
@@ -187,6 +208,17 @@ async def _bare_latency(stage: Stage, name: str, queue: str) -> float:
     handle = await bare_until_signal(stage, name, queue)
     began = perf_counter()
     await handle.signal(BareWorkflow.approve)
+    await handle.result()
+    return stage.bare.began[name] - began
+
+
+async def _split_latency(stage: Stage, name: str) -> float:
+    client = stage.client
+    await client.start_workflow(SplitLane.run, id=f"split-lane/{name}", task_queue=SPLIT)
+    handle = await client.start_workflow(SplitPromotion.run, name, id=f"split/{name}", task_queue=SPLIT)
+    await stage.ear.hears(handle.id, WAITING)
+    began = perf_counter()
+    await handle.signal(SplitPromotion.approve)
     await handle.result()
     return stage.bare.began[name] - began
 

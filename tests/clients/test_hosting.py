@@ -246,10 +246,10 @@ async def test_a_release_is_made_from_a_commit(home: CommandLine) -> None:
         (("storefront", "1.0.0"), "Say what storefront is to be made from"),
         (("nothing", "1.0.0", "--from", "."), "There is no service “nothing”"),
         (("storefront", "1.0.0", "--component", "blob=."), "has no component blob"),
-        (("storefront", "1.0.0", "--component", "site"), "write NAME=PATH"),
+        (("storefront", "1.0.0", "--component", "site"), "write NAME=SOURCE"),
         (
             ("storefront", "1.0.0", "--component", "site=.", "--from", "."),
-            "--from gives a folder to the only",
+            "--from gives a source to the only",
         ),
     ],
     ids=["nothing", "service", "component", "form", "both"],
