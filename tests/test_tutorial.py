@@ -121,7 +121,11 @@ class Reader:
     def _stop(self, terminal: str) -> None:
         if running := self._terminals.pop(terminal, None):
             running.send_signal(signal.SIGINT)
-            running.wait(PATIENCE)
+            try:
+                running.wait(PATIENCE / 3)
+            except subprocess.TimeoutExpired:  # Python's own web server may miss one
+                running.send_signal(signal.SIGINT)
+                running.wait(PATIENCE)
 
     def _open(
         self,
