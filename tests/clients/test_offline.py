@@ -12,6 +12,7 @@ from domain.outcome import Exit
 from tests.clients.conftest import CommandLine, Ran, ended, read_until
 from tests.clients.test_hosting import home as home_of_a_site
 from tests.survival.waiting import until
+from workers.server import free_port
 from workers.untold import alone
 
 pytestmark = [pytest.mark.server, pytest.mark.processes]
@@ -21,7 +22,7 @@ WHY = ("--reason", "the server is gone")
 
 
 async def _up(home: CommandLine) -> asyncio.subprocess.Process:
-    process = await home.start("up", "--port", "0")
+    process = await home.start("up", "--port", str(free_port()), "--ui-port", str(free_port()))
     await read_until(process, "Stop with Ctrl-C")
     return process
 
