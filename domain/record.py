@@ -21,12 +21,16 @@ class _Link(Value):
 
 
 class PhaseRecord(_Link):
+    """It stands elsewhere now."""
+
     record: Literal["phase"] = "phase"
     phase: Phase
     why: str = ""
 
 
 class DecisionRecord(_Link):
+    """Somebody approved or rejected it."""
+
     record: Literal["decision"] = "decision"
     decision: Decision
 
@@ -66,6 +70,8 @@ class RefusedRecord(_Link):
 
 
 class OutcomeRecord(_Link):
+    """It has ended as somebody foresaw."""
+
     record: Literal["outcome"] = "outcome"
     outcome: Outcome
     why: str = ""

@@ -5,18 +5,23 @@ import shlex
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import pytest
 import typer
 from ruamel.yaml import YAML
+from temporalio import workflow
 
 from activities.checks import CHECKS
 from activities.targets import TARGETS
 from clients.cli import app
+from clients.trouble import ClientError
+from docs.hooks import COMMANDS_PAGE, ROW, TABLES, render
 from domain.doors import Signal
 from domain.notice import SEVERITY_OF, Event, Severity
 from domain.outcome import Exit, Outcome, Phase
+from domain.record import Record
+from workers.story import WORKFLOWS
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -160,6 +165,47 @@ def test_every_event_is_told_of_with_its_severity(event: Event) -> None:
 def test_every_exit_code_is_in_the_reference(code: Exit) -> None:
     """Whatever a command tells the shell has its line."""
     assert re.search(rf"^\| {code} \|", REFERENCE, re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", sorted(TABLES))
+def test_no_row_of_a_table_that_is_made_is_empty(name: str) -> None:
+    """Whatever the reference is made of says of itself what it is: workflows, doors, records, errors."""
+    page = (DOCS / "reference/workflows.md").read_text()
+    rows = [line for line in TABLES[name]().splitlines() if line.startswith("| ")]
+
+    assert f"<!-- made of: {name} -->" in page
+    assert len(rows) > 2
+    assert [row for row in rows if re.search(r"\|\s*\|", row)] == []
+
+
+def test_every_workflow_door_record_and_error_is_in_the_reference() -> None:
+    """Nothing that a history or a client shows is left out."""
+    made = "".join(make() for make in TABLES.values())
+    definitions = list(map(workflow._Definition.must_from_class, WORKFLOWS))
+    doors = {name for one in definitions for name in (*one.signals, *one.updates, *one.queries) if name}
+    records = {kind.model_fields["record"].default for kind in get_args(get_args(Record)[0])}
+    kinds: tuple[type[ClientError], ...] = (ClientError, *ClientError.__subclasses__())
+    errors = {kind.__name__ for kind in kinds}
+
+    named = doors | records | {str(one.name) for one in definitions} | (errors - {"DemoError"})
+    assert {name for name in named if f"`{name}`" not in made} == set()
+
+
+@pytest.mark.parametrize("verb", COMMANDS, ids=" ".join)
+def test_every_option_says_what_it_does(verb: tuple[str, ...]) -> None:
+    """The reference's rows are made of it."""
+    assert [
+        one.opts for one in COMMANDS[verb].params if one.param_type_name == "option" and not one.help
+    ] == []
+
+
+def test_no_row_by_hand_is_of_an_option_that_is_gone() -> None:
+    """Nor does a table that is made drop what a page says."""
+    written = (DOCS / COMMANDS_PAGE).read_text()
+    rows = set(ROW.findall(written))
+
+    assert rows
+    assert rows <= set(ROW.findall(render(written, COMMANDS_PAGE)))
 
 
 @pytest.mark.parametrize("target", sorted(TARGETS))

@@ -131,7 +131,7 @@ def show_walk(seen: Overview) -> None:
     elif status:
         waits = f": {status.waits_for}" if status.waits_for else ""
         say(
-            f"{status.version} of {status.service} is {status.phase}{waits}; since {_ago(status.since)}.",
+            f"{status.version} of {status.service} {_stands(status.phase)}{waits}; since {_ago(status.since)}.",
             STYLES.get(status.phase, "bold"),
         )
     say_lines(draw(road, seen.stops))
@@ -161,6 +161,10 @@ def is_own(seen: Overview) -> bool:
     return seen.promotion is None or seen.has_own_change or not seen.is_open
 
 
+def _stands(phase: Phase) -> str:
+    return f"has {phase}" if phase is Phase.NO_WORKER else f"is {phase}"
+
+
 def _with(phase: Phase, waits_for: str) -> str:
     return f"{phase}: {waits_for}" if waits_for else str(phase)
 
@@ -168,7 +172,7 @@ def _with(phase: Phase, waits_for: str) -> str:
 def _show_promotion(status: PromotionStatus) -> None:
     waits = f": {status.waits_for}" if status.waits_for else ""
     say(
-        f"{status.version} of {status.subject} is {status.phase}{waits}; since {_ago(status.since)}.",
+        f"{status.version} of {status.subject} {_stands(status.phase)}{waits}; since {_ago(status.since)}.",
         STYLES.get(status.phase, "bold"),
     )
     if status.request and status.request.reason:

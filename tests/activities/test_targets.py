@@ -30,7 +30,10 @@ def _command(folder: Path) -> dict[str, JsonValue]:
     return {"deploy": program, "undo": program, "observe": program, "fenced": True}
 
 
-SETTINGS: dict[str, Callable[[Path], dict[str, JsonValue]]] = {"directory": _directory, "command": _command}
+SETTINGS: dict[str, Callable[[Path], dict[str, JsonValue]]] = {
+    "directory": _directory,
+    "command": _command,
+}
 
 
 @pytest.fixture(params=sorted(TARGETS))

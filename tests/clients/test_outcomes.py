@@ -143,14 +143,6 @@ async def test_what_fails_again_and_again_is_said_while_it_is_tried(town: Town, 
     assert "tried again and again, and fails: the disk is full" in ran.said
 
 
-async def test_nobody_serving_an_environment_ends_the_watch_with_4(town: Town, towpath: CommandLine) -> None:
-    """A promotion to where no worker ever was does not keep CI waiting: the remedy is said."""
-    ran = await towpath.type("promote", town.service, "1.0.0", f"nowhere-{town.dev}", "--watch")
-
-    assert ran.code == Exit.NOBODY_POLLS
-    assert f"towpath worker --environments nowhere-{town.dev}" in ran.said
-
-
 async def test_a_promotion_to_where_nobody_works_is_kept_and_said_to_wait(
     town: Town, towpath: CommandLine
 ) -> None:

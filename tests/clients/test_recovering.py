@@ -1,0 +1,152 @@
+"""What the page on recovering shows is what people see: each trouble is made, and looked at."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+import pytest
+from temporalio import workflow
+from temporalio.client import Client
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
+
+from domain.names import ENGINE_QUEUE, SERVICE, STORY, Subject, promotion_id
+from domain.outcome import Exit
+from tests.clients.conftest import CommandLine, Ran
+from tests.town import Town
+from workers.server import CLOSED, QUICK, flags, free_port, temporal_binary
+from workflows.lane import search_attributes
+
+pytestmark = pytest.mark.server
+
+PAGE: Final = (Path(__file__).parents[2] / "docs/how-to/recover.md").read_text()
+SUBJECT: Final = Subject(service="storefront", environment="production")
+AT_ONCE: Final = {"system.numConsecutiveWorkflowTaskProblemsToTriggerSearchAttribute": "1"}
+
+
+def shown(heading: str) -> str:
+    """Return what is seen, as a section of the page shows it."""
+    section = PAGE.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    found: list[str] = re.findall(r"```text\n(.*?)```", section, re.DOTALL)
+    return found[0]
+
+
+def assert_seen(block: str, ran: Ran, *, town: Town | None = None, environment: str = "") -> None:
+    """Each line of the block was printed, in order: under the test's own names, and “…” stands for anything."""
+    text = f"{ran.out}\n{ran.err}"
+    if town:
+        text = text.replace(town.service, "storefront").replace(environment, "production")
+    printed = iter([_plain(line) for line in text.splitlines()])
+    for line in map(_plain, block.splitlines()):
+        wanted = re.compile(re.escape(line).replace("…", ".*"))
+        assert any(wanted.fullmatch(other) for other in printed), f"“{line}” was not printed:\n{text}"
+
+
+def _plain(line: str) -> str:
+    line = re.sub(r"\b\d{13}\b", "TURN", line)
+    line = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", "THEN", line)
+    line = re.sub(r"127\.0\.0\.1:\d+", "ADDRESS", line)
+    return re.sub(r"\b[0-9a-f]{8}\b", "DIGITS", line).strip()
+
+
+async def test_an_undo_that_is_stuck(town: Town, towpath: CommandLine) -> None:
+    """The status of the lane, and what the doctor says of it."""
+    await town.promoted("1.0.0", town.dev)
+    town.make("2.0.0")
+    town.world.sick.add("2.0.0")
+    town.world.stuck.add(town.place(town.dev))
+    watched = await towpath.type("promote", town.service, "2.0.0", town.dev, "--watch")
+
+    seen = await towpath.type("status", town.service, town.dev)
+    examined = await towpath.type("doctor")
+
+    assert watched.code == Exit.UNSETTLED
+    assert_seen(shown("An undo is stuck"), seen, town=town, environment=town.dev)
+    assert examined.code == Exit.UNSETTLED
+    assert_seen(shown("A lane is unsettled"), examined, town=town, environment=town.dev)
+
+
+async def test_an_environment_without_a_worker(town: Town, towpath: CommandLine) -> None:
+    """A promotion to where no worker ever was does not keep CI waiting; it says that it waits, and what helps."""
+    environment = f"no-{town.dev}"
+
+    watched = await towpath.type("promote", town.service, "2.0.0", environment, "--watch")
+    status = await towpath.type("status", town.service, "2.0.0", environment)
+
+    assert watched.code == Exit.NOBODY_POLLS
+    assert f"towpath worker --environments {environment}" in watched.said
+    assert_seen(shown("No worker"), status, town=town, environment=environment)
+
+
+@workflow.defn(name="PromotionWorkflow")
+class _AnotherVersion:
+    @workflow.run
+    async def run(self) -> None:
+        message = "this code does not replay that history"
+        raise RuntimeError(message)
+
+
+@asynccontextmanager
+async def _new_server() -> AsyncIterator[Client]:
+    """A server that knows nothing yet, and marks a workflow as wedged at its first failure."""
+    address = f"127.0.0.1:{free_port()}"
+    server = await asyncio.create_subprocess_exec(
+        temporal_binary(),
+        *("server", "start-dev", "--headless", "--ip", "127.0.0.1", "--port", address.rpartition(":")[2]),
+        *("--log-level", "error", *flags(QUICK | CLOSED | AT_ONCE)),
+        stdout=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        async with asyncio.timeout(30):
+            while True:
+                try:
+                    client = await Client.connect(address)
+                    await client.count_workflows()
+                except RuntimeError:
+                    await asyncio.sleep(0.1)
+                else:
+                    break
+        yield client
+    finally:
+        server.kill()
+        await server.wait()
+
+
+async def _until_marked(client: Client) -> None:
+    found = 0
+    while not found:
+        found = (await client.count_workflows("TemporalReportedProblems IS NOT NULL")).count
+        await asyncio.sleep(0.1)
+
+
+@pytest.mark.processes
+async def test_a_server_that_is_new_a_workflow_that_is_wedged_and_a_server_that_is_gone(
+    offline: CommandLine,
+) -> None:
+    """In the life of one server: its file was lost, a worker of another version meets a promotion, and it is gone."""
+    async with _new_server() as client:
+        offline.set(TEMPORAL_ADDRESS=client.service_client.config.target_host)
+        nothing = await offline.type("status")
+        async with Worker(
+            client,
+            task_queue=ENGINE_QUEUE,
+            workflows=[_AnotherVersion],
+            workflow_runner=UnsandboxedWorkflowRunner(),
+        ):
+            await client.start_workflow(
+                "PromotionWorkflow",
+                id=promotion_id(SUBJECT, "2.0.0"),
+                task_queue=ENGINE_QUEUE,
+                search_attributes=search_attributes({SERVICE: SUBJECT.service, STORY: "promotion"}),
+            )
+            async with asyncio.timeout(30):
+                await _until_marked(client)
+            wedged = await offline.type("doctor")
+    gone = await offline.type("status")
+
+    assert_seen(shown("The server's file is lost"), nothing)
+    assert_seen(shown("A workflow is wedged"), wedged)
+    assert gone.code == Exit.NO_SERVER
+    assert_seen(shown("The server is gone, and a release is bad"), gone)
