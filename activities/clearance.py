@@ -9,6 +9,7 @@ from temporalio.exceptions import ApplicationError
 from activities.archive import Archive
 from activities.around import Around, Engine
 from activities.ports import BadSealError, Deed, Observation, Target
+from activities.proving import Proving
 from activities.releases import Brought, bring
 from activities.tools import Tools
 from domain.answer import answer_of
@@ -62,6 +63,7 @@ class Clearing:
         self._tools = tools
         self._archive = archive
         self._around = around or Engine()
+        self._proving = Proving(tools.signers, tools.clock)
 
     def unseal(self, warrant: Warrant) -> Proposal:
         """Return the warrant's proposal. Raises the refusal where its seal is not this environment's."""
@@ -97,7 +99,20 @@ class Clearing:
         if configuration.place(subject) is None or subject.environment not in configuration.environments:
             return Policy(quorum=1, approvers=(), valid=timedelta())
         approval = configuration.approval(subject)
-        return Policy(quorum=approval.quorum, approvers=approval.approvers, valid=approval.valid)
+        return Policy(
+            quorum=approval.quorum,
+            approvers=approval.approvers,
+            valid=approval.valid,
+            signed=approval.signed,
+        )
+
+    async def _proven(self, warrant: Warrant, proposal: Proposal, facts: Facts) -> tuple[Warrant, Facts]:
+        """Return both with the proofs that this worker finds itself, where the live policy asks for any."""
+        if not facts.policy.signed:
+            return warrant, facts
+        decisions = await self._proving.decisions(proposal, warrant.decisions)
+        why = await self._proving.request(warrant.request, proposal.drawn_up)
+        return warrant.but(decisions=decisions), facts.but(unproven_request=why)
 
     async def deed(self, order: StepOrder, step: Step) -> Cleared:
         """Clear one forward step: recall, judge, capture, seal, journal. Raises ``NotCleared``.
@@ -116,10 +131,10 @@ class Clearing:
 
         observed = {} if entry else await self._observe_all(proposal, order.act, step, seen)
         heard = await self.hear(order.warrant, proposal)
-        facts = heard.but(policy=self._policy(subject), observed=observed)
-        if refusal := judge(order.warrant, step, facts) or await self._carried_out(
-            proposal, fence.turn, entry
-        ):
+        warrant, facts = await self._proven(
+            order.warrant, proposal, heard.but(policy=self._policy(subject), observed=observed)
+        )
+        if refusal := judge(warrant, step, facts) or await self._carried_out(proposal, fence.turn, entry):
             raise await self._refused(refusal, subject, fence.turn, journaled=entry is not None)
 
         draft = Entry(

@@ -12,7 +12,7 @@ from activities.configuration_file import Kinds
 from activities.configuration_reading import Inspection, files_in, inspect
 from activities.mistakes import BrokenConfigurationError
 from activities.ports import ConfiguredCheck, ConfiguredTarget
-from domain.configuration import Configuration
+from domain.configuration import SIGNERS_FILE, Configuration
 
 _TRIES: Final = 5
 
@@ -71,7 +71,7 @@ class ConfigurationFolder:
 
 
 def _look(path: Path) -> Look:
-    return tuple(_look_at(path / file) for file in files_in(path))
+    return tuple(_look_at(path / file) for file in (*files_in(path), SIGNERS_FILE))
 
 
 def _look_at(file: Path) -> tuple[object, ...]:

@@ -8,10 +8,18 @@ from typing import Final, NamedTuple
 from activities.configuration_file import Kinds, read_environment, read_organisation, read_service
 from activities.mistakes import Mistake, say_key
 from activities.yaml_lines import Node, UnreadableError, read_yaml
-from domain.configuration import ORGANISATION_FILE, Configuration, EnvironmentFile, Organisation, ServiceFile
+from domain.configuration import (
+    ORGANISATION_FILE,
+    SIGNERS_FILE,
+    Configuration,
+    EnvironmentFile,
+    Organisation,
+    ServiceFile,
+)
 from domain.consistency import faults
 from domain.fault import Fault, Spot
 from domain.names import is_identifier
+from domain.signers import names_in
 
 _LARGEST: Final = 1 << 20
 _FOLDERS: Final = ("environments", "services")
@@ -67,12 +75,26 @@ class _Folder:
             if self._is_well_named(file):
                 self._take(file, self._page(file))
         configuration = Configuration(
-            organisation=self._organisation, environments=self._environments, services=self._services
+            organisation=self._organisation,
+            environments=self._environments,
+            services=self._services,
+            signers=self._signers(),
         )
         found = [*self._faults, *(fault for fault in faults(configuration) if not self._follows(fault))]
         mistakes = self._say(fault for fault in found if not fault.is_warning)
         warnings = self._say(fault for fault in found if fault.is_warning)
         return Inspection(None if mistakes else configuration, mistakes, warnings)
+
+    def _signers(self) -> tuple[str, ...] | None:
+        """Return the names that have keys. What OpenSSH makes of the rest of the file is OpenSSH's to say."""
+        file = self._path / SIGNERS_FILE
+        if not file.exists():
+            return None
+        try:
+            return names_in(_text(file))
+        except UnreadableError as wrong:
+            self._note(SIGNERS_FILE, wrong.line, wrong.problem, wrong.fix)
+            return ()
 
     def _open(self, folder: str) -> None:
         """Note a folder that is there and cannot be looked into."""

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from activities.archive import Archive
 from activities.ports import BadSealError, ImageTarget, PlacedTarget, TargetRefusalError
+from activities.proving import Proving
 from activities.releases import ReleaseRefusedError, fetch_artifact, read_release
 from activities.tools import Tools
 from domain.configuration import Configuration
@@ -46,6 +47,7 @@ class Drawing:
     def __init__(self, tools: Tools, archive: Archive) -> None:
         self._tools = tools
         self._archive = archive
+        self._proving = Proving(tools.signers, tools.clock)
 
     async def propose(self, request: Request) -> Sealed:
         """Return the sealed proposal. What speaks against it is in it, as sentences; only a bug or a fault raises."""
@@ -102,7 +104,13 @@ class Drawing:
         held, traits, faults = await self._look(subject, terms, carried)
         drawn = draw_promotion(release, held, traits)
         way = await self._the_way(release, configuration, subject)
-        return _Draft(drawn, terms, release, refusals=(*astray, *faults, *way))
+        posed = await self._posed(request, terms)
+        return _Draft(drawn, terms, release, refusals=(*posed, *astray, *faults, *way))
+
+    async def _posed(self, request: Request, terms: Terms) -> tuple[str, ...]:
+        """Say why the requester may be somebody else, where that matters."""
+        why = await self._proving.request(request) if terms.approval.signed else ""
+        return (f"{request.actor.name} may not have asked for this: {why}",) if why else ()
 
     async def _the_way(
         self, release: Release, configuration: Configuration, subject: Subject

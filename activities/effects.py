@@ -13,6 +13,7 @@ from activities.around import Around
 from activities.clearance import OUTRANKED, Cleared, Clearing, not_cleared
 from activities.drawing import Drawing
 from activities.health import watch
+from activities.proving import Proving
 from activities.ports import BadSealError, StaleFenceError, TargetRefusalError
 from activities.receipts import Receipts
 from activities.signpost import Signpost
@@ -24,6 +25,7 @@ from domain.names import Subject
 from domain.order import Account, Left, Performed, StepOrder
 from domain.plan import Verb
 from domain.road import Waymark
+from domain.statement import ProofOrder
 from domain.terms import Request, Sealed, Story
 
 ResultT = TypeVar("ResultT")
@@ -41,6 +43,7 @@ class EffectActivities:
         self._clearing = Clearing(tools, self._archive, around)
         self._drawing = Drawing(tools, self._archive)
         self._signpost = Signpost(tools, self._archive)
+        self._proving = Proving(tools.signers, tools.clock)
         self._receipts = Receipts(tools, self._archive, self._clearing)
 
     @activity.defn
@@ -60,6 +63,15 @@ class EffectActivities:
         """Say what lies before this environment on a release's road, or that the release stands here. Reads only."""
         self._own(request.subject)
         return await _alive(self._signpost.point(request))
+
+    @activity.defn
+    async def prove(self, order: ProofOrder) -> str:
+        """Say why a signature is not that person's over that statement, or nothing where it is.
+
+        A first opinion, for whoever waits: the effect asks again. Touches nothing.
+        """
+        self._own_environment(order.environment)
+        return await self._proving.why_not(order.statement, order.signature)
 
     @activity.defn
     async def perform(self, order: StepOrder) -> Performed:
@@ -112,8 +124,11 @@ class EffectActivities:
         return await _alive(self._receipts.recall(subject))
 
     def _own(self, subject: Subject) -> None:
-        if subject.environment != self._tools.environment:
-            why = f"This worker serves {self._tools.environment} and does nothing to {subject.environment}."
+        self._own_environment(subject.environment)
+
+    def _own_environment(self, environment: str) -> None:
+        if environment != self._tools.environment:
+            why = f"This worker serves {self._tools.environment} and does nothing to {environment}."
             raise not_cleared(Refusal(cause=Cause.FORBIDDEN, why=why), journaled=False)
 
     async def _perform(self, order: StepOrder) -> Performed:

@@ -18,6 +18,7 @@ from domain.journal import Capture
 from domain.names import Subject
 from domain.notice import Notice
 from domain.plan import Undo
+from domain.statement import Statement
 from domain.terms import Sealed
 from domain.value import Value
 
@@ -222,6 +223,17 @@ class Seals(Protocol):
 
     def open(self, sealed: Sealed, environment: str, kind: str) -> str:
         """Return the body where the seal is that environment's and of that kind. Raises ``BadSealError``."""
+        ...
+
+
+class Signers(Protocol):
+    """The people whose signatures count here."""
+
+    async def why_not(self, statement: Statement, signature: str, now: datetime) -> str:
+        """Say why a signature is not this person's over this statement, or nothing where it is.
+
+        An exception means that it could not be looked at this time.
+        """
         ...
 
 

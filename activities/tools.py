@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from activities.ports import Check, Clock, PlacedTarget, Seals, Settings, Store
+from activities.ports import Check, Clock, PlacedTarget, Seals, Settings, Signers, Store
 from domain.names import Subject
 from domain.terms import CheckTerms, TargetTerms
 
@@ -16,6 +16,7 @@ class Tools(NamedTuple):
     settings: Settings
     store: Store
     seals: Seals
+    signers: Signers
     clock: Clock
     target: Callable[[TargetTerms, Subject, str], PlacedTarget]
     check: Callable[[CheckTerms], Check]

@@ -13,6 +13,7 @@ from clients.connection import HERE, connect
 from clients.environment import Environment
 from clients.lane import Lane, Wish
 from clients.promotion import Promotion
+from clients.signing import Signer
 from clients.speaking import (
     attributes,
     in_words,
@@ -71,15 +72,25 @@ class Towpath:
 
     @in_words
     async def promote(
-        self, service: str, version: str, environment: str, *, by: str, reason: str = ""
+        self,
+        service: str,
+        version: str,
+        environment: str,
+        *,
+        by: str,
+        reason: str = "",
+        signer: Signer | None = None,
     ) -> Promotion:
         """Ask for a release to be let into an environment; it may be asked for again once it has ended.
+
+        ``signer`` signs the request with the requester's key, where the environment asks for that.
 
         Raises ``DeclinedError`` where the same is under way.
         """
         promotion = self.promotion(service, version, environment)
         subject, actor = promotion.subject, made(Actor, name=by)
         request = made(Request, subject=subject, version=version, actor=actor, reason=reason)
+        request = signer.sign_request(request) if signer else request
         try:
             await self.client.start_workflow(
                 "PromotionWorkflow",
@@ -153,7 +164,9 @@ class Towpath:
         return await self.lane(service, environment).adopt(by=by, reason=reason)
 
     @in_words
-    async def plan(self, service: str, version: str, environment: str, *, by: str) -> Proposal:
+    async def plan(
+        self, service: str, version: str, environment: str, *, by: str, signer: Signer | None = None
+    ) -> Proposal:
         """Have the environment's own worker say what a promotion would do. Changes nothing.
 
         Raises ``NobodyPollsError`` where no worker would answer.
@@ -162,6 +175,7 @@ class Towpath:
         await need_engine(self.client)
         await need_environment(self.client, environment)
         request = made(Request, subject=subject, version=version, actor=made(Actor, name=by))
+        request = signer.sign_request(request) if signer else request
         planning = await self.client.start_workflow(
             "PlanWorkflow",
             request,

@@ -6,12 +6,17 @@ from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureEr
 from temporalio.service import RPCError
 
 from activities.asking import ask_status
+from clients.signing import Signer
 from clients.speaking import NO_ENGINE, START_ENGINE, decide, in_words, is_missing, made, tell
 from clients.trouble import DeclinedError, FailedError, NobodyPollsError, UsageError
-from domain.approval import Answer, DecideAnswer, Verdict
+from domain.actor import Actor
+from domain.approval import Answer, DecideAnswer, Decision, Verdict
 from domain.doors import Signal, Word
 from domain.names import Subject, promotion_id
+from domain.signature import Signature
+from domain.statement import why_altered
 from domain.status import PromotionStatus, Report
+from domain.terms import Proposal
 
 
 class Promotion:
@@ -57,18 +62,53 @@ class Promotion:
                 raise self._missing() from error
             raise
 
-    async def approve(self, plan: str, *, by: str, comment: str = "") -> str:
-        """Approve a plan, by eight hex digits or more of its digest; hear what comes of it."""
-        return await self._decide(Verdict.APPROVE, plan, by, comment)
+    async def approve(self, plan: str, *, by: str, comment: str = "", signed: Signature | None = None) -> str:
+        """Approve a plan, by eight hex digits or more of its digest; hear what comes of it.
 
-    async def reject(self, plan: str, *, by: str, comment: str = "") -> str:
+        ``signed`` is the person's signature, where the environment counts signed decisions; see ``sign``.
+        """
+        return await self._decide(Verdict.APPROVE, plan, by, comment, signed)
+
+    async def reject(self, plan: str, *, by: str, comment: str = "", signed: Signature | None = None) -> str:
         """Reject a plan, likewise; before there is one, ``plan`` is empty."""
-        return await self._decide(Verdict.REJECT, plan, by, comment)
+        return await self._decide(Verdict.REJECT, plan, by, comment, signed)
 
     @in_words
-    async def send_decision(self, verdict: Verdict, plan: str, *, by: str, comment: str = "") -> None:
+    async def send_decision(
+        self,
+        verdict: Verdict,
+        plan: str,
+        *,
+        by: str,
+        comment: str = "",
+        signed: Signature | None = None,
+    ) -> None:
         """Leave a decision as a bare signal. What comes of it is seen in the status alone."""
-        await tell(self._handle, verdict, made(Answer, by=by, plan=plan, comment=comment), self._over())
+        answer = made(Answer, by=by, plan=plan, comment=comment, signed=signed)
+        await tell(self._handle, verdict, answer, self._over())
+
+    def sign(
+        self, signer: Signer, verdict: Verdict, proposal: Proposal, *, by: str, comment: str = ""
+    ) -> Signature:
+        """Sign a decision on the plan of a proposal that somebody has read.
+
+        Raises ``DeclinedError`` where what was shown is not what its plan's digest stands for, and ``UsageError`` where
+        the key cannot sign.
+        """
+        if why := why_altered(proposal):
+            raise DeclinedError(f"The plan that {self} shows is not to be signed: {why}.")
+        if (proposal.plan.subject, proposal.plan.version) != (self.subject, self.version):
+            raise DeclinedError(f"The plan that {self} shows is one of {proposal.plan.subject}.")
+        actor = made(Actor, name=by)
+        decision = made(
+            Decision,
+            actor=actor,
+            verdict=verdict,
+            intent=proposal.plan.intent,
+            at=proposal.drawn_up,
+            comment=comment,
+        )
+        return signer.sign_decision(proposal, decision)
 
     @in_words
     async def steer(self, signal: Signal, *, by: str, comment: str = "") -> None:
@@ -99,8 +139,10 @@ class Promotion:
         return f"towpath cancel {self.subject.service} {self.version} {self.subject.environment}"
 
     @in_words
-    async def _decide(self, verdict: Verdict, plan: str, by: str, comment: str) -> str:
-        word = made(DecideAnswer, by=by, plan=plan, comment=comment, decision=verdict)
+    async def _decide(
+        self, verdict: Verdict, plan: str, by: str, comment: str, signed: Signature | None
+    ) -> str:
+        word = made(DecideAnswer, by=by, plan=plan, comment=comment, decision=verdict, signed=signed)
         return await decide(self._handle, word, self._over())
 
     def _missing(self) -> UsageError:

@@ -7,7 +7,8 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from domain.actor import Actor, PersonName, person
+from domain.actor import Actor, PersonName, Proof, person
+from domain.signature import Signature
 from domain.value import Digest, Value, names_digest, short
 
 
@@ -22,6 +23,8 @@ class Answer(Value):
     by: PersonName
     comment: Annotated[str, Field(max_length=2000)] = ""
     plan: Annotated[str, StringConstraints(max_length=80)] = ""
+    signed: Signature | None = None
+    """By the person's own key, over the whole decision; ``towpath approve --print`` writes it."""
 
 
 class DecideAnswer(Answer):
@@ -38,14 +41,24 @@ class Decision(Value):
     intent: Digest
     at: datetime
     comment: str = ""
+    signature: Signature | None = None
+
+    @property
+    def is_proven(self) -> bool:
+        """Tell whether somebody who checked the signature found it good. Only one's own check is to be believed."""
+        return self.actor.proof is Proof.SSH_SIGNATURE
 
 
 class Policy(Value):
-    """Who decides now: the live members of the groups, how many are needed, and how long a grant lives."""
+    """Who decides now: the live members of the groups, how many are needed, and how long a grant lives.
+
+    Where it is ``signed``, a decision counts only where its signature was found good.
+    """
 
     quorum: int
     approvers: tuple[str, ...]
     valid: timedelta
+    signed: bool = False
 
 
 class Standing(StrEnum):
@@ -57,16 +70,29 @@ class Standing(StrEnum):
 def counting(
     policy: Policy, requester: Actor, intent: Digest, decisions: Iterable[Decision]
 ) -> tuple[Decision, ...]:
-    """Return the decisions that count: each approver's latest on this intent, never the requester's own."""
+    """Return the decisions that count: each approver's latest on this intent, never the requester's own.
+
+    Signed ones are in the order in which they were signed: whoever presents an older one again changes nothing.
+    """
     allowed = {person(name) for name in policy.approvers}
     latest = {
         person(decision.actor.name): decision
-        for decision in decisions
+        for decision in (_as_signed(decisions) if policy.signed else decisions)
         if decision.intent == intent
         and person(decision.actor.name) in allowed
         and not decision.actor.is_same_person(requester)
     }
     return tuple(latest.values())
+
+
+def _as_signed(decisions: Iterable[Decision]) -> list[Decision]:
+    """Return the proven decisions, oldest signature first, at the time that their signers wrote."""
+    proven = [
+        decision.but(at=decision.signature.at)
+        for decision in decisions
+        if decision.is_proven and decision.signature
+    ]
+    return sorted(proven, key=lambda decision: decision.at)
 
 
 def standing(policy: Policy, requester: Actor, intent: Digest, decisions: Sequence[Decision]) -> Standing:
@@ -97,6 +123,11 @@ def why_not_counted(policy: Policy, requester: Actor, answer: Answer, intent: Di
         )
     if not names_digest(answer.plan, intent):
         return f"it names plan “{answer.plan}”, but {waiting} is the one that waits; read it and decide again"
+    if policy.signed and answer.signed is None:
+        return (
+            "decisions here are signed, and this one is not; `towpath approve --key FILE` signs it, and with "
+            "--print writes it out for other ways to send it"
+        )
     if person(answer.by) == person(requester.name):
         return f"{answer.by} asked for this promotion, and nobody decides on their own request"
     if person(answer.by) not in {person(name) for name in policy.approvers}:

@@ -88,6 +88,8 @@ class Facts(Value):
     asking: bool = True
     freeze: Freeze | None = None
     policy: Policy = NOBODY
+    unproven_request: str = "nobody has looked for its signature"
+    """Why the request is not known to be its requester's own, or nothing where this worker found it signed."""
     observed: dict[str, Holding] = Field(default_factory=dict)
     unanswered: tuple[str, ...] = ()
 
@@ -95,6 +97,7 @@ class Facts(Value):
 def judge(warrant: Warrant, step: Step, facts: Facts) -> Refusal | None:
     """Return None where the step is cleared, else the first reason against it.
 
+    The proofs in the warrant's decisions are to be this worker's own findings, see ``activities.proving``.
     The order matters: what can never be right is said before what may become right by waiting.
     """
     proposal = facts.proposal
@@ -171,6 +174,9 @@ def _judge_gates(proposal: Proposal, facts: Facts) -> Refusal | None:
 def _judge_approval(warrant: Warrant, proposal: Proposal, facts: Facts) -> Refusal | None:
     if not proposal.is_forward:
         return None
+    if facts.policy.signed and facts.unproven_request:
+        who, why = warrant.request.actor.name, facts.unproven_request
+        return Refusal(cause=Cause.FORBIDDEN, why=f"The request in the name of {who} is not theirs: {why}.")
     return judge_approval(facts.policy, warrant.request, proposal, warrant.decisions, facts.now)
 
 

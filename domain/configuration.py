@@ -18,6 +18,8 @@ from domain.terms import ApprovalTerms, CheckTerms, TargetTerms, Terms
 from domain.value import Duration, Value
 
 ORGANISATION_FILE: Final = "towpath.yaml"
+SIGNERS_FILE: Final = "allowed_signers"
+REVOKED_KEYS_FILE: Final = "revoked_keys"
 REMIND: Final = timedelta(hours=4)
 
 
@@ -38,6 +40,8 @@ class Approval(Value):
     valid: Duration | None = None
     remind: Duration | None = None
     """How long approvers are left alone before the first reminder; ``0s`` is for ever."""
+    signed: bool | None = None
+    """Whether only decisions with a good OpenSSH signature count, on requests with one."""
 
 
 class Organisation(Value):
@@ -94,6 +98,8 @@ class Configuration(Value):
     organisation: Organisation = Organisation()
     environments: dict[Identifier, EnvironmentFile] = {}
     services: dict[Identifier, ServiceFile] = {}
+    signers: tuple[str, ...] | None = None
+    """The names in ``allowed_signers``; None where there is no such file."""
 
     def place(self, subject: Subject) -> ServiceEnvironment | None:
         """Return what the service says of the environment, or None where it does not go there."""
@@ -124,6 +130,7 @@ class Configuration(Value):
             approvers=self._allowed(self.members(groups), floor),
             wait=min((one.wait for one in given if one.wait is not None), default=usual.wait),
             valid=min((one.valid for one in given if one.valid is not None), default=usual.valid),
+            signed=any(one.signed for one in given),
         )
 
     def remind(self, subject: Subject) -> timedelta:
@@ -170,6 +177,8 @@ class Configuration(Value):
             environments={subject.environment: floor},
             # Whom it is told to changes nothing about a change.
             organisation=self.organisation.but(channels={}, notify=()),
+            # Nor does who may sign: that is judged at the effect.
+            signers=None,
         )
         return Terms(
             targets=dict(place.targets),

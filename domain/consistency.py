@@ -18,6 +18,7 @@ from domain.fault import Fault, Spot
 from domain.floors import floor_faults, own_faults
 from domain.names import Subject
 from domain.release import BUDGETS
+from domain.signers import signer_faults
 from domain.spelling import suggest
 from domain.terms import CheckTerms
 from domain.value import say_duration
@@ -34,6 +35,7 @@ def faults(configuration: Configuration) -> Iterator[Fault]:
     yield from _shared_keys(configuration)
     for name, service in configuration.services.items():
         yield from _service_faults(configuration, name, service)
+    yield from signer_faults(configuration)
 
 
 def _route_faults(configuration: Configuration) -> Iterator[Fault]:

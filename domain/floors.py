@@ -64,6 +64,13 @@ def _laxer(spot: Spot, bound: Spot, asked: Approval, floor: Approval, name: str)
             f"write {floor.quorum} or more, or leave it out",
             bound=bound.below("quorum"),
         )
+    if asked.signed is False and floor.signed:
+        yield Fault(
+            spot.below("signed"),
+            f"{name} counts signed decisions only, and a service cannot lift that",
+            "leave it out",
+            bound=bound.below("signed"),
+        )
     for key, ours, theirs in (("wait", asked.wait, floor.wait), ("valid", asked.valid, floor.valid)):
         if ours is not None and theirs is not None and ours > theirs:
             yield Fault(

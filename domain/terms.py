@@ -9,6 +9,7 @@ from domain.actor import Actor
 from domain.names import Identifier, Subject
 from domain.plan import Plan, Verb
 from domain.release import ROLLBACK_BUDGET, Release
+from domain.signature import Signature
 from domain.value import Digest, Duration, Value
 
 
@@ -36,6 +37,8 @@ class Request(Value):
     of: int | None = None
     slots: int = Field(default=0, ge=0, le=1000)
     """For a settlement: how many deeds the lost change was to do."""
+    signature: Signature | None = None
+    """By the requester's own key, where the environment asks for it."""
 
     @property
     def may_give_up(self) -> bool:
@@ -69,6 +72,8 @@ class ApprovalTerms(Value):
     """The groups' members when the terms were drawn up, to be read: who counts is judged at the effect."""
     wait: Duration = timedelta(days=3)
     valid: Duration = timedelta(days=1)
+    signed: bool = False
+    """Only signed decisions count, on a signed request."""
 
 
 class Terms(Value):

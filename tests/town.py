@@ -18,6 +18,7 @@ from activities.errands import ErrandActivities
 from activities.keyring import Keyring, make_key
 from activities.ports import Notifier, Place
 from activities.tools import Tools
+from activities.signers import OpenSshSigners
 from domain.actor import Actor
 from domain.answer import Ask
 from domain.approval import Answer
@@ -134,6 +135,7 @@ class Town:
             activities=[
                 verbs.draw_up,
                 verbs.road,
+                verbs.prove,
                 verbs.perform,
                 verbs.soak,
                 verbs.conclude,
@@ -161,6 +163,7 @@ class Town:
             settings=self.settings,
             store=self.store,
             seals=Keyring(keys, self.settings),
+            signers=OpenSshSigners(self.folder),
             clock=self.clock,
             target=self._target,
             check=self._check,

@@ -11,6 +11,7 @@ LOG_FORMAT: Final = "TOWPATH_LOG"
 TEMPORAL_CLI: Final = "TOWPATH_TEMPORAL_CLI"
 METRICS: Final = "TOWPATH_METRICS"
 BY: Final = "TOWPATH_BY"
+SIGNING_KEY: Final = "TOWPATH_SIGNING_KEY"
 
 
 class Surroundings(NamedTuple):
@@ -28,6 +29,8 @@ class Surroundings(NamedTuple):
     """``host:port`` to serve ``/metrics``, ``/healthz`` and ``/readyz`` on; empty for none."""
     by: str = ""
     """Who acts, where the command line does not say (``TOWPATH_BY``)."""
+    signing_key: str = ""
+    """The OpenSSH key that they sign with, likewise (``TOWPATH_SIGNING_KEY``)."""
 
     @property
     def keys(self) -> Path:
@@ -52,6 +55,7 @@ def surroundings(folder: Path | None = None, variables: Mapping[str, str] = os.e
         temporal_cli=variables.get(TEMPORAL_CLI, ""),
         metrics=variables.get(METRICS, ""),
         by=variables.get(BY, ""),
+        signing_key=variables.get(SIGNING_KEY, ""),
     )
 
 

@@ -17,6 +17,7 @@ from activities.notifiers import NOTIFIERS
 from activities.notifiers.courier import AppriseCourier
 from activities.notifiers.routed import RoutedNotifier
 from activities.ports import Check, Clock, ConfiguredTarget, Courier, Place, Store
+from activities.signers import OpenSshSigners
 from activities.stores import open_store
 from activities.targets import TARGETS
 from activities.tools import Tools
@@ -52,6 +53,7 @@ def tools(place: Surroundings, environment: str, clock: Clock | None = None) -> 
         settings=settings,
         store=store_of(place),
         seals=keyring,
+        signers=OpenSshSigners(place.folder),
         clock=clock or SystemClock(),
         target=_target_maker(place.folder),
         check=_check_maker(place.folder),
@@ -72,6 +74,7 @@ def effects(chosen: Tools) -> Wired:
         [
             verbs.draw_up,
             verbs.road,
+            verbs.prove,
             verbs.perform,
             verbs.soak,
             verbs.conclude,

@@ -17,6 +17,9 @@ DRAWING_UP: Final = timedelta(minutes=15)
 HEARTBEAT: Final = timedelta(seconds=15)
 """A worker silent for this long is taken for dead."""
 
+PROVING: Final = timedelta(seconds=30)
+"""A signature is looked at by the environment's worker."""
+
 FETCHING: Final = timedelta(minutes=30)
 """One attempt of a step, where the budget leaves room for it."""
 
@@ -61,6 +64,9 @@ TRY_LESS_AND_LESS: Final = RetryPolicy(
     initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=10)
 )
 """For channels: one that is away for a moment is late by seconds, one that is away for hours is not knocked down."""
+
+CHECKED_AT_ONCE: Final = 10
+"""Signatures. Whoever floods a promotion with false ones delays only themselves."""
 
 REMEMBERED_RECORDS: Final = 200
 REMEMBERED_BYTES: Final = 16 * 1024

@@ -284,7 +284,9 @@ class PromotionWorkflow(PromotionDoors):
     async def _wait_until(self, ready: Callable[[], bool], deadline: datetime, what: str) -> None:
         """Wait, across as many runs as it takes, until it is ready; ``TimeoutError`` past the deadline."""
         left = max(deadline - workflow.now(), timedelta())
-        await workflow.wait_condition(lambda: ready() or is_long(), timeout=left, timeout_summary=what)
+        await workflow.wait_condition(
+            lambda: ready() or (is_long() and not self._checking), timeout=left, timeout_summary=what
+        )
         if not ready() and self._sealed and self._waiting_since:
             carried = Carried(
                 sealed=self._sealed,

@@ -1,6 +1,7 @@
 """What people, lane and environment may say to a promotion, and what it shows of itself."""
 
 from datetime import datetime
+from typing import Final
 
 from temporalio import workflow
 from temporalio.common import RawValue
@@ -10,20 +11,28 @@ from workflows.doorkeeper import BadStartError, RefusedError, read_message, read
 from workflows.steering import Steered
 
 with workflow.unsafe.imports_passed_through():
+    from activities.effects import EffectActivities
     from activities.errands import ASK, STEER, LaneMessage
-    from domain.actor import Actor, Channel
+    from domain.actor import Actor, Channel, Proof
     from domain.answer import Ask, Done, Order, Told, Undone
     from domain.approval import Answer as Said
     from domain.approval import DecideAnswer, Decision, Policy, Standing, Verdict, standing, why_not_counted
     from domain.doors import Does, Signal, Word, at_promotion
-    from domain.names import Subject, promotion_id
+    from domain.names import Subject, effects_queue, promotion_id
     from domain.outcome import Outcome, Phase
     from domain.record import DecisionRecord
+    from domain.signature import Signature
+    from domain.statement import ProofOrder, decision_statement
     from domain.status import PromotionStatus
     from domain.telling import tell_promotion
     from domain.terms import Proposal, Request, Sealed
     from domain.value import Value, short
+    from workflows import patience
     from workflows.chronicle import Chronicle, Memory
+
+
+ABANDON: Final = workflow.HandlerUnfinishedPolicy.ABANDON
+"""A decision that is still being looked at when the promotion ends comes too late."""
 
 
 class Ending(Value):
@@ -63,28 +72,32 @@ class PromotionDoors(Steered):
         self._is_published = False
         self._orders: list[LaneMessage] = []
         self._gate_opened = False
+        self._checking = 0
         self._stopping = False
         self._ending: Ending | None = None
         self._log = Chronicle(Phase.PREPARING, self._details)
 
     @workflow.signal(
-        description='Let it in. Input: {"by": "you@example.com", "comment": "", "plan": "its first 8 digits"}'
+        description='Let it in. Input: {"by": "you@example.com", "comment": "", "plan": "its first 8 digits"}',
+        unfinished_policy=ABANDON,
     )
-    def approve(self, raw: RawValue) -> None:
-        self._decide(Verdict.APPROVE, read_message(raw, Said), Channel.SIGNAL)
+    async def approve(self, raw: RawValue) -> None:
+        await self._decide(Verdict.APPROVE, read_message(raw, Said), Channel.SIGNAL)
 
     @workflow.signal(
-        description='Keep it out. Input: {"by": "you@example.com", "comment": "why", "plan": "its first 8 digits"}'
+        description='Keep it out. Input: {"by": "you@example.com", "comment": "why", "plan": "its first 8 digits"}',
+        unfinished_policy=ABANDON,
     )
-    def reject(self, raw: RawValue) -> None:
-        self._decide(Verdict.REJECT, read_message(raw, Said), Channel.SIGNAL)
+    async def reject(self, raw: RawValue) -> None:
+        await self._decide(Verdict.REJECT, read_message(raw, Said), Channel.SIGNAL)
 
     @workflow.update(
-        description='Approve or reject, and hear at once. Input: {"by": "…", "decision": "approve", "plan": "…"}'
+        description='Approve or reject, and hear at once. Input: {"by": "…", "decision": "approve", "plan": "…"}',
+        unfinished_policy=ABANDON,
     )
-    def decide(self, raw: RawValue) -> str:
+    async def decide(self, raw: RawValue) -> str:
         said = read_message(raw, DecideAnswer)
-        self._decide(said.decision, said, Channel.UPDATE)
+        await self._decide(said.decision, said, Channel.UPDATE)
         return f"{said.decision} by {said.by} of plan {said.plan} is taken"
 
     @decide.validator
@@ -147,21 +160,51 @@ class PromotionDoors(Steered):
                 self._orders.append(self._message(STEER, order))
         self._note_override(signal, word)
 
-    def _decide(self, verdict: Verdict, said: Said, channel: Channel) -> None:
+    async def _decide(self, verdict: Verdict, said: Said, channel: Channel) -> None:
         """Take a decision; judged here for comfort, at the effect for real."""
         self._check(Signal(verdict.value), said)
-        actor = Actor(name=said.by, channel=channel)
-        if self._proposal is None:
+        proposal = self._proposal
+        if proposal is None:
             return
         decision = Decision(
-            actor=actor,
+            actor=Actor(name=said.by, channel=channel),
             verdict=verdict,
-            intent=self._proposal.plan.intent,
+            intent=proposal.plan.intent,
             at=workflow.now(),
             comment=said.comment,
+            signature=said.signed,
         )
+        if said.signed:
+            decision = await self._proven(proposal, decision, said.signed)
+            self._check(Signal(verdict.value), said)  # things may have moved on meanwhile
         self._decisions = (*self._decisions, decision)
         self._log.record(DecisionRecord(at=workflow.now(), decision=decision))
+
+    async def _proven(self, proposal: Proposal, decision: Decision, signature: Signature) -> Decision:
+        """Have the environment's worker look at a signature, so that nobody waits on one that will not count."""
+        if self._checking >= patience.CHECKED_AT_ONCE:
+            message = "too many signatures are being looked at; sign again in a minute"
+            raise RefusedError(message)
+        order = ProofOrder(
+            environment=self._subject.environment,
+            statement=decision_statement(proposal, decision, signature),
+            signature=signature,
+        )
+        self._checking += 1
+        try:
+            why = await workflow.execute_activity_method(
+                EffectActivities.prove,
+                order,
+                task_queue=effects_queue(self._subject.environment),
+                start_to_close_timeout=patience.PROVING,
+                retry_policy=patience.TRY_SOON,
+                summary=f"is that the signature of {decision.actor.name[:60]}?",
+            )
+        finally:
+            self._checking -= 1
+        if why:
+            raise RefusedError(why)
+        return decision.but(actor=decision.actor.but(proof=Proof.SSH_SIGNATURE))
 
     def _check(self, signal: Signal, said: Said) -> None:
         does, why = at_promotion(self._log.phase, signal)
@@ -199,7 +242,7 @@ class PromotionDoors(Steered):
             intent=intent,
             request=self._asked,
             proposal=self._sealed,
-            decisions=tuple(vote.but(comment="") for vote in self._decisions if vote.intent == intent),
+            decisions=tuple(_to_show(vote) for vote in self._decisions if vote.intent == intent),
         )
 
     def _message(self, verb: str, content: Value) -> LaneMessage:
@@ -207,7 +250,12 @@ class PromotionDoors(Steered):
 
     def _policy(self, proposal: Proposal) -> Policy:
         approval = proposal.terms.approval
-        return Policy(quorum=approval.quorum, approvers=approval.approvers, valid=approval.valid)
+        return Policy(
+            quorum=approval.quorum,
+            approvers=approval.approvers,
+            valid=approval.valid,
+            signed=approval.signed,
+        )
 
     def _standing(self, proposal: Proposal) -> Standing:
         return standing(self._policy(proposal), self._asked.actor, proposal.plan.intent, self._decisions)
@@ -221,3 +269,8 @@ class PromotionDoors(Steered):
 
     def _details(self) -> str:
         return tell_promotion(self.status())
+
+
+def _to_show(vote: Decision) -> Decision:
+    """What an effect judges a decision by: of the comment nothing, unless it was signed with the rest."""
+    return vote if vote.signature else vote.but(comment="")

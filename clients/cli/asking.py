@@ -5,6 +5,7 @@ Temporal's library is imported here, when it is needed and not before.
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import typer
@@ -15,6 +16,7 @@ from workers.settings import surroundings
 
 if TYPE_CHECKING:
     from clients.client import Towpath
+    from clients.signing import Signer
 
 
 def ask(work: Callable[["Towpath"], Awaitable[Exit | None]], by: str | None = None) -> NoReturn:
@@ -34,6 +36,16 @@ async def _asked(work: Callable[["Towpath"], Awaitable[Exit | None]], by: str | 
         return await work(towpath)
     except RPCError as error:
         raise await explain(towpath.client, error) from error
+
+
+def signer(said: str) -> "Signer | None":
+    """Return who signs with the key that was named here or in the surroundings, or None where none was."""
+    key = said or surroundings().signing_key
+    if not key:
+        return None
+    from clients.signing import Signer
+
+    return Signer(Path(key))
 
 
 def me(said: str) -> str:

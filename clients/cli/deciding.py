@@ -1,20 +1,30 @@
 """``approve``, ``reject``, ``hold``, ``resume``, ``retry``, ``skip``."""
 
 from shlex import quote
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from clients.cli.asking import ask, me
-from clients.cli.grammar import By, ChangeWords, Comment, PromotionWords, read_promotion, read_workflow_id
-from clients.cli.terminal import confirmed, is_terminal, say, say_commands
+from clients.cli.asking import ask, me, signer
+from clients.cli.grammar import (
+    By,
+    ChangeWords,
+    Comment,
+    Key,
+    PromotionWords,
+    read_promotion,
+    read_workflow_id,
+)
+from clients.cli.terminal import confirmed, is_terminal, say, say_aside, say_commands, say_json
 from clients.trouble import DeclinedError, UsageError
 from domain.outcome import Exit, Phase
 
 if TYPE_CHECKING:
     from clients.client import Towpath
     from clients.promotion import Promotion
+    from clients.signing import Signer
     from domain.approval import Verdict
+    from domain.signature import Signature
 
 PlanDigits = Annotated[
     str,
@@ -22,6 +32,10 @@ PlanDigits = Annotated[
 ]
 Bare = Annotated[
     bool, typer.Option("--signal", help="Leave it as a bare signal, for an engine that is not there yet.")
+]
+Written = Annotated[
+    bool,
+    typer.Option("--print", help="Send nothing: print the signal's JSON, signed where a key is named."),
 ]
 Yes = Annotated[bool, typer.Option("--yes", help="Decide on whatever plan waits now, unread.")]
 
@@ -31,11 +45,13 @@ def approve(
     plan: PlanDigits = "",
     by: By = "",
     comment: Comment = "",
+    key: Key = "",
     yes: Yes = False,
     bare: Bare = False,
+    written: Written = False,
 ) -> None:
     """Let a promotion in. Without --plan, the plan is shown and you are asked."""
-    _decide("approve", words, plan, me(by), comment, yes=yes, bare=bare)
+    _decide("approve", words, plan, _Said(me(by), comment, signer(key)), yes=yes, bare=bare, written=written)
 
 
 def reject(
@@ -43,31 +59,75 @@ def reject(
     plan: PlanDigits = "",
     by: By = "",
     comment: Comment = "",
+    key: Key = "",
     yes: Yes = False,
     bare: Bare = False,
+    written: Written = False,
 ) -> None:
     """Do not let a promotion in: one rejection ends it."""
-    _decide("reject", words, plan, me(by), comment, yes=yes, bare=bare)
+    _decide("reject", words, plan, _Said(me(by), comment, signer(key)), yes=yes, bare=bare, written=written)
 
 
-def _decide(verb: str, words: list[str], plan: str, by: str, comment: str, *, yes: bool, bare: bool) -> None:
+class _Said(NamedTuple):
+    """Who decides, what they say about it, and what they sign it with."""
+
+    by: str
+    comment: str
+    signs: "Signer | None"
+
+
+def _decide(
+    verb: str, words: list[str], plan: str, me: _Said, *, yes: bool, bare: bool, written: bool
+) -> None:
     service, version, environment = read_promotion(words)
+    by, comment, _ = me
 
     async def work(towpath: "Towpath") -> Exit:
         from domain.approval import Verdict
 
         promotion, verdict = towpath.promotion(service, version, environment), Verdict(verb)
-        digits = plan or await _read_plan(promotion, verdict, by, agreed=yes)
+        digits = plan or await _read_plan(promotion, verdict, by, agreed=yes or written)
+        signed = await _sign(promotion, verdict, digits, me) if me.signs else None
+        if written:
+            return _write_out(promotion, verdict, digits, me, signed)
         if bare:
-            await promotion.send_decision(verdict, digits, by=by, comment=comment)
+            await promotion.send_decision(verdict, digits, by=by, comment=comment, signed=signed)
             say(f"The signal {verdict} is sent. What comes of it: {promotion.see}")
             return Exit.DONE
         answer = promotion.approve if verdict is Verdict.APPROVE else promotion.reject
-        said = await answer(digits, by=by, comment=comment)
+        said = await answer(digits, by=by, comment=comment, signed=signed)
         say(f"{promotion}: {said}.", "green")
         return Exit.DONE
 
     ask(work, by)
+
+
+async def _sign(promotion: "Promotion", verdict: "Verdict", digits: str, me: _Said) -> "Signature | None":
+    """Sign the decision on the plan that waits, if it is the one that was read."""
+    from domain.value import names_digest
+
+    proposal = (await promotion.status()).proposal
+    if proposal is None or me.signs is None:
+        return None
+    intent = proposal.plan.intent
+    if not names_digest(digits, intent):
+        raise DeclinedError(
+            f"It is not plan {digits} that waits for {promotion}, but {intent[7:15]}: nothing was signed. "
+            f"Read it: {promotion.see}"
+        )
+    return promotion.sign(me.signs, verdict, proposal, by=me.by, comment=me.comment)
+
+
+def _write_out(
+    promotion: "Promotion", verdict: "Verdict", digits: str, me: _Said, signed: "Signature | None"
+) -> Exit:
+    """Print what the Temporal UI, or its command line, is to be given as the signal's input."""
+    from domain.approval import Answer
+
+    answer = Answer(by=me.by, comment=me.comment, plan=digits, signed=signed)
+    say_json(answer)
+    say_aside(f"That is the input of the signal “{verdict}” to the workflow {promotion.id}.")
+    return Exit.DONE
 
 
 async def _read_plan(promotion: "Promotion", verdict: "Verdict", by: str, *, agreed: bool) -> str:

@@ -18,6 +18,14 @@ By = Annotated[
     str,
     typer.Option("--by", metavar="NAME", help="Who acts; else TOWPATH_BY, git's user.email, or the login."),
 ]
+Key = Annotated[
+    str,
+    typer.Option(
+        "--key",
+        metavar="FILE",
+        help="Sign with this OpenSSH key; else with that of TOWPATH_SIGNING_KEY. An agent's is named by its public half.",
+    ),
+]
 Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why, for everybody to read.")]
 Comment = Annotated[str, typer.Option("--comment", metavar="TEXT", help="What you want to say about it.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON value instead of sentences.")]

@@ -4,11 +4,12 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from clients.cli.asking import ask, me
+from clients.cli.asking import ask, me, signer
 from clients.cli.grammar import (
     AsJson,
     By,
     EnvironmentName,
+    Key,
     MaybeEnvironment,
     PromotionWords,
     Reason,
@@ -46,15 +47,20 @@ EvenSo = Annotated[
 
 
 def plan(  # what a command takes is its options
-    service: Service, version: Version, environment: EnvironmentName, by: By = "", as_json: AsJson = False
+    service: Service,
+    version: Version,
+    environment: EnvironmentName,
+    by: By = "",
+    key: Key = "",
+    as_json: AsJson = False,
 ) -> None:
     """Show what a promotion would do, without asking for it. Ends with 10 where it would be refused."""
-    actor = me(by)
+    actor, signs = me(by), signer(key)
 
     async def work(towpath: "Towpath") -> Exit:
         from clients.cli.showing import show_plan
 
-        proposal = await towpath.plan(service, version, environment, by=actor)
+        proposal = await towpath.plan(service, version, environment, by=actor, signer=signs)
         if as_json:
             say_json(proposal)
         else:
@@ -71,6 +77,7 @@ def promote(
     through: Through = None,
     by: By = "",
     reason: Reason = "",
+    key: Key = "",
     watch: Watch = False,
 ) -> None:
     """Ask for a release to be let into an environment; or walk it, through all that lie before."""
@@ -79,7 +86,7 @@ def promote(
             "Write one environment to promote to, or --through ENVIRONMENT to walk there: `towpath promote "
             f"{service} {version} dev`, or `towpath promote {service} {version} --through production`."
         )
-    actor = me(by)
+    actor, signs = me(by), signer(key)
     if through:
         _walk(service, version, through, actor=actor, reason=reason, watch=watch)
 
@@ -87,7 +94,9 @@ def promote(
         from clients.cli.following import follow
         from clients.speaking import need_engine
 
-        promotion = await towpath.promote(service, version, environment, by=actor, reason=reason)
+        promotion = await towpath.promote(
+            service, version, environment, by=actor, reason=reason, signer=signs
+        )
         say(f"The promotion of {promotion} is asked for, by {actor}.")
         await need_engine(towpath.client)
         if watch:

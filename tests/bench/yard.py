@@ -21,6 +21,7 @@ from activities.keyring import Keyring, make_key
 from activities.ports import AlreadyExistsError, Deed, Expected, Finding, Observation, Place
 from activities.stores.local import FolderStore
 from activities.tools import Tools
+from activities.signers import OpenSshSigners
 from domain.actor import Actor
 from domain.answer import Ask
 from domain.approval import Answer
@@ -198,6 +199,7 @@ class Yard:
             settings=self.settings,
             store=self.store,
             seals=Keyring(self.folder / "keys", self.settings),
+            signers=OpenSshSigners(self.folder),
             clock=SystemClock(),
             target=self._target,
             check=self._check,

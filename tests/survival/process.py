@@ -30,6 +30,7 @@ from activities.keyring import Keyring
 from activities.ports import Place
 from activities.stores.local import FolderStore
 from activities.tools import Tools
+from activities.signers import OpenSshSigners
 from domain.configuration import Configuration
 from domain.names import Subject, effects_queue
 from domain.terms import CheckTerms, TargetTerms
@@ -76,6 +77,7 @@ def tools_of(berth: Berth, probe: Probe, settings: FixedSettings) -> Tools:
         settings=settings,
         store=ProbedStore(FolderStore(berth.folder / "store"), probe),
         seals=ProbedSeals(Keyring(berth.folder / "keys", settings), probe),
+        signers=OpenSshSigners(berth.folder),
         clock=ShiftedClock(),
         target=target,
         check=check,

@@ -1,0 +1,52 @@
+"""Finding out whether names are proven: with OpenSSH itself, against the people that this worker knows."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+
+from activities.ports import Clock, Signers
+from domain.actor import Proof
+from domain.approval import Decision
+from domain.signature import Signature, out_of_time
+from domain.statement import Statement, decision_statement, request_statement
+from domain.terms import Proposal, Request
+
+
+class Proving:
+    """Judges signatures for one environment's worker. Believes nothing that anybody else says of proofs."""
+
+    def __init__(self, signers: Signers, clock: Clock) -> None:
+        self._signers = signers
+        self._clock = clock
+
+    async def decisions(self, proposal: Proposal, decisions: Sequence[Decision]) -> tuple[Decision, ...]:
+        """Return the decisions, each with the proof that was found for it."""
+        found = await asyncio.gather(*(self._decision(proposal, one) for one in decisions))
+        return tuple(
+            one.but(actor=one.actor.but(proof=Proof.NONE if why else Proof.SSH_SIGNATURE))
+            for one, why in zip(decisions, found, strict=True)
+        )
+
+    async def request(self, request: Request, drawn_up: datetime | None = None) -> str:
+        """Say why a request is not proven to be its requester's own, or nothing.
+
+        Its signature has to last until its terms are ``drawn_up``, else until now: what comes then may take days.
+        """
+        signature = request.signature
+        if signature is None:
+            return "it is not signed; name a key by --key, or in TOWPATH_SIGNING_KEY"
+        return await self.why_not(request_statement(request, signature), signature, drawn_up)
+
+    async def why_not(
+        self, statement: Statement, signature: Signature, counts_at: datetime | None = None
+    ) -> str:
+        """Say why a signature is not good for this statement at that moment, else now; or nothing where it is."""
+        now = self._clock.now()
+        late = out_of_time(signature, counts_at or now)
+        return late or await self._signers.why_not(statement, signature.ssh, now)
+
+    async def _decision(self, proposal: Proposal, decision: Decision) -> str:
+        signature = decision.signature
+        if signature is None:
+            return "it is not signed"
+        return await self.why_not(decision_statement(proposal, decision, signature), signature)

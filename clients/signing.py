@@ -1,0 +1,71 @@
+"""Signing with a person's own OpenSSH key: in a file, in an agent, on a token, or certified."""
+
+import subprocess
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from clients.trouble import UsageError
+from domain.approval import Decision
+from domain.signature import Signature
+from domain.statement import Statement, decision_statement, request_statement
+from domain.terms import Proposal, Request
+
+_PATIENCE: Final = 300.0
+"""Seconds for a person to type a passphrase, or to touch a token."""
+ASKED_WITHIN: Final = timedelta(days=1)
+"""A signed request is for now: later it has to be signed again."""
+
+
+class Signer:
+    """Signs with one key. ``key`` is a private key's file, or a public one's whose private half an agent has."""
+
+    def __init__(self, key: Path, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._key = key.expanduser()
+        self._now = now
+
+    def sign_decision(self, proposal: Proposal, decision: Decision) -> Signature:
+        """Return the signature for a decision; it lasts as long as a grant of it may."""
+        return self._signed(
+            lambda unsigned: decision_statement(proposal, decision, unsigned), proposal.terms.approval.valid
+        )
+
+    def sign_request(self, request: Request) -> Request:
+        """Return the request, signed."""
+        signature = self._signed(lambda unsigned: request_statement(request, unsigned), ASKED_WITHIN)
+        return request.but(signature=signature)
+
+    def _signed(self, stating: Callable[[Signature], Statement], lasts: timedelta) -> Signature:
+        now = self._now().replace(microsecond=0)
+        unsigned = Signature(at=now, expires=now + lasts, ssh="")
+        return unsigned.but(ssh=self._ssh(stating(unsigned)))
+
+    def _ssh(self, statement: Statement) -> str:
+        """Have ssh-keygen sign. It asks for a passphrase, or for a touch, on the terminal itself."""
+        if not self._key.is_file():
+            raise UsageError(
+                f"There is no key {self._key}. Name the one that you sign with: --key ~/.ssh/id_ed25519"
+            )
+        try:
+            signed = subprocess.run(
+                ["ssh-keygen", "-Y", "sign", "-q", "-f", str(self._key), "-n", statement.purpose],  # noqa: S607 - the person's own
+                input=statement.text.encode(),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                timeout=_PATIENCE,
+                check=False,
+            )
+        except FileNotFoundError as missing:
+            raise UsageError(
+                "There is no ssh-keygen here to sign with: install OpenSSH's client."
+            ) from missing
+        except subprocess.TimeoutExpired as late:
+            raise UsageError(f"Nothing was signed with {self._key} within five minutes; try again.") from late
+        if signed.returncode != 0 or not signed.stdout:
+            why = (
+                signed.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+                or "ssh-keygen did not say why"
+            )
+            raise UsageError(f"Nothing could be signed with {self._key}: {why[:300]}")
+        return signed.stdout.decode()

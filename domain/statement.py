@@ -1,0 +1,92 @@
+"""The exact bytes that people sign: one statement for each thing that a signature can vouch for.
+
+A statement names everything that it is about, so that no signature fits anything else: another environment,
+promotion, plan or person. Its text is canonical JSON and ends with a newline, so that it can be signed from a file.
+"""
+
+from enum import StrEnum
+
+from domain.approval import Decision
+from domain.names import Identifier, promotion_id
+from domain.signature import Signature
+from domain.terms import Proposal, Request
+from domain.value import Value, canonical
+
+
+class Purpose(StrEnum):
+    """What a signature was made for: the namespace of ``ssh-keygen -Y``. One made for another purpose is not good."""
+
+    DECISION = "decision@towpath"
+    REQUEST = "request@towpath"
+
+
+class Statement(Value):
+    """What somebody signs: who they are, for what purpose, and the text."""
+
+    purpose: Purpose
+    by: str
+    text: str
+
+
+class ProofOrder(Value):
+    """A question for an environment's worker: is this the person's own signature?"""
+
+    environment: Identifier
+    statement: Statement
+    signature: Signature
+
+
+def decision_statement(proposal: Proposal, decision: Decision, signature: Signature) -> Statement:
+    """Return what an approver signs: the verdict on this plan, in this promotion, and the comment with it."""
+    plan = proposal.plan
+    return _statement(
+        Purpose.DECISION,
+        decision.actor.name,
+        signature,
+        verdict=decision.verdict,
+        comment=decision.comment,
+        promotion=promotion_id(plan.subject, plan.version),
+        environment=plan.subject.environment,
+        release=plan.release,
+        plan=plan.intent,
+        nonce=proposal.terms.nonce,
+    )
+
+
+def request_statement(request: Request, signature: Signature) -> Statement:
+    """Return what a requester signs: what is asked for, and why."""
+    return _statement(
+        Purpose.REQUEST,
+        request.actor.name,
+        signature,
+        story=request.story,
+        service=request.subject.service,
+        environment=request.subject.environment,
+        version=request.version,
+        reason=request.reason,
+        of=request.of,
+    )
+
+
+def _statement(purpose: Purpose, by: str, signature: Signature, **words: object) -> Statement:
+    said = {
+        "towpath": f"{purpose} 1",
+        "by": by,
+        "at": signature.at.isoformat(),
+        "expires": signature.expires.isoformat(),
+        **words,
+    }
+    return Statement(purpose=purpose, by=by, text=f"{canonical(said)}\n")
+
+
+def why_altered(proposal: Proposal) -> str:
+    """Say in what a proposal that is shown is not the one that its plan's digest stands for, or nothing.
+
+    Whoever signs a plan has seen its digest computed of what was put before them.
+    """
+    plan, release = proposal.plan, proposal.release
+    if plan.terms != proposal.terms.digest():
+        return "its terms are not those that its plan was made with"
+    if plan.release != (release.digest() if release else None):
+        return "its release is not the one that its plan names"
+    return ""
