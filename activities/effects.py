@@ -13,8 +13,8 @@ from activities.around import Around
 from activities.clearance import OUTRANKED, Cleared, Clearing, not_cleared
 from activities.drawing import Drawing
 from activities.health import watch
-from activities.proving import Proving
 from activities.ports import BadSealError, StaleFenceError, TargetRefusalError
+from activities.proving import Proving
 from activities.receipts import Receipts
 from activities.signpost import Signpost
 from activities.tools import Tools

@@ -88,7 +88,7 @@ class _Asked:
         )
 
     def _ask(self, question: str, more: Sequence[str]) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
+        return subprocess.run(  # noqa: S603 - a fixed command line, and no shell
             [self._program, "-Y", question, "-n", self.statement.purpose, "-s", self._signature, *more],
             input=self.statement.text,
             capture_output=True,

@@ -71,7 +71,7 @@ class Towpath:
         return Environment(self.client, name_of("environment", name))
 
     @in_words
-    async def promote(
+    async def promote(  # noqa: PLR0913 - what a request consists of
         self,
         service: str,
         version: str,

@@ -2,10 +2,12 @@
 
 import subprocess
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
+from activities.clock import SystemClock
+from activities.ports import Clock
 from clients.trouble import UsageError
 from domain.approval import Decision
 from domain.signature import Signature
@@ -21,9 +23,9 @@ ASKED_WITHIN: Final = timedelta(days=1)
 class Signer:
     """Signs with one key. ``key`` is a private key's file, or a public one's whose private half an agent has."""
 
-    def __init__(self, key: Path, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(self, key: Path, clock: Clock | None = None) -> None:
         self._key = key.expanduser()
-        self._now = now
+        self._clock = clock or SystemClock()
 
     def sign_decision(self, proposal: Proposal, decision: Decision) -> Signature:
         """Return the signature for a decision; it lasts as long as a grant of it may."""
@@ -37,7 +39,7 @@ class Signer:
         return request.but(signature=signature)
 
     def _signed(self, stating: Callable[[Signature], Statement], lasts: timedelta) -> Signature:
-        now = self._now().replace(microsecond=0)
+        now = self._clock.now().replace(microsecond=0)
         unsigned = Signature(at=now, expires=now + lasts, ssh="")
         return unsigned.but(ssh=self._ssh(stating(unsigned)))
 
@@ -48,11 +50,10 @@ class Signer:
                 f"There is no key {self._key}. Name the one that you sign with: --key ~/.ssh/id_ed25519"
             )
         try:
-            signed = subprocess.run(
+            signed = subprocess.run(  # noqa: S603 - a fixed command line, and no shell
                 ["ssh-keygen", "-Y", "sign", "-q", "-f", str(self._key), "-n", statement.purpose],  # noqa: S607 - the person's own
                 input=statement.text.encode(),
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
+                capture_output=True,
                 timeout=_PATIENCE,
                 check=False,
             )

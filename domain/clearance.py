@@ -105,6 +105,7 @@ def judge(warrant: Warrant, step: Step, facts: Facts) -> Refusal | None:
         return _forbidden("its terms do not carry a good seal of this environment")
     return (
         _judge_identity(warrant, proposal, step, facts)
+        or _judge_requester(warrant, proposal, facts)
         or _judge_standing(warrant, proposal, facts)
         or _judge_gates(proposal, facts)
         or _judge_approval(warrant, proposal, facts)
@@ -165,6 +166,14 @@ def _judge_standing(warrant: Warrant, proposal: Proposal, facts: Facts) -> Refus
     return None
 
 
+def _judge_requester(warrant: Warrant, proposal: Proposal, facts: Facts) -> Refusal | None:
+    """Nobody poses as another, to approve their own request."""
+    if not (proposal.is_forward and facts.policy.signed and facts.unproven_request):
+        return None
+    why = f"the request in the name of {warrant.request.actor.name} is not proven theirs: {facts.unproven_request}"
+    return _forbidden(why)
+
+
 def _judge_gates(proposal: Proposal, facts: Facts) -> Refusal | None:
     if proposal.is_forward and facts.freeze and facts.freeze.holds(facts.now):
         return Refusal(cause=Cause.GATE, why=f"{facts.environment} is {facts.freeze}")
@@ -174,9 +183,6 @@ def _judge_gates(proposal: Proposal, facts: Facts) -> Refusal | None:
 def _judge_approval(warrant: Warrant, proposal: Proposal, facts: Facts) -> Refusal | None:
     if not proposal.is_forward:
         return None
-    if facts.policy.signed and facts.unproven_request:
-        who, why = warrant.request.actor.name, facts.unproven_request
-        return Refusal(cause=Cause.FORBIDDEN, why=f"The request in the name of {who} is not theirs: {why}.")
     return judge_approval(facts.policy, warrant.request, proposal, warrant.decisions, facts.now)
 
 

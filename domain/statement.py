@@ -29,7 +29,7 @@ class Statement(Value):
 
 
 class ProofOrder(Value):
-    """A question for an environment's worker: is this the person's own signature?"""
+    """Asks an environment's worker whether this is the person's own signature."""
 
     environment: Identifier
     statement: Statement

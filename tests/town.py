@@ -17,8 +17,8 @@ from activities.effects import EffectActivities
 from activities.errands import ErrandActivities
 from activities.keyring import Keyring, make_key
 from activities.ports import Notifier, Place
-from activities.tools import Tools
 from activities.signers import OpenSshSigners
+from activities.tools import Tools
 from domain.actor import Actor
 from domain.answer import Ask
 from domain.approval import Answer

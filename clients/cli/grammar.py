@@ -23,7 +23,7 @@ Key = Annotated[
     typer.Option(
         "--key",
         metavar="FILE",
-        help="Sign with this OpenSSH key; else with that of TOWPATH_SIGNING_KEY. An agent's is named by its public half.",
+        help="Sign with this OpenSSH key; else with that of TOWPATH_SIGNING_KEY. For an agent's, its public half.",
     ),
 ]
 Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why, for everybody to read.")]

@@ -19,9 +19,9 @@ from temporalio.worker import (
 from activities.clock import SystemClock
 from activities.keyring import Keyring, make_key
 from activities.ports import AlreadyExistsError, Deed, Expected, Finding, Observation, Place
+from activities.signers import OpenSshSigners
 from activities.stores.local import FolderStore
 from activities.tools import Tools
-from activities.signers import OpenSshSigners
 from domain.actor import Actor
 from domain.answer import Ask
 from domain.approval import Answer

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.actor import Actor, Channel
+from domain.actor import Actor, Channel, Proof
 from domain.approval import (
     Answer,
     Decision,
@@ -16,6 +16,7 @@ from domain.approval import (
     standing,
     why_not_counted,
 )
+from domain.signature import Signature
 from tests.domain.strategies import NOON, digest
 
 PLAN, OTHER = digest("plan"), digest("other plan")
@@ -80,6 +81,26 @@ def test_one_decision_counts_for_each_approver(
         (who, *word) for who, word in latest(policy, votes).items()
     }
     assert len(counted) == len(latest(policy, votes))
+
+
+@given(policy=policies, votes=votes, proven=st.lists(st.booleans(), min_size=6, max_size=6), data=st.data())
+def test_where_decisions_are_signed_only_proven_ones_count_in_the_order_they_were_signed(
+    policy: Policy, votes: list[tuple[str, int, Verdict, bool]], proven: list[bool], data: st.DataObject
+) -> None:
+    """Whoever adds unproven ones, or presents proven ones in another order, changes nothing."""
+    decisions = [
+        decision.but(
+            actor=decision.actor.but(proof=Proof.SSH_SIGNATURE if good else Proof.NONE),
+            signature=Signature(at=decision.at, expires=decision.at, ssh=""),
+        )
+        for decision, good in zip(cast(votes), proven, strict=False)
+    ]
+    presented = data.draw(st.permutations(decisions))
+    good = [vote for vote, is_good in zip(cast(votes), proven, strict=False) if is_good]
+
+    signed = standing(policy.but(signed=True), REQUESTER, PLAN, presented)
+
+    assert signed is standing(policy, REQUESTER, PLAN, good)
 
 
 def test_an_approver_who_types_their_name_in_two_ways_is_one_approver() -> None:

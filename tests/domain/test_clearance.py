@@ -6,13 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.actor import Actor
+from domain.actor import Actor, Proof
 from domain.approval import Decision, Policy, Verdict
 from domain.clearance import Cause, Facts, Freeze, Warrant, judge, judge_done, judge_undo
 from domain.environment import Absent, Placement, Unknown
 from domain.fence import Fence, milliseconds
 from domain.names import Subject, change_id
 from domain.plan import Plan, Step, Undo, Verb
+from domain.signature import Signature
 from domain.terms import Proposal, Request, Story, Terms
 from tests.domain.strategies import NOON, digest
 
@@ -37,7 +38,14 @@ PLAN = Plan(
     subject=SUBJECT, version="2.0", release=digest("2.0"), steps=(PLACE, SECOND), terms=TERMS.digest()
 )
 PROPOSAL = Proposal(request=REQUEST, terms=TERMS, plan=PLAN, drawn_up=NOON)
-APPROVED = Decision(actor=Actor(name="bo"), verdict=Verdict.APPROVE, intent=PLAN.intent, at=NOON)
+APPROVED = Decision(
+    actor=Actor(name="bo", proof=Proof.SSH_SIGNATURE),
+    verdict=Verdict.APPROVE,
+    intent=PLAN.intent,
+    at=NOON + timedelta(hours=9),
+    signature=Signature(at=NOON, expires=NOON, ssh=""),
+)
+"""The signer's own time counts, not the one that somebody wrote beside it."""
 WARRANT = Warrant(asker="promotion/shop/production/2.0", turn=TURN, request=REQUEST, decisions=(APPROVED,))
 FACTS = Facts(
     now=NOON + timedelta(hours=1),
@@ -46,7 +54,8 @@ FACTS = Facts(
     proposal=PROPOSAL,
     open_turn=TURN,
     freeze=Freeze(by=Actor(name="cy"), reason="over", since=NOON, until=NOON + timedelta(hours=1)),
-    policy=Policy(quorum=1, approvers=("ana", "bo"), valid=timedelta(hours=1)),
+    policy=Policy(quorum=1, approvers=("ana", "bo"), valid=timedelta(hours=1), signed=True),
+    unproven_request="",
     observed={"site": OLD, "db": Absent()},
 )
 FROZEN = Freeze(by=Actor(name="cy"), reason="holidays", since=NOON)
@@ -88,6 +97,16 @@ WRONG: dict[str, tuple[Wrong, Cause, str]] = {
         "more than a day ahead",
     ),
     "a turn that is over": (fact(has_receipt=True), Cause.FORBIDDEN, "it is over"),
+    "a request that is not proven": (
+        fact(unproven_request="it is not signed"),
+        Cause.FORBIDDEN,
+        "the request in the name of ana is not proven theirs: it is not signed",
+    ),
+    "an approval that is not proven": (
+        warranted(decisions=(APPROVED.but(actor=Actor(name="bo")),)),
+        Cause.VOID,
+        "lacks the approval",
+    ),
     "a silence": (
         fact(unanswered=("the lane", "the asker")),
         Cause.UNANSWERED,
@@ -104,7 +123,7 @@ WRONG: dict[str, tuple[Wrong, Cause, str]] = {
         "lacks the approval of 1 of ana",
     ),
     "one's own approval": (
-        warranted(decisions=(APPROVED.but(actor=Actor(name="ANA")),)),
+        warranted(decisions=(APPROVED.but(actor=Actor(name="ANA", proof=Proof.SSH_SIGNATURE)),)),
         Cause.VOID,
         "lacks the approval",
     ),
@@ -254,6 +273,7 @@ def test_another_turns_deeds_are_undone_only_by_the_turn_that_is_open(
 DONE_ASIDE = (
     "a step of no plan",
     "another environment",
+    "a request that is not proven",
     *(n for n, (_, c, _) in WRONG.items() if c in {Cause.GATE, Cause.VOID}),
 )
 

@@ -1,4 +1,5 @@
 from datetime import timedelta
+from fnmatch import fnmatchcase
 
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -19,6 +20,7 @@ from domain.configuration import (
 from domain.consistency import faults
 from domain.names import Subject
 from domain.release import Kind
+from domain.signers import names_in, signer_faults
 from domain.terms import ApprovalTerms, TargetTerms
 
 SUBJECT = Subject(service="shop", environment="production")
@@ -26,7 +28,13 @@ PEOPLE = ("ana", "Ana ", "bo", "cy", "di")
 few_hours = st.none() | st.integers(0, 3).map(lambda hours: timedelta(hours=hours))
 groups = st.lists(st.sampled_from(["one", "two", "three"]), max_size=2, unique=True).map(tuple)
 approvals = st.fixed_dictionaries(
-    {"quorum": st.none() | st.integers(0, 3), "from": groups, "wait": few_hours, "valid": few_hours}
+    {
+        "quorum": st.none() | st.integers(0, 3),
+        "from": groups,
+        "wait": few_hours,
+        "valid": few_hours,
+        "signed": st.sampled_from([None, False, True]),
+    }
 ).map(Approval.model_validate)
 members = st.fixed_dictionaries(
     dict.fromkeys(("one", "two", "three"), st.lists(st.sampled_from(PEOPLE), max_size=3).map(tuple))
@@ -47,6 +55,7 @@ def configured(
                 environments={"production": placed},
             )
         },
+        signers=("*",),
     )
 
 
@@ -98,6 +107,7 @@ def test_the_terms_are_the_stricter_of_what_is_written(configuration: Configurat
     assert terms.approval.quorum == max(said(floor, asked, "quorum"), default=nobody)  # type: ignore[type-var]
     assert terms.approval.wait == min(said(floor, asked, "wait"), default=usual.wait)  # type: ignore[type-var]
     assert terms.approval.valid == min(said(floor, asked, "valid"), default=usual.valid)  # type: ignore[type-var]
+    assert terms.approval.signed == any(said(floor, asked, "signed"))
     assert terms.soak == max(environment.soak, place.soak or timedelta())
 
 
@@ -112,6 +122,8 @@ def test_a_floor_is_undercut_exactly_where_it_is_told(configuration: Configurati
         weaker.add(("soak",))
     if asked.quorum is not None and floor.quorum is not None and asked.quorum < floor.quorum:
         weaker.add(("approval", "quorum"))
+    if asked.signed is False and floor.signed:
+        weaker.add(("approval", "signed"))
     for key in ("wait", "valid"):
         ours, theirs = getattr(asked, key), getattr(floor, key)
         if ours is not None and theirs is not None and ours > theirs:
@@ -231,3 +243,39 @@ def test_a_check_is_split_into_its_kind_and_settings() -> None:
     assert as_written(("environments", "dev", "health", 0, "settings", "status")) == (
         "environments", "dev", "health", 0, "status",
     )  # fmt: skip
+
+
+@given(
+    approval=approvals,
+    signers=st.none() | st.lists(st.sampled_from(["ana", "bo", "c*", "di"]), unique=True).map(tuple),
+    people=members,
+)
+def test_whoever_is_to_sign_and_cannot_is_told_exactly_then(
+    approval: Approval, signers: tuple[str, ...] | None, people: dict[str, tuple[str, ...]]
+) -> None:
+    """A mistake where too few can sign, a warning where some cannot; nothing where nobody needs to."""
+    floor = EnvironmentFile(environment="production", approval=approval)
+    built = configured(floor, ServiceEnvironment(), people).but(signers=signers)
+    terms = built.approval(SUBJECT)
+    can = {name for name in terms.approvers if any(fnmatchcase(name, one) for one in signers or ())}
+
+    found = list(signer_faults(built))
+
+    if not terms.signed:
+        assert not found
+    elif signers is None:
+        assert [fault.is_warning for fault in found] == [False]
+    else:
+        wanting = set(terms.approvers) - can
+        assert [fault.is_warning for fault in found] == ([len(can) >= terms.quorum] if wanting else [])
+
+
+def test_names_are_read_as_openssh_reads_them() -> None:
+    """Comments, patterns, several names in one field, quotes, options."""
+    text = """
+# who may sign
+bo@example.com ssh-ed25519 AAAA
+cy@example.com,*@ops.example.com namespaces="decision@towpath" ssh-ed25519 AAAA
+"di@example.com" cert-authority ssh-ed25519 AAAA
+"""
+    assert names_in(text) == ("bo@example.com", "cy@example.com", "*@ops.example.com", "di@example.com")

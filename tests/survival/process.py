@@ -28,9 +28,9 @@ from temporalio.worker.workflow_sandbox._runner import _Instance  # pyright: ign
 from activities import effects
 from activities.keyring import Keyring
 from activities.ports import Place
+from activities.signers import OpenSshSigners
 from activities.stores.local import FolderStore
 from activities.tools import Tools
-from activities.signers import OpenSshSigners
 from domain.configuration import Configuration
 from domain.names import Subject, effects_queue
 from domain.terms import CheckTerms, TargetTerms

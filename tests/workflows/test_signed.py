@@ -1,0 +1,204 @@
+"""Signed decisions: the person's own signature counts, and whatever else is tried opens nothing."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, Final, NamedTuple
+
+import pytest
+from temporalio.client import WorkflowHandle, WorkflowUpdateFailedError
+
+from clients.client import Towpath
+from domain.actor import Actor, Proof
+from domain.approval import Answer, Decision, Verdict
+from domain.configuration import Approval
+from domain.outcome import Outcome, Phase
+from domain.signature import Signature
+from domain.status import PromotionStatus, Report
+from domain.terms import Proposal
+from domain.value import short
+from tests.people import People, needs_openssh
+from tests.town import PATIENCE, Town
+
+pytestmark = [pytest.mark.server, needs_openssh]
+ANA, BO, CY, EVE = "ana@example.com", "bo@example.com", "cy@example.com", "eve@example.com"
+SIGNED: Final = Approval.model_validate({"quorum": 1, "from": ["managers"], "signed": True})
+
+
+@pytest.fixture(scope="module")
+def people(tmp_path_factory: pytest.TempPathFactory) -> People:
+    return People(tmp_path_factory.mktemp("people"))
+
+
+class Gate(NamedTuple):
+    """A promotion into an environment that counts signed decisions only, and its people."""
+
+    town: Town
+    people: People
+    handle: WorkflowHandle[Any, Report]
+    proposal: Proposal
+
+    def decision(self, by: str = BO, comment: str = "") -> Decision:
+        return Decision(
+            actor=Actor(name=by),
+            verdict=Verdict.APPROVE,
+            intent=self.proposal.plan.intent,
+            at=self.proposal.drawn_up,
+            comment=comment,
+        )
+
+    def sign(self, whose: str = BO, by: str = BO, comment: str = "") -> Signature:
+        """Sign an approval in the name of ``by``, with the key of somebody."""
+        return self.people.signer(whose).sign_decision(self.proposal, self.decision(by, comment))
+
+    def answer(self, signed: Signature | None, by: str = BO, comment: str = "") -> Answer:
+        return Answer(by=by, plan=short(self.proposal.plan.intent), comment=comment, signed=signed)
+
+    async def refused(self, answer: Answer) -> str:
+        """Send an approval as a signal; return the sentence that it is refused with."""
+        before = len((await self.status()).refused)
+        await self.handle.signal("approve", answer)
+        async with asyncio.timeout(PATIENCE.total_seconds()):
+            async for _ in self.handle.fetch_history_events(wait_new_event=True):
+                status = await self.status()
+                assert not status.decisions
+                if len(status.refused) > before:
+                    return status.refused[-1].why
+        raise AssertionError
+
+    async def status(self) -> PromotionStatus:
+        status: PromotionStatus = await self.handle.query("status", result_type=PromotionStatus)
+        return status
+
+
+async def ask(town: Town, people: People, version: str, by: str = ANA, whose: str = ANA) -> Any:
+    """Have a promotion asked for by ``by``, with somebody's signature under it."""
+    promotion = await Towpath(town.client).promote(
+        town.service, version, town.production, by=by, signer=people.signer(whose)
+    )
+    return town.client.get_workflow_handle(promotion.id, result_type=Report)
+
+
+@pytest.fixture
+async def gate(town: Town, people: People) -> Gate:
+    """A promotion that waits to be approved, in an environment that counts signed decisions."""
+    people.allow(town.folder, {ANA: ANA, BO: BO, CY: CY})
+    for environment in (town.dev, town.staging):
+        await town.promoted("1.0", environment)
+    town.change_place(town.production, approval=SIGNED)
+    handle = await ask(town, people, "1.0")
+    status = await town.until(handle, Phase.WAITING_FOR_APPROVAL)
+    assert status.proposal
+    return Gate(town, people, handle, status.proposal)
+
+
+async def test_a_signed_approval_lets_it_in_and_is_shown_as_proven(gate: Gate) -> None:
+    """Signature, name and comment are looked at by the environment's worker, twice."""
+    await gate.handle.signal("approve", gate.answer(gate.sign(comment="looks good"), comment="looks good"))
+
+    report = await asyncio.wait_for(gate.handle.result(), 30)
+
+    assert report.outcome is Outcome.PROMOTED
+    (decision,) = (await gate.status()).decisions
+    assert decision.actor.proof is Proof.SSH_SIGNATURE
+
+
+def _unsigned(gate: Gate) -> Answer:
+    return gate.answer(None)
+
+
+def _of_another_person(gate: Gate) -> Answer:
+    return gate.answer(gate.sign(whose=CY))
+
+
+def _of_a_stranger(gate: Gate) -> Answer:
+    return gate.answer(gate.sign(whose=EVE))
+
+
+def _with_another_comment(gate: Gate) -> Answer:
+    return gate.answer(gate.sign(comment="not yet!"), comment="yes!")
+
+
+def _for_another_plan(gate: Gate) -> Answer:
+    other = gate._replace(proposal=gate.proposal.but(plan=gate.proposal.plan.but(version="2.0")))
+    return gate.answer(other.sign())
+
+
+def _with_a_later_end(gate: Gate) -> Answer:
+    signed = gate.sign()
+    return gate.answer(signed.but(expires=signed.expires + timedelta(days=1)))
+
+
+def _dated_ahead(gate: Gate) -> Answer:
+    signed = gate.sign()
+    return gate.answer(signed.but(at=signed.at + timedelta(days=1)))
+
+
+def _that_is_none(gate: Gate) -> Answer:
+    return gate.answer(gate.sign().but(ssh="-----BEGIN SSH SIGNATURE-----\nAAAA\n"))
+
+
+def _of_the_requester_as_another(gate: Gate) -> Answer:
+    return gate.answer(gate.sign(whose=ANA))
+
+
+def _of_the_requester(gate: Gate) -> Answer:
+    return gate.answer(gate.sign(whose=ANA, by=ANA), by=ANA)
+
+
+ATTEMPTS: Final[tuple[tuple[Callable[[Gate], Answer], str], ...]] = (
+    (_unsigned, "decisions here are signed"),
+    (_of_another_person, f"it was signed with the key of {CY}, not with one of {BO}'s"),
+    (_of_a_stranger, "its key is nobody's in allowed_signers"),
+    (_with_another_comment, "its signature does not fit"),
+    (_for_another_plan, "its signature does not fit"),
+    (_with_a_later_end, "its signature does not fit"),
+    (_dated_ahead, "ahead of this worker's clock"),
+    (_that_is_none, "its signature does not fit"),
+    (_of_the_requester_as_another, f"it was signed with the key of {ANA}"),
+    (_of_the_requester, "nobody decides on their own request"),
+)
+
+
+async def test_what_is_not_the_approvers_own_is_refused_in_words(gate: Gate) -> None:
+    """Each attempt is remembered with its reason, by signal as by update, and the real decision still counts."""
+    for makes, why in ATTEMPTS:
+        answer = makes(gate)
+        assert why in await gate.refused(answer), makes.__name__
+        with pytest.raises(WorkflowUpdateFailedError) as refused:
+            await gate.handle.execute_update(
+                "decide", {**answer.model_dump(mode="json"), "decision": "approve"}
+            )
+        assert why in str(refused.value.cause), makes.__name__
+
+    await gate.handle.signal("approve", gate.answer(gate.sign()))
+    assert (await asyncio.wait_for(gate.handle.result(), 30)).outcome is Outcome.PROMOTED
+
+
+async def test_a_key_revoked_before_the_effect_opens_nothing(gate: Gate) -> None:
+    """A first opinion is no verdict: the effect looks again, and people see a new plan."""
+    await gate.town.freeze(gate.town.production)
+    await gate.handle.signal("approve", gate.answer(gate.sign()))
+    await gate.town.until(gate.handle, Phase.WAITING_FOR_GATE)
+    gate.people.revoke(gate.town.folder, BO)
+    handle = gate.town.client.get_workflow_handle(f"environment/{gate.town.production}")
+    await handle.signal("thaw", {"by": ANA})
+
+    await gate.town.until_new_plan(gate.handle, gate.proposal.plan.intent)
+
+    assert gate.town.world.version(gate.town.place(gate.town.production)) == "absent"
+
+
+async def test_a_request_in_anothers_name_is_refused(town: Town, people: People) -> None:
+    """Whoever would approve their own request asks in another's name, and cannot sign as them."""
+    people.allow(town.folder, {ANA: ANA, BO: BO})
+    for environment in (town.dev, town.staging):
+        await town.promoted("1.0", environment)
+    town.change_place(town.production, approval=SIGNED)
+
+    forged = await asyncio.wait_for((await ask(town, people, "1.0", whose=BO)).result(), 30)
+    unsigned = await asyncio.wait_for((await town.promote("1.0", town.production)).result(), 30)
+
+    assert (forged.outcome, unsigned.outcome) == (Outcome.REFUSED, Outcome.REFUSED)
+    assert f"{ANA} may not have asked for this: it was signed with the key of {BO}" in forged.why
+    assert "it is not signed; name a key by --key" in unsigned.why
