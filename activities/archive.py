@@ -6,9 +6,9 @@ from typing import Final, TypeVar
 
 from activities.ports import AlreadyExistsError, BadSealError, NotInStoreError, Seals, Store
 from domain.journal import Entry, Evidence, OpenTurn, Receipt
-from domain.names import Subject, journal_key, journal_prefix, receipt_key, receipt_prefix
+from domain.names import Subject, is_identifier, journal_key, journal_prefix, receipt_key, receipt_prefix
 from domain.terms import Proposal, Sealed
-from domain.value import Value
+from domain.value import Digest, Value, digest_of
 
 KINDS: Final[dict[type[Value], str]] = {
     Proposal: "proposal",
@@ -40,8 +40,16 @@ class Archive:
         return await self._write_once(key, entry)
 
     async def write_receipt(self, receipt: Receipt) -> Receipt:
-        """Write a receipt where none stands; return the one that stands."""
-        return await self._write_once(receipt_key(receipt.subject, receipt.turn), receipt)
+        """Write a receipt where none stands, bound to the newest one that does; return the one that stands."""
+        linked = receipt.but(previous=await self._newest_digest(receipt.subject, receipt.turn))
+        return await self._write_once(receipt_key(receipt.subject, receipt.turn), linked)
+
+    async def _newest_digest(self, subject: Subject, but_for: int) -> Digest | None:
+        others = [turn for turn in await self.receipt_turns(subject) if turn != but_for]
+        if not others:
+            return None
+        sealed = Sealed.model_validate_json(await self._store.read(receipt_key(subject, others[0])))
+        return digest_of(sealed.body.encode())
 
     async def _write_once(self, key: str, paper: PaperT) -> PaperT:
         environment = key.split("/")[2]
@@ -105,6 +113,20 @@ class Archive:
             message = f"“{key}” holds the paper of {_own_key(paper)}: somebody moved it"
             raise BadSealError(message)
         return paper
+
+
+async def turns_with_receipts(
+    store: Store, service: str = "", environment: str = ""
+) -> list[tuple[Subject, int]]:
+    """Return every turn that has a receipt, of this service and environment where they are named."""
+    found: list[tuple[Subject, int]] = []
+    for key in await store.list(f"receipt/{service}" if service else "receipt"):
+        room, *names = key.removesuffix(".json").split("/")
+        if room != "receipt" or len(names) != len(("service", "environment", "turn")):
+            continue
+        if all(map(is_identifier, names)) and names[2].isdecimal() and environment in {"", names[1]}:
+            found.append((Subject(service=names[0], environment=names[1]), int(names[2])))
+    return found
 
 
 def _own_key(paper: Value) -> str:

@@ -17,10 +17,11 @@ from domain.approval import Policy
 from domain.clearance import Cause, Facts, Refusal, Warrant, judge, judge_undo
 from domain.environment import Holding, Placement, same
 from domain.fence import Fence, milliseconds
-from domain.journal import Entry, Receipt, called_off
+from domain.journal import Entry, LetIn, Receipt, called_off
 from domain.names import Subject, change_id
 from domain.order import StepOrder
 from domain.plan import Step
+from domain.statement import matter_of
 from domain.terms import Proposal, Request
 from domain.value import short
 
@@ -110,9 +111,22 @@ class Clearing:
         """Return both with the proofs that this worker finds itself, where the live policy asks for any."""
         if not facts.policy.signed:
             return warrant, facts
-        decisions = await self._proving.decisions(proposal, warrant.decisions)
+        decisions = await self._proving.decisions(matter_of(proposal), warrant.decisions)
         why = await self._proving.request(warrant.request, proposal.drawn_up)
         return warrant.but(decisions=decisions), facts.but(unproven_request=why)
+
+    async def let_in(self, warrant: Warrant, proposal: Proposal) -> LetIn | None:
+        """Return who let a promotion in, as this worker finds it; None for what nobody has to let in."""
+        if not proposal.is_forward:
+            return None
+        policy = self._policy(proposal.plan.subject)
+        matter = matter_of(proposal)
+        return LetIn(
+            request=warrant.request,
+            decisions=await self._proving.decisions(matter, warrant.decisions),
+            policy=policy,
+            nonce=matter.nonce,
+        )
 
     async def deed(self, order: StepOrder, step: Step) -> Cleared:
         """Clear one forward step: recall, judge, capture, seal, journal. Raises ``NotCleared``.

@@ -8,8 +8,8 @@ from activities.ports import Clock, Signers
 from domain.actor import Proof
 from domain.approval import Decision
 from domain.signature import Signature, out_of_time
-from domain.statement import Statement, decision_statement, request_statement
-from domain.terms import Proposal, Request
+from domain.statement import Matter, Statement, decision_statement, request_statement
+from domain.terms import Request
 
 
 class Proving:
@@ -19,9 +19,9 @@ class Proving:
         self._signers = signers
         self._clock = clock
 
-    async def decisions(self, proposal: Proposal, decisions: Sequence[Decision]) -> tuple[Decision, ...]:
+    async def decisions(self, matter: Matter, decisions: Sequence[Decision]) -> tuple[Decision, ...]:
         """Return the decisions, each with the proof that was found for it."""
-        found = await asyncio.gather(*(self._decision(proposal, one) for one in decisions))
+        found = await asyncio.gather(*(self._decision(matter, one) for one in decisions))
         return tuple(
             one.but(actor=one.actor.but(proof=Proof.NONE if why else Proof.SSH_SIGNATURE))
             for one, why in zip(decisions, found, strict=True)
@@ -45,8 +45,8 @@ class Proving:
         late = out_of_time(signature, counts_at or now)
         return late or await self._signers.why_not(statement, signature.ssh, now)
 
-    async def _decision(self, proposal: Proposal, decision: Decision) -> str:
+    async def _decision(self, matter: Matter, decision: Decision) -> str:
         signature = decision.signature
         if signature is None:
             return "it is not signed"
-        return await self.why_not(decision_statement(proposal, decision, signature), signature)
+        return await self.why_not(decision_statement(matter, decision, signature), signature)

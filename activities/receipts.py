@@ -60,7 +60,9 @@ class Receipts:
         if not (done or journal or facts.open_turn == account.warrant.turn):
             # Nothing was begun, and no lane knows of the turn: there is nothing to account for.
             return Left(well=True, after=after, lane_listens=facts.lane_listens)
-        receipt = _write_up(account, proposal, journal, verdict, facts.now).but(after=after)
+        receipt = _write_up(account, proposal, journal, verdict, facts.now).but(
+            after=after, let_in=await self._clearing.let_in(account.warrant, proposal)
+        )
         if receipt.story is Story.SETTLEMENT and receipt.of is not None:
             await self._close_lost(receipt, receipt.of)
         left = await self._archive.write_receipt(receipt)
@@ -97,6 +99,7 @@ class Receipts:
             why=why,
             intent=None,
             records=None,
+            let_in=None,
         )
         await self._archive.write_receipt(lost)
 

@@ -7,11 +7,11 @@ from typing import Final
 from pydantic import ValidationError
 from temporalio.client import Client
 
-from activities.archive import Archive
+from activities.archive import Archive, turns_with_receipts
 from activities.ports import BadSealError, Store, StoreError
 from clients.overview import Row, list_rows
 from domain.journal import Receipt
-from domain.names import ENVIRONMENT, RELEASE, SERVICE, STORY, Subject, is_identifier
+from domain.names import ENVIRONMENT, RELEASE, SERVICE, STORY, Subject
 from domain.passage import History, Passage, Source, Wanted, passage_of, together
 
 AT_ONCE: Final = 8
@@ -72,24 +72,12 @@ async def look_back(client: Client | None, archive: tuple[Store, Archive] | None
 
 async def _receipts(store: Store, archive: Archive, wanted: Wanted) -> AsyncIterator[Receipt | str]:
     """Yield receipts, newest first, a few at a time; or why one is not believed."""
-    turns = sorted(await _turns(store, wanted), key=lambda one: one[1], reverse=True)
+    there = await turns_with_receipts(store, wanted.service, wanted.environment)
+    turns = sorted(there, key=lambda one: one[1], reverse=True)
     for first in range(0, len(turns), AT_ONCE):
         for read in await asyncio.gather(*(_read(archive, *one) for one in turns[first : first + AT_ONCE])):
             if read is not None:
                 yield read
-
-
-async def _turns(store: Store, wanted: Wanted) -> list[tuple[Subject, int]]:
-    found: list[tuple[Subject, int]] = []
-    folder = f"receipt/{wanted.service}" if wanted.service else "receipt"
-    for key in await store.list(folder):
-        room, *names = key.removesuffix(".json").split("/")
-        if room != "receipt" or len(names) != 3 or not all(map(is_identifier, names)):
-            continue
-        service, environment, turn = names
-        if turn.isdecimal() and wanted.environment in {"", environment}:
-            found.append((Subject(service=service, environment=environment), int(turn)))
-    return found
 
 
 async def _read(archive: Archive, subject: Subject, turn: int) -> Receipt | str | None:

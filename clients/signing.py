@@ -11,7 +11,7 @@ from activities.ports import Clock
 from clients.trouble import UsageError
 from domain.approval import Decision
 from domain.signature import Signature
-from domain.statement import Statement, decision_statement, request_statement
+from domain.statement import Statement, decision_statement, matter_of, request_statement
 from domain.terms import Proposal, Request
 
 _PATIENCE: Final = 300.0
@@ -30,7 +30,8 @@ class Signer:
     def sign_decision(self, proposal: Proposal, decision: Decision) -> Signature:
         """Return the signature for a decision; it lasts as long as a grant of it may."""
         return self._signed(
-            lambda unsigned: decision_statement(proposal, decision, unsigned), proposal.terms.approval.valid
+            lambda unsigned: decision_statement(matter_of(proposal), decision, unsigned),
+            proposal.terms.approval.valid,
         )
 
     def sign_request(self, request: Request) -> Request:

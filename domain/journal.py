@@ -7,12 +7,13 @@ from enum import StrEnum
 from pydantic import Field
 
 from domain.actor import Actor
+from domain.approval import Decision, Policy
 from domain.environment import Absent, Holding
 from domain.fence import Fence
 from domain.names import Identifier, Subject
 from domain.outcome import Outcome
 from domain.plan import Deed, Plan, Step, Undo, Verb
-from domain.terms import CheckTerms, Story, TargetTerms
+from domain.terms import CheckTerms, Request, Story, TargetTerms
 from domain.value import Digest, Value
 
 
@@ -66,6 +67,19 @@ class Settled(StrEnum):
     UNDONE = "undone"
 
 
+class LetIn(Value):
+    """Who asked for a promotion and who let it in, by which policy, as the environment's own worker found it.
+
+    With the receipt's own release and plan, it is all that is needed to check each signature again, years later.
+    """
+
+    request: Request
+    decisions: tuple[Decision, ...]
+    policy: Policy
+    nonce: str
+    """Of the terms: a part of what was signed."""
+
+
 class Receipt(Value):
     """What a finished change leaves, sealed: the account of a turn, and the end of its journal."""
 
@@ -90,8 +104,12 @@ class Receipt(Value):
     intent: Digest | None = None
     why: str = ""
     evidence: tuple[str, ...] = ()
+    let_in: LetIn | None = None
+    """For a promotion."""
     records: Digest | None = None
     """Head of the change's record chain."""
+    previous: Digest | None = None
+    """Of the text of the receipt that was the newest when this one was written: none can be taken out unnoticed."""
     began: datetime
     ended: datetime
 

@@ -10,7 +10,7 @@ from domain.approval import Decision
 from domain.names import Identifier, promotion_id
 from domain.signature import Signature
 from domain.terms import Proposal, Request
-from domain.value import Value, canonical
+from domain.value import Digest, Value, canonical
 
 
 class Purpose(StrEnum):
@@ -28,6 +28,27 @@ class Statement(Value):
     text: str
 
 
+class Matter(Value):
+    """What a decision is about: everything that its signature is bound to."""
+
+    promotion: str
+    environment: Identifier
+    release: Digest | None
+    plan: Digest
+    nonce: str
+
+
+def matter_of(proposal: Proposal) -> Matter:
+    plan = proposal.plan
+    return Matter(
+        promotion=promotion_id(plan.subject, plan.version),
+        environment=plan.subject.environment,
+        release=plan.release,
+        plan=plan.intent,
+        nonce=proposal.terms.nonce,
+    )
+
+
 class ProofOrder(Value):
     """Asks an environment's worker whether this is the person's own signature."""
 
@@ -36,20 +57,15 @@ class ProofOrder(Value):
     signature: Signature
 
 
-def decision_statement(proposal: Proposal, decision: Decision, signature: Signature) -> Statement:
+def decision_statement(matter: Matter, decision: Decision, signature: Signature) -> Statement:
     """Return what an approver signs: the verdict on this plan, in this promotion, and the comment with it."""
-    plan = proposal.plan
     return _statement(
         Purpose.DECISION,
         decision.actor.name,
         signature,
         verdict=decision.verdict,
         comment=decision.comment,
-        promotion=promotion_id(plan.subject, plan.version),
-        environment=plan.subject.environment,
-        release=plan.release,
-        plan=plan.intent,
-        nonce=proposal.terms.nonce,
+        **matter.model_dump(mode="json"),
     )
 
 

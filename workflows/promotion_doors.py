@@ -22,7 +22,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.outcome import Outcome, Phase
     from domain.record import DecisionRecord
     from domain.signature import Signature
-    from domain.statement import ProofOrder, decision_statement
+    from domain.statement import ProofOrder, decision_statement, matter_of
     from domain.status import PromotionStatus
     from domain.telling import tell_promotion
     from domain.terms import Proposal, Request, Sealed
@@ -187,7 +187,7 @@ class PromotionDoors(Steered):
             raise RefusedError(message)
         order = ProofOrder(
             environment=self._subject.environment,
-            statement=decision_statement(proposal, decision, signature),
+            statement=decision_statement(matter_of(proposal), decision, signature),
             signature=signature,
         )
         self._checking += 1

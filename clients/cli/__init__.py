@@ -22,6 +22,7 @@ from clients.cli import (
     standing,
     surveying,
 )
+from clients.cli.auditing import audit
 from clients.cli.doctoring import doctor
 from clients.cli.founding import environment, service
 from clients.cli.notifying import notify
@@ -77,6 +78,7 @@ app.add_typer(environment, name="environment", rich_help_panel=_RUN)
 app.add_typer(service, name="service", rich_help_panel=_RUN)
 app.add_typer(notify, name="notify", rich_help_panel=_RUN)
 app.add_typer(release, name="release", rich_help_panel=_ASK)
+app.add_typer(audit, name="audit", rich_help_panel=_SEE)
 app.add_typer(surveying.environments, name="environments", rich_help_panel=_SEE)
 
 

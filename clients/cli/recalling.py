@@ -41,7 +41,7 @@ def history(
         service=name_of("service", service) if service else "",
         environment=name_of("environment", environment) if environment else "",
         release=name_of("release", release) if release else "",
-        since=_read_time(since) if since else None,
+        since=read_time(since) if since else None,
         limit=limit,
     )
     found = asyncio.run(_look_back(maybe_archive(surroundings()), wanted))
@@ -99,7 +99,7 @@ def _what(passage: Passage) -> str:
     return f"{passage.service} {what} {passage.environment}"
 
 
-def _read_time(text: str) -> datetime:
+def read_time(text: str, option: str = "--since") -> datetime:
     """Read how long ago, or a moment; without a zone it is UTC."""
     from datetime import timedelta
 
@@ -111,15 +111,15 @@ def _read_time(text: str) -> datetime:
         try:
             length = parse_duration(text)
         except ValueError as error:
-            raise UsageError(_say_no_time(text)) from error
+            raise UsageError(_say_no_time(text, option)) from error
         if not isinstance(length, timedelta):
-            raise UsageError(_say_no_time(text)) from None
+            raise UsageError(_say_no_time(text, option)) from None
         return SystemClock().now() - length
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _say_no_time(text: str) -> str:
+def _say_no_time(text: str, option: str) -> str:
     return (
-        f"--since takes how long ago, as in 90m, 2h or 7d, or a date, as in 2026-03-31 or 2026-03-31T14:00; "
+        f"{option} takes how long ago, as in 90m, 2h or 7d, or a date, as in 2026-03-31 or 2026-03-31T14:00; "
         f"“{text[:80]}” is neither."
     )

@@ -57,6 +57,11 @@ def say_json(value: "Value") -> None:
     sys.stdout.write(value.model_dump_json(indent=2) + "\n")
 
 
+def say_plain(text: str) -> None:
+    """Print a text as it is, to be piped on, but for what would command a terminal."""
+    sys.stdout.write(plain(text))
+
+
 def say_table(rows: Sequence[Sequence[str]]) -> None:
     """Print columns, each as wide as what is in it; the first row is their heads.
 

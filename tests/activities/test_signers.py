@@ -13,7 +13,7 @@ from domain.actor import Actor, Proof
 from domain.approval import Decision, Verdict
 from domain.names import Subject
 from domain.signature import AHEAD, Signature
-from domain.statement import Purpose, Statement, decision_statement, why_altered
+from domain.statement import Purpose, Statement, decision_statement, matter_of, why_altered
 from domain.terms import Request
 from tests.domain.test_clearance import PROPOSAL
 from tests.fakes import ShiftedClock
@@ -121,7 +121,9 @@ async def test_proofs_are_found_and_never_believed(people: People, tmp_path: Pat
     signed = DECISION.but(signature=people.signer(BO, clock).sign_decision(PROPOSAL, DECISION))
     proving = Proving(OpenSshSigners(tmp_path), clock)
 
-    found = await proving.decisions(PROPOSAL, [DECISION, signed, signed.but(comment="ja, gut so: ✗")])
+    found = await proving.decisions(
+        matter_of(PROPOSAL), [DECISION, signed, signed.but(comment="ja, gut so: ✗")]
+    )
 
     assert [one.actor.proof for one in found] == [Proof.NONE, Proof.SSH_SIGNATURE, Proof.NONE]
 
@@ -147,7 +149,7 @@ def test_a_statement_says_everything_that_it_is_about() -> None:
     """Whatever differs between two things to be signed differs in what is signed."""
     unsigned = Signature(at=PROPOSAL.drawn_up, expires=PROPOSAL.drawn_up, ssh="")
     texts = {
-        decision_statement(proposal, decision, unsigned).text
+        decision_statement(matter_of(proposal), decision, unsigned).text
         for proposal in (
             PROPOSAL,
             PROPOSAL.but(plan=PROPOSAL.plan.but(version="3.0")),

@@ -1,0 +1,175 @@
+"""Reading the store as an auditor does: every receipt, every seal, every signature, and nothing from the server."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final
+
+from pydantic import ValidationError
+
+from activities.archive import Archive, turns_with_receipts
+from activities.ports import BadSealError, NotInStoreError, Signers, Store
+from domain.actor import Proof
+from domain.approval import Decision
+from domain.audit import (
+    Account,
+    Audit,
+    Finding,
+    Paper,
+    Vouched,
+    approval_findings,
+    chain_findings,
+    matter_of_receipt,
+    paper_findings,
+)
+from domain.journal import LetIn, Receipt
+from domain.names import Subject, manifest_key, receipt_key
+from domain.release import Release
+from domain.statement import decision_statement, request_statement
+from domain.terms import Sealed
+from domain.value import digest_of
+
+AT_ONCE: Final = 8
+"""How many receipts are looked at at the same time."""
+
+
+class Auditor:
+    """Checks what the store says, by the public keys and the people in a configuration folder."""
+
+    def __init__(self, store: Store, archive: Archive, signers: Signers) -> None:
+        self._store = store
+        self._archive = archive
+        self._signers = signers
+
+    async def audit(self, service: str, environment: str, head: str) -> Audit:
+        """Return what was found, oldest first, of one service or environment, or of all.
+
+        ``head`` is the digest of a receipt that was there once. Raises ``StoreError`` as the store does.
+        """
+        there: dict[Subject, list[int]] = {}
+        for subject, turn in sorted(
+            await turns_with_receipts(self._store, service, environment), key=lambda one: one[1]
+        ):
+            there.setdefault(subject, []).append(turn)
+        accounts: list[Account] = []
+        findings: list[Finding] = []
+        heads: dict[str, str] = {}
+        for subject, turns in there.items():
+            papers: list[Paper] = []
+            for first in range(0, len(turns), AT_ONCE):
+                read = [self._read(subject, turn) for turn in turns[first : first + AT_ONCE]]
+                for one in await asyncio.gather(*read):
+                    if isinstance(one, Finding):
+                        findings.append(one)
+                        continue
+                    account, found = await self._account(one)
+                    papers.append(one)
+                    accounts.append(account)
+                    findings += [*paper_findings(one), *found]
+            findings += chain_findings(subject, papers)
+            heads |= {str(subject): papers[-1].fingerprint} if papers else {}
+        if head and head not in {account.fingerprint for account in accounts}:
+            findings.append(Finding(what=f"the receipt {head}, which was there once, is not there any more"))
+        ended = sorted(accounts, key=lambda account: account.ended)
+        return Audit(accounts=tuple(ended), findings=tuple(findings), heads=heads)
+
+    async def _read(self, subject: Subject, turn: int) -> Paper | Finding:
+        try:
+            receipt = await self._archive.receipt(subject, turn)
+            if receipt is None:
+                return Finding(
+                    subject=subject, turn=turn, what="its receipt went away while it was looked for"
+                )
+            content = await self._store.read(receipt_key(subject, turn))
+            sealed = Sealed.model_validate_json(content)
+            entries = await self._archive.entries(subject, turn, [deed.fence.act for deed in receipt.deeds])
+        except BadSealError as error:
+            return Finding(subject=subject, turn=turn, what=f"it is not to be believed: {error}")
+        except ValidationError:
+            what = "its receipt or journal cannot be read: it was altered, or a newer Towpath wrote it"
+            return Finding(subject=subject, turn=turn, what=what)
+        if sealed.canonical().encode() != content:
+            return Finding(subject=subject, turn=turn, what="its receipt is not written as it was sealed")
+        return Paper(
+            receipt=receipt,
+            fingerprint=digest_of(sealed.body.encode()),
+            entries=tuple(entries),
+            manifest=await self._manifest(receipt),
+        )
+
+    async def _manifest(self, receipt: Receipt) -> str | None:
+        """Return the digest of the release as the store has it now; nothing, where it was pruned."""
+        if receipt.version is None:
+            return None
+        try:
+            content = await self._store.read(manifest_key(receipt.subject.service, receipt.version))
+        except NotInStoreError:
+            return None
+        try:
+            return Release.model_validate_json(content).digest()
+        except ValidationError:
+            return digest_of(content)
+
+    async def _account(self, paper: Paper) -> tuple[Account, list[Finding]]:
+        receipt, let_in = paper.receipt, paper.receipt.let_in
+        requester = Vouched(name=receipt.actor.name, unproven="it was not signed")
+        decisions: list[Decision] = []
+        why_not: dict[int, str] = {}
+        if let_in:
+            requester = requester.but(unproven=await self._why_not_asked(let_in))
+            for place, decision in enumerate(let_in.decisions):
+                why = await self._why_not_decided(receipt, let_in, decision)
+                why_not |= {place: why} if why else {}
+                proof = Proof.NONE if why else Proof.SSH_SIGNATURE
+                decisions.append(decision.but(actor=decision.actor.but(proof=proof)))
+        vouched = [
+            Vouched(
+                name=one.actor.name,
+                verdict=one.verdict,
+                comment=one.comment,
+                at=one.signature.at if one.signature else one.at,
+                unproven=why_not.get(place, ""),
+            )
+            for place, one in enumerate(decisions)
+        ]
+        found = approval_findings(receipt, requester, decisions, why_not)
+        return _account_of(paper, requester, vouched), list(found)
+
+    async def _why_not_asked(self, let_in: LetIn) -> str:
+        signature = let_in.request.signature
+        if signature is None:
+            return "it was not signed"
+        statement = request_statement(let_in.request, signature)
+        return await self._signers.why_not(statement, signature.ssh, signature.at)
+
+    async def _why_not_decided(self, receipt: Receipt, let_in: LetIn, decision: Decision) -> str:
+        """A key has to be good when it signed; one that was revoked since is good for nothing."""
+        signature = decision.signature
+        if signature is None:
+            return "it was not signed"
+        statement = decision_statement(matter_of_receipt(receipt, let_in), decision, signature)
+        return await self._signers.why_not(statement, signature.ssh, signature.at)
+
+
+def _account_of(paper: Paper, requester: Vouched, decisions: Sequence[Vouched]) -> Account:
+    receipt, let_in = paper.receipt, paper.receipt.let_in
+    policy = let_in.policy if let_in else None
+    return Account(
+        subject=receipt.subject,
+        turn=receipt.turn,
+        story=receipt.story,
+        version=receipt.version or "",
+        release=receipt.release,
+        outcome=receipt.outcome,
+        began=receipt.began,
+        ended=receipt.ended,
+        requester=requester,
+        reason=receipt.reason,
+        decisions=tuple(decisions),
+        quorum=policy.quorum if policy else 0,
+        approvers=policy.approvers if policy else (),
+        signed=policy.signed if policy else False,
+        healthy=receipt.healthy,
+        evidence=receipt.evidence,
+        why=receipt.why,
+        fingerprint=paper.fingerprint,
+    )

@@ -1,0 +1,146 @@
+"""``audit verify``, ``audit show``, ``audit export``: from the store alone, without a server."""
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from clients.cli.grammar import AsJson, ForEnvironment, ForService
+from clients.cli.reading import open_archive
+from clients.cli.recalling import read_time
+from clients.cli.terminal import leave, say, say_aside, say_json, say_plain
+from clients.trouble import UsageError
+from domain.outcome import Exit
+from workers.settings import surroundings
+
+if TYPE_CHECKING:
+    from domain.audit import Audit
+
+audit = typer.Typer(
+    help="Prove who let what in, from the store alone, whatever has become of the server.",
+    no_args_is_help=True,
+)
+
+Head = Annotated[
+    str,
+    typer.Option(
+        "--head", metavar="DIGEST", help="A receipt that was there once, and has to be there still."
+    ),
+]
+OfRelease = Annotated[str, typer.Option("--release", metavar="VERSION", help="Only of this release.")]
+Since = Annotated[
+    str, typer.Option("--since", metavar="TIME", help="What ended since: 2h, 7d, or a date as 2026-03-31.")
+]
+Until = Annotated[str, typer.Option("--until", metavar="TIME", help="What ended until then.")]
+Out = Annotated[
+    Path | None, typer.Option("--out", metavar="FILE", help="Write it there, and not on the terminal.")
+]
+
+
+@audit.command()
+def verify(
+    service: ForService = "", environment: ForEnvironment = "", head: Head = "", as_json: AsJson = False
+) -> None:
+    """Check every seal and signature, and that no receipt was altered, taken out or put in. Ends with 10 if so."""
+    found = _audit(service, environment, head)
+    if as_json:
+        say_json(found)
+    else:
+        _say_verdict(found)
+    leave(Exit.REFUSED if found.findings else Exit.DONE)
+
+
+@audit.command()
+def show(
+    service: ForService = "",
+    environment: ForEnvironment = "",
+    release: OfRelease = "",
+    since: Since = "",
+    until: Until = "",
+    as_json: AsJson = False,
+) -> None:
+    """Show who asked, who let it in, what was done, and how it was found, oldest first."""
+    _report(_narrowed(_audit(service, environment, ""), release, since, until), None, as_json=as_json)
+
+
+@audit.command()
+def export(
+    service: ForService = "",
+    environment: ForEnvironment = "",
+    release: OfRelease = "",
+    since: Since = "",
+    until: Until = "",
+    out: Out = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write an evidence report for an auditor, as Markdown or, with --json, as one value."""
+    _report(_narrowed(_audit(service, environment, ""), release, since, until), out, as_json=as_json)
+
+
+def _audit(service: str, environment: str, head: str) -> "Audit":
+    from activities.auditing import Auditor
+    from activities.ports import StoreError
+    from activities.signers import OpenSshSigners
+    from clients.speaking import name_of
+
+    place = surroundings()
+    for what, name in (("service", service), ("environment", environment)):
+        if name:
+            name_of(what, name)
+    if head and not head.startswith("sha256:"):
+        raise UsageError(
+            "--head takes a receipt's whole digest, as `towpath audit verify` prints it: sha256:…"
+        )
+    store, archive = open_archive(place)
+    auditor = Auditor(store, archive, OpenSshSigners(place.folder))
+    try:
+        return asyncio.run(auditor.audit(service, environment, head))
+    except StoreError as error:
+        raise UsageError(str(error)) from error
+
+
+def _narrowed(found: "Audit", release: str, since: str, until: str) -> "Audit":
+    """Return what was asked for. What does not hold is never left out."""
+    first = read_time(since, "--since") if since else None
+    last = read_time(until, "--until") if until else None
+    accounts = tuple(
+        one
+        for one in found.accounts
+        if (not release or one.version == release)
+        and (first is None or one.ended >= first)
+        and (last is None or one.ended <= last)
+    )
+    return found.but(accounts=accounts)
+
+
+def _report(found: "Audit", out: Path | None, *, as_json: bool) -> None:
+    from domain.evidence import tell_audit
+
+    text = found.model_dump_json(indent=2) + "\n" if as_json else tell_audit(found)
+    if out is None:
+        say_plain(text)
+    else:
+        try:
+            out.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise UsageError(f"{out} could not be written: {error.strerror}.") from error
+        say(f"Written to {out}: {len(found.accounts)} receipts, {len(found.findings)} findings.")
+    leave(Exit.REFUSED if found.findings else Exit.DONE)
+
+
+def _say_verdict(found: "Audit") -> None:
+    if not found.accounts and not found.findings:
+        say("Nothing has been let in anywhere yet: there is no receipt.")
+        return
+    for finding in found.findings:
+        say(str(finding), "red")
+    count = len(found.accounts)
+    if not found.findings:
+        say(
+            f"{count} receipts are good: every seal, every signature, and the chain that binds them.", "green"
+        )
+    for place, head in found.heads.items():
+        say_aside(f"{place}: {head}")
+    if unsigned := sum(1 for one in found.accounts if one.quorum and not one.signed):
+        say_aside(f"{unsigned} were let in by names that were claimed, not proven.")

@@ -1,0 +1,180 @@
+"""What an auditor checks, from the store alone: that every receipt is there, unaltered, and says who let it in.
+
+Pure: whoever reads the store hands over what was read, and what OpenSSH says of each signature.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+
+from pydantic import Field
+
+from domain.approval import Decision, Standing, Verdict, standing
+from domain.environment import same
+from domain.journal import Entry, LetIn, Receipt
+from domain.names import Subject, promotion_id
+from domain.statement import Matter
+from domain.terms import Story
+from domain.value import Digest, Value, short
+
+
+class Finding(Value):
+    """Something that does not hold: of which turn, and a sentence."""
+
+    subject: Subject | None = None
+    turn: int | None = None
+    what: str
+
+    def __str__(self) -> str:
+        if self.subject is None:
+            return self.what
+        return f"{f'turn {self.turn} of ' if self.turn else ''}{self.subject}: {self.what}"
+
+
+class Paper(Value):
+    """A receipt as it was read: its text's digest as fingerprint, and the journal entries that it accounts for."""
+
+    receipt: Receipt
+    fingerprint: Digest
+    entries: tuple[Entry, ...] = ()
+    manifest: Digest | None = None
+    """Of the release in the store now; None where it is not there any more."""
+
+
+class Vouched(Value):
+    """A name, and why it is not proven; nothing where OpenSSH finds the signature good."""
+
+    name: str
+    verdict: Verdict | None = None
+    comment: str = ""
+    at: datetime | None = None
+    unproven: str = ""
+
+    @property
+    def is_proven(self) -> bool:
+        return not self.unproven
+
+    def __str__(self) -> str:
+        return self.name if self.is_proven else f"{self.name} (claimed, not proven)"
+
+
+class Account(Value):
+    """What one receipt proves: what was done, when, and who let it in."""
+
+    subject: Subject
+    turn: int
+    story: Story
+    version: str = ""
+    release: Digest | None = None
+    outcome: str
+    began: datetime
+    ended: datetime
+    requester: Vouched
+    reason: str = ""
+    decisions: tuple[Vouched, ...] = ()
+    quorum: int = 0
+    approvers: tuple[str, ...] = ()
+    signed: bool = False
+    healthy: bool = True
+    evidence: tuple[str, ...] = ()
+    why: str = ""
+    fingerprint: Digest
+
+
+class Audit(Value):
+    """Everything that was looked at, oldest first, and everything that does not hold."""
+
+    accounts: tuple[Account, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    heads: dict[str, Digest] = Field(default_factory=dict)
+    """Per service and environment the digest of the newest receipt: kept elsewhere, it stands for all before it."""
+
+
+def matter_of_receipt(receipt: Receipt, let_in: LetIn) -> Matter:
+    """Return what the decisions on a receipt's promotion were about."""
+    return Matter(
+        promotion=promotion_id(receipt.subject, receipt.version or ""),
+        environment=receipt.subject.environment,
+        release=receipt.release,
+        plan=receipt.intent or "",
+        nonce=let_in.nonce,
+    )
+
+
+def chain_findings(subject: Subject, papers: Sequence[Paper]) -> Iterator[Finding]:
+    """Find receipts that were taken out, or put in: each is bound to the one that was the newest before it.
+
+    Nothing in the store stands for the newest itself: whoever has kept its digest misses it too.
+    """
+    known = {paper.fingerprint for paper in papers}
+    turns = {paper.receipt.turn for paper in papers}
+    newest = max(turns, default=None)
+    leaned_on = {paper.receipt.previous for paper in papers}
+    named = {paper.receipt.of for paper in papers}
+    firsts = [paper.receipt.turn for paper in papers if paper.receipt.previous is None]
+    for paper in papers:
+        receipt = paper.receipt
+        if receipt.previous and receipt.previous not in known:
+            yield _found(
+                receipt,
+                f"the receipt before it ({short(receipt.previous)}) is not there any more, or was altered",
+            )
+        if receipt.of and receipt.of not in turns:
+            yield _found(receipt, f"it is about turn {receipt.of}, whose receipt is not there any more")
+        if receipt.turn != newest and paper.fingerprint not in leaned_on and receipt.turn not in named:
+            yield _found(
+                receipt, "no later receipt knows of it: it was put in, or what came after it was taken out"
+            )
+    for turn in sorted(firsts)[1:]:
+        yield Finding(
+            subject=subject, turn=turn, what=f"it says it is the first, and so does turn {min(firsts)}"
+        )
+
+
+def paper_findings(paper: Paper) -> Iterator[Finding]:
+    """Find what one receipt says and the store does not bear out."""
+    receipt = paper.receipt
+    journal = {entry.fence: entry for entry in paper.entries if not entry.void}
+    for deed in receipt.deeds:
+        entry = journal.get(deed.fence)
+        if entry is None:
+            yield _found(
+                receipt, f"it says that {deed.step} was begun, and the journal has no deed {deed.fence}"
+            )
+        elif not same(entry.step.after, deed.step.after) or entry.step.component != deed.step.component:
+            yield _found(
+                receipt,
+                f"the journal says of deed {deed.fence} “{entry.step}”, and the receipt “{deed.step}”",
+            )
+    if receipt.release and paper.manifest and receipt.release != paper.manifest:
+        what = f"release {receipt.version} is another one now ({short(paper.manifest)}) than was let in"
+        yield _found(receipt, f"{what} ({short(receipt.release)})")
+
+
+def approval_findings(
+    receipt: Receipt, requester: Vouched, decisions: Sequence[Decision], why_not: Mapping[int, str]
+) -> Iterator[Finding]:
+    """Find promotions that the people named in them did not let in. ``decisions`` carry the proofs that were found.
+
+    ``why_not`` says of each decision, by its place, why it is not proven.
+    """
+    let_in = receipt.let_in
+    if receipt.story is not Story.PROMOTION or not receipt.deeds:
+        return
+    if let_in is None:
+        yield _found(receipt, "it does not say who let it in")
+        return
+    request, policy = let_in.request, let_in.policy
+    asked = (request.subject, request.version, request.actor.name)
+    if asked != (receipt.subject, receipt.version, receipt.actor.name):
+        yield _found(receipt, "the request in it is for something else")
+    if policy.signed and not requester.is_proven:
+        yield _found(receipt, f"nothing proves that {requester.name} asked for it: {requester.unproven}")
+    if standing(policy, request.actor, receipt.intent or "", decisions) is not Standing.GRANTED:
+        unproven = "; ".join(f"{decisions[place].actor.name}: {why}" for place, why in why_not.items())
+        who = f"{policy.quorum} of {', '.join(policy.approvers) or 'nobody'}"
+        beside = f" ({unproven})" if policy.signed and unproven else ""
+        yield _found(receipt, f"it was not let in by {who}{beside}")
+
+
+def _found(receipt: Receipt, what: str) -> Finding:
+    return Finding(subject=receipt.subject, turn=receipt.turn, what=what)

@@ -1,0 +1,97 @@
+"""``towpath audit``: from a folder and its store, with no server anywhere."""
+
+import json
+
+import pytest
+
+from activities.archive import Archive
+from activities.keyring import Keyring, make_key
+from activities.stores import open_store
+from domain.actor import Actor
+from domain.environment import Absent
+from domain.journal import Receipt, Settled
+from domain.names import Subject
+from domain.outcome import Exit, Outcome
+from domain.terms import Story
+from tests.clients.conftest import CommandLine
+from tests.domain.strategies import NOON
+from workers.settings import surroundings
+from workers.wiring import settings_of
+
+DEV = Subject(service="shop", environment="dev")
+
+
+@pytest.fixture
+async def sealed(offline: CommandLine) -> CommandLine:
+    """A folder in whose store an adoption was sealed, twice."""
+    folder = offline.folder
+    (folder / "environments").mkdir()
+    (folder / "towpath.yaml").write_text("store: store\n")
+    key = make_key(folder / ".towpath/keys", "dev")
+    (folder / "environments/dev.yaml").write_text(f"environment: dev\nkey: {key}\n")
+    place = surroundings(folder, {})
+    archive = Archive(open_store("store", folder), Keyring(place.keys, settings_of(place)))
+    for turn in (1, 2):
+        await archive.write_receipt(
+            Receipt(
+                subject=DEV,
+                turn=turn,
+                story=Story.ADOPTION,
+                settled=Settled.DONE,
+                outcome=Outcome.PROMOTED,
+                before={"site": Absent()},
+                after={"site": Absent()},
+                actor=Actor(name="ana@example.com"),
+                reason=f"adopted\n# {turn}",
+                began=NOON,
+                ended=NOON,
+            )
+        )
+    return offline
+
+
+async def test_what_is_whole_ends_with_0_and_what_is_not_with_10(sealed: CommandLine) -> None:
+    """Text, JSON and report say the same; a receipt that is gone is named."""
+    good = await sealed.type("audit", "verify")
+    told = await sealed.type("audit", "verify", "--json")
+    head = json.loads(told.out)["heads"]["shop in dev"]
+    shown = await sealed.type("audit", "show", "--service", "shop")
+    report = sealed.folder / "evidence.md"
+    exported = await sealed.type("audit", "export", "--out", str(report))
+    later = await sealed.type("audit", "show", "--since", "2030-01-01")
+    store = sealed.folder / "store"
+    (store / "receipt/shop/dev/1.json").unlink()
+    bad = await sealed.type("audit", "verify")
+    (store / "receipt/shop/dev/2.json").unlink()
+    cut = await sealed.type("audit", "verify", "--head", head)
+    nothing = await sealed.type("audit", "verify")
+
+    assert (good.code, told.code, shown.code, exported.code) == (Exit.DONE,) * 4
+    assert "2 receipts are good" in good.said
+    assert head in good.err
+    assert "Asked for by ana@example.com (claimed, not proven): adopted # 2" in shown.out
+    assert report.read_text() == shown.out
+    assert "adoption" not in later.out
+    assert (bad.code, cut.code, nothing.code) == (Exit.REFUSED, Exit.REFUSED, Exit.DONE)
+    assert "the receipt before it" in bad.said
+    assert "which was there once, is not there any more" in cut.said
+    assert "there is no receipt" in nothing.said
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("verify", "--head", "12345678"), "--head takes a receipt's whole digest"),
+        (("verify", "--service", "a/b"), "cannot be the name of a service"),
+        (("show", "--until", "soon"), "--until takes how long ago"),
+        (("export", "--out", "nowhere/evidence.md"), "could not be written"),
+    ],
+)
+async def test_what_cannot_be_meant_is_a_sentence(
+    sealed: CommandLine, words: tuple[str, ...], why: str
+) -> None:
+    """Nothing is written."""
+    ran = await sealed.type("audit", *words)
+
+    assert ran.code == Exit.USAGE
+    assert why in ran.said
