@@ -107,8 +107,14 @@ class Clearing:
             signed=approval.signed,
         )
 
+    def _asks_for_signed_releases(self) -> bool:
+        environment = self._tools.settings.current().environments.get(self._tools.environment)
+        return environment is not None and environment.signed_releases
+
     async def _proven(self, warrant: Warrant, proposal: Proposal, facts: Facts) -> tuple[Warrant, Facts]:
-        """Return both with the proofs that this worker finds itself, where the live policy asks for any."""
+        """Return both with the proofs that this worker finds itself, where its configuration asks for any."""
+        if self._asks_for_signed_releases() and proposal.release:
+            facts = facts.but(unproven_release=await self._proving.release(proposal.release))
         if not facts.policy.signed:
             return warrant, facts
         decisions = await self._proving.decisions(matter_of(proposal), warrant.decisions)

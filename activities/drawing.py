@@ -105,12 +105,23 @@ class Drawing:
         drawn = draw_promotion(release, held, traits)
         way = await self._the_way(release, configuration, subject)
         posed = await self._posed(request, terms)
-        return _Draft(drawn, terms, release, refusals=(*posed, *astray, *faults, *way))
+        foreign = await self._foreign(release, configuration, subject.environment)
+        return _Draft(drawn, terms, release, refusals=(*posed, *foreign, *astray, *faults, *way))
 
     async def _posed(self, request: Request, terms: Terms) -> tuple[str, ...]:
         """Say why the requester may be somebody else, where that matters."""
         why = await self._proving.request(request) if terms.approval.signed else ""
         return (f"{request.actor.name} may not have asked for this: {why}",) if why else ()
+
+    async def _foreign(
+        self, release: Release, configuration: Configuration, environment: str
+    ) -> tuple[str, ...]:
+        """Say why the release may be somebody else's, where that matters."""
+        asks = configuration.environments[environment].signed_releases
+        why = await self._proving.release(release) if asks else ""
+        return (
+            (f"release {release.version} may not be {release.author or 'anybody'}’s: {why}",) if why else ()
+        )
 
     async def _the_way(
         self, release: Release, configuration: Configuration, subject: Subject

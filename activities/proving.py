@@ -7,8 +7,9 @@ from datetime import datetime
 from activities.ports import Clock, Signers
 from domain.actor import Proof
 from domain.approval import Decision
+from domain.release import Release
 from domain.signature import Signature, out_of_time
-from domain.statement import Matter, Statement, decision_statement, request_statement
+from domain.statement import Matter, Statement, decision_statement, release_statement, request_statement
 from domain.terms import Request
 
 
@@ -36,6 +37,15 @@ class Proving:
         if signature is None:
             return "it is not signed; name a key by --key, or in TOWPATH_SIGNING_KEY"
         return await self.why_not(request_statement(request, signature), signature, drawn_up)
+
+    async def release(self, release: Release) -> str:
+        """Say why a release is not proven to be its author's own, or nothing where it is.
+
+        The author's key has to have been valid when the release was made, and not to have been revoked since.
+        """
+        if not release.signature:
+            return "it is not signed; it is as it is made: towpath release create --key FILE"
+        return await self._signers.why_not(release_statement(release), release.signature, release.created)
 
     async def why_not(
         self, statement: Statement, signature: Signature, counts_at: datetime | None = None

@@ -51,11 +51,12 @@ async def create_release(  # noqa: PLR0913 - all this is what a release says of 
     revision: str = "",
     notes: str = "",
     now: datetime,
+    sign: Callable[[Release], str] = lambda _release: "",
     sending: Callable[[str, int], Progress] = lambda _name, _size: unheard,
 ) -> Stored:
     """Pack every component, store the artifacts, then the manifest: only with it the version exists, once.
 
-    An image is recorded as it is named, and nothing of it is stored.
+    An image is recorded as it is named, and nothing of it is stored. ``sign`` returns the author's signature.
 
     A second run with the same content finds the release as it was made first, its author and notes too, and
     sends no artifact that is there already. ``sending`` is told each component and its size, and returns what
@@ -89,6 +90,7 @@ async def create_release(  # noqa: PLR0913 - all this is what a release says of 
             notes=notes,
             created=now,
         )
+        release = release.but(signature=sign(release))
         before = await _find(store, service, version)
         if before:
             _check_same(before, release)

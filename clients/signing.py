@@ -10,8 +10,9 @@ from activities.clock import SystemClock
 from activities.ports import Clock
 from clients.trouble import UsageError
 from domain.approval import Decision
+from domain.release import Release
 from domain.signature import Signature
-from domain.statement import Statement, decision_statement, matter_of, request_statement
+from domain.statement import Statement, decision_statement, matter_of, release_statement, request_statement
 from domain.terms import Proposal, Request
 
 _PATIENCE: Final = 300.0
@@ -38,6 +39,10 @@ class Signer:
         """Return the request, signed."""
         signature = self._signed(lambda unsigned: request_statement(request, unsigned), ASKED_WITHIN)
         return request.but(signature=signature)
+
+    def sign_release(self, release: Release) -> str:
+        """Return the author's signature for a release that is being made."""
+        return self._ssh(release_statement(release))
 
     def _signed(self, stating: Callable[[Signature], Statement], lasts: timedelta) -> Signature:
         now = self._clock.now().replace(microsecond=0)

@@ -88,6 +88,8 @@ class Facts(Value):
     asking: bool = True
     freeze: Freeze | None = None
     policy: Policy = NOBODY
+    unproven_release: str = ""
+    """Why the release is not its author's, where only signed ones are let in; nothing where it is, or need not be."""
     unproven_request: str = "nobody has looked for its signature"
     """Why the request is not known to be its requester's own, or nothing where this worker found it signed."""
     observed: dict[str, Holding] = Field(default_factory=dict)
@@ -105,7 +107,7 @@ def judge(warrant: Warrant, step: Step, facts: Facts) -> Refusal | None:
         return _forbidden("its terms do not carry a good seal of this environment")
     return (
         _judge_identity(warrant, proposal, step, facts)
-        or _judge_requester(warrant, proposal, facts)
+        or _judge_proofs(warrant, proposal, facts)
         or _judge_standing(warrant, proposal, facts)
         or _judge_gates(proposal, facts)
         or _judge_approval(warrant, proposal, facts)
@@ -166,8 +168,10 @@ def _judge_standing(warrant: Warrant, proposal: Proposal, facts: Facts) -> Refus
     return None
 
 
-def _judge_requester(warrant: Warrant, proposal: Proposal, facts: Facts) -> Refusal | None:
-    """Nobody poses as another, to approve their own request."""
+def _judge_proofs(warrant: Warrant, proposal: Proposal, facts: Facts) -> Refusal | None:
+    """Nobody poses as another, to approve their own request, or brings a release that is nobody's."""
+    if proposal.is_forward and facts.unproven_release:
+        return _forbidden(f"its release is not proven to be its author's: {facts.unproven_release}")
     if not (proposal.is_forward and facts.policy.signed and facts.unproven_request):
         return None
     why = f"the request in the name of {warrant.request.actor.name} is not proven theirs: {facts.unproven_request}"

@@ -67,6 +67,8 @@ class EnvironmentFile(Value):
     """The floor: no service can ask for fewer people, for other people, or for a longer-lived grant."""
     soak: Duration = timedelta()
     hold_limit: Duration = timedelta(hours=4)
+    signed_releases: bool = False
+    """Whether only releases with a good signature of their author are let in."""
 
 
 class ComponentFile(Value):

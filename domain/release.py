@@ -61,6 +61,7 @@ class Release(Value):
     notes: str = ""
     created: datetime
     signature: str = ""
+    """Of its author, by OpenSSH, over everything else in here; empty where it was not signed."""
 
     @model_validator(mode="after")
     def _one_of_each(self) -> Self:

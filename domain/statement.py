@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from domain.approval import Decision
 from domain.names import Identifier, promotion_id
+from domain.release import Release
 from domain.signature import Signature
 from domain.terms import Proposal, Request
 from domain.value import Digest, Value, canonical
@@ -18,6 +19,7 @@ class Purpose(StrEnum):
 
     DECISION = "decision@towpath"
     REQUEST = "request@towpath"
+    RELEASE = "release@towpath"
 
 
 class Statement(Value):
@@ -82,6 +84,12 @@ def request_statement(request: Request, signature: Signature) -> Statement:
         reason=request.reason,
         of=request.of,
     )
+
+
+def release_statement(release: Release) -> Statement:
+    """Return what a release's author signs: its whole manifest, but for the signature."""
+    unsigned = release.but(signature="")
+    return Statement(purpose=Purpose.RELEASE, by=release.author, text=f"{unsigned.canonical()}\n")
 
 
 def _statement(purpose: Purpose, by: str, signature: Signature, **words: object) -> Statement:

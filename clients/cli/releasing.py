@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, TypeVar
 
 import typer
 
+from clients.cli.asking import signer
 from clients.cli.carrying import carrying
-from clients.cli.grammar import AsJson, Service, Version
+from clients.cli.grammar import AsJson, Key, Service, Version
 from clients.cli.identity import find_me
 from clients.cli.reading import open_releases, read_configuration
 from clients.cli.terminal import say, say_aside, say_commands, say_json, say_table
@@ -71,6 +72,7 @@ def create(
     notes: Notes = "",
     author: Author = "",
     revision: Revision = "",
+    key: Key = "",
 ) -> None:
     """Pack folders, archives, downloads or commits into a release and store it; record images by their digest.
 
@@ -80,6 +82,7 @@ def create(
     from activities.releases import create_release
 
     place = surroundings()
+    signs = signer(key)
     named = _parts(read_configuration(place), service, source, component or [])
     with (
         carrying(f"Packing {version} of {service} …") as shown,
@@ -95,11 +98,16 @@ def create(
                 revision=commit or revision or _revision_of(parts),
                 notes=notes,
                 now=SystemClock().now(),
+                sign=signs.sign_release if signs else _unsigned,
                 sending=shown.sending,
             )
         )
     say(stored.sentence, "green")
     _show(stored.release)
+    if signs and not stored.release.signature:
+        say_aside(
+            "It is not signed: it was stored unsigned before. Where that matters, give it a version of its own."
+        )
     say("Let it in somewhere:")
     say_commands([f"towpath promote {service} {version} ENVIRONMENT --watch"])
 
@@ -169,6 +177,10 @@ def prune(
     say(f"{would} {releases} releases of {service} and {artifacts} artifacts; {pruned.kept} releases stay.")
 
 
+def _unsigned(_: Release) -> str:
+    return ""
+
+
 def _show(found: Release) -> None:
     for part in found.components:
         if part.image:
@@ -178,6 +190,8 @@ def _show(found: Release) -> None:
     for name in ("author", "revision", "notes"):
         if said := getattr(found, name):
             say(f"  {name}: {said}")
+    if found.signature:
+        say("  signed by its author")
 
 
 def _parts(

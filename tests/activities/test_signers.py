@@ -12,9 +12,11 @@ from clients.trouble import UsageError
 from domain.actor import Actor, Proof
 from domain.approval import Decision, Verdict
 from domain.names import Subject
+from domain.release import Component, Kind, Release
 from domain.signature import AHEAD, Signature
 from domain.statement import Purpose, Statement, decision_statement, matter_of, why_altered
 from domain.terms import Request
+from tests.domain.strategies import digest
 from tests.domain.test_clearance import PROPOSAL
 from tests.fakes import ShiftedClock
 from tests.people import People, needs_openssh, ssh_keygen
@@ -143,6 +145,29 @@ async def test_a_signature_counts_from_when_it_was_made_until_it_ends(people: Pe
     assert not await proving.request(request, drawn_up=signed.expires)
     clock.offset = -AHEAD - timedelta(minutes=1)
     assert "ahead of this worker's clock" in await proving.request(request)
+
+
+async def test_a_release_is_its_authors(people: People, tmp_path: Path) -> None:
+    """Everything in its manifest is signed; the key has to have been good when it was made."""
+    people.allow(tmp_path, {BO: BO}, 'namespaces="release@towpath",valid-before="20260601"')
+    made = Release(
+        service="shop",
+        version="2.0",
+        components=(Component(name="site", kind=Kind.CONTENT, artifact=digest("site"), size=1),),
+        author=BO,
+        created=datetime(2026, 5, 1, tzinfo=UTC),
+    )
+    proving = Proving(OpenSshSigners(tmp_path), ShiftedClock())
+    signed = made.but(signature=people.signer(BO).sign_release(made))
+    late = made.but(created=datetime(2026, 6, 2, tzinfo=UTC))
+
+    assert not await proving.release(signed)
+    assert "is not signed" in await proving.release(made)
+    for changes in ({"notes": "more"}, {"version": "2.1"}, {"author": CY}, {"components": ()}):
+        assert await proving.release(signed.but(**changes)), changes
+    assert "not valid at this time" in await proving.release(
+        late.but(signature=people.signer(BO).sign_release(late))
+    )
 
 
 def test_a_statement_says_everything_that_it_is_about() -> None:

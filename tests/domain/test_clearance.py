@@ -97,6 +97,11 @@ WRONG: dict[str, tuple[Wrong, Cause, str]] = {
         "more than a day ahead",
     ),
     "a turn that is over": (fact(has_receipt=True), Cause.FORBIDDEN, "it is over"),
+    "a release that is not proven": (
+        fact(unproven_release="it is not signed"),
+        Cause.FORBIDDEN,
+        "its release is not proven to be its author's: it is not signed",
+    ),
     "a request that is not proven": (
         fact(unproven_request="it is not signed"),
         Cause.FORBIDDEN,
@@ -273,6 +278,7 @@ def test_another_turns_deeds_are_undone_only_by_the_turn_that_is_open(
 DONE_ASIDE = (
     "a step of no plan",
     "another environment",
+    "a release that is not proven",
     "a request that is not proven",
     *(n for n, (_, c, _) in WRONG.items() if c in {Cause.GATE, Cause.VOID}),
 )

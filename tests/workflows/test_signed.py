@@ -12,6 +12,7 @@ from clients.client import Towpath
 from domain.actor import Actor, Proof
 from domain.approval import Answer, Decision, Verdict
 from domain.configuration import Approval
+from domain.names import environment_id, manifest_key
 from domain.outcome import Outcome, Phase
 from domain.signature import Signature
 from domain.status import PromotionStatus, Report
@@ -181,7 +182,7 @@ async def test_a_key_revoked_before_the_effect_opens_nothing(gate: Gate) -> None
     await gate.handle.signal("approve", gate.answer(gate.sign()))
     await gate.town.until(gate.handle, Phase.WAITING_FOR_GATE)
     gate.people.revoke(gate.town.folder, BO)
-    handle = gate.town.client.get_workflow_handle(f"environment/{gate.town.production}")
+    handle = gate.town.client.get_workflow_handle(environment_id(gate.town.production))
     await handle.signal("thaw", {"by": ANA})
 
     await gate.town.until_new_plan(gate.handle, gate.proposal.plan.intent)
@@ -202,3 +203,28 @@ async def test_a_request_in_anothers_name_is_refused(town: Town, people: People)
     assert (forged.outcome, unsigned.outcome) == (Outcome.REFUSED, Outcome.REFUSED)
     assert f"{ANA} may not have asked for this: it was signed with the key of {BO}" in forged.why
     assert "it is not signed; name a key by --key" in unsigned.why
+
+
+async def test_only_releases_of_their_authors_are_let_in_where_that_is_asked(
+    town: Town, people: People
+) -> None:
+    """Refused as the plan is drawn up; and at the effect, where the key was revoked in between."""
+    people.allow(town.folder, {"ci": "ci"})
+    files = town.settings.configuration.environments
+    signing = {town.dev: files[town.dev].but(signed_releases=True)}
+    town.settings.configuration = town.settings.configuration.but(environments=files | signing)
+    made = town.make("2.0").but(author="ci")
+    made = made.but(signature=people.signer("ci").sign_release(made))
+    town.store.content[manifest_key(town.service, "2.0")] = made.canonical().encode()
+
+    unsigned = await town.promoted("1.0", town.dev)
+    await town.freeze(town.dev)
+    handle = await town.promote("2.0", town.dev)
+    await town.until(handle, Phase.WAITING_FOR_GATE)
+    people.revoke(town.folder, "ci")
+    await town.client.get_workflow_handle(environment_id(town.dev)).signal("thaw", {"by": ANA})
+    revoked = await asyncio.wait_for(handle.result(), 30)
+
+    assert (unsigned.outcome, revoked.outcome) == (Outcome.REFUSED, Outcome.REFUSED)
+    assert "release 1.0 may not be anybody’s: it is not signed" in unsigned.why
+    assert "its release is not proven to be its author's: its key has been revoked" in revoked.why
