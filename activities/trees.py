@@ -37,6 +37,13 @@ class Trees:
         """Whether two deeds at once are kept apart, whichever process they run in."""
         return self._placements.can_lock
 
+    def newest_fence(self) -> Fence | None:
+        return self._placements.newest_fence()
+
+    def refuse_older(self, fence: Fence) -> None:
+        """Raise ``StaleFenceError`` for a deed that comes too late."""
+        self._placements.refuse_older(fence)
+
     async def observe(self) -> Observation:
         return await in_thread(self._observe)
 

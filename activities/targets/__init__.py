@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from activities.ports import ConfiguredTarget
 from activities.targets.command import CommandTarget
 from activities.targets.directory import DirectoryTarget
+from activities.targets.supervisor import SupervisorTarget
 
 TARGETS: Mapping[str, type[ConfiguredTarget]] = {
     "command": CommandTarget,
     "directory": DirectoryTarget,
+    "supervisor": SupervisorTarget,
 }

@@ -1,8 +1,9 @@
 """What every target must keep. Registering one in ``TARGETS`` is what puts it under these tests."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
+from typing import Final
 
 import pytest
 from pydantic import JsonValue, ValidationError
@@ -13,7 +14,10 @@ from domain.environment import Absent, same
 from domain.fence import Fence
 from domain.plan import Undo
 from tests.activities.artifacts import COMPONENT, SUBJECT, Artifact, deed, site
+from tests.activities.supervised import Kept
 
+IDLE: Final = Kept("[program:idle]\ncommand=/bin/sleep 1000\nstartsecs=0\n")
+"""One supervisord for all tests here, started by the first that asks."""
 DOCS = Path(__file__).parents[2] / "docs" / "how-to" / "targets"
 
 
@@ -30,10 +34,21 @@ def _command(folder: Path) -> dict[str, JsonValue]:
     return {"deploy": program, "undo": program, "observe": program, "fenced": True}
 
 
+def _supervisor(_: Path) -> dict[str, JsonValue]:
+    return {"root": "live", "program": "idle", "url": IDLE.address()}
+
+
 SETTINGS: dict[str, Callable[[Path], dict[str, JsonValue]]] = {
     "directory": _directory,
     "command": _command,
+    "supervisor": _supervisor,
 }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def kept() -> Generator[None, None, None]:
+    yield
+    IDLE.stop()
 
 
 @pytest.fixture(params=sorted(TARGETS))
