@@ -15,8 +15,9 @@ class Answers(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(VERSION)
 
-    def log_message(self, *_: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:
         """Say nothing."""
+        del format, args
 
 
 HTTPServer(("127.0.0.1", int(sys.argv[1])), Answers).serve_forever()

@@ -32,7 +32,8 @@ def told(folder: Path) -> list[str]:
 
 def test_every_mistake_is_found_in_one_reading() -> None:
     """Each seeded mistake is told once, with file, line, key and remedy, and nothing else is."""
-    expected = (BROKEN / "mistakes.txt").read_text().splitlines()
+    targets = " or ".join(sorted(TARGETS))
+    expected = (BROKEN / "mistakes.txt").read_text().replace("{targets}", targets).splitlines()
 
     assert told(BROKEN) == expected
     assert len(expected) > 70
