@@ -15,7 +15,7 @@ class Answers(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(VERSION)
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name there
         """Say nothing."""
         del format, args
 
