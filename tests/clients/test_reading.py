@@ -223,3 +223,31 @@ async def test_tables_fit_a_narrow_terminal(town: Town, towpath: CommandLine) ->
         assert max(map(len, lines)) <= 80, ran.out
         assert len(lines[0].split()) >= 5, ran.out
         assert "\x1b[3" not in ran.out
+
+
+@pytest.mark.server
+async def test_what_was_printed_is_told_from_the_store_alone(town: Town, towpath: CommandLine) -> None:
+    """`logs` tells what programs printed, with journal and receipt, by promotion or turn; a follower ends with it."""
+    town.world.says[town.place(town.dev)] = ("pushing", "pushed")
+    town.world.sick.add("2.0.0")
+    first = await town.promoted("1.0.0", town.dev)
+    await town.promoted("2.0.0", town.dev)
+    settle(town, towpath.folder)
+    towpath.set(TEMPORAL_ADDRESS="127.0.0.1:1")
+
+    shown = await towpath.type("logs", town.service, "1.0.0", town.dev, "--follow")
+    sick = json.loads((await towpath.type("logs", town.service, town.dev, "--json")).out)
+    by_turn = await towpath.type("logs", town.service, town.dev, "--turn", str(first.turn))
+    by_id = await towpath.type("logs", f"change/{town.service}/{town.dev}/{first.turn}")
+    never = await towpath.type("logs", town.service, "9.9.9", town.dev)
+    wrong = await towpath.type("logs", "one", "two", "three", "four")
+
+    assert shown.code == Exit.DONE
+    assert re.search(r"\[place site\] pushing\n.*\[place site\] pushed\n", shown.out)
+    assert "promotion of 1.0.0, promoted" in shown.out
+    assert by_turn.out == by_id.out == shown.out
+    assert (sick["version"], sick["outcome"]) == ("2.0.0", "rolled back")
+    assert "not well: 2.0.0 is sick" in [line["text"] for line in sick["lines"]]
+    assert {line["source"] for line in sick["lines"]} == {"program", "journal", "receipt"}
+    assert (never.code, wrong.code) == (Exit.USAGE, Exit.USAGE)
+    assert "nothing was begun there yet" in never.said
