@@ -15,6 +15,7 @@ from activities.health import Verdict, look_until_well
 from activities.ports import TargetRefusalError
 from activities.tools import Tools
 from activities.transcribing import transcribed
+from domain.approval import approvers
 from domain.clearance import Cause, Facts, Refusal, Warrant, judge_done, judge_undo
 from domain.environment import Holding, Unknown, same
 from domain.fence import Fence
@@ -64,7 +65,9 @@ class Receipts:
         if not (done or journal or facts.open_turn == account.warrant.turn):
             # Nothing was begun, and no lane knows of the turn: there is nothing to account for.
             return Left(well=True, after=after, lane_listens=facts.lane_listens)
-        receipt = _write_up(account, proposal, journal, verdict, facts.now).but(after=after)
+        receipt = _write_up(account, proposal, journal, verdict, facts.now).but(
+            after=after, approved_by=_let_in_by(account.warrant, proposal, facts)
+        )
         if receipt.story is Story.SETTLEMENT and receipt.of is not None:
             await self._close_lost(receipt, receipt.of)
         left = await self._archive.write_receipt(receipt)
@@ -101,6 +104,7 @@ class Receipts:
             why=why,
             intent=None,
             records=None,
+            approved_by=(),
         )
         await self._archive.write_receipt(lost)
 
@@ -215,6 +219,13 @@ def _judge_soak(proposal: Proposal, turn: int, soak: Evidence | None) -> Refusal
     if soak and soak.passed and (soak.subject, soak.turn) == (proposal.plan.subject, turn):
         return None
     return Refusal(cause=Cause.FORBIDDEN, why="It says it was done, without evidence of its soak.")
+
+
+def _let_in_by(warrant: Warrant, proposal: Proposal, facts: Facts) -> tuple[str, ...]:
+    """Name the approvers as far as whoever asked confirms that it was given their decisions."""
+    if not facts.asking:
+        return ()
+    return approvers(warrant.request.actor, proposal.plan.intent, warrant.decisions)
 
 
 async def _until_ended(client: Client, workflow_id: str) -> None:

@@ -85,6 +85,16 @@ def counting(
     return tuple(latest.values())
 
 
+def approvers(requester: Actor, intent: Digest, decisions: Iterable[Decision]) -> tuple[str, ...]:
+    """Return who said yes to this intent in the end, and did not ask for it."""
+    latest = {person(one.actor.name): one for one in decisions if one.intent == intent}
+    return tuple(
+        one.actor.name
+        for one in latest.values()
+        if one.verdict is Verdict.APPROVE and not one.actor.is_same_person(requester)
+    )
+
+
 def _as_signed(decisions: Iterable[Decision]) -> list[Decision]:
     """Return the proven decisions, oldest signature first, at the time that their signers wrote."""
     proven = [

@@ -85,6 +85,8 @@ class Receipt(Value):
     healthy: bool = True
     proven: bool = False
     actor: Actor
+    approved_by: tuple[str, ...] = ()
+    """Who let it in, where its promotion stood by their approvals when this was written."""
     reason: str = ""
     asker: str = ""
     intent: Digest | None = None

@@ -86,7 +86,7 @@ def _show(passages: tuple[Passage, ...]) -> None:
             _what(passage),
             passage.outcome,
             say_duration(passage.took),
-            passage.by,
+            " + ".join([passage.by, *passage.approved_by]),
             "receipt" if Source.RECEIPT in passage.known_from else "",
         )
         for passage in passages

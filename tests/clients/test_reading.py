@@ -135,6 +135,10 @@ async def test_what_stands_where_and_who_let_it_in(town: Town, towpath: CommandL
     table = await towpath.type("environments", "list")
     view = json.loads((await towpath.type("environments", "show", town.production, "--json")).out)
     shown = await towpath.type("environments", "show", town.production)
+    gone = await towpath.type(
+        "history", "--service", town.service, "--environment", town.production, "--json"
+    )
+    table_of_it = await towpath.type("history", "--service", town.service, "--environment", town.production)
     frozen = await towpath.type("environments", "show", town.staging)
     busy = await towpath.type("environments", "show", town.dev)
     places = json.loads((await towpath.type("services", town.service, "--json")).out)["places"]
@@ -154,6 +158,10 @@ async def test_what_stands_where_and_who_let_it_in(town: Town, towpath: CommandL
     assert (stand["by"], stand["approved_by"]) == ("ana@example.com", ["bo@example.com"])
     assert place["health"]["healthy"] is True
     assert "asked for by ana@example.com, approved by bo@example.com" in shown.said
+    [receipt] = await town.receipts(town.production)
+    assert receipt.approved_by == ("bo@example.com",)
+    assert json.loads(gone.out)["passages"][0]["approved_by"] == ["bo@example.com"]
+    assert "ana@example.com + bo@example.com" in table_of_it.out
     assert "stop the line" in frozen.said
     assert "runs: promotion 2.0.0 for ana@example.com" in busy.said
     assert [one["environment"] for one in places] == [town.dev, town.staging, town.production]

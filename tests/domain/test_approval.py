@@ -11,6 +11,7 @@ from domain.approval import (
     Policy,
     Standing,
     Verdict,
+    approvers,
     counting,
     has_lapsed,
     standing,
@@ -170,4 +171,16 @@ def test_where_nobody_may_approve_the_refusal_says_so() -> None:
 
     assert why_not_counted(policy, REQUESTER, Answer(by="bo", plan=PLAN), PLAN).endswith(
         "approvers are: nobody"
+    )
+
+
+@given(votes=votes)
+def test_approvers_are_those_who_said_yes_in_the_end(votes: list[tuple[str, int, Verdict, bool]]) -> None:
+    """Exactly whose last word on this plan is yes, each once, and never the requester."""
+    last = {who: verdict for who, _, verdict, here in votes if here and who != "ana"}
+
+    named = approvers(REQUESTER, PLAN, cast(votes))
+
+    assert sorted(name.strip().lower() for name in named) == sorted(
+        who for who, verdict in last.items() if verdict is Verdict.APPROVE
     )
