@@ -4,35 +4,28 @@ import asyncio
 import sys
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from activities import transcribing
 from activities.checks.command import CommandCheck
-from activities.keyring import Keyring
 from activities.masking import MASK
 from activities.ports import Expected, Place, StoreError, TargetTroubleError
 from activities.retention import prune_transcripts
 from activities.targets.command import CommandTarget
 from activities.tools import Tools
 from activities.transcribing import say, transcribed
-from domain.configuration import Configuration
 from domain.names import receipt_key
 from domain.transcript import Segment, printed
 from tests.activities.artifacts import COMPONENT, SUBJECT, deed, site
-from tests.fakes import FixedSettings, MemoryStore, ShiftedClock
+from tests.fakes import MemoryStore, ShiftedClock
 
 
-def _unused(*_: object) -> Any:
-    raise AssertionError
-
-
-def _tools(folder: Path, store: MemoryStore) -> Tools:
-    settings = FixedSettings(Configuration())
-    seals = Keyring(folder / "keys", settings)
-    clock = ShiftedClock()
-    return Tools(SUBJECT.environment, settings, store, seals, clock, _unused, _unused, folder / "cache")
+def _tools(store: MemoryStore) -> Tools:
+    """As much of a worker's tools as keeping lines takes."""
+    return cast("Tools", SimpleNamespace(store=store, clock=ShiftedClock()))
 
 
 def _kept(store: MemoryStore, turn: int = 7) -> list[str]:
@@ -48,8 +41,8 @@ def store() -> MemoryStore:
 
 
 @pytest.fixture
-def tools(tmp_path: Path, store: MemoryStore) -> Tools:
-    return _tools(tmp_path, store)
+def tools(store: MemoryStore) -> Tools:
+    return _tools(store)
 
 
 async def _deploy(tools: Tools, folder: Path, program: str, **settings: object) -> None:
@@ -141,7 +134,7 @@ async def test_a_store_that_takes_nothing_fails_no_deed(
     monkeypatch.setattr(transcribing, "LAST_WORDS", 0.1)
 
     async with asyncio.timeout(20):
-        await _deploy(_tools(tmp_path, trouble), tmp_path, "print('hello')")
+        await _deploy(_tools(trouble), tmp_path, "print('hello')")
 
 
 async def test_a_check_is_heard_too(tools: Tools, store: MemoryStore, tmp_path: Path) -> None:
