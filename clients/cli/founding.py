@@ -86,9 +86,16 @@ def new_environment(
     group: Groups = None,
     soak: Soak = "",
     service: Services = None,
+    health: Health = "",
 ) -> None:
     """Add an environment, and put it on the road of services."""
-    from activities.scaffolding import NotWritableError, add_environment, environment_draft, schema_drafts
+    from activities.scaffolding import (
+        NO_HEALTH,
+        NotWritableError,
+        add_environment,
+        environment_draft,
+        schema_drafts,
+    )
 
     name = _name(name or _ask("What is the environment called?", "a NAME"), "an environment")
     path = _folder()
@@ -96,11 +103,19 @@ def new_environment(
     edits: dict[str, str] = {}
     try:
         for one in service or ():
-            edits[service_file(one)] = add_environment(_text(path, service_file(one)), one, name, ())
+            text = _text(path, service_file(one))
+            edits[service_file(one)] = add_environment(text, one, name, health)
     except NotWritableError as error:
         raise UsageError(str(error)) from error
     draft = environment_draft(name, quorum=quorum, groups=group or (), soak=soak)
+    known = {file: _text(path, file).count(NO_HEALTH) for file in edits}
     _make(path, [draft, *schema_drafts(_schemas())], edits)
+    for file, text in edits.items():
+        if text.count(NO_HEALTH) > known[file]:
+            say(
+                f"Nothing looks whether {name} is well yet: say what to ask, under health in {file}.",
+                "yellow",
+            )
 
 
 @environment.command("key")

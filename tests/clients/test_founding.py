@@ -81,6 +81,25 @@ async def test_an_environment_joins_a_road(offline: CommandLine) -> None:
     assert [line for line in text.splitlines() if line in SHOP.splitlines()] == SHOP.splitlines()
     assert "after: [dev]" in text
     assert 'root: "live/shop/production"' in text
+    assert '# health: [{"http": "http://127.0.0.1:1/"}]' in text
+    assert "Nothing looks whether production is well yet" in ran.said
+    assert (await offline.type("config", "check")).code == Exit.DONE
+
+
+async def test_an_environment_that_joins_a_road_is_looked_after(offline: CommandLine) -> None:
+    """Checks that name the last environment are copied by the new name; else by --health."""
+    await offline.type("config", "init")
+    named = ("--component", "site=content", "--health", "http://127.0.0.1:1/{environment}/shop-dev")
+    await offline.type("service", "new", "shop", *named)
+    asked = ("--service", "shop", "--health", "http://127.0.0.1:2/{environment}")
+
+    copied = await offline.type("environment", "new", "staging", "--service", "shop")
+    said = await offline.type("environment", "new", "production", *asked)
+
+    text = (offline.folder / "services/shop.yaml").read_text()
+    assert "Nothing looks" not in copied.said + said.said
+    assert "http://127.0.0.1:1/staging/shop-dev" in text
+    assert "http://127.0.0.1:2/production" in text
     assert (await offline.type("config", "check")).code == Exit.DONE
 
 
