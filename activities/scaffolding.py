@@ -194,6 +194,20 @@ def write_new(folder: Path, drafts: Sequence[Draft]) -> list[str]:
     return written
 
 
+def stale(folder: Path, drafts: Sequence[Draft]) -> list[Draft]:
+    """Return the drafts of what was generated before, and would be generated otherwise now."""
+    return [draft for draft in drafts if _written(folder / draft.file) not in {None, draft.text}]
+
+
+def _written(file: Path) -> str | None:
+    try:
+        return file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
 def replace(folder: Path, file: str, text: str) -> None:
     """Write a file whole: workers read it at every effect, and half a file is half a rule."""
     aside = folder / f"{file}.towpath-new"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import typer
 
 from clients.cli.grammar import AsJson
-from clients.cli.reading import environments_of
+from clients.cli.reading import environments_of, known_schemas
 from clients.cli.terminal import leave, say, say_json
 from clients.trouble import ClientError
 from domain.outcome import Exit
@@ -103,6 +103,7 @@ def _configuration(place: Surroundings) -> list[Finding]:
     found = settings_of(place).inspect()
     findings = [_bad("configuration", str(mistake), Exit.USAGE) for mistake in found.mistakes]
     findings += [_doubtful("configuration", str(warning)) for warning in found.warnings]
+    findings += _schemas(place)
     if found.configuration:
         many = found.configuration
         sentence = (
@@ -110,6 +111,17 @@ def _configuration(place: Surroundings) -> list[Finding]:
         )
         findings.append(_good("configuration", sentence))
     return findings
+
+
+def _schemas(place: Surroundings) -> list[Finding]:
+    """Whether editors judge by what this Towpath takes."""
+    from activities.scaffolding import schema_drafts, stale
+
+    names = [draft.file for draft in stale(place.folder, schema_drafts(known_schemas()))]
+    sentence = (
+        "of another Towpath than this one, so editors judge wrongly. Have them made anew: towpath config init"
+    )
+    return [_doubtful("schemas", f"{', '.join(names)}: {sentence}")] if names else []
 
 
 def _notifications(place: Surroundings) -> list[Finding]:

@@ -156,6 +156,25 @@ async def test_editors_are_given_the_schemas(offline: CommandLine) -> None:
     assert service["additionalProperties"] is False
 
 
+async def test_schemas_of_another_towpath_are_told_and_made_anew(offline: CommandLine) -> None:
+    """`config check` says which lag behind, and does not fail for it; `config init` makes those anew."""
+    await offline.type("config", "init")
+    schema = offline.folder / ".schemas/service.json"
+    fresh = schema.read_text()
+    schema.write_text("{}")
+    before = _files(offline.folder)
+
+    stale = await offline.type("config", "check")
+    again = await offline.type("config", "init")
+    checked = await offline.type("config", "check")
+
+    assert stale.code == Exit.DONE
+    assert ".schemas/service.json: of another Towpath" in stale.said
+    assert (again.code, schema.read_text()) == (Exit.DONE, fresh)
+    assert "of another Towpath" not in checked.said
+    assert _files(offline.folder) == before
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 async def test_shells_complete_the_verbs(offline: CommandLine, shell: str) -> None:
     """`towpath pro` and a tab is `promote`, in each shell."""
