@@ -95,7 +95,7 @@ async def _about_the_engine(place: Surroundings, subject: Subject, *, even_so: b
         lane = f"and has no lane of {subject}, but begins one when it is asked: have it done on its record"
     if not even_so:
         raise DeclinedError(
-            f"The server answers, {lane}: towpath rollback {subject.service} {subject.environment} --watch. Where it cannot, "
-            "add --even-so."
+            f"The server answers, {lane}: towpath rollback {subject.service} {subject.environment} --watch. "
+            "Where it cannot, add --even-so."
         )
     return "A server answers; it is not asked, as you said."
