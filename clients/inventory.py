@@ -61,7 +61,7 @@ async def list_environments(client: Client, configured: Iterable[str]) -> Enviro
             busy=busy[name],
             unsettled=phases[name, Phase.UNSETTLED],
             freeze=status.freeze if status else None,
-            workers=await _count_workers(client, name),
+            workers=await count_workers(client, name),
             trouble=trouble,
         )
 
@@ -75,7 +75,7 @@ async def view_environment(
     """Return all that is known of an environment, with the services that are to go there."""
     rows = await _open(client, f" AND {ENVIRONMENT}='{name}'")
     there = {row.service for row in rows if row.story == "lane"}
-    (status, trouble), workers = await asyncio.gather(_freeze(client, name), _count_workers(client, name))
+    (status, trouble), workers = await asyncio.gather(_freeze(client, name), count_workers(client, name))
     unread: list[str] = []
 
     async def view(service: str) -> Place:
@@ -135,7 +135,7 @@ async def _freeze(client: Client, name: str) -> tuple[EnvironmentStatus | None, 
         return None, str(error)
 
 
-async def _count_workers(client: Client, name: str) -> int:
+async def count_workers(client: Client, name: str) -> int:
     return await count_pollers(client, effects_queue(name), TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY, looks=1)
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
@@ -19,6 +19,13 @@ if TYPE_CHECKING:
 
 config = typer.Typer(no_args_is_help=True, help="Look at the configuration.")
 
+Coverage = Annotated[
+    bool,
+    typer.Option(
+        "--coverage",
+        help="Look instead whether every environment has health, alarms, a way back, workers and a proven rollback.",
+    ),
+]
 GOOD: Final = "good"
 DOUBTFUL: Final = "doubtful"
 BAD: Final = "bad"
@@ -58,11 +65,15 @@ def check(as_json: AsJson = False) -> None:
     _report(findings, as_json=as_json)
 
 
-def doctor(as_json: AsJson = False) -> None:
+def doctor(as_json: AsJson = False, coverage: Coverage = False) -> None:
     """Look at everything that Towpath needs, and say what is wrong and what to do.
 
     The exit code says the worst.
     """
+    if coverage:
+        from clients.cli.covering import cover
+
+        cover(as_json=as_json)
     _report(asyncio.run(_examine(surroundings())), as_json=as_json)
 
 

@@ -259,3 +259,28 @@ async def test_what_was_printed_is_told_from_the_store_alone(town: Town, towpath
     assert {line["source"] for line in sick["lines"]} == {"program", "journal", "receipt"}
     assert (never.code, wrong.code) == (Exit.USAGE, Exit.USAGE)
     assert "nothing was begun there yet" in never.said
+
+
+@pytest.mark.server
+async def test_coverage_tells_what_is_missing_where(town: Town, towpath: CommandLine) -> None:
+    """Health, alarm, undo, worker and proven rollback of each place, with a remedy; the exit code says the worst."""
+    await town.promoted("1.0.0", town.dev)
+    await town.promoted("1.0.0", town.staging)
+    town.world.sick.add("2.0.0")
+    await town.promoted("2.0.0", town.dev)
+    settle(town, towpath.folder)
+
+    ran = await towpath.type("doctor", "--coverage", "--json")
+    shown = await towpath.type("doctor", "--coverage")
+    towpath.set(TEMPORAL_ADDRESS="127.0.0.1:1")
+    alone = await towpath.type("doctor", "--coverage")
+
+    dev, staging, production = json.loads(ran.out)["places"]
+    assert ran.code == shown.code == Exit.UNCOVERED
+    assert [one["rollback"]["stands"] for one in (dev, staging, production)] == ["good", "missing", "missing"]
+    assert {one["health"]["said"] for one in (dev, staging, production)} == {"none"}
+    assert (dev["undo"]["said"], dev["worker"]["said"], dev["alarm"]["said"]) == ("restore", "1", "none")
+    assert f"towpath rollback {town.service} {town.staging} --watch" in shown.said
+    assert f"✗ health none: {town.service} in {town.dev}, {town.service} in {town.staging}" in shown.said
+    assert alone.code == Exit.NO_SERVER
+    assert "? worker unknown" in alone.said
