@@ -47,8 +47,7 @@ class Transcripts:
         if receipt:
             asked = receipt.story is Story.PROMOTION and receipt.version == version
             return asked or receipt.asker == promotion_id(self._subject, version)
-        placed = [entry.step.after for entry in entries if entry.story is Story.PROMOTION]
-        return any(isinstance(one, Placement) and one.version == version for one in placed)
+        return version in _placed(entries)
 
     async def read(self, turn: int) -> Transcript:
         """Return what is kept of a turn. Papers with a bad seal, and what is damaged, are named."""
@@ -69,7 +68,7 @@ class Transcripts:
             environment=self._subject.environment,
             turn=turn,
             story=receipt.story if receipt else next((str(entry.story) for entry in entries), ""),
-            version=(receipt.version or "") if receipt else "",
+            version=(receipt.version or "") if receipt else next(iter(_placed(entries)), ""),
             outcome=receipt.outcome if receipt else "",
             lines=tuple(lines),
             unread=tuple(self._unread.values()),
@@ -104,3 +103,9 @@ class Transcripts:
             return  # pruned meanwhile
         except ValidationError:
             self._unread[key] = f"“{key}” in the store cannot be read: it is damaged, or of a newer Towpath."
+
+
+def _placed(entries: Iterable[Entry]) -> list[str]:
+    """Return the versions that a promotion was about to put there."""
+    placed = [entry.step.after for entry in entries if entry.story is Story.PROMOTION and not entry.void]
+    return [one.version for one in placed if isinstance(one, Placement)]

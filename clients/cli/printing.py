@@ -84,8 +84,8 @@ async def _choose(
         )
         if chosen in turns and chosen is not None:
             return chosen
-        what = f"turn {turn}" if turn else f"{version or 'anything'}"
-        missing = f"The release store knows nothing of {what} at {subject}: nothing was begun there yet."
+        what = f"turn {turn} of {subject}" if turn else f"{f'{version} of ' if version else ''}{subject}"
+        missing = f"The release store knows nothing of {what}: nothing was begun there yet."
         if turn or not follow:
             raise UsageError(f"{missing} What there is: towpath history --service {subject.service}")
         if not waits:
