@@ -3,7 +3,6 @@
 from datetime import timedelta
 from typing import Final, NamedTuple
 
-from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.archive import Archive
@@ -12,6 +11,7 @@ from activities.ports import BadSealError, Deed, Observation, Target
 from activities.proving import Proving
 from activities.releases import Brought, bring
 from activities.tools import Tools
+from activities.transcribing import say
 from domain.answer import answer_of
 from domain.approval import Policy
 from domain.clearance import Cause, Facts, Refusal, Warrant, judge, judge_undo
@@ -260,13 +260,9 @@ class Clearing:
             artifact=brought.file,
             image=brought.image,
             capture=entry.capture,
-            said=_say,
+            said=say,
         )
 
 
 def _stands(wanted: Holding, seen: Observation, fence: Fence) -> bool:
     return seen.fence == fence and same(wanted, seen.capture.holding)
-
-
-def _say(line: str) -> None:
-    activity.logger.info("target_said", extra={"line": line})

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from typing import Final, NoReturn, TypeVar
 
@@ -18,6 +19,7 @@ from activities.proving import Proving
 from activities.receipts import Receipts
 from activities.signpost import Signpost
 from activities.tools import Tools
+from activities.transcribing import transcribed
 from domain.clearance import Cause, Refusal, Warrant
 from domain.environment import Unknown, same
 from domain.journal import Evidence, Recollection, Soaked
@@ -92,7 +94,8 @@ class EffectActivities:
         proposal = self._clearing.unseal(warrant)
         beaten: Sequence[str] = activity.info().heartbeat_details
         began = datetime.fromisoformat(beaten[0]) if beaten else self._tools.clock.now()
-        verdict = await _alive(watch(self._tools, proposal, began), began.isoformat())
+        async with transcribed(self._tools, proposal.plan.subject, warrant.turn, "soak", "soak"):
+            verdict = await _alive(watch(self._tools, proposal, began), began.isoformat())
         evidence = Evidence(
             subject=proposal.plan.subject,
             turn=warrant.turn,
@@ -149,7 +152,8 @@ class EffectActivities:
         cleared = await self._clearing.deed(order, order.step)
         if not cleared.done_before:
             try:
-                await cleared.target.place(cleared.deed)
+                async with self._kept(cleared, f"place {cleared.deed.component}"):
+                    await cleared.target.place(cleared.deed)
             except StaleFenceError as stale:
                 raise ApplicationError(str(stale), type=OUTRANKED, non_retryable=True) from stale
         return await self._verified(cleared, f"placed {cleared.deed.after}")
@@ -163,7 +167,8 @@ class EffectActivities:
             return Performed(did=f"deed {of} never happened", holds=order.step.after)
         if not cleared.done_before:
             try:
-                await cleared.target.restore(cleared.deed)
+                async with self._kept(cleared, f"put back {cleared.deed.component}"):
+                    await cleared.target.restore(cleared.deed)
             except StaleFenceError:
                 seen = await cleared.target.observe()
                 return Performed(did=f"outranked by {seen.fence}", holds=seen.capture.holding)
@@ -174,6 +179,10 @@ class EffectActivities:
         target = self._tools.target(terms, order.warrant.request.subject, order.step.component)
         seen = await target.observe()
         return Performed(did=f"saw {seen.capture.holding}", holds=seen.capture.holding)
+
+    def _kept(self, cleared: Cleared, what: str) -> AbstractAsyncContextManager[None]:
+        deed = cleared.deed
+        return transcribed(self._tools, deed.subject, deed.fence.turn, str(deed.fence.act), what)
 
     async def _verified(self, cleared: Cleared, did: str) -> Performed:
         """Believe what the target shows, not what it was told: observed equals what was wanted."""

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 from activities.ports import Check, Expected, Finding
 from activities.tools import Tools
+from activities.transcribing import say
 from domain.environment import Holding, Placement
 from domain.terms import CheckTerms, Proposal
 
@@ -35,7 +36,7 @@ async def look_until_well(tools: Tools, proposal: Proposal, expected: Mapping[st
         )
     findings = await asyncio.gather(
         *(
-            _until_well(tools.check(terms), terms, Expected(subject, component, holding, began))
+            _until_well(tools.check(terms), terms, Expected(subject, component, holding, began, say))
             for terms, (component, holding) in looks
         )
     )
@@ -59,9 +60,12 @@ async def watch(tools: Tools, proposal: Proposal, began: datetime) -> Verdict:
 
 
 async def _until_well(check: Check, terms: CheckTerms, expected: Expected) -> Finding:
-    deadline = asyncio.get_running_loop().time() + terms.within.total_seconds()
+    deadline, complaint = asyncio.get_running_loop().time() + terms.within.total_seconds(), ""
     while True:
         finding = await check.look(expected)
+        if not finding.passed and finding.sentence != complaint:
+            complaint = finding.sentence
+            expected.said(f"not well: {complaint}")
         left = deadline - asyncio.get_running_loop().time()
         if finding.passed or left <= 0:
             return finding

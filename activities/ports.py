@@ -134,6 +134,10 @@ class Finding(NamedTuple):
     sentence: str
 
 
+def unsaid(_line: str) -> None:
+    """Where nobody reads what is printed."""
+
+
 class Expected(NamedTuple):
     """What a check should find."""
 
@@ -141,6 +145,8 @@ class Expected(NamedTuple):
     component: str | None
     holding: Holding
     began: datetime
+    said: Callable[[str], None] = unsaid
+    """Takes each line that a program of the check prints for people. Never blocks."""
 
 
 class Check(Protocol):

@@ -18,7 +18,7 @@ from activities.masking import mask, secrets_in
 from domain.value import canonical
 
 LONGEST_ANSWER: Final = 16 * 1024
-_HEAD: Final = 16 * 1024
+_HEAD: Final = 1 << 20
 _TAIL: Final = LONGEST_ANSWER + 2
 _LINGER: Final = 1.0
 _LAST_WAIT: Final = 5.0

@@ -14,6 +14,7 @@ from activities.finishing import to_the_end
 from activities.health import Verdict, look_until_well
 from activities.ports import TargetRefusalError
 from activities.tools import Tools
+from activities.transcribing import transcribed
 from domain.clearance import Cause, Facts, Refusal, Warrant, judge_done, judge_undo
 from domain.environment import Holding, Unknown, same
 from domain.fence import Fence
@@ -41,7 +42,10 @@ class Receipts:
             return Left(well=True, after=dict(standing.after), evidence=standing.evidence)
         journal = await self._journal(proposal, account.warrant.turn)
         expected = _expected(account, proposal, journal)
-        verdict = await look_until_well(self._tools, proposal, expected)
+        async with transcribed(
+            self._tools, proposal.plan.subject, account.warrant.turn, "health", "look whether it is well"
+        ):
+            verdict = await look_until_well(self._tools, proposal, expected)
         if not verdict.passed:
             return Left(well=False, evidence=verdict.sentences)
         return await to_the_end(self._leave(account, proposal, journal, verdict))

@@ -1,4 +1,4 @@
-"""Which releases may go, and their going.
+"""Which releases and transcripts may go, and their going.
 
 Whatever a receipt names stays, be it what was put there or what was found there, and be it undone since: a receipt
 is proof of what ran, and proves little of a release that is gone. So does whatever an account that is still open
@@ -6,6 +6,8 @@ names. Seals are not asked for: a forged receipt could only make us keep more.
 """
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
+from itertools import chain
 from typing import NamedTuple, TypeVar
 
 from pydantic import ValidationError
@@ -13,8 +15,9 @@ from pydantic import ValidationError
 from activities.ports import NotInStoreError, Store
 from activities.releases import ReleaseRefusedError, list_releases
 from domain.environment import Holding, Placement
+from domain.fence import milliseconds
 from domain.journal import Entry, Receipt
-from domain.names import artifact_key, manifest_key
+from domain.names import TRANSCRIPTS, artifact_key, manifest_key
 from domain.release import Release
 from domain.terms import Sealed
 
@@ -49,6 +52,24 @@ async def prune_releases(store: Store, service: str, keep: int, *, dry_run: bool
         for digest in artifacts:
             await store.remove(artifact_key(digest))
     return Pruned(tuple(gone), tuple(artifacts), len(releases) - len(gone))
+
+
+async def prune_transcripts(store: Store, service: str, before: datetime, *, dry_run: bool = False) -> int:
+    """Remove what was printed in turns that began before, and return of how many turns; open ones keep theirs.
+
+    Receipts stay. A second run finds what a first has left. Raises ``StoreError``.
+    """
+    limit = milliseconds(before)
+    closed = {
+        tuple(key.removesuffix(".json").split("/")[2:]) for key in await store.list(f"receipt/{service}")
+    }
+    turns: dict[tuple[str, ...], list[str]] = {}
+    for key in await store.list(f"{TRANSCRIPTS}/{service}"):
+        turns.setdefault(tuple(key.split("/")[2:4]), []).append(key)
+    old = {turn: keys for turn, keys in turns.items() if turn in closed and int(turn[1]) < limit}
+    for key in chain.from_iterable(() if dry_run else old.values()):
+        await store.remove(key)
+    return len(old)
 
 
 def _is_needed(release: Release, needed: Iterable[Placement]) -> bool:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -14,6 +15,8 @@ from domain.configuration import ORGANISATION_FILE, environment_file, service_fi
 
 SCHEMAS: Final = ".schemas"
 """The folder of the schemas that editors read; a name with a dot is no configuration."""
+NO_HEALTH: Final = "Without a health check nothing is proven."
+"""Stands as a comment above what a health check may look like."""
 _WIDE: Final = 4096
 
 
@@ -97,7 +100,7 @@ def service_draft(
 def _health(health: str, environment: str) -> list[str]:
     if not health:
         return [
-            "    # Without a health check nothing is proven.",
+            f"    # {NO_HEALTH}",
             '    # health: [{http: "http://127.0.0.1:8101/", within: 30s}]',
         ]
     address = json.dumps(health.replace("{environment}", environment), ensure_ascii=False)
@@ -112,11 +115,12 @@ def _target(target: str, service: str, environment: str, component: str, *, alon
     return f"{{target: directory, root: live/{place}}}"
 
 
-def add_environment(text: str, service: str, environment: str, after: Sequence[str]) -> str:
-    """Return a service's file with one more environment on its road; comments and order stay.
+def add_environment(text: str, service: str, environment: str, health: str = "") -> str:
+    """Return a service's file with one more environment on its road, after the last; comments and order stay.
 
-    Its components go where those of the last environment go, each folder by the new name. Raises
-    ``NotWritableError`` where the file cannot be understood, or the environment is in it.
+    Its components go where those of the last environment go, each folder by the new name. So do its health
+    checks where they name that environment; else they stand there as a comment, since they would ask about
+    another place. Raises ``NotWritableError`` where the file cannot be understood, or the environment is in it.
     """
     yaml = YAML()
     yaml.preserve_quotes = True
@@ -133,9 +137,10 @@ def add_environment(text: str, service: str, environment: str, after: Sequence[s
         raise NotWritableError(f"{service} goes to {environment} already: it is in {service_file(service)}.")
     last = list(road)[-1]
     place = CommentedMap()
-    place["after"] = _flow(list(after) or [last])
+    place["after"] = _flow([last])
     for component in components:
         place[component] = _moved(road[last].get(component), service, environment, component, len(components))
+    _watch_over(place, _checks(road[last].get("health"), last, environment, health), road[last].get("health"))
     road[environment] = place
     out = io.StringIO()
     yaml.dump(content, out)
@@ -151,9 +156,26 @@ def _moved(old: Any, service: str, environment: str, component: str, many: int) 
     return moved
 
 
-def _flow(names: list[str]) -> Any:
+def _checks(old: Any, last: str, environment: str, health: str) -> Any:
+    """Return the health checks of a new environment, or None where nobody knows what to ask there."""
+    if health:
+        return [{"http": health.replace("{environment}", environment)}]
+    written = json.dumps(old)
+    renamed = re.sub(rf"(?<![\w-]){re.escape(last)}(?![\w-])", environment, written)
+    return json.loads(renamed) if renamed != written else None
+
+
+def _watch_over(place: CommentedMap, checks: Any, old: Any) -> None:
+    if checks is not None:
+        place["health"] = _flow(checks)
+        return
+    like = json.dumps(old, ensure_ascii=False) if old else '[{http: "http://127.0.0.1:8101/", within: 30s}]'
+    place.yaml_set_comment_before_after_key("after", before=f"{NO_HEALTH}\nhealth: {like}", indent=4)
+
+
+def _flow(content: Any) -> Any:
     yaml = YAML()
-    return yaml.load(json.dumps(names))
+    return yaml.load(json.dumps(content, ensure_ascii=False))
 
 
 def write_new(folder: Path, drafts: Sequence[Draft]) -> list[str]:
@@ -170,6 +192,20 @@ def write_new(folder: Path, drafts: Sequence[Draft]) -> list[str]:
             raise NotWritableError(f"{folder / file} could not be written: {error.strerror}.") from error
         written.append(file)
     return written
+
+
+def stale(folder: Path, drafts: Sequence[Draft]) -> list[Draft]:
+    """Return the drafts of what was generated before, and would be generated otherwise now."""
+    return [draft for draft in drafts if _written(folder / draft.file) not in {None, draft.text}]
+
+
+def _written(file: Path) -> str | None:
+    try:
+        return file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError):
+        return ""
 
 
 def replace(folder: Path, file: str, text: str) -> None:

@@ -33,6 +33,8 @@ _WORDS: Final[Mapping[str, bool | None]] = {
 _WHOLE: Final = re.compile(r"[-+]?[0-9]{1,18}")
 _FRACTION: Final = re.compile(r"[-+]?(\.[0-9]{1,18}|[0-9]{1,18}(\.[0-9]{0,18})?)([eE][-+]?[0-9]{1,2})?")
 
+_MISSING: Final = re.compile(r"expected ',' or '([]}])'")
+
 Keys = tuple[str | int, ...]
 
 
@@ -140,6 +142,8 @@ def _in_words(wrong: MarkedYAMLError, text: str) -> UnreadableError:
     if "end of stream" in problem or "stream end" in problem:
         mark = wrong.context_mark or mark
         return UnreadableError(_line(mark), "a quote or bracket is opened here and never closed", "close it")
+    if (missing := _MISSING.match(problem)) and wrong.context_mark:
+        return _unclosed(_line(wrong.context_mark), missing[1], _line(mark))
     if "\\t" in problem:
         return UnreadableError(_line(mark), "a tab indents this line", "indent with spaces")
     line = min(_line(mark), text.count("\n") + 1)
@@ -148,6 +152,15 @@ def _in_words(wrong: MarkedYAMLError, text: str) -> UnreadableError:
         f"this is not YAML: {problem}",
         "look for a missing space after a colon, a missing quote, or lines that are indented differently",
     )
+
+
+def _unclosed(opened: int, closing: str, noticed: int) -> UnreadableError:
+    """A list that is not closed is noticed on a later line, and mended where it was opened."""
+    opening = "[" if closing == "]" else "{"
+    if noticed == opened:
+        return UnreadableError(opened, f"a comma or “{closing}” is missing on this line", "write it")
+    problem = f"“{opening}” is opened here, and not closed before line {noticed}"
+    return UnreadableError(opened, problem, f"close it with “{closing}”, or write the comma that is missing")
 
 
 def _line(mark: object) -> int:

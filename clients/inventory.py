@@ -31,6 +31,7 @@ from domain.inventory import (
     Waiting,
     health_of,
 )
+from domain.journal import Receipt
 from domain.names import ENVIRONMENT, SERVICE, STORY, Subject, effects_queue, promotion_id
 from domain.outcome import Phase
 from domain.status import EnvironmentStatus, PromotionStatus
@@ -60,7 +61,7 @@ async def list_environments(client: Client, configured: Iterable[str]) -> Enviro
             busy=busy[name],
             unsettled=phases[name, Phase.UNSETTLED],
             freeze=status.freeze if status else None,
-            workers=await _count_workers(client, name),
+            workers=await count_workers(client, name),
             trouble=trouble,
         )
 
@@ -74,7 +75,7 @@ async def view_environment(
     """Return all that is known of an environment, with the services that are to go there."""
     rows = await _open(client, f" AND {ENVIRONMENT}='{name}'")
     there = {row.service for row in rows if row.story == "lane"}
-    (status, trouble), workers = await asyncio.gather(_freeze(client, name), _count_workers(client, name))
+    (status, trouble), workers = await asyncio.gather(_freeze(client, name), count_workers(client, name))
     unread: list[str] = []
 
     async def view(service: str) -> Place:
@@ -134,7 +135,7 @@ async def _freeze(client: Client, name: str) -> tuple[EnvironmentStatus | None, 
         return None, str(error)
 
 
-async def _count_workers(client: Client, name: str) -> int:
+async def count_workers(client: Client, name: str) -> int:
     return await count_pollers(client, effects_queue(name), TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY, looks=1)
 
 
@@ -167,10 +168,10 @@ def _waiting(ask: Ask) -> Waiting:
 
 async def _with_papers(client: Client, place: Place, archive: Archive | None, unread: list[str]) -> Place:
     """Add who let in what stands there, and how well it was found, as far as receipts and promotions say."""
-    asked: dict[int, str] = {}
+    receipts: dict[int, Receipt] = {}
     if archive:
         try:
-            place, asked = await _proven(archive, place)
+            place, receipts = await _proven(archive, place)
         except (BadSealError, StoreError) as error:
             unread.append(str(error))
         except ValidationError:
@@ -179,30 +180,33 @@ async def _with_papers(client: Client, place: Place, archive: Archive | None, un
             )
     held = {one.holding.version for one in place.stands if isinstance(one.holding, Placement)}
     statuses = {version: await _promotion(client, place.subject, version) for version in sorted(held)}
-    return place.but(stands=tuple(_let_in(one, asked, statuses) for one in place.stands))
+    return place.but(stands=tuple(_let_in(one, receipts, statuses) for one in place.stands))
 
 
-async def _proven(archive: Archive, place: Place) -> tuple[Place, dict[int, str]]:
-    """Return the place with its newest receipt's word, and who asked for the turns that still stand."""
+async def _proven(archive: Archive, place: Place) -> tuple[Place, dict[int, Receipt]]:
+    """Return the place with its newest receipt's word, and the receipts of the turns that still stand."""
     newest = await archive.newest_receipts(place.subject, 1)
     if newest:
         after = tuple(Stand(component=name, holding=held) for name, held in newest[0].after.items())
         place = place.but(health=health_of(newest[0]), stands=place.stands or after)
     fences = [one.holding.fence for one in place.stands if isinstance(one.holding, Placement)]
-    asked: dict[int, str] = {}
+    receipts: dict[int, Receipt] = {}
     for turn in {fence.turn for fence in fences if fence}:
         if receipt := await archive.receipt(place.subject, turn):
-            asked[turn] = receipt.actor.name
-    return place, asked
+            receipts[turn] = receipt
+    return place, receipts
 
 
-def _let_in(stand: Stand, asked: dict[int, str], statuses: dict[str, PromotionStatus | None]) -> Stand:
-    """Say who asked and who approved; a promotion's word counts where its turn is the one that stands."""
+def _let_in(stand: Stand, receipts: dict[int, Receipt], statuses: dict[str, PromotionStatus | None]) -> Stand:
+    """Say who asked and who approved, by the receipt; else by the promotion, where its turn is the one that stands."""
     held = stand.holding
     if not isinstance(held, Placement) or held.fence is None:
         return stand
     turn, status = held.fence.turn, statuses[held.version]
-    by = asked.get(turn, "")
+    receipt = receipts.get(turn)
+    by = receipt.actor.name if receipt else ""
+    if receipt and receipt.approved_by:
+        return stand.but(by=by, approved_by=receipt.approved_by)
     if status is None or status.turn != turn:
         return stand.but(by=by)
     approved = tuple(vote.actor.name for vote in status.decisions if vote.verdict is Verdict.APPROVE)

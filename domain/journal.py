@@ -7,7 +7,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from domain.actor import Actor
-from domain.approval import Decision, Policy
+from domain.approval import Decision, Policy, Verdict, counting
 from domain.environment import Absent, Holding
 from domain.fence import Fence
 from domain.names import Identifier, Subject
@@ -112,6 +112,15 @@ class Receipt(Value):
     """Of the text of the receipt that was the newest when this one was written: none can be taken out unnoticed."""
     began: datetime
     ended: datetime
+
+    @property
+    def approved_by(self) -> tuple[str, ...]:
+        """Who said yes to it, of those who might."""
+        if self.let_in is None:
+            return ()
+        asked, policy = self.let_in.request.actor, self.let_in.policy
+        votes = counting(policy, asked, self.intent or "", self.let_in.decisions)
+        return tuple(vote.actor.name for vote in votes if vote.verdict is Verdict.APPROVE)
 
 
 def can_be_rolled_back(receipts: Iterable[Receipt]) -> list[Receipt]:

@@ -118,6 +118,10 @@ SEARCH_ATTRIBUTES: Final = (SERVICE, ENVIRONMENT, STORY, RELEASE, PHASE, OUTCOME
 """All Keyword. Visibility on SQL allows ten of them in a namespace."""
 
 
+TRANSCRIPTS: Final = "logs"
+"""The folder of the release store that holds what programs printed."""
+
+
 def manifest_key(service: str, version: str) -> str:
     return f"release/{service}/{version}.json"
 
@@ -142,3 +146,12 @@ def receipt_key(subject: Subject, turn: int) -> str:
 def receipt_prefix(subject: Subject) -> str:
     """Name the folder of a subject's receipts, likewise."""
     return f"receipt/{subject.service}/{subject.environment}"
+
+
+def transcript_key(subject: Subject, turn: int, piece: str) -> str:
+    return f"{transcript_prefix(subject)}/{turn}/{piece}.json"
+
+
+def transcript_prefix(subject: Subject) -> str:
+    """Name the folder of what was printed at a subject, likewise."""
+    return f"{TRANSCRIPTS}/{subject.service}/{subject.environment}"

@@ -56,6 +56,7 @@ class Exit(IntEnum):
     SETTLED_BY_HAND = 16
     UNSETTLED = 20
     UNTOLD = 21
+    UNCOVERED = 22
 
 
 EXIT_OF: Final = {

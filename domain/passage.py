@@ -29,6 +29,8 @@ class Passage(Value):
     outcome: str
     """How it ended; where nobody foresaw that, what the server calls it."""
     by: str = ""
+    approved_by: tuple[str, ...] = ()
+    """Who let it in, by its receipt."""
     reason: str = ""
     turn: int | None = None
     began: datetime
@@ -79,6 +81,7 @@ def passage_of(receipt: Receipt) -> Passage:
         release=receipt.version or "",
         outcome=receipt.outcome,
         by=receipt.actor.name,
+        approved_by=receipt.approved_by,
         reason=receipt.reason,
         turn=receipt.turn,
         began=receipt.began,
@@ -103,6 +106,7 @@ def together(listed: Iterable[Passage], sealed: Iterable[Passage], limit: int) -
                 turn=receipt.turn,
                 reason=receipt.reason,
                 by=told[run].by or receipt.by,
+                approved_by=receipt.approved_by,
                 outcome=told[run].outcome or receipt.outcome,
                 known_from=(Source.SERVER, Source.RECEIPT),
             )

@@ -38,6 +38,8 @@ class World:
         self.held: dict[str, Holding] = {}
         self.fences: dict[str, Fence] = {}
         self.writes: list[tuple[str, Fence, Holding]] = []
+        self.says: dict[str, tuple[str, ...]] = {}
+        """What a deploy to a place prints."""
         self.refuses: set[str] = set()
         """Places that refuse to be deployed to."""
         self.stuck: set[str] = set()
@@ -108,6 +110,8 @@ class FakeTarget:
         return Observation(Capture(holding=holding), self._world.fences.get(self._name))
 
     async def place(self, deed: Deed) -> None:
+        for line in self._world.says.get(self._name, ()):
+            deed.said(line)
         if self._name in self._world.refuses:
             raise TargetRefusalError(f"{self._name} will not take {deed.after}")
         self._world.overlaps += self._name in self._world.busy

@@ -91,7 +91,9 @@ def courier_of(place: Surroundings) -> Courier:
 def errands(place: Surroundings) -> Wired:
     """Return the engine's errands, for the engine's queue."""
     courier = courier_of(place)
-    verbs = ErrandActivities(RoutedNotifier(NOTIFIERS["log"](), courier, settings_of(place)))
+    verbs = ErrandActivities(
+        RoutedNotifier([make() for make in NOTIFIERS.values()], courier, settings_of(place))
+    )
     return Wired(
         [
             verbs.ask_lane,

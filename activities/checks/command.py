@@ -46,7 +46,7 @@ class CommandCheck:
             grace=timedelta(seconds=2),
         )
         try:
-            ended = await run(program, _told(expected), lambda _: None)
+            ended = await run(program, _told(expected), expected.said)
         except NotStartedError as no:
             return Finding(passed=False, proven=False, sentence=str(no))
         said = f": {ended.complaint}" if ended.complaint else ""

@@ -1,6 +1,7 @@
-"""Calling for a person wherever alarms go: always the log, and each channel that a route leads to."""
+"""Calling for a person wherever alarms go: by every registered notifier, and each channel that a route leads to."""
 
 import asyncio
+from collections.abc import Sequence
 
 import structlog
 
@@ -16,18 +17,23 @@ class RoutedNotifier:
     It is told where at least one channel took it, or where no route leads to any: then the log has it.
     """
 
-    def __init__(self, always: Notifier, courier: Courier, settings: Settings) -> None:
+    def __init__(self, always: Sequence[Notifier], courier: Courier, settings: Settings) -> None:
         self._always = always
         self._courier = courier
         self._settings = settings
 
     async def call(self, alarm: Alarm) -> None:
-        await self._always.call(alarm)
+        unable = [error for error in await self._call_all(alarm) if isinstance(error, Exception)]
         notice = _notice(alarm)
         channels = self._settings.current().channels(notice)
         whys = await asyncio.gather(*(self._failed(channel, notice) for channel in channels))
         if channels and all(whys):
             raise ChannelError(f"No channel took the alarm. {' '.join(whys)}")
+        if unable:
+            raise unable[0]
+
+    async def _call_all(self, alarm: Alarm) -> list[BaseException | None]:
+        return await asyncio.gather(*(one.call(alarm) for one in self._always), return_exceptions=True)
 
     async def _failed(self, channel: str, notice: Notice) -> str:
         """Tell a channel, and return why that did not work, or nothing."""

@@ -16,6 +16,7 @@ from clients.cli import (
     deciding,
     freezing,
     hosting,
+    printing,
     promoting,
     recalling,
     showing_off,
@@ -69,6 +70,7 @@ _COMMANDS: Final[tuple[tuple[str, Callable[..., None]], ...]] = (
     (_SEE, attending.watch),
     (_SEE, surveying.services),
     (_SEE, recalling.history),
+    (_SEE, printing.logs),
     (_SEE, comparing.diff),
 )
 for panel, command in _COMMANDS:

@@ -2,12 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
 from clients.cli.grammar import AsJson
-from clients.cli.reading import environments_of
+from clients.cli.reading import environments_of, known_schemas
 from clients.cli.terminal import leave, say, say_json
 from clients.trouble import ClientError
 from domain.outcome import Exit
@@ -19,6 +19,13 @@ if TYPE_CHECKING:
 
 config = typer.Typer(no_args_is_help=True, help="Look at the configuration.")
 
+Coverage = Annotated[
+    bool,
+    typer.Option(
+        "--coverage",
+        help="Look instead whether every environment has health, alarms, a way back, workers and a proven rollback.",
+    ),
+]
 GOOD: Final = "good"
 DOUBTFUL: Final = "doubtful"
 BAD: Final = "bad"
@@ -58,11 +65,15 @@ def check(as_json: AsJson = False) -> None:
     _report(findings, as_json=as_json)
 
 
-def doctor(as_json: AsJson = False) -> None:
+def doctor(as_json: AsJson = False, coverage: Coverage = False) -> None:
     """Look at everything that Towpath needs, and say what is wrong and what to do.
 
     The exit code says the worst.
     """
+    if coverage:
+        from clients.cli.covering import cover
+
+        cover(as_json=as_json)
     _report(asyncio.run(_examine(surroundings())), as_json=as_json)
 
 
@@ -103,6 +114,7 @@ def _configuration(place: Surroundings) -> list[Finding]:
     found = settings_of(place).inspect()
     findings = [_bad("configuration", str(mistake), Exit.USAGE) for mistake in found.mistakes]
     findings += [_doubtful("configuration", str(warning)) for warning in found.warnings]
+    findings += _schemas(place)
     if found.configuration:
         many = found.configuration
         sentence = (
@@ -110,6 +122,17 @@ def _configuration(place: Surroundings) -> list[Finding]:
         )
         findings.append(_good("configuration", sentence))
     return findings
+
+
+def _schemas(place: Surroundings) -> list[Finding]:
+    """Whether editors judge by what this Towpath takes."""
+    from activities.scaffolding import schema_drafts, stale
+
+    names = [draft.file for draft in stale(place.folder, schema_drafts(known_schemas()))]
+    sentence = (
+        "of another Towpath than this one, so editors judge wrongly. Have them made anew: towpath config init"
+    )
+    return [_doubtful("schemas", f"{', '.join(names)}: {sentence}")] if names else []
 
 
 def _notifications(place: Surroundings) -> list[Finding]:

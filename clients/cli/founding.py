@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from clients.cli.doctoring import config
+from clients.cli.reading import known_schemas
 from clients.cli.terminal import is_terminal, plain, say, say_commands
 from clients.trouble import UsageError
 from domain.configuration import ORGANISATION_FILE, environment_file, service_file
@@ -53,19 +54,19 @@ Health = Annotated[
 def init(folder: Folder = None) -> None:
     """Make a configuration folder with comments in it.
 
-    What is there already is left as it is.
+    What is there already is left as it is, but for the schemas in .schemas/, which are made anew.
     """
     from activities.scaffolding import environment_draft, organisation_draft, schema_drafts
 
     path = surroundings(folder).folder
-    drafts = [organisation_draft(), *schema_drafts(_schemas())]
+    drafts = [organisation_draft(), *schema_drafts(known_schemas())]
     if not any((path / "environments").glob("*.y*ml")):
         drafts.append(environment_draft("dev", quorum=None, groups=(), soak=""))
     written = _write(path, drafts, {})
     (path / "services").mkdir(exist_ok=True)
     _say_written(written, ())
     if not written:
-        say("Everything is there already; nothing was touched.")
+        say("Everything else is there already, and was not touched.")
     say("Add a service:")
     say_commands(["towpath service new shop --component site=content"])
 
@@ -73,7 +74,7 @@ def init(folder: Folder = None) -> None:
 @config.command()
 def schema(kind: SchemaName = "") -> None:
     """Print the JSON Schema of a kind of file, or of all three, for editors."""
-    known = _schemas()
+    known = known_schemas()
     if kind and kind not in known:
         raise UsageError(f"There is no kind of file “{plain(kind)}”: {suggest(kind, known)}.")
     typer.echo(json.dumps(known[kind] if kind else known, indent=2, ensure_ascii=False))
@@ -86,9 +87,16 @@ def new_environment(
     group: Groups = None,
     soak: Soak = "",
     service: Services = None,
+    health: Health = "",
 ) -> None:
     """Add an environment, and put it on the road of services."""
-    from activities.scaffolding import NotWritableError, add_environment, environment_draft, schema_drafts
+    from activities.scaffolding import (
+        NO_HEALTH,
+        NotWritableError,
+        add_environment,
+        environment_draft,
+        schema_drafts,
+    )
 
     name = _name(name or _ask("What is the environment called?", "a NAME"), "an environment")
     path = _folder()
@@ -96,11 +104,19 @@ def new_environment(
     edits: dict[str, str] = {}
     try:
         for one in service or ():
-            edits[service_file(one)] = add_environment(_text(path, service_file(one)), one, name, ())
+            text = _text(path, service_file(one))
+            edits[service_file(one)] = add_environment(text, one, name, health)
     except NotWritableError as error:
         raise UsageError(str(error)) from error
     draft = environment_draft(name, quorum=quorum, groups=group or (), soak=soak)
-    _make(path, [draft, *schema_drafts(_schemas())], edits)
+    known = {file: _text(path, file).count(NO_HEALTH) for file in edits}
+    _make(path, [draft, *schema_drafts(known_schemas())], edits)
+    for file, text in edits.items():
+        if text.count(NO_HEALTH) > known[file]:
+            say(
+                f"Nothing looks whether {name} is well yet: say what to ask, under health in {file}.",
+                "yellow",
+            )
 
 
 @environment.command("key")
@@ -148,21 +164,7 @@ def new_service(
     road = [one.strip() for one in environments.split(",") if one.strip()] or _environments(path)
     if not road:
         raise UsageError("There is no environment yet. Add one first: towpath environment new dev")
-    _make(path, [service_draft(name, parts, road, target, health), *schema_drafts(_schemas())])
-
-
-def _schemas() -> dict[str, dict[str, object]]:
-    from activities.checks import CHECKS
-    from activities.configuration_file import Kinds
-    from activities.schemas import schemas
-    from activities.targets import TARGETS
-
-    return schemas(
-        Kinds(
-            targets={name: kind.settings for name, kind in TARGETS.items()},
-            checks={name: kind.settings for name, kind in CHECKS.items()},
-        )
-    )
+    _make(path, [service_draft(name, parts, road, target, health), *schema_drafts(known_schemas())])
 
 
 def _ask(question: str, else_: str) -> str:
@@ -227,9 +229,12 @@ def _make(path: Path, drafts: "Sequence[Draft]", edits: Mapping[str, str] = Mapp
 
 
 def _write(path: Path, drafts: "Sequence[Draft]", edits: Mapping[str, str]) -> list[str]:
-    from activities.scaffolding import NotWritableError, replace, write_new
+    from activities.scaffolding import NotWritableError, replace, schema_drafts, stale, write_new
 
     try:
+        for draft in stale(path, schema_drafts(known_schemas())):
+            replace(path, draft.file, draft.text)
+            say(f"✓ {draft.file} (made anew)")
         written = write_new(path, drafts)
         for file, text in edits.items():
             replace(path, file, text)

@@ -30,6 +30,9 @@ Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why, for 
 Comment = Annotated[str, typer.Option("--comment", metavar="TEXT", help="What you want to say about it.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON value instead of sentences.")]
 Watch = Annotated[bool, typer.Option("--watch", "-w", help="Follow it to its end, and exit as it ended.")]
+Again = Annotated[
+    bool, typer.Option("--watch", "-w", help="Show it again whenever it has changed, every few seconds.")
+]
 Service = Annotated[str, typer.Argument(metavar="SERVICE", show_default=False)]
 Version = Annotated[str, typer.Argument(metavar="VERSION", show_default=False)]
 MaybeEnvironment = Annotated[str, typer.Argument(metavar="[ENVIRONMENT]", show_default=False)]

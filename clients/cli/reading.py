@@ -29,6 +29,21 @@ def find_configuration(place: "Surroundings") -> "Configuration | None":
     return settings_of(place).inspect().configuration
 
 
+def known_schemas() -> dict[str, dict[str, object]]:
+    """Return the JSON Schemas of the configuration's files, by the kinds that are registered."""
+    from activities.checks import CHECKS
+    from activities.configuration_file import Kinds
+    from activities.schemas import schemas
+    from activities.targets import TARGETS
+
+    return schemas(
+        Kinds(
+            targets={name: kind.settings for name, kind in TARGETS.items()},
+            checks={name: kind.settings for name, kind in CHECKS.items()},
+        )
+    )
+
+
 def environments_of(place: "Surroundings") -> list[str]:
     """Name the environments of the folder; none where it cannot be read."""
     found = find_configuration(place)

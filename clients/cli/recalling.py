@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from clients.cli.grammar import AsJson, ForEnvironment, ForService
+from clients.cli.grammar import Again, AsJson, ForEnvironment, ForService
 from clients.cli.reading import maybe_archive
+from clients.cli.repeating import repeat
 from clients.cli.terminal import leave, say, say_aside, say_commands, say_json, say_table
-from clients.trouble import NoServerError, UsageError
+from clients.trouble import ClientError, NoServerError, UsageError
 from domain.outcome import Exit
 from domain.passage import History, Passage, Source, Wanted
 from domain.value import parse_duration, say_duration
@@ -33,6 +34,7 @@ def history(
     limit: Limit = 20,
     since: Since = "",
     as_json: AsJson = False,
+    watch: Again = False,
 ) -> None:
     """Show what has gone through: who, when, how long, and how it ended, newest first."""
     from clients.speaking import name_of
@@ -44,16 +46,18 @@ def history(
         since=read_time(since) if since else None,
         limit=limit,
     )
-    found = asyncio.run(_look_back(maybe_archive(surroundings()), wanted))
-    for sentence in found.unread:
-        say_aside(f"Not shown: {sentence}")
+    archive = maybe_archive(surroundings())
+
+    async def look() -> History:
+        return await _look_back(archive, wanted)
+
+    if watch:
+        asyncio.run(repeat(look, _show, as_json=as_json, passing=ClientError))
+    found = asyncio.run(look())
     if as_json:
         say_json(found)
-    elif found.passages:
-        _show(found.passages)
     else:
-        say("Nothing that was asked for has ended yet. What is under way:")
-        say_commands(["towpath status"])
+        _show(found)
     leave(Exit.DONE)
 
 
@@ -78,7 +82,17 @@ async def _look_back(archive: "tuple[Store, Archive] | None", wanted: Wanted) ->
         raise await explain(client, error) from error
 
 
-def _show(passages: tuple[Passage, ...]) -> None:
+def _show(found: History) -> None:
+    for sentence in found.unread:
+        say_aside(f"Not shown: {sentence}")
+    if found.passages:
+        _show_table(found.passages)
+    else:
+        say("Nothing that was asked for has ended yet. What is under way:")
+        say_commands(["towpath status"])
+
+
+def _show_table(passages: tuple[Passage, ...]) -> None:
     table = [("ENDED", "WHAT", "OUTCOME", "TOOK", "BY", "PROOF")]
     table += [
         (
@@ -86,7 +100,7 @@ def _show(passages: tuple[Passage, ...]) -> None:
             _what(passage),
             passage.outcome,
             say_duration(passage.took),
-            passage.by,
+            " + ".join([passage.by, *passage.approved_by]),
             "receipt" if Source.RECEIPT in passage.known_from else "",
         )
         for passage in passages

@@ -4,6 +4,7 @@ import asyncio
 import subprocess
 from collections.abc import Coroutine, Generator, Mapping
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, TypeVar
@@ -19,7 +20,7 @@ from clients.cli.terminal import say, say_aside, say_commands, say_json, say_tab
 from clients.trouble import ClientError, DeclinedError, UsageError
 from domain.image import SCHEME, Image, read_image
 from domain.release import Kind, Release
-from domain.value import Value, short
+from domain.value import Value, parse_duration, short
 from workers.settings import surroundings
 
 if TYPE_CHECKING:
@@ -161,20 +162,43 @@ def prune(
     keep: Annotated[
         int, typer.Option("--keep", metavar="N", min=0, help="How many of the newest stay in any case.")
     ] = 10,
+    logs_older_than: Annotated[
+        str,
+        typer.Option("--logs-older-than", metavar="TIME", help="Remove what was printed before, too: 90d."),
+    ] = "",
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would go, and remove nothing.")
     ] = False,
 ) -> None:
-    """Remove old releases that no environment may need again."""
+    """Remove old releases that no environment may need again, and old logs where asked to."""
     from activities.retention import prune_releases
 
-    place = surroundings()
-    pruned = done_with_store(prune_releases(open_releases(place), service, keep, dry_run=dry_run))
+    store, age = open_releases(surroundings()), _age(logs_older_than)
+    pruned = done_with_store(prune_releases(store, service, keep, dry_run=dry_run))
     for one in pruned.releases:
         say(f"  {one.version} ({short(one.digest())}), made {one.created:%Y-%m-%d}")
     releases, artifacts = len(pruned.releases), len(pruned.artifacts)
     would = "Would remove" if dry_run else "Removed"
     say(f"{would} {releases} releases of {service} and {artifacts} artifacts; {pruned.kept} releases stay.")
+    if age is not None:
+        from activities.clock import SystemClock
+        from activities.retention import prune_transcripts
+
+        before = SystemClock().now() - age
+        turns = done_with_store(prune_transcripts(store, service, before, dry_run=dry_run))
+        say(f"{would} what was printed in {turns} turns before {before:%Y-%m-%d %H:%M}; receipts stay.")
+
+
+def _age(text: str) -> timedelta | None:
+    if not text:
+        return None
+    try:
+        age = parse_duration(text)
+    except ValueError as error:
+        raise UsageError(f"--logs-older-than: {error}.") from error
+    if isinstance(age, timedelta) and age >= timedelta():
+        return age
+    raise UsageError(f"--logs-older-than takes how long ago, as in 90d or 12h; “{text[:80]}” is not that.")
 
 
 def _unsigned(_: Release) -> str:

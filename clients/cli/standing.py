@@ -6,6 +6,7 @@ import typer
 
 from clients.cli.asking import ask
 from clients.cli.grammar import AsJson, StatusWords, Watch, read_workflow_id
+from clients.cli.repeating import ask_and_show
 from clients.cli.terminal import say_json
 from clients.trouble import FailedError, UsageError
 from domain.names import is_identifier
@@ -13,7 +14,7 @@ from domain.outcome import EXIT_OF, Exit, Phase
 
 if TYPE_CHECKING:
     from clients.client import Towpath
-    from clients.overview import Overview
+    from clients.overview import Overview, Rows
 
 All = Annotated[bool, typer.Option("--all", help="List what has ended, too.")]
 
@@ -29,29 +30,28 @@ def status(
 ) -> None:
     """Show where things stand: everything, a service, a promotion, a lane, or whatever has this id."""
     said = words or []
+    if not said or (len(said) == 1 and "/" not in said[0]):
+        _list(said[0] if said else "", as_json=as_json, watch=watch, all_=all_, limit=limit)
     if watch:
         _follow(said)
-    if not said or (len(said) == 1 and "/" not in said[0]):
-        _list(said[0] if said else "", as_json=as_json, all_=all_, limit=limit)
     _show(said, as_json=as_json)
 
 
-def _list(service: str, *, as_json: bool, all_: bool, limit: int) -> None:
+def _list(service: str, *, as_json: bool, watch: bool, all_: bool, limit: int) -> None:
     if service and not is_identifier(service):
         raise UsageError(f"“{service[:80]}” is no service. Write a service's name, a promotion, or an id.")
 
-    async def work(towpath: "Towpath") -> Exit:
-        from clients.cli.showing import show_rows
+    async def look(towpath: "Towpath") -> "Rows":
         from clients.overview import find
 
-        rows = await find(towpath.client, service, only_open=not (all_ or service), limit=limit)
-        if as_json:
-            say_json(rows)
-        else:
-            show_rows(rows)
-        return Exit.DONE
+        return await find(towpath.client, service, only_open=not (all_ or service), limit=limit)
 
-    ask(work)
+    def show(rows: "Rows") -> None:
+        from clients.cli.showing import show_rows
+
+        show_rows(rows)
+
+    ask_and_show(look, show, as_json=as_json, watch=watch)
 
 
 def _show(words: list[str], *, as_json: bool) -> None:

@@ -6,13 +6,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from clients.cli.asking import ask
-from clients.cli.grammar import AsJson, EnvironmentName
+from clients.cli.grammar import Again, AsJson, EnvironmentName
 from clients.cli.reading import find_configuration, maybe_archive
-from clients.cli.terminal import say, say_aside, say_commands, say_json, say_table
+from clients.cli.repeating import ask_and_show
+from clients.cli.terminal import say, say_aside, say_commands, say_table
 from clients.trouble import UsageError
 from domain.environment import Placement
-from domain.inventory import EnvironmentSummary, EnvironmentView, Place, Stand
+from domain.inventory import (
+    EnvironmentList,
+    EnvironmentSummary,
+    EnvironmentView,
+    Place,
+    ServiceList,
+    Stand,
+)
 from domain.names import Subject
 from domain.outcome import Exit, Phase
 from domain.value import say_duration
@@ -26,26 +33,26 @@ OneService = Annotated[str, typer.Argument(metavar="[SERVICE]", show_default=Fal
 
 
 @environments.command("list")
-def list_(as_json: AsJson = False) -> None:
+def list_(as_json: AsJson = False, watch: Again = False) -> None:
     """List the environments: lanes, freezes and workers."""
     known = find_configuration(surroundings())
     configured = sorted(known.environments) if known else []
 
-    async def work(towpath: "Towpath") -> Exit:
+    async def look(towpath: "Towpath") -> EnvironmentList:
         from clients.inventory import list_environments
 
-        found = await list_environments(towpath.client, configured)
-        if as_json:
-            say_json(found)
-        elif found.environments:
-            table = [("ENVIRONMENT", "LANES", "BUSY", "UNSETTLED", "WORKERS", "FREEZE")]
-            say_table(table + [_summary(one) for one in found.environments])
-        else:
-            say("There is no environment yet. In a folder with a configuration, start everything with:")
-            say_commands(["towpath up"])
-        return Exit.DONE
+        return await list_environments(towpath.client, configured)
 
-    ask(work)
+    ask_and_show(look, _show_list, as_json=as_json, watch=watch)
+
+
+def _show_list(found: EnvironmentList) -> None:
+    if found.environments:
+        table = [("ENVIRONMENT", "LANES", "BUSY", "UNSETTLED", "WORKERS", "FREEZE")]
+        say_table(table + [_summary(one) for one in found.environments])
+    else:
+        say("There is no environment yet. In a folder with a configuration, start everything with:")
+        say_commands(["towpath up"])
 
 
 def _summary(one: EnvironmentSummary) -> tuple[str, ...]:
@@ -54,13 +61,13 @@ def _summary(one: EnvironmentSummary) -> tuple[str, ...]:
 
 
 @environments.command("show")
-def show_environment(name: EnvironmentName, as_json: AsJson = False) -> None:
+def show_environment(name: EnvironmentName, as_json: AsJson = False, watch: Again = False) -> None:
     """Show one environment: what it holds and since when, who let that in, its health, and who waits."""
     place = surroundings()
     known = find_configuration(place)
     services = [one for one, file in known.services.items() if name in file.environments] if known else []
 
-    async def work(towpath: "Towpath") -> Exit:
+    async def look(towpath: "Towpath") -> EnvironmentView:
         from clients.inventory import view_environment
 
         environment = towpath.environment(name).name
@@ -69,18 +76,15 @@ def show_environment(name: EnvironmentName, as_json: AsJson = False) -> None:
         )
         if not (found.places or found.freeze or (known and name in known.environments)):
             raise UsageError(f"There is no environment “{name}”. What there is: towpath environments list")
-        for sentence in found.unread:
-            say_aside(f"Not shown: {sentence}")
-        if as_json:
-            say_json(found)
-        else:
-            _show(found)
+        return found
+
+    def judge(found: EnvironmentView) -> Exit:
         return Exit.UNSETTLED if any(one.unsettled for one in found.places) else Exit.DONE
 
-    ask(work)
+    ask_and_show(look, _show, as_json=as_json, watch=watch, judge=judge)
 
 
-def services(service: OneService = "", as_json: AsJson = False) -> None:
+def services(service: OneService = "", as_json: AsJson = False, watch: Again = False) -> None:
     """List services, their environments, and what each of them holds."""
     known = find_configuration(surroundings())
     road = [
@@ -89,24 +93,25 @@ def services(service: OneService = "", as_json: AsJson = False) -> None:
         for environment in file.environments
     ]
 
-    async def work(towpath: "Towpath") -> Exit:
+    async def look(towpath: "Towpath") -> ServiceList:
         from clients.inventory import list_services
         from clients.speaking import name_of
 
         found = await list_services(towpath.client, road, name_of("service", service) if service else "")
         if service and not found.places:
             raise UsageError(f"There is no service “{service}”. What there is: towpath services")
-        if as_json:
-            say_json(found)
-        elif found.places:
-            table = [("SERVICE", "ENVIRONMENT", "HOLDS", "SINCE", "LANE")]
-            say_table(table + [row for one in found.places for row in _rows(one)])
-        else:
-            say("There is no service yet: services/NAME.yaml says what one is made of. See what is missing:")
-            say_commands(["towpath config check"])
-        return Exit.DONE
+        return found
 
-    ask(work)
+    ask_and_show(look, _show_services, as_json=as_json, watch=watch)
+
+
+def _show_services(found: ServiceList) -> None:
+    if found.places:
+        table = [("SERVICE", "ENVIRONMENT", "HOLDS", "SINCE", "LANE")]
+        say_table(table + [row for one in found.places for row in _rows(one)])
+    else:
+        say("There is no service yet: services/NAME.yaml says what one is made of. See what is missing:")
+        say_commands(["towpath config check"])
 
 
 def _rows(place: Place) -> Iterator[tuple[str, ...]]:
@@ -119,6 +124,8 @@ def _rows(place: Place) -> Iterator[tuple[str, ...]]:
 
 
 def _show(found: EnvironmentView) -> None:
+    for sentence in found.unread:
+        say_aside(f"Not shown: {sentence}")
     stands = found.trouble or f"{found.environment} is {found.freeze or 'open'}."
     say(stands, "yellow" if found.trouble or found.freeze else "bold")
     if found.workers:

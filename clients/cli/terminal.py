@@ -52,6 +52,13 @@ def say_lines(lines: Iterable[str]) -> None:
         )
 
 
+def say_line(text: str, style: str = "") -> None:
+    """Print a line that somebody else has written: never wrapped."""
+    _console(to_errors=False).print(
+        plain(text), style=style or None, markup=False, highlight=False, soft_wrap=True
+    )
+
+
 def say_json(value: "Value") -> None:
     """Print one value, as every other program that speaks of it has it."""
     sys.stdout.write(value.model_dump_json(indent=2) + "\n")

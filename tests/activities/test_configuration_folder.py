@@ -72,6 +72,11 @@ ODD_PAGES = {
     "tab": ("environment: dev\n\tsoak: 1m\n", ":2: a tab indents this line; indent with spaces"),
     "quote": ("environment: dev\nkey: 'x\n", ":2: a quote or bracket is opened here and never "),
     "bracket": ("environment: [dev\n", ":1: a quote or bracket is opened here and never closed; close it"),
+    "bracket, and more": (
+        "environment: [dev\nsoak: 1m\n",
+        ":1: “[” is opened here, and not closed before line 2; close it with “]”, or write the comma",
+    ),
+    "comma": ("environment: {a: b c: d}\n", ":1: a comma or “}” is missing on this line; write it"),
     "colon": ("environment: dev: x\n", ":1: this is not YAML: mapping values are not allowed here; look"),
     "indent": ("environment: dev\n  soak: 1m\n", ":2: this is not YAML: mapping values are not allowed "),
     "two documents": ("environment: dev\n---\na: b\n", ":2: a second document begins here; keep one"),

@@ -19,7 +19,7 @@ from domain.configuration import Configuration, Organisation
 from domain.names import Subject
 from domain.notice import Event, Notice, Route, Severity, key_of
 from tests.channels import Hook, MailBox, closed_port
-from tests.fakes import FixedSettings
+from tests.fakes import Bell, FixedSettings
 from workers.logs import begin_logs
 
 SECRET = "hunter2-and-more"
@@ -145,7 +145,7 @@ def routed(folder: Path, channels: dict[str, str], *to: str) -> RoutedNotifier:
     route = (Route(to=to, severity=Severity.ALARM),) if to else ()
     organisation = Organisation.model_construct(channels=channels, notify=route)
     settings = FixedSettings(Configuration.model_construct(organisation=organisation))
-    return RoutedNotifier(LogNotifier(), AppriseCourier(settings, folder, {}), settings)
+    return RoutedNotifier([LogNotifier()], AppriseCourier(settings, folder, {}), settings)
 
 
 async def test_an_alarm_goes_out_by_every_channel_that_works(hook: Hook, tmp_path: Path) -> None:
@@ -185,3 +185,20 @@ async def test_an_alarm_that_nobody_is_routed_to_is_in_the_log(tmp_path: Path) -
         await routed(tmp_path, {}).call(ALARM)
 
     assert [event["headline"] for event in events] == ["shop is unsettled"]
+
+
+async def test_every_registered_notifier_is_called(tmp_path: Path) -> None:
+    """One that fails keeps an alarm from no other, nor from the channels; it is not done before all have it."""
+
+    class Deaf:
+        async def call(self, alarm: Alarm) -> None:
+            raise OSError(alarm.headline)
+
+    bell = Bell()
+    settings = FixedSettings(Configuration())
+    notifier = RoutedNotifier([Deaf(), bell], AppriseCourier(settings, tmp_path, {}), settings)
+
+    with pytest.raises(OSError, match="shop is unsettled"):
+        await notifier.call(ALARM)
+
+    assert bell.alarms == [ALARM]

@@ -1,6 +1,9 @@
 """Configuration that the command line writes: whole, commented, and never over what is there."""
 
+import asyncio
 import json
+import os
+import pty
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +84,25 @@ async def test_an_environment_joins_a_road(offline: CommandLine) -> None:
     assert [line for line in text.splitlines() if line in SHOP.splitlines()] == SHOP.splitlines()
     assert "after: [dev]" in text
     assert 'root: "live/shop/production"' in text
+    assert '# health: [{"http": "http://127.0.0.1:1/"}]' in text
+    assert "Nothing looks whether production is well yet" in ran.said
+    assert (await offline.type("config", "check")).code == Exit.DONE
+
+
+async def test_an_environment_that_joins_a_road_is_looked_after(offline: CommandLine) -> None:
+    """Checks that name the last environment are copied by the new name; else by --health."""
+    await offline.type("config", "init")
+    named = ("--component", "site=content", "--health", "http://127.0.0.1:1/{environment}/shop-dev")
+    await offline.type("service", "new", "shop", *named)
+    asked = ("--service", "shop", "--health", "http://127.0.0.1:2/{environment}")
+
+    copied = await offline.type("environment", "new", "staging", "--service", "shop")
+    said = await offline.type("environment", "new", "production", *asked)
+
+    text = (offline.folder / "services/shop.yaml").read_text()
+    assert "Nothing looks" not in copied.said + said.said
+    assert "http://127.0.0.1:1/staging/shop-dev" in text
+    assert "http://127.0.0.1:2/production" in text
     assert (await offline.type("config", "check")).code == Exit.DONE
 
 
@@ -135,6 +157,25 @@ async def test_editors_are_given_the_schemas(offline: CommandLine) -> None:
     assert targets["directory"]["additionalProperties"] is False
     assert all({"within", "every", "component"} <= check["properties"].keys() for check in checks)
     assert service["additionalProperties"] is False
+
+
+async def test_schemas_of_another_towpath_are_told_and_made_anew(offline: CommandLine) -> None:
+    """`config check` says which lag behind, and does not fail for it; `config init` makes those anew."""
+    await offline.type("config", "init")
+    schema = offline.folder / ".schemas/service.json"
+    fresh = schema.read_text()
+    schema.write_text("{}")
+    before = _files(offline.folder)
+
+    stale = await offline.type("config", "check")
+    again = await offline.type("config", "init")
+    checked = await offline.type("config", "check")
+
+    assert stale.code == Exit.DONE
+    assert ".schemas/service.json: of another Towpath" in stale.said
+    assert (again.code, schema.read_text()) == (Exit.DONE, fresh)
+    assert "of another Towpath" not in checked.said
+    assert _files(offline.folder) == before
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
@@ -229,3 +270,75 @@ async def test_a_key_that_is_elsewhere_is_not_made_again(offline: CommandLine) -
     assert "The private key of dev is not in" in ran.said
     assert "There is no environment “prod”" in unknown.said
     assert not (offline.folder / ".towpath/keys/dev.pem").exists()
+
+
+class Terminal:
+    """A command on a terminal of its own, as a person sits before it."""
+
+    def __init__(self, offline: CommandLine) -> None:
+        self._offline = offline
+        self._mine, self._its = pty.openpty()
+        self.said = ""
+
+    async def type(self, *words: str, answers: dict[str, str]) -> int:
+        """Run it, answer each question when it is asked, and return how it ended."""
+        process = await asyncio.create_subprocess_exec(
+            *(str(TOWPATH), *words),
+            cwd=self._offline.folder,
+            stdin=self._its,
+            stdout=self._its,
+            stderr=self._its,
+        )
+        os.close(self._its)
+        for question, answer in answers.items():
+            await self._read_until(question)
+            os.write(self._mine, f"{answer}\n".encode())
+        code = await asyncio.wait_for(process.wait(), 40)
+        await self._read_until(None)
+        os.close(self._mine)
+        return code
+
+    async def _read_until(self, mark: str | None) -> None:
+        async with asyncio.timeout(40):
+            while mark is None or mark not in self.said:
+                try:
+                    piece = await asyncio.to_thread(os.read, self._mine, 4096)
+                except OSError:  # what a terminal says when its other end is gone
+                    return
+                if not piece:
+                    return
+                self.said += piece.decode()
+
+
+@pytest.mark.processes
+async def test_what_is_missing_is_asked_for_on_a_terminal(offline: CommandLine) -> None:
+    """Without words a person is asked, and what was answered is made; whoever ends the input makes nothing."""
+    await offline.type("config", "init")
+    shop, production, stopped = Terminal(offline), Terminal(offline), Terminal(offline)
+
+    made = await shop.type(
+        *("service", "new"),
+        answers={"What is the service called?": "shop", "What is it made of": "site=content"},
+    )
+    added = await production.type("environment", "new", answers={"called?": "production"})
+    before = _files(offline.folder)
+    ended = await stopped.type("service", "new", answers={"called?": "\x04"})
+
+    assert (made, added, ended) == (Exit.DONE, Exit.DONE, 130), shop.said + production.said + stopped.said
+    assert "services/shop.yaml" in shop.said
+    assert "site: {kind: content}" in (offline.folder / "services/shop.yaml").read_text()
+    assert (offline.folder / "environments/production.yaml").is_file()
+    assert _files(offline.folder) == before
+
+
+@pytest.mark.processes
+async def test_a_wrong_answer_on_a_terminal_is_told_in_words(offline: CommandLine) -> None:
+    """Nothing is written of it."""
+    await offline.type("config", "init")
+    before, terminal = _files(offline.folder), Terminal(offline)
+
+    code = await terminal.type("service", "new", answers={"called?": "no good name"})
+
+    assert code == Exit.USAGE
+    assert "cannot be the name of a service" in " ".join(terminal.said.split())
+    assert _files(offline.folder) == before

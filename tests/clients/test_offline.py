@@ -97,3 +97,16 @@ async def test_an_operator_rolls_back_while_the_server_is_dead(home: CommandLine
     assert "the server is gone" in learnt.said
     assert next_one.code == Exit.DONE, next_one.said
     assert _served(home) == "version 2"
+
+
+async def test_a_server_without_a_lane_is_not_said_to_have_one(towpath: CommandLine) -> None:
+    """Where the server answers and has no lane, it is asked first all the same, and the sentence is true."""
+    await towpath.type("config", "init")
+    await towpath.type("service", "new", "storefront", "--component", "site=content")
+    await towpath.type("environment", "key", "dev")
+
+    ran = await towpath.type(*BACK, *WHY)
+
+    assert ran.code == Exit.REFUSED
+    assert "has no lane of storefront in dev, but begins one when it is asked" in ran.said
+    assert "towpath rollback storefront dev --watch" in ran.said

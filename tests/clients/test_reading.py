@@ -135,6 +135,10 @@ async def test_what_stands_where_and_who_let_it_in(town: Town, towpath: CommandL
     table = await towpath.type("environments", "list")
     view = json.loads((await towpath.type("environments", "show", town.production, "--json")).out)
     shown = await towpath.type("environments", "show", town.production)
+    gone = await towpath.type(
+        "history", "--service", town.service, "--environment", town.production, "--json"
+    )
+    table_of_it = await towpath.type("history", "--service", town.service, "--environment", town.production)
     frozen = await towpath.type("environments", "show", town.staging)
     busy = await towpath.type("environments", "show", town.dev)
     places = json.loads((await towpath.type("services", town.service, "--json")).out)["places"]
@@ -154,6 +158,10 @@ async def test_what_stands_where_and_who_let_it_in(town: Town, towpath: CommandL
     assert (stand["by"], stand["approved_by"]) == ("ana@example.com", ["bo@example.com"])
     assert place["health"]["healthy"] is True
     assert "asked for by ana@example.com, approved by bo@example.com" in shown.said
+    [receipt] = await town.receipts(town.production)
+    assert receipt.approved_by == ("bo@example.com",)
+    assert json.loads(gone.out)["passages"][0]["approved_by"] == ["bo@example.com"]
+    assert "ana@example.com + bo@example.com" in table_of_it.out
     assert "stop the line" in frozen.said
     assert "runs: promotion 2.0.0 for ana@example.com" in busy.said
     assert [one["environment"] for one in places] == [town.dev, town.staging, town.production]
@@ -223,3 +231,56 @@ async def test_tables_fit_a_narrow_terminal(town: Town, towpath: CommandLine) ->
         assert max(map(len, lines)) <= 80, ran.out
         assert len(lines[0].split()) >= 5, ran.out
         assert "\x1b[3" not in ran.out
+
+
+@pytest.mark.server
+async def test_what_was_printed_is_told_from_the_store_alone(town: Town, towpath: CommandLine) -> None:
+    """`logs` tells what programs printed, with journal and receipt, by promotion or turn; a follower ends with it."""
+    town.world.says[town.place(town.dev)] = ("pushing", "pushed")
+    town.world.sick.add("2.0.0")
+    first = await town.promoted("1.0.0", town.dev)
+    await town.promoted("2.0.0", town.dev)
+    settle(town, towpath.folder)
+    towpath.set(TEMPORAL_ADDRESS="127.0.0.1:1")
+
+    shown = await towpath.type("logs", town.service, "1.0.0", town.dev, "--follow")
+    sick = json.loads((await towpath.type("logs", town.service, town.dev, "--json")).out)
+    by_turn = await towpath.type("logs", town.service, town.dev, "--turn", str(first.turn))
+    by_id = await towpath.type("logs", f"change/{town.service}/{town.dev}/{first.turn}")
+    never = await towpath.type("logs", town.service, "9.9.9", town.dev)
+    wrong = await towpath.type("logs", "one", "two", "three", "four")
+
+    assert shown.code == Exit.DONE
+    assert re.search(r"\[place site\] pushing\n.*\[place site\] pushed\n", shown.out)
+    assert "promotion of 1.0.0, promoted" in shown.out
+    assert by_turn.out == by_id.out == shown.out
+    assert (sick["version"], sick["outcome"]) == ("2.0.0", "rolled back")
+    assert "not well: 2.0.0 is sick" in [line["text"] for line in sick["lines"]]
+    assert {line["source"] for line in sick["lines"]} == {"program", "journal", "receipt"}
+    assert (never.code, wrong.code) == (Exit.USAGE, Exit.USAGE)
+    assert "nothing was begun there yet" in never.said
+
+
+@pytest.mark.server
+async def test_coverage_tells_what_is_missing_where(town: Town, towpath: CommandLine) -> None:
+    """Health, alarm, undo, worker and proven rollback of each place, with a remedy; the exit code says the worst."""
+    await town.promoted("1.0.0", town.dev)
+    await town.promoted("1.0.0", town.staging)
+    town.world.sick.add("2.0.0")
+    await town.promoted("2.0.0", town.dev)
+    settle(town, towpath.folder)
+
+    ran = await towpath.type("doctor", "--coverage", "--json")
+    shown = await towpath.type("doctor", "--coverage")
+    towpath.set(TEMPORAL_ADDRESS="127.0.0.1:1")
+    alone = await towpath.type("doctor", "--coverage")
+
+    dev, staging, production = json.loads(ran.out)["places"]
+    assert ran.code == shown.code == Exit.UNCOVERED
+    assert [one["rollback"]["stands"] for one in (dev, staging, production)] == ["good", "missing", "missing"]
+    assert {one["health"]["said"] for one in (dev, staging, production)} == {"none"}
+    assert (dev["undo"]["said"], dev["worker"]["said"], dev["alarm"]["said"]) == ("restore", "1", "none")
+    assert f"towpath rollback {town.service} {town.staging} --watch" in shown.said
+    assert f"✗ health none: {town.service} in {town.dev}, {town.service} in {town.staging}" in shown.said
+    assert alone.code == Exit.NO_SERVER
+    assert "? worker unknown" in alone.said

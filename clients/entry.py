@@ -1,0 +1,20 @@
+"""Where the program begins. A shell that wants names is answered before anything else is loaded."""
+
+import os
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+from clients.completing import VARIABLE, complete
+
+
+def main() -> NoReturn:
+    """Answer a shell, or run the command line."""
+    variables = os.environ  # noqa: TID251 - a shell asks by them, and settings take too long to load
+    if VARIABLE in variables and (told := complete(variables, Path.cwd())) is not None:
+        sys.stdout.write(f"{told}\n" if told else "")
+        sys.stdout.flush()
+        os._exit(0)
+    from clients.cli import main as run  # noqa: PLC0415 - it takes a third of a second
+
+    run()
