@@ -43,10 +43,10 @@ class Signpost:
     async def _there(self, release: Release, configuration: Configuration, subject: Subject) -> str:
         """Say that it stands here, where the newest receipt vouches for it and the targets show it."""
         try:
-            newest = await self._archive.newest_receipts(subject, 1)
+            receipts = await self._archive.receipts_of(subject, release.digest())
         except BadSealError:
             return ""  # its promotion says so, and why
-        if proves_the_way(release, subject.environment, newest[0] if newest else None):
+        if proves_the_way(release, subject.environment, receipts):
             return ""
         shown = await asyncio.gather(
             *(self._shows(part, release, configuration, subject) for part in release.components)

@@ -96,6 +96,8 @@ class Receipt(Value):
     of: int | None = None
     """The turn whose deeds a rollback undid."""
     soaked: Soaked = Soaked.NONE
+    cut: str = ""
+    """By whom its soak was cut short, and when."""
     healthy: bool = True
     proven: bool = False
     actor: Actor
@@ -112,6 +114,11 @@ class Receipt(Value):
     """Of the text of the receipt that was the newest when this one was written: none can be taken out unnoticed."""
     began: datetime
     ended: datetime
+
+    def let_in(self, release: Digest) -> bool:
+        """Tell whether this is the receipt of the release's own promotion, and it stood."""
+        is_kept = self.story is Story.PROMOTION and self.settled is Settled.DONE
+        return is_kept and self.release == release
 
 
 def can_be_rolled_back(receipts: Iterable[Receipt]) -> list[Receipt]:

@@ -76,6 +76,22 @@ class ApprovalTerms(Value):
     """Only signed decisions count, on a signed request."""
 
 
+class LanePolicy(StrEnum):
+    """How many promotions may wait for a lane: all, the newest, or nobody. Each lets fewer wait than the one before."""
+
+    QUEUE = "queue"
+    SUPERSEDE = "supersede"
+    REFUSE = "refuse"
+
+
+class LaneTerms(Value):
+    """What a promotion has to put up with in its lane, for the sake of others."""
+
+    policy: LanePolicy = LanePolicy.QUEUE
+    yields: bool = False
+    """Whether a newer promotion that waits ends its soak."""
+
+
 class Terms(Value):
     """The slice of configuration that one change is done by."""
 
@@ -83,6 +99,7 @@ class Terms(Value):
     health: tuple[CheckTerms, ...] = ()
     soak: Duration = timedelta()
     approval: ApprovalTerms = ApprovalTerms()
+    lane: LaneTerms = LaneTerms()
     hold_limit: Duration = timedelta(hours=4)
     budget: Duration = ROLLBACK_BUDGET
     configuration: Digest
