@@ -14,12 +14,10 @@ from domain.configuration import Configuration
 from domain.drawing import (
     Drawn,
     TargetTraits,
-    cut_soak,
     draw_adoption,
     draw_promotion,
     draw_rollback,
     draw_undo,
-    proves_the_way,
 )
 from domain.environment import Holding
 from domain.fence import Fence
@@ -27,6 +25,7 @@ from domain.journal import Entry, OpenTurn, called_off
 from domain.names import Subject
 from domain.plan import Deed, Plan
 from domain.release import ROLLBACK_BUDGET, Release
+from domain.soak import cut_soak, proves_the_way
 from domain.terms import Proposal, Request, Sealed, Story, Terms
 from domain.value import digest_of
 

@@ -21,6 +21,7 @@ from domain.journal import Entry, Evidence, Receipt, Recollection, Settled, Soak
 from domain.names import ENVIRONMENT, SERVICE, Subject, change_id
 from domain.order import Account, Left
 from domain.plan import Step, Verb
+from domain.soak import judge_soak
 from domain.terms import Proposal, Story, TargetTerms
 
 
@@ -76,7 +77,7 @@ class Receipts:
             return _judge_undone(warrant, proposal, facts)
         environment = proposal.plan.subject.environment
         soak = self._archive.unseal(account.soak, environment, Evidence) if account.soak else None
-        return _judge_done(warrant, proposal, facts) or _judge_soak(proposal, warrant.turn, soak, account.cut)
+        return _judge_done(warrant, proposal, facts) or judge_soak(proposal, warrant.turn, soak, account.cut)
 
     async def _journal(self, proposal: Proposal, turn: int) -> list[Entry]:
         """Return what was really begun in this turn."""
@@ -205,15 +206,6 @@ def _judge_undone(warrant: Warrant, proposal: Proposal, facts: Facts) -> Refusal
         return Refusal(cause=Cause.FORBIDDEN, why="Its terms were drawn up for another request.")
     itself = Fence(turn=warrant.turn, act=0)
     return judge_undo(proposal.plan.subject, warrant.turn, itself, facts)
-
-
-def _judge_soak(proposal: Proposal, turn: int, soak: Evidence | None, cut: str) -> Refusal | None:
-    """A change is done only with evidence of this turn's own soak, unless its terms let a newer promotion end it."""
-    if not proposal.terms.soak or (soak is None and cut and proposal.terms.lane.yields):
-        return None
-    if soak and soak.passed and (soak.subject, soak.turn) == (proposal.plan.subject, turn):
-        return None
-    return Refusal(cause=Cause.FORBIDDEN, why="It says it was done, without evidence of its soak.")
 
 
 async def _until_ended(client: Client, workflow_id: str) -> None:

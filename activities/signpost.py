@@ -8,11 +8,11 @@ from activities.ports import BadSealError, TargetRefusalError
 from activities.releases import ReleaseRefusedError, read_release
 from activities.tools import Tools
 from domain.configuration import Configuration
-from domain.drawing import proves_the_way
 from domain.environment import Placement, same
 from domain.names import Subject
 from domain.release import Component, Release
 from domain.road import Waymark
+from domain.soak import proves_the_way
 from domain.terms import Request
 
 

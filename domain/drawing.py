@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from domain.environment import Absent, Holding, Placement, Unknown, same
-from domain.journal import Receipt, Soaked, can_be_rolled_back
+from domain.environment import Holding, Placement, Unknown
+from domain.journal import Receipt, can_be_rolled_back
 from domain.names import Subject
 from domain.outcome import Outcome
 from domain.plan import Deed, Plan, Step, Undo, Verb, is_nothing_to_do, put_back
@@ -122,36 +122,6 @@ def draw_adoption(held: Mapping[str, Holding], traits: Mapping[str, TargetTraits
         for component, holding in held.items()
     )
     return Drawn(steps)
-
-
-def proves_the_way(release: Release, environment: str, receipts: Sequence[Receipt]) -> str:
-    """Say why an earlier environment does not vouch for a release, or nothing where it does.
-
-    It does when its newest receipt left every component of this release there, healthy, and the soak of the release's
-    own promotion was not cut short: what was put back since is worth no more than it was. ``receipts`` are its newest
-    ones, newest first.
-    """
-    name = f"{release.version} of {release.service}"
-    if not receipts:
-        return f"{environment} has never held {name}; promote it there first"
-    newest = receipts[0]
-    for component in release.components:
-        wanted = Placement(version=release.version, release=release.digest(), artifact=component.artifact)
-        holding = newest.after.get(component.name, Absent())
-        if not same(wanted, holding):
-            return f"{environment} holds {component.name} {holding}, not {release.version}; promote it there first"
-    if not newest.healthy:
-        return f"{name} was not healthy in {environment}"
-    if cut := cut_soak(release, receipts):
-        again = f"towpath promote {release.service} {release.version} {environment}"
-        return f"in {environment} {cut}; promote {name} there again, and it soaks anew: {again}"
-    return ""
-
-
-def cut_soak(release: Release, receipts: Iterable[Receipt]) -> str:
-    """Say how a release's soak was cut short when it was let in last; nothing where it was not."""
-    last = next((receipt for receipt in receipts if receipt.let_in(release.digest())), None)
-    return (last.cut or "its soak was cut short") if last and last.soaked is Soaked.CUT else ""
 
 
 def outcome_of(story: Story) -> Outcome:
