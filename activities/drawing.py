@@ -26,7 +26,7 @@ from domain.names import Subject
 from domain.plan import Deed, Plan
 from domain.release import ROLLBACK_BUDGET, Release
 from domain.soak import cut_soak, proves_the_way
-from domain.terms import Proposal, Request, Sealed, Story, Terms
+from domain.terms import LaneTerms, Proposal, Request, Sealed, Story, Terms
 from domain.value import digest_of
 
 UNCONFIGURED = digest_of(b"")
@@ -103,6 +103,8 @@ class Drawing:
         drawn = draw_promotion(release, held, traits)
         if drawn.nothing_to_do:
             drawn = await self._unless_cut_short(drawn, release, subject)
+        if terms.lane != LaneTerms():
+            drawn = drawn._replace(notes=(*drawn.notes, f"its lane: {terms.lane}"))
         way = await self._the_way(release, configuration, subject)
         posed = await self._posed(request, terms)
         foreign = await self._foreign(release, configuration, subject.environment)

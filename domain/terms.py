@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Final
 
 from pydantic import Field, JsonValue
 
@@ -90,6 +91,17 @@ class LaneTerms(Value):
     policy: LanePolicy = LanePolicy.QUEUE
     yields: bool = False
     """Whether a newer promotion that waits ends its soak."""
+
+    def __str__(self) -> str:
+        soak = "; a newer one that waits ends a soak" if self.yields else ""
+        return f"{self.policy} ({_WHO_WAITS[self.policy]}){soak}"
+
+
+_WHO_WAITS: Final = {
+    LanePolicy.QUEUE: "all promotions wait for their turn",
+    LanePolicy.SUPERSEDE: "only the newest promotion waits",
+    LanePolicy.REFUSE: "no promotion waits",
+}
 
 
 class Terms(Value):

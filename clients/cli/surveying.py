@@ -12,7 +12,7 @@ from clients.cli.reading import find_configuration, maybe_archive
 from clients.cli.terminal import say, say_aside, say_commands, say_json, say_table
 from clients.trouble import UsageError
 from domain.environment import Placement
-from domain.inventory import EnvironmentSummary, EnvironmentView, Place, Stand
+from domain.inventory import EnvironmentSummary, EnvironmentView, Place, Stand, with_lanes
 from domain.names import Subject
 from domain.outcome import Exit, Phase
 from domain.value import say_duration
@@ -67,6 +67,8 @@ def show_environment(name: EnvironmentName, as_json: AsJson = False) -> None:
         found = await view_environment(
             towpath.client, environment, services, archive[1] if (archive := maybe_archive(place)) else None
         )
+        if known:
+            found = found.but(places=with_lanes(found.places, known))
         if not (found.places or found.freeze or (known and name in known.environments)):
             raise UsageError(f"There is no environment “{name}”. What there is: towpath environments list")
         for sentence in found.unread:
@@ -94,6 +96,8 @@ def services(service: OneService = "", as_json: AsJson = False) -> None:
         from clients.speaking import name_of
 
         found = await list_services(towpath.client, road, name_of("service", service) if service else "")
+        if known:
+            found = found.but(places=with_lanes(found.places, known))
         if service and not found.places:
             raise UsageError(f"There is no service “{service}”. What there is: towpath services")
         if as_json:
@@ -147,6 +151,8 @@ def _show_place(place: Place) -> None:
         say(f"  found {verdict}{proof} {_ago(health.judged)} ago; soak: {health.soaked}")
     for turn in place.unsettled:
         say(f"  turn {turn} is unsettled: nothing else moves here before it is settled", "red")
+    if place.lane:
+        say(f"  lane: {place.lane}")
     if place.running:
         say(f"  runs: {place.running.story} {place.running.version} for {place.running.by}")
     for ask_ in place.queue:
