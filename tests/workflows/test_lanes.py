@@ -8,12 +8,13 @@ from typing import Any
 from temporalio.client import WorkflowHandle
 from temporalio.common import SearchAttributeKey
 
+from domain.actor import Actor
 from domain.configuration import EnvironmentFile
 from domain.journal import Soaked
 from domain.names import OUTCOME
 from domain.outcome import Outcome, Phase
 from domain.status import Report
-from domain.terms import LanePolicy, Story
+from domain.terms import LanePolicy, LaneTerms, Request, Story
 from tests.town import PATIENCE, Town
 
 
@@ -123,3 +124,25 @@ async def test_a_soak_that_does_not_yield_is_ended_by_nobody(town: Town) -> None
     assert receipt.soaked is Soaked.FULL
     refused = (await change.query("status"))["refused"]
     assert refused[0]["why"] == "by its terms nobody ends its soak"
+
+
+async def test_an_ask_that_somebody_made_up_takes_nobodys_place(town: Town) -> None:
+    """Whatever it says of its age and of the lane: what carries no terms is let into nothing, and is never newer."""
+    town.change_place(town.dev, lane=LanePolicy.SUPERSEDE)
+    gate = town.world.slow[town.place(town.dev)] = asyncio.Event()
+    running = await town.promote("1.0.0", town.dev)
+    await town.world.reached.wait()
+    waiting = await town.promote("2.0.0", town.dev)
+    await town.until(waiting, Phase.IN_LANE)
+    request = Request(subject=town.subject(town.dev), version="9.9.9", actor=Actor(name="eve"))
+    made_up = {"asker": "person/eve", "request": request, "lane": {"policy": "refuse", "yields": True}}
+
+    for since in ("2999-01-01T00:00:00Z", "2999-01-01T00:00:00", "soon"):
+        await town.lane(town.dev).signal("ask", {**made_up, "since": since})
+    lane = await town.lane_status(town.dev)
+    gate.set()
+
+    assert [ask.request.version for ask in lane.queue] == ["2.0.0", "9.9.9"]
+    assert [ask.lane for ask in lane.queue if ask.asker == "person/eve"] == [LaneTerms()]
+    assert [record.why.partition(":")[0] for record in lane.refused] == ["since", "since"]
+    assert [report.outcome for report in await reports([running, waiting])] == [Outcome.PROMOTED] * 2
