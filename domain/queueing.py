@@ -95,6 +95,8 @@ def _superseded(lane: LaneState) -> tuple[LaneState, tuple[TurnedAway, ...]]:
         and ask.lane.policy is LanePolicy.SUPERSEDE
         and (newer := _newer(ask, lane.queue))
     )
+    if not turned:
+        return lane, ()
     gone = [ask for ask, _ in turned]
     return lane.but(queue=tuple(ask for ask in lane.queue if ask not in gone)), turned
 

@@ -39,16 +39,15 @@ _PAPER: Final = Sealed(kind="proposal", environment=SUBJECT.environment, key="",
 
 
 @cache
-def ask_of(asker: str, number: int, story: Story, lane: LaneTerms = QUEUE, since: int = 0) -> Ask:
+def _bare(asker: str, number: int, story: Story) -> Ask:
     request = Request(story=story, subject=SUBJECT, actor=Actor(name=asker))
-    return Ask(
-        asker=asker,
-        number=number,
-        request=request,
-        proposal=_PAPER if story is Story.PROMOTION else None,
-        lane=lane,
-        since=EPOCH + timedelta(days=1, minutes=since),
-    )
+    proposal = _PAPER if story is Story.PROMOTION else None
+    return Ask(asker=asker, number=number, request=request, proposal=proposal)
+
+
+def ask_of(asker: str, number: int, story: Story, lane: LaneTerms = QUEUE, since: int = 0) -> Ask:
+    """Return an ask; ``since`` are the minutes after some day's beginning when it was asked for."""
+    return _bare(asker, number, story).but(lane=lane, since=EPOCH + timedelta(days=1, minutes=since))
 
 
 def taken(lane: LaneState, ask: Ask) -> LaneState:
