@@ -81,7 +81,7 @@ class Archive:
     async def receipts_of(self, subject: Subject, release: Digest) -> list[Receipt]:
         """Return the newest receipts, newest first: one alone where that is of the release's own promotion."""
         newest = await self.newest_receipts(subject, 1)
-        if not newest or newest[0].let_in(release):
+        if not newest or newest[0].brought(release):
             return newest
         return await self.newest_receipts(subject, RECEIPTS_REMEMBERED)
 

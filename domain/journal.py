@@ -115,7 +115,7 @@ class Receipt(Value):
     began: datetime
     ended: datetime
 
-    def let_in(self, release: Digest) -> bool:
+    def brought(self, release: Digest) -> bool:
         """Tell whether this is the receipt of the release's own promotion, and it stood."""
         is_kept = self.story is Story.PROMOTION and self.settled is Settled.DONE
         return is_kept and self.release == release

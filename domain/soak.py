@@ -44,5 +44,5 @@ def proves_the_way(release: Release, environment: str, receipts: Sequence[Receip
 
 def cut_soak(release: Release, receipts: Iterable[Receipt]) -> str:
     """Say how a release's soak was cut short when it was let in last; nothing where it was not."""
-    last = next((receipt for receipt in receipts if receipt.let_in(release.digest())), None)
+    last = next((receipt for receipt in receipts if receipt.brought(release.digest())), None)
     return (last.cut or "its soak was cut short") if last and last.soaked is Soaked.CUT else ""

@@ -1,4 +1,5 @@
 import math
+from collections.abc import Iterator
 from datetime import timedelta
 from fnmatch import fnmatchcase
 
@@ -129,19 +130,23 @@ def test_the_terms_are_the_stricter_of_what_is_written(configuration: Configurat
     assert terms.lane.policy == min(policies, key=lambda policy: WAITING[policy])
 
 
+def weaker_keys(floor: EnvironmentFile, asked: ServiceEnvironment) -> Iterator[str]:
+    """Yield what a service asks less of, approval apart."""
+    if asked.soak is not None and asked.soak < floor.soak:
+        yield "soak"
+    if asked.lane is not None and WAITING[asked.lane] > WAITING[floor.lane]:
+        yield "lane"
+    if asked.yields and not (floor.yields or (floor.yields is None and not floor.soak)):
+        yield "yield"
+
+
 @given(configuration=configurations)
 def test_a_floor_is_undercut_exactly_where_it_is_told(configuration: Configuration) -> None:
     """Each weaker word is a fault with the floor's place, and no other is."""
     environment, place = configuration.environments["production"], configuration.place(SUBJECT)
     assert place
     floor, asked = environment.approval or Approval(), place.approval or Approval()
-    weaker: set[tuple[str | int, ...]] = set()
-    if place.soak is not None and place.soak < environment.soak:
-        weaker.add(("soak",))
-    if place.lane is not None and WAITING[place.lane] > WAITING[environment.lane]:
-        weaker.add(("lane",))
-    if place.yields and not (environment.yields or (environment.yields is None and not environment.soak)):
-        weaker.add(("yield",))
+    weaker: set[tuple[str | int, ...]] = {(key,) for key in weaker_keys(environment, place)}
     if asked.quorum is not None and floor.quorum is not None and asked.quorum < floor.quorum:
         weaker.add(("approval", "quorum"))
     if asked.signed is False and floor.signed:
