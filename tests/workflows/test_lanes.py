@@ -12,9 +12,12 @@ from domain.actor import Actor
 from domain.configuration import EnvironmentFile
 from domain.journal import Soaked
 from domain.names import OUTCOME
+from domain.notice import Event
+from domain.noticing import of_promotion
 from domain.outcome import Outcome, Phase
-from domain.status import Report
+from domain.status import PromotionStatus, Report
 from domain.terms import LanePolicy, LaneTerms, Request, Story
+from tests.domain.strategies import NOON
 from tests.town import PATIENCE, Town
 
 
@@ -42,7 +45,12 @@ async def test_the_newest_that_waits_supersedes_the_others_which_hear_by_whom(to
     assert [ask.request.version for ask in waiting.queue] == ["4.0.0"]
     assert [report.outcome for report in ended] == [Outcome.PROMOTED] * 2
     assert [getattr(holding, "version", "") for _, _, holding in town.world.writes] == ["1.0.0", "4.0.0"]
-    described = await between[0].describe()
+    (notice,) = of_promotion(
+        await between[-1].query("status", result_type=PromotionStatus), NOON, timedelta()
+    )
+    assert notice.event is Event.SUPERSEDED
+    assert "4.0.0, asked for by cy@example.com at " in notice.text
+    described = await between[-1].describe()
     assert described.typed_search_attributes[SearchAttributeKey.for_keyword(OUTCOME)] == "superseded"
 
 
@@ -95,10 +103,13 @@ async def test_a_soak_makes_way_and_what_was_cut_short_is_not_walked_on_until_it
     assert f"towpath promote {town.service} 1.0.0 {town.dev}" in onward.why
 
     town.change_place(town.dev, soak=timedelta(milliseconds=1))
-    again = await town.promoted("1.0.0", town.dev)
+    walked = await (await town.walk("1.0.0", town.staging)).result()
 
-    assert again.outcome is Outcome.PROMOTED
-    assert (await town.promoted("1.0.0", town.staging)).outcome is Outcome.PROMOTED
+    assert [(stop.environment, stop.outcome) for stop in walked.road] == [
+        (town.dev, Outcome.PROMOTED),
+        (town.staging, Outcome.PROMOTED),
+    ]
+    assert (await town.receipts(town.dev))[0].soaked is Soaked.FULL
 
 
 async def test_a_soak_that_does_not_yield_is_ended_by_nobody(town: Town) -> None:
