@@ -19,6 +19,8 @@ KINDS: Final[dict[type[Value], str]] = {
 """What is written over a seal, so that one kind of paper never passes for another."""
 
 PaperT = TypeVar("PaperT", bound=Value)
+RECEIPTS_REMEMBERED: Final = 20
+"""How far back is looked for what can be rolled back, and for how a release was soaked."""
 
 
 class Archive:
@@ -75,6 +77,13 @@ class Archive:
         turns = (await self.receipt_turns(subject))[:count]
         found = await asyncio.gather(*(self.receipt(subject, turn) for turn in turns))
         return [receipt for receipt in found if receipt is not None]
+
+    async def receipts_of(self, subject: Subject, release: Digest) -> list[Receipt]:
+        """Return the newest receipts, newest first: one alone where that is of the release's own promotion."""
+        newest = await self.newest_receipts(subject, 1)
+        if not newest or newest[0].brought(release):
+            return newest
+        return await self.newest_receipts(subject, RECEIPTS_REMEMBERED)
 
     async def journal_turns(self, subject: Subject) -> dict[int, list[int]]:
         """Return turn → the acts it has entries of."""

@@ -42,10 +42,25 @@ def effective(
             yield held._replace(key=f"{key}.{common}")
     longer = place if place.soak is not None and place.soak > floor.soak else floor
     yield _of(longer, "soak", service if longer is place else environment)
+    yield from _lane(configuration, subject, service, environment)
     yield from _approval(configuration, subject, service, environment)
     yield _of(floor, "hold_limit", environment)
     yield _of(floor, "key", environment)
     yield _of(configuration.organisation, "store", Spot(ORGANISATION_FILE))
+
+
+def _lane(configuration: Configuration, subject: Subject, service: Spot, environment: Spot) -> Iterator[Held]:
+    """The service's word where it is what holds, else the floor's."""
+    terms = configuration.lane(subject)
+    place = configuration.services[subject.service].environments[subject.environment]
+    floor = configuration.environments[subject.environment]
+    for field, key, value in (("lane", "lane", terms.policy.value), ("yields", "yield", terms.yields)):
+        spots = [
+            spot.below(key)
+            for written, spot in ((floor, environment), (place, service))
+            if field in written.model_fields_set and getattr(written, field) == value
+        ]
+        yield Held(key, value, spots[0] if spots else None)
 
 
 def _of(value: Value, key: str, spot: Spot) -> Held:

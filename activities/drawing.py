@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from activities.archive import Archive
+from activities.archive import RECEIPTS_REMEMBERED, Archive
 from activities.ports import BadSealError, ImageTarget, PlacedTarget, TargetRefusalError
 from activities.proving import Proving
 from activities.releases import ReleaseRefusedError, fetch_artifact, read_release
@@ -18,7 +18,6 @@ from domain.drawing import (
     draw_promotion,
     draw_rollback,
     draw_undo,
-    proves_the_way,
 )
 from domain.environment import Holding
 from domain.fence import Fence
@@ -26,11 +25,10 @@ from domain.journal import Entry, OpenTurn, called_off
 from domain.names import Subject
 from domain.plan import Deed, Plan
 from domain.release import ROLLBACK_BUDGET, Release
-from domain.terms import Proposal, Request, Sealed, Story, Terms
+from domain.soak import cut_soak, proves_the_way
+from domain.terms import LaneTerms, Proposal, Request, Sealed, Story, Terms
 from domain.value import digest_of
 
-RECEIPTS_REMEMBERED = 20
-"""How far back a rollback looks."""
 UNCONFIGURED = digest_of(b"")
 
 
@@ -103,6 +101,10 @@ class Drawing:
         carried = {component.name for component in release.components}
         held, traits, faults = await self._look(subject, terms, carried)
         drawn = draw_promotion(release, held, traits)
+        if drawn.nothing_to_do:
+            drawn = await self._unless_cut_short(drawn, release, subject)
+        if terms.lane != LaneTerms():
+            drawn = drawn._replace(notes=(*drawn.notes, f"its lane: {terms.lane}"))
         way = await self._the_way(release, configuration, subject)
         posed = await self._posed(request, terms)
         foreign = await self._foreign(release, configuration, subject.environment)
@@ -134,10 +136,21 @@ class Drawing:
         """Say why an earlier environment's newest receipt does not vouch for a release, or nothing."""
         earlier = Subject(service=release.service, environment=environment)
         try:
-            newest = await self._archive.newest_receipts(earlier, 1)
+            receipts = await self._archive.receipts_of(earlier, release.digest())
         except BadSealError as error:
             return f"the newest receipt of {earlier} cannot be believed: {error}"
-        return proves_the_way(release, environment, newest[0] if newest else None)
+        return proves_the_way(release, environment, receipts)
+
+    async def _unless_cut_short(self, drawn: Drawn, release: Release, subject: Subject) -> Drawn:
+        """Where a release stands whose soak was cut short, there is something to do: it is the way to a whole soak."""
+        try:
+            receipts = await self._archive.receipts_of(subject, release.digest())
+        except BadSealError:
+            return drawn  # whoever comes after it says so
+        if not (cut := cut_soak(release, receipts)):
+            return drawn
+        note = f"{release.version} stands there already, but {cut}: it is placed again, and soaks anew"
+        return drawn._replace(nothing_to_do="", notes=(*drawn.notes, note))
 
     async def _rollback(self, request: Request, configuration: Configuration) -> _Draft:
         terms = self._undo_terms(configuration, request.subject)

@@ -10,9 +10,9 @@ from typing import Final, NamedTuple
 
 from temporalio.exceptions import ApplicationError
 
+from activities.archive import RECEIPTS_REMEMBERED as REMEMBERED
 from activities.archive import Archive
 from activities.around import Nobody
-from activities.drawing import RECEIPTS_REMEMBERED as REMEMBERED
 from activities.effects import EffectActivities
 from activities.tools import Tools
 from domain.actor import Channel

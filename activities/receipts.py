@@ -22,6 +22,7 @@ from domain.journal import Entry, Evidence, Receipt, Recollection, Settled, Soak
 from domain.names import ENVIRONMENT, SERVICE, Subject, change_id
 from domain.order import Account, Left
 from domain.plan import Step, Verb
+from domain.soak import judge_soak
 from domain.terms import Proposal, Story, TargetTerms
 
 
@@ -80,7 +81,7 @@ class Receipts:
             return _judge_undone(warrant, proposal, facts)
         environment = proposal.plan.subject.environment
         soak = self._archive.unseal(account.soak, environment, Evidence) if account.soak else None
-        return _judge_done(warrant, proposal, facts) or _judge_soak(proposal, warrant.turn, soak)
+        return _judge_done(warrant, proposal, facts) or judge_soak(proposal, warrant.turn, soak, account.cut)
 
     async def _journal(self, proposal: Proposal, turn: int) -> list[Entry]:
         """Return what was really begun in this turn."""
@@ -211,15 +212,6 @@ def _judge_undone(warrant: Warrant, proposal: Proposal, facts: Facts) -> Refusal
     return judge_undo(proposal.plan.subject, warrant.turn, itself, facts)
 
 
-def _judge_soak(proposal: Proposal, turn: int, soak: Evidence | None) -> Refusal | None:
-    """A change is done only with evidence of this turn's own soak, where the terms ask for one."""
-    if not proposal.terms.soak:
-        return None
-    if soak and soak.passed and (soak.subject, soak.turn) == (proposal.plan.subject, turn):
-        return None
-    return Refusal(cause=Cause.FORBIDDEN, why="It says it was done, without evidence of its soak.")
-
-
 async def _until_ended(client: Client, workflow_id: str) -> None:
     handle = client.get_workflow_handle(workflow_id)
     try:
@@ -256,7 +248,9 @@ def _write_up(
     """Say what was done: what the journal says, not what is told."""
     warrant, plan = account.warrant, proposal.plan
     begun = [entry.fence for entry in journal]
-    soaked = Soaked.FULL if account.settled is Settled.DONE and proposal.terms.soak else Soaked.NONE
+    is_soaked = account.settled is Settled.DONE and bool(proposal.terms.soak)
+    cut = account.cut if is_soaked and account.soak is None else ""
+    soaked = (Soaked.CUT if cut else Soaked.FULL) if is_soaked else Soaked.NONE
     return Receipt(
         subject=plan.subject,
         turn=warrant.turn,
@@ -270,6 +264,7 @@ def _write_up(
         deeds=tuple(deed for deed in account.deeds if deed.fence in begun),
         of=warrant.request.of or _of(proposal),
         soaked=soaked,
+        cut=cut,
         healthy=not account.skipped,
         proven=verdict.proven,
         actor=warrant.request.actor,
@@ -277,7 +272,7 @@ def _write_up(
         asker=warrant.asker,
         intent=plan.intent,
         why=account.why,
-        evidence=verdict.sentences,
+        evidence=(*verdict.sentences, *([cut] if cut else [])),
         records=account.records,
         began=account.began,
         ended=now,

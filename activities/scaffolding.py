@@ -71,6 +71,11 @@ environment: {name}
 {approval}
 {f"soak: {soak}" if soak else "# soak: 10m"}
 
+# How many promotions may wait for a service's lane: all (queue), the newest (supersede) or none (refuse).
+# lane: queue
+# Whether a newer promotion that waits ends a soak.
+# yield: false
+
 # How long people may hold a change under way before it is undone.
 # hold_limit: 4h
 """

@@ -8,11 +8,11 @@ from activities.ports import BadSealError, TargetRefusalError
 from activities.releases import ReleaseRefusedError, read_release
 from activities.tools import Tools
 from domain.configuration import Configuration
-from domain.drawing import proves_the_way
 from domain.environment import Placement, same
 from domain.names import Subject
 from domain.release import Component, Release
 from domain.road import Waymark
+from domain.soak import proves_the_way
 from domain.terms import Request
 
 
@@ -43,10 +43,10 @@ class Signpost:
     async def _there(self, release: Release, configuration: Configuration, subject: Subject) -> str:
         """Say that it stands here, where the newest receipt vouches for it and the targets show it."""
         try:
-            newest = await self._archive.newest_receipts(subject, 1)
+            receipts = await self._archive.receipts_of(subject, release.digest())
         except BadSealError:
             return ""  # its promotion says so, and why
-        if proves_the_way(release, subject.environment, newest[0] if newest else None):
+        if proves_the_way(release, subject.environment, receipts):
             return ""
         shown = await asyncio.gather(
             *(self._shows(part, release, configuration, subject) for part in release.components)

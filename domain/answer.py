@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from domain.approval import Decision
 from domain.clearance import Refusal
@@ -10,7 +10,7 @@ from domain.environment import Holding
 from domain.journal import Receipt, Settled
 from domain.names import Identifier
 from domain.outcome import Outcome
-from domain.terms import Request, Sealed
+from domain.terms import LaneTerms, Request, Sealed, Story
 from domain.value import Value
 
 
@@ -26,6 +26,21 @@ class Ask(Value):
     request: Request
     proposal: Sealed | None = None
     decisions: tuple[Decision, ...] = ()
+    lane: LaneTerms = LaneTerms()
+    """What its own terms say of the lane. The lane reads it there, whatever else is written here."""
+    since: AwareDatetime | None = None
+    """When it was first asked for, in whatever run. The lane writes its arrival where nobody says."""
+    comes_back: bool = False
+    """It was in this lane before."""
+
+    @property
+    def is_rollback(self) -> bool:
+        return self.request.story is Story.ROLLBACK
+
+    def __str__(self) -> str:
+        what = self.request.version or f"a {self.request.story}"
+        since = f" at {self.since:%Y-%m-%d %H:%M} UTC" if self.since else ""
+        return f"{what}, asked for by {self.request.actor.name}{since}"
 
 
 class Withdrawal(Value):
@@ -41,6 +56,12 @@ class Stuck(Value):
 
     turn: int
     stuck: bool
+
+
+class Yielding(Value):
+    """A lane tells its change whom its soak is to make way for; nobody any more where ``to`` is empty."""
+
+    to: str = Field(default="", max_length=500)
 
 
 class Awake(Value):

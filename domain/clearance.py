@@ -40,6 +40,10 @@ class Cause(StrEnum):
     """This warrant opens nothing, now or later."""
     UNANSWERED = "unanswered"
     """Nobody could be asked: try again."""
+    SUPERSEDED = "superseded"
+    """A newer promotion took its place in the lane."""
+    BUSY = "busy"
+    """The lane lets nobody wait: ask when it is free."""
 
 
 class Refusal(Value):

@@ -14,7 +14,7 @@ from domain.actor import PersonName, person
 from domain.names import Identifier, Subject
 from domain.notice import ChannelAddress, Event, Notice, Route, channels_for
 from domain.release import Kind
-from domain.terms import ApprovalTerms, CheckTerms, TargetTerms, Terms
+from domain.terms import ApprovalTerms, CheckTerms, LanePolicy, LaneTerms, TargetTerms, Terms
 from domain.value import Duration, Value
 
 ORGANISATION_FILE: Final = "towpath.yaml"
@@ -66,6 +66,10 @@ class EnvironmentFile(Value):
     approval: Approval | None = None
     """The floor: no service can ask for fewer people, for other people, or for a longer-lived grant."""
     soak: Duration = timedelta()
+    lane: LanePolicy = LanePolicy.QUEUE
+    """The floor: a service may let fewer promotions wait."""
+    yields: bool | None = Field(default=None, alias="yield")
+    """Whether a newer promotion ends a soak. Where nothing is said and no soak asked for, a service may say it."""
     hold_limit: Duration = timedelta(hours=4)
     signed_releases: bool = False
     """Whether only releases with a good signature of their author are let in."""
@@ -83,6 +87,8 @@ class ServiceEnvironment(Value):
     """Component → the target that takes it."""
     health: tuple[CheckTerms, ...] = ()
     soak: Duration | None = None
+    lane: LanePolicy | None = None
+    yields: bool | None = Field(default=None, alias="yield")
     approval: Approval | None = None
 
 
@@ -92,6 +98,15 @@ class ServiceFile(Value):
     service: Identifier
     components: dict[Identifier, ComponentFile] = Field(min_length=1)
     environments: dict[Identifier, ServiceEnvironment] = Field(min_length=1)
+
+
+LANE_POLICIES: Final = tuple(LanePolicy)
+"""From the laxest to the strictest: each lets fewer wait."""
+
+
+def may_yield(floor: EnvironmentFile) -> bool:
+    """Tell whether a soak may be cut short: the platform says so, or leaves soaking to the service."""
+    return floor.yields is True or (floor.yields is None and not floor.soak)
 
 
 class Configuration(Value):
@@ -133,6 +148,16 @@ class Configuration(Value):
             wait=min((one.wait for one in given if one.wait is not None), default=usual.wait),
             valid=min((one.valid for one in given if one.valid is not None), default=usual.valid),
             signed=any(one.signed for one in given),
+        )
+
+    def lane(self, subject: Subject) -> LaneTerms:
+        """Return how a promotion waits: the service's word, tightened to the environment's."""
+        place, floor = self.place(subject), self.environments[subject.environment]
+        asked = (place.lane if place else None) or LanePolicy.QUEUE
+        yields = place.yields if place and place.yields is not None else floor.yields
+        return LaneTerms(
+            policy=max(asked, floor.lane, key=LANE_POLICIES.index),
+            yields=bool(yields) and may_yield(floor),
         )
 
     def remind(self, subject: Subject) -> timedelta:
@@ -187,6 +212,7 @@ class Configuration(Value):
             health=place.health,
             soak=max(place.soak or timedelta(), floor.soak),
             approval=self.approval(subject),
+            lane=self.lane(subject),
             hold_limit=floor.hold_limit,
             budget=budget,
             configuration=slice_.digest(),
@@ -194,7 +220,7 @@ class Configuration(Value):
         )
 
 
-PLACE_KEYS: Final = ("after", "health", "soak", "approval")
+PLACE_KEYS: Final = ("after", "health", "soak", "lane", "yield", "approval")
 """What may stand under one environment of a service, beside its components."""
 RESERVED_NAMES: Final = frozenset({*PLACE_KEYS, "targets", "rollout"})
 """What no component may be called, since it would be taken for a key."""

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from domain.environment import Absent, Holding, Placement, Unknown, same
-from domain.journal import Receipt, Soaked, can_be_rolled_back
+from domain.environment import Holding, Placement, Unknown
+from domain.journal import Receipt, can_be_rolled_back
 from domain.names import Subject
 from domain.outcome import Outcome
 from domain.plan import Deed, Plan, Step, Undo, Verb, is_nothing_to_do, put_back
@@ -122,27 +122,6 @@ def draw_adoption(held: Mapping[str, Holding], traits: Mapping[str, TargetTraits
         for component, holding in held.items()
     )
     return Drawn(steps)
-
-
-def proves_the_way(release: Release, environment: str, receipt: Receipt | None) -> str:
-    """Say why an earlier environment does not vouch for a release, or nothing where it does.
-
-    It does when its newest receipt left every component of this release there, healthy, with a soak that was not
-    cut short.
-    """
-    name = f"{release.version} of {release.service}"
-    if receipt is None:
-        return f"{environment} has never held {name}; promote it there first"
-    for component in release.components:
-        wanted = Placement(version=release.version, release=release.digest(), artifact=component.artifact)
-        holding = receipt.after.get(component.name, Absent())
-        if not same(wanted, holding):
-            return f"{environment} holds {component.name} {holding}, not {release.version}; promote it there first"
-    if not receipt.healthy:
-        return f"{name} was not healthy in {environment}"
-    if receipt.soaked is Soaked.CUT:
-        return f"the soak of {name} in {environment} was cut short"
-    return ""
 
 
 def outcome_of(story: Story) -> Outcome:

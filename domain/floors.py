@@ -4,12 +4,14 @@ from collections.abc import Iterator
 
 from domain.actor import person
 from domain.configuration import (
+    LANE_POLICIES,
     ORGANISATION_FILE,
     Approval,
     Configuration,
     EnvironmentFile,
     ServiceEnvironment,
     environment_file,
+    may_yield,
 )
 from domain.fault import Fault, Spot
 from domain.names import Subject
@@ -31,6 +33,7 @@ def floor_faults(
     """Find where a service asks for less than its environment, or for what nobody can give."""
     environment = configuration.environments[subject.environment]
     yield from _soak_faults(spot, place, environment, subject.environment)
+    yield from _lane_faults(spot, place, environment, subject.environment)
     asked, floor = place.approval, environment.approval
     if asked:
         yield from _unknown_groups(configuration, spot.below("approval"), asked)
@@ -53,6 +56,31 @@ def _soak_faults(
             f"{say_duration(place.soak)} is shorter than the {least} that {name} asks for",
             f"write {least} or more, or leave it out",
             bound=Spot(environment_file(name), ("soak",)),
+        )
+
+
+def _lane_faults(
+    spot: Spot, place: ServiceEnvironment, environment: EnvironmentFile, name: str
+) -> Iterator[Fault]:
+    bound = Spot(environment_file(name))
+    strictness = LANE_POLICIES.index
+    if place.lane is not None and strictness(place.lane) < strictness(environment.lane):
+        allowed = " or ".join(LANE_POLICIES[strictness(environment.lane) :])
+        yield Fault(
+            spot.below("lane"),
+            f"{place.lane} lets more promotions wait than the {environment.lane} of {name}",
+            f"write {allowed}, or leave it out",
+            bound=bound.below("lane"),
+        )
+    if place.yields and not may_yield(environment):
+        said = (
+            "says that no soak is cut short" if environment.yields is False else "asks for a soak of its own"
+        )
+        yield Fault(
+            spot.below("yield"),
+            f"{name} {said}, so no newer promotion ends one here",
+            f"leave it out, or have {environment_file(name)} say yield: true",
+            bound=bound.below("yield" if environment.yields is False else "soak"),
         )
 
 

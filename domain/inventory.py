@@ -1,13 +1,16 @@
 """What stands where, as people ask for it: places are services in environments."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Literal
 
 from domain.clearance import Freeze
+from domain.configuration import Configuration
 from domain.environment import Holding
 from domain.journal import Receipt
 from domain.names import Identifier, Subject
 from domain.outcome import Phase
+from domain.terms import LaneTerms
 from domain.value import Value
 
 
@@ -49,6 +52,8 @@ class Place(Value):
     stands: tuple[Stand, ...] = ()
     running: Waiting | None = None
     queue: tuple[Waiting, ...] = ()
+    lane: LaneTerms | None = None
+    """Who may wait there, as far as the configuration is known here."""
     unsettled: tuple[int, ...] = ()
     health: Health | None = None
     trouble: str = ""
@@ -100,4 +105,14 @@ def health_of(receipt: Receipt) -> Health:
         soaked=receipt.soaked,
         judged=receipt.ended,
         sentences=receipt.evidence,
+    )
+
+
+def with_lanes(places: Iterable[Place], known: Configuration) -> tuple[Place, ...]:
+    """Return the places with who may wait there, where the configuration says that the service goes there."""
+    return tuple(
+        place.but(lane=known.lane(place.subject))
+        if known.place(place.subject) and place.environment in known.environments
+        else place
+        for place in places
     )

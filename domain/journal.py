@@ -96,6 +96,8 @@ class Receipt(Value):
     of: int | None = None
     """The turn whose deeds a rollback undid."""
     soaked: Soaked = Soaked.NONE
+    cut: str = ""
+    """By whom its soak was cut short, and when."""
     healthy: bool = True
     proven: bool = False
     actor: Actor
@@ -121,6 +123,11 @@ class Receipt(Value):
         asked, policy = self.let_in.request.actor, self.let_in.policy
         votes = counting(policy, asked, self.intent or "", self.let_in.decisions)
         return tuple(vote.actor.name for vote in votes if vote.verdict is Verdict.APPROVE)
+
+    def brought(self, release: Digest) -> bool:
+        """Tell whether this is the receipt of the release's own promotion, and it stood."""
+        is_kept = self.story is Story.PROMOTION and self.settled is Settled.DONE
+        return is_kept and self.release == release
 
 
 def can_be_rolled_back(receipts: Iterable[Receipt]) -> list[Receipt]:

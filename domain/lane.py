@@ -1,8 +1,8 @@
-"""The rules of a lane: one change at a time, in order, rollbacks first, and nothing before what is unsettled.
+"""The rules of a lane: one change at a time, in order, and nothing before what is unsettled.
 
 Pure: every function takes the lane's state and returns the next one. An ask that was taken is in one place
-only, the queue, the running change or among the orphans, until ``ended`` hands it back to be told, or it is
-withdrawn.
+only, the queue, the running change or among the orphans, until ``ended`` hands it back to be told, or
+``domain.queueing`` turns it away, or it is withdrawn.
 """
 
 from datetime import datetime
@@ -25,6 +25,7 @@ class Running(Value):
 
     turn: int
     ask: Ask
+    since: datetime | None = None
     cancelling: str = ""
     """Why it is to be undone, where it is."""
     stuck: bool = False
@@ -59,65 +60,6 @@ class LaneState(Value):
         if self.unsettled or (self.running and self.running.stuck):
             return Phase.UNSETTLED
         return Phase.BUSY if self.running else Phase.IDLE
-
-
-def asked(lane: LaneState, ask: Ask) -> LaneState:
-    """Take an ask, once however often it comes. A rollback goes to the front, and has what runs undone.
-
-    A copy takes the place of the first, as long as that waits. Another ask of the same asker has a place of
-    its own: askers begin anew and copies come late, and only the asker knows which one it waits for.
-    """
-    running = lane.running
-    begun = (running.ask, *running.joined) if running else lane.orphans
-    if any(_is_same(ask, other) for other in begun):
-        return lane
-    if running and _is_rollback(ask) and running.ask.request.story is Story.PROMOTION:
-        why = running.cancelling or f"{ask.request.actor.name} asked for a rollback"
-        return lane.but(running=running.but(cancelling=why, joined=(*running.joined, ask)))
-    rollbacks = tuple(other for other in lane.queue if _is_rollback(other))
-    others = tuple(other for other in lane.queue if not _is_rollback(other))
-    if _is_rollback(ask):
-        return lane.but(queue=(*_placed(rollbacks, ask), *others))
-    return lane.but(queue=(*rollbacks, *_placed(others, ask)))
-
-
-def _is_rollback(ask: Ask) -> bool:
-    return ask.request.story is Story.ROLLBACK
-
-
-def _is_same(one: Ask, other: Ask) -> bool:
-    return (one.asker, one.number, one.request.story) == (other.asker, other.number, other.request.story)
-
-
-def _placed(line: tuple[Ask, ...], ask: Ask) -> tuple[Ask, ...]:
-    """Put an ask where its copy stands, else at the end of the line."""
-    if any(_is_same(ask, other) for other in line):
-        return tuple(ask if _is_same(ask, other) else other for other in line)
-    return (*line, ask)
-
-
-def withdrawn(lane: LaneState, asker: str, reason: str) -> LaneState:
-    """Let an asker go: what waits of theirs is dropped, untold; their running change is to be undone.
-
-    What has begun is still accounted for to them. A rollback or settlement that runs is never cancelled.
-    """
-    queue = tuple(ask for ask in lane.queue if ask.asker != asker)
-    lane = lane.but(queue=queue, orphans=_without_rollbacks(lane.orphans, asker))
-    running = lane.running
-    if running is None:
-        return lane
-    goes_back = _is_rollback(running.ask) or running.is_settlement
-    cancels = running.ask.asker == asker and not goes_back
-    return lane.but(
-        running=running.but(
-            cancelling=running.cancelling or (cancels and (reason or "withdrawn")) or "",
-            joined=_without_rollbacks(running.joined, asker),
-        )
-    )
-
-
-def _without_rollbacks(line: tuple[Ask, ...], asker: str) -> tuple[Ask, ...]:
-    return tuple(ask for ask in line if not (ask.asker == asker and _is_rollback(ask)))
 
 
 def recalled(lane: LaneState, memory: Recollection) -> LaneState:
@@ -155,11 +97,13 @@ def next_change(lane: LaneState, now: datetime) -> LaneState | None:
         return None
     turn = next_turn(lane.last_turn, now)
     if lane.unsettled:
-        settlement = Running(turn=turn, ask=_settlement(lane, max(lane.unsettled)), joined=lane.orphans)
+        settlement = Running(
+            turn=turn, ask=_settlement(lane, max(lane.unsettled)), since=now, joined=lane.orphans
+        )
         return lane.but(last_turn=turn, running=settlement, orphans=())
     if lane.queue:
         ask, *rest = lane.queue
-        return lane.but(last_turn=turn, queue=tuple(rest), running=Running(turn=turn, ask=ask))
+        return lane.but(last_turn=turn, queue=tuple(rest), running=Running(turn=turn, ask=ask, since=now))
     return None
 
 
@@ -196,7 +140,7 @@ def ended(lane: LaneState, answer: Done | Undone | NotBegun) -> tuple[LaneState,
     )
     if running.is_settlement and unsettled:
         return freed.but(orphans=running.joined), ()
-    still_wanted = tuple(filter(_is_rollback, running.joined)) if _stands(running, answer) else ()
+    still_wanted = tuple(ask for ask in running.joined if ask.is_rollback) if _stands(running, answer) else ()
     answered = (ask for ask in (running.ask, *running.joined) if ask.asker and ask not in still_wanted)
     return freed.but(queue=(*still_wanted, *lane.queue)), tuple(answered)
 
@@ -219,7 +163,7 @@ def lost(lane: LaneState, memory: Recollection, slots: int) -> LaneState:
         return recalled(lane, memory)
     waiting = running.joined if running.is_settlement else (running.ask, *running.joined)
     freed = recalled(lane.but(running=None), memory)
-    if _is_rollback(running.ask):
+    if running.ask.is_rollback:
         # Its undos leave no journal to settle it by: it is made after all, before anybody else's.
         waiting = running.joined
         freed = freed.but(queue=(running.ask, *freed.queue))

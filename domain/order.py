@@ -38,6 +38,8 @@ class Account(Value):
     deeds: tuple[Deed, ...]
     skipped: tuple[Identifier, ...] = ()
     soak: Sealed | None = None
+    cut: str = ""
+    """By whom the soak was cut short, where there is no evidence of it for that."""
     why: str = ""
     records: Digest | None = None
     began: datetime

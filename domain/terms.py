@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Final
 
 from pydantic import Field, JsonValue
 
@@ -76,6 +77,33 @@ class ApprovalTerms(Value):
     """Only signed decisions count, on a signed request."""
 
 
+class LanePolicy(StrEnum):
+    """How many promotions may wait for a lane: all, the newest, or nobody. Each lets fewer wait than the one before."""
+
+    QUEUE = "queue"
+    SUPERSEDE = "supersede"
+    REFUSE = "refuse"
+
+
+class LaneTerms(Value):
+    """What a promotion has to put up with in its lane, for the sake of others."""
+
+    policy: LanePolicy = LanePolicy.QUEUE
+    yields: bool = False
+    """Whether a newer promotion that waits ends its soak."""
+
+    def __str__(self) -> str:
+        soak = "; a newer one that waits ends a soak" if self.yields else ""
+        return f"{self.policy} ({_WHO_WAITS[self.policy]}){soak}"
+
+
+_WHO_WAITS: Final = {
+    LanePolicy.QUEUE: "all promotions wait for their turn",
+    LanePolicy.SUPERSEDE: "only the newest promotion waits",
+    LanePolicy.REFUSE: "no promotion waits",
+}
+
+
 class Terms(Value):
     """The slice of configuration that one change is done by."""
 
@@ -83,6 +111,7 @@ class Terms(Value):
     health: tuple[CheckTerms, ...] = ()
     soak: Duration = timedelta()
     approval: ApprovalTerms = ApprovalTerms()
+    lane: LaneTerms = LaneTerms()
     hold_limit: Duration = timedelta(hours=4)
     budget: Duration = ROLLBACK_BUDGET
     configuration: Digest

@@ -37,7 +37,11 @@ MODELS: dict[str, type[Value]] = {
     "## Health checks": CheckTerms,
 }
 NOT_WRITTEN: dict[type[Value], set[str]] = {
-    ServiceEnvironment: set(ServiceEnvironment.model_fields) - set(PLACE_KEYS),
+    ServiceEnvironment: {
+        name
+        for name, field in ServiceEnvironment.model_fields.items()
+        if (field.alias or name) not in PLACE_KEYS
+    },
     CheckTerms: set(CheckTerms.model_fields) - set(CHECK_KEYS),
 }
 KINDS: dict[str, type[Value]] = {

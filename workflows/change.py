@@ -192,33 +192,55 @@ class ChangeWorkflow(ChangeDoors):
                 return
 
     async def _soak(self) -> None:
-        """Watch it for as long as the terms say; the budget does not count this."""
-        soak = self._terms.soak
+        """Watch it for as long as the terms say, or until it yields; the budget does not count this."""
+        soak, began = self._terms.soak, workflow.now()
         if not soak:
             return
         self._log.enter(Phase.SOAKING, f"{say_duration(soak)} of good health")
-        began = workflow.now()
-        try:
-            self._soaked = await workflow.execute_activity_method(
-                EffectActivities.soak,
-                self._warrant,
-                task_queue=self._queue,
-                start_to_close_timeout=soak + patience.UNDOING,
-                schedule_to_close_timeout=soak + patience.UNDOING,
-                heartbeat_timeout=patience.HEARTBEAT,
-                retry_policy=patience.TRY_SOON,
-                cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-                summary=f"soak {self._subject} for {say_duration(soak)}",
-            )
-        except FAILURES as failure:
-            raise trouble_with(failure) from failure
+        self._soaked = await self._watch_until_it_yields(soak)
         self._paused += workflow.now() - began
-        evidence = Evidence.model_validate_json(self._soaked.body)
-        self._note_judgement("soak", *evidence.sentences, passed=evidence.passed)
-        if not evidence.passed:
-            message = f"it turned sick while it soaked: {'; '.join(evidence.sentences)}"
-            raise Trouble(message)
+        if self._soaked is None:
+            lasted = f"{say_duration(workflow.now() - began)} of {say_duration(soak)}"
+            self._cut = f"its soak was cut short after {lasted}, for {self._makes_way_for}"
+            self._note_judgement("soak", self._cut, passed=True)
+        else:
+            evidence = Evidence.model_validate_json(self._soaked.body)
+            self._note_judgement("soak", *evidence.sentences, passed=evidence.passed)
+            if not evidence.passed:
+                message = f"it turned sick while it soaked: {'; '.join(evidence.sentences)}"
+                raise Trouble(message)
         self._stop_if_cancelled()
+
+    async def _watch_until_it_yields(self, soak: timedelta) -> Sealed | None:
+        """Return the evidence of the whole soak; None where it was not waited for, since somebody newer waits."""
+        if self._yields_to:
+            self._makes_way_for = self._yields_to
+            return None
+        soaking = workflow.start_activity_method(
+            EffectActivities.soak,
+            self._warrant,
+            task_queue=self._queue,
+            start_to_close_timeout=soak + patience.UNDOING,
+            schedule_to_close_timeout=soak + patience.UNDOING,
+            heartbeat_timeout=patience.HEARTBEAT,
+            retry_policy=patience.TRY_SOON,
+            cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+            summary=f"soak {self._subject} for {say_duration(soak)}",
+        )
+        yielding = asyncio.create_task(self._end_when_it_yields(soaking))
+        try:
+            return await soaking
+        except FAILURES as failure:
+            if self._makes_way_for and workflow.cancellation_reason() is None:
+                return None
+            raise trouble_with(failure) from failure
+        finally:
+            yielding.cancel()
+
+    async def _end_when_it_yields(self, soaking: asyncio.Task[Sealed]) -> None:
+        await workflow.wait_condition(lambda: bool(self._yields_to))
+        self._makes_way_for = self._yields_to
+        soaking.cancel()
 
     async def _conclude(self, plan: Plan, settled: Settled, outcome: Outcome, why: str) -> Left:
         """See that what stands there is well, and leave the receipt. What is sick after an undo needs a person."""
@@ -231,6 +253,7 @@ class ChangeWorkflow(ChangeDoors):
                 deeds=tuple(self._begun),
                 skipped=tuple(dict.fromkeys(self._skipped)),
                 soak=self._soaked,
+                cut=self._cut,
                 why=why,
                 records=self._log.chain.head,
                 began=self._began,

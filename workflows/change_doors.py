@@ -3,11 +3,13 @@
 from datetime import timedelta
 
 from temporalio import workflow
+from temporalio.common import RawValue
 
-from workflows.doorkeeper import RefusedError
+from workflows.doorkeeper import RefusedError, read_value
 from workflows.steering import Steered
 
 with workflow.unsafe.imports_passed_through():
+    from domain.answer import Yielding
     from domain.clearance import Warrant
     from domain.doors import Does, Signal, Word, at_change
     from domain.fence import Fence
@@ -32,6 +34,9 @@ class ChangeDoors(Steered):
         self._begun: list[Deed] = []
         self._skipped: list[str] = []
         self._soaked: Sealed | None = None
+        self._yields_to = ""
+        self._makes_way_for = ""
+        self._cut = ""
         self._act = 0
         self._began = workflow.now()
         self._paused = timedelta()
@@ -40,6 +45,16 @@ class ChangeDoors(Steered):
         self._said: Signal | None = None
         self._stuck_on: Fence | None = None
         self._log = Chronicle(Phase.PREPARING, self._details)
+
+    @workflow.signal(
+        description="For its lane: a newer promotion waits, and ends the soak; or no longer does"
+    )
+    def yield_soak(self, raw: RawValue) -> None:
+        word = read_value(workflow.payload_converter().from_payload(raw.payload), Yielding)
+        if self._proposal is None or not self._proposal.terms.lane.yields:
+            message = "by its terms nobody ends its soak"
+            raise RefusedError(message)
+        self._yields_to = word.to
 
     @workflow.query
     def status(self) -> ChangeStatus:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from temporalio import workflow
@@ -11,12 +12,12 @@ from temporalio.workflow import ChildWorkflowHandle, ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
     from activities.effects import EffectActivities
-    from activities.errands import ErrandActivities, TellOrder, WaitersOrder
-    from domain.answer import Answer, Ask, Done, NotBegun, Order, Told, Withdrawal, answer_of
+    from activities.errands import YIELD_SOAK, ErrandActivities, TellOrder, WaitersOrder
+    from domain.answer import Answer, Ask, Done, NotBegun, Order, Told, Withdrawal, Yielding, answer_of
     from domain.clearance import Cause, Refusal, Warrant
     from domain.doors import Word
     from domain.journal import Recollection
-    from domain.lane import LaneState, Running, asked, ended, lost, next_change, recalled, withdrawn
+    from domain.lane import LaneState, Running, ended, lost, next_change, recalled
     from domain.names import (
         ENGINE_QUEUE,
         ENVIRONMENT,
@@ -31,6 +32,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from domain.order import Call
     from domain.outcome import Outcome, Phase
+    from domain.queueing import asked, withdrawn, yields_to
     from domain.terms import Proposal
     from workflows import patience
     from workflows.change import ChangeWorkflow
@@ -124,7 +126,7 @@ class LaneWorkflow(LaneDoors):
     async def _close(self, change: ChildWorkflowHandle[ChangeWorkflow, Answer]) -> None:
         """The change has ended: free the lane and answer whoever asked; or find out what became of it."""
         running = self._lane.running
-        self._change, self._cancelled = None, ""
+        self._change, self._cancelled, self._yielded = None, "", ""
         if running is None:
             return
         try:
@@ -176,13 +178,26 @@ class LaneWorkflow(LaneDoors):
         if self._change and running and running.cancelling and not self._cancelled:
             self._cancelled = running.cancelling
             self._change.cancel(running.cancelling)
+        await self._let_yield()
+
+    async def _let_yield(self) -> None:
+        """Tell the change whom its soak makes way for, whenever that is another: nothing, where no terms say so."""
+        newer = yields_to(self._lane)
+        said = str(newer) if newer else ""
+        if self._change and said != self._yielded:
+            self._yielded = said
+            yielding = self._change.signal(YIELD_SOAK, Yielding(to=said))
+            with suppress(FailureError):  # it has just ended
+                await undisturbed(asyncio.create_task(yielding))
 
     async def _hear_ask(self, ask: Ask) -> None:
         newest = self._memory.newest if self._memory else None
         if newest and ask.intent and newest.intent == ask.intent:
             await self._tell((ask,), answer_of(newest))
         else:
-            self._lane = asked(self._lane, ask)
+            self._lane, turned_away = asked(self._lane, ask)
+            for other, refusal in turned_away:
+                await self._tell((other,), NotBegun(turn=0, refusal=refusal))
 
     async def _hear_withdrawal(self, message: Withdrawal) -> None:
         self._lane = withdrawn(self._lane, message.asker, message.reason)

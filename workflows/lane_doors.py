@@ -19,7 +19,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.outcome import Phase
     from domain.status import LaneStatus
     from domain.telling import tell_lane
-    from domain.terms import Proposal, Sealed, Story
+    from domain.terms import LaneTerms, Proposal, Sealed, Story
     from domain.value import Value
     from workflows.change import ChangeWorkflow
     from workflows.chronicle import Chronicle, Memory, publish
@@ -48,6 +48,7 @@ class LaneDoors(Steered):
         self._heard: list[Ask | Withdrawal | Order] = []
         self._change: ChildWorkflowHandle[ChangeWorkflow, Answer] | None = None
         self._cancelled = ""
+        self._yielded = ""
         self._answers: dict[str, Told] = {}
         self._log = Chronicle(Phase.IDLE, self._details)
 
@@ -60,9 +61,8 @@ class LaneDoors(Steered):
         if ask.request.story is Story.SETTLEMENT or not ask.asker:
             message = "somebody asks for a promotion, a rollback or an adoption; a lane settles by itself"
             raise RefusedError(message)
-        if ask.proposal:
-            self._read_proposal(ask.proposal)
-        self._heard.append(ask)
+        terms = self._read_proposal(ask.proposal).terms.lane if ask.proposal else LaneTerms()
+        self._heard.append(ask.but(lane=terms, since=ask.since or workflow.now()))
 
     @workflow.signal(description="For whoever asked: ask no longer")
     def withdraw(self, raw: RawValue) -> None:
@@ -135,10 +135,10 @@ class LaneDoors(Steered):
         content: object = workflow.payload_converter().from_payload(raw.payload)
         return read_value(content, model)
 
-    def _read_proposal(self, sealed: Sealed) -> None:
+    def _read_proposal(self, sealed: Sealed) -> Proposal:
         """See that a change could read it. Whether its seal is good, only the environment's worker can tell."""
         try:
-            Proposal.model_validate_json(sealed.body)
+            return Proposal.model_validate_json(sealed.body)
         except ValidationError as error:
             message = f"its proposal cannot be read: {explain(error)}"
             raise RefusedError(message) from error

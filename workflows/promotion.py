@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from pydantic import ValidationError
 from temporalio import workflow
@@ -38,6 +38,13 @@ with workflow.unsafe.imports_passed_through():
     from workflows.errand import errand
     from workflows.promotion_doors import Carried, Ending, PromotionDoors
     from workflows.steering import is_long
+
+_ENDINGS: Final = {
+    Cause.GONE: Outcome.CANCELLED,
+    Cause.UNANSWERED: Outcome.CANCELLED,
+    Cause.SUPERSEDED: Outcome.SUPERSEDED,
+}
+"""How a promotion ends that was not let in, where it is not refused."""
 
 
 @workflow.defn(failure_exception_types=[ValidationError])  # a paper that nobody can read is no plan
@@ -83,10 +90,8 @@ class PromotionWorkflow(PromotionDoors):
             case NotBegun(refusal=Refusal(cause=Cause.VOID, why=why)):
                 self._draw_up_anew(why)
                 return None
-            case NotBegun(refusal=Refusal(cause=Cause.GONE | Cause.UNANSWERED, why=why)):
-                return Ending(outcome=Outcome.CANCELLED, why=why)
-            case NotBegun(refusal=Refusal(why=why)):
-                return Ending(outcome=Outcome.REFUSED, why=why)
+            case NotBegun(refusal=Refusal(cause=cause, why=why)):
+                return Ending(outcome=_ENDINGS.get(cause, Outcome.REFUSED), why=why)
 
     async def _stopped(self, stop: BaseException) -> Ending:
         """Somebody cancelled. What is under way is undone first, and its outcome is ours."""
@@ -170,7 +175,7 @@ class PromotionWorkflow(PromotionDoors):
             Phase.IN_LANE, f"its turn in the lane of {self._subject}", f"towpath status {self._id}"
         )
         self._is_published = False
-        await self._send(self._message(ASK, self._ask()))
+        await self._send(self._message(ASK, self._ask(comes_back=self._number > 1)))
         return await self._follow()
 
     async def _follow(self) -> Answer:
@@ -203,7 +208,7 @@ class PromotionWorkflow(PromotionDoors):
         if told := await errand(ErrandActivities.hear_lane, hearing, "what does the lane say?"):
             return told.answer
         self.refused("told", f"the lane of {self._subject} says nothing of the kind")
-        await self._send(self._message(ASK, self._ask()))
+        await self._send(self._message(ASK, self._ask(comes_back=True)))
         return None
 
     async def _wait_for_gate(self, why: str) -> None:
@@ -250,6 +255,7 @@ class PromotionWorkflow(PromotionDoors):
         self._proposal = Proposal.model_validate_json(carried.sealed.body)
         self._decisions = carried.decisions
         self._number = carried.number
+        self._asked_at = carried.asked_at or self._asked_at
         self._waiting_since = carried.waiting_since
         self._log.remember(carried.memory)
 
@@ -292,6 +298,7 @@ class PromotionWorkflow(PromotionDoors):
                 sealed=self._sealed,
                 decisions=self._decisions,
                 number=self._number,
+                asked_at=self._asked_at,
                 waiting_since=self._waiting_since,
                 memory=self._log.memory,
             )

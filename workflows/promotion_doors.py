@@ -49,6 +49,7 @@ class Carried(Value):
     sealed: Sealed
     decisions: tuple[Decision, ...]
     number: int
+    asked_at: datetime | None = None
     waiting_since: datetime
     memory: Memory
 
@@ -67,6 +68,7 @@ class PromotionDoors(Steered):
         self._proposal: Proposal | None = None
         self._decisions: tuple[Decision, ...] = ()
         self._number = 0
+        self._asked_at = workflow.info().workflow_start_time
         self._waiting_since: datetime | None = None
         self._has_news = False
         self._is_published = False
@@ -119,7 +121,7 @@ class PromotionDoors(Steered):
     @workflow.signal(description="For a newborn lane: it does not know who waited for the one before")
     def ask_again(self, _: RawValue) -> None:
         if self._log.phase is Phase.IN_LANE:
-            self._orders.append(self._message(ASK, self._ask()))
+            self._orders.append(self._message(ASK, self._ask(comes_back=True)))
 
     @workflow.signal(description="For the environment: the gate is open")
     def gate_opened(self, _: RawValue) -> None:
@@ -234,7 +236,7 @@ class PromotionDoors(Steered):
             raise BadStartError(message)
         return self._request
 
-    def _ask(self) -> Ask:
+    def _ask(self, *, comes_back: bool) -> Ask:
         intent = self._proposal.plan.intent if self._proposal else ""
         return Ask(
             asker=self._id,
@@ -243,6 +245,8 @@ class PromotionDoors(Steered):
             request=self._asked,
             proposal=self._sealed,
             decisions=tuple(_to_show(vote) for vote in self._decisions if vote.intent == intent),
+            since=self._asked_at,
+            comes_back=comes_back,
         )
 
     def _message(self, verb: str, content: Value) -> LaneMessage:

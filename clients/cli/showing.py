@@ -13,7 +13,7 @@ from domain.record import RefusedRecord
 from domain.road import Road
 from domain.status import ChangeStatus, EnvironmentStatus, LaneStatus, PromotionStatus, Report
 from domain.telling import approve_commands
-from domain.terms import Proposal
+from domain.terms import LanePolicy, Proposal
 from domain.value import short
 from workers.settings import surroundings
 
@@ -211,10 +211,13 @@ def _show_lane(lane: LaneStatus) -> None:
     if lane.running:
         asked = lane.running.request
         what = f"{asked.story} {asked.version}" if asked.version else asked.story
-        say(f"  turn {lane.turn}: {what} for {asked.actor.name}")
+        yields = ", whose soak a newer promotion ends" if lane.running.lane.yields else ""
+        say(f"  turn {lane.turn}: {what} for {asked.actor.name}{yields}")
     for ask in lane.queue:
         what = f"{ask.request.story} {ask.request.version}" if ask.request.version else ask.request.story
-        say(f"  waits: {what} for {ask.request.actor.name}")
+        is_last = ask.lane.policy is LanePolicy.SUPERSEDE
+        until = ", until a newer promotion takes its place" if is_last else ""
+        say(f"  waits: {what} for {ask.request.actor.name}{until}")
     for component, holding in lane.held.items():
         say(f"  holds {component}: {holding}")
     for turn in lane.unsettled:

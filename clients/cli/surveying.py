@@ -19,6 +19,7 @@ from domain.inventory import (
     Place,
     ServiceList,
     Stand,
+    with_lanes,
 )
 from domain.names import Subject
 from domain.outcome import Exit, Phase
@@ -74,6 +75,8 @@ def show_environment(name: EnvironmentName, as_json: AsJson = False, watch: Agai
         found = await view_environment(
             towpath.client, environment, services, archive[1] if (archive := maybe_archive(place)) else None
         )
+        if known:
+            found = found.but(places=with_lanes(found.places, known))
         if not (found.places or found.freeze or (known and name in known.environments)):
             raise UsageError(f"There is no environment “{name}”. What there is: towpath environments list")
         return found
@@ -98,6 +101,8 @@ def services(service: OneService = "", as_json: AsJson = False, watch: Again = F
         from clients.speaking import name_of
 
         found = await list_services(towpath.client, road, name_of("service", service) if service else "")
+        if known:
+            found = found.but(places=with_lanes(found.places, known))
         if service and not found.places:
             raise UsageError(f"There is no service “{service}”. What there is: towpath services")
         return found
@@ -154,6 +159,8 @@ def _show_place(place: Place) -> None:
         say(f"  found {verdict}{proof} {_ago(health.judged)} ago; soak: {health.soaked}")
     for turn in place.unsettled:
         say(f"  turn {turn} is unsettled: nothing else moves here before it is settled", "red")
+    if place.lane:
+        say(f"  lane: {place.lane}")
     if place.running:
         say(f"  runs: {place.running.story} {place.running.version} for {place.running.by}")
     for ask_ in place.queue:

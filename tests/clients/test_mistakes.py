@@ -11,7 +11,7 @@ from domain.outcome import Exit
 from tests.clients.conftest import CommandLine
 
 SERVICES: Final = 200
-MANY: Final = 50
+MANY: Final = 53
 SERVICE: Final = """\
 service: {name}
 components:
@@ -33,6 +33,7 @@ PRODUCTION: Final = """\
 environment: production
 approval: {quorum: 2, from: [people], wait: 2d, valid: 1d}
 soak: 10m
+lane: supersede
 """
 
 
@@ -53,6 +54,9 @@ SEEDS: Final = (
     Seed("    soak: 30m", "    soak: -5m", "is not a duration"),
     Seed("    soak: 30m", "    soak: 9999w", "cannot be longer"),
     Seed("    soak: 30m", "    soak:", "nothing is written here"),
+    Seed("    soak: 30m", "    lane: queue", "lets more promotions wait than the supersede of production"),
+    Seed("    soak: 30m", "    lane: supercede", "supersede", "environments.production.lane"),
+    Seed("    soak: 30m", "    yield: true", "production asks for a soak of its own"),
     Seed("quorum: 2", "quorum: two", "“two” is not a number"),
     Seed("quorum: 2", "quorum: 1", "is fewer than"),
     Seed("quorum: 2", "quorum: 9", "cannot be had"),

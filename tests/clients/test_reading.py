@@ -10,6 +10,7 @@ import pytest
 
 from domain.names import receipt_key
 from domain.outcome import Exit, Phase
+from domain.terms import LanePolicy
 from tests.clients.conftest import CommandLine
 from tests.town import Town
 
@@ -127,9 +128,14 @@ async def test_what_stands_where_and_who_let_it_in(town: Town, towpath: CommandL
     await town.reach_production("1.0.0")
     await town.freeze(town.staging)
     go_on = town.world.slow[town.place(town.dev)] = asyncio.Event()
+    town.change_place(town.dev, lane=LanePolicy.SUPERSEDE, yields=True)
     running = await town.promote("2.0.0", town.dev)
     await town.world.reached.wait()
+    waiting = await town.promote("3.0.0", town.dev)
+    await town.until(waiting, Phase.IN_LANE)
     settle(town, towpath.folder)
+    file = towpath.folder / f"environments/{town.dev}.yaml"
+    file.write_text(f"{file.read_text()}lane: supersede\nyield: true\n")
 
     listed = json.loads((await towpath.type("environments", "list", "--json")).out)
     table = await towpath.type("environments", "list")
@@ -141,12 +147,13 @@ async def test_what_stands_where_and_who_let_it_in(town: Town, towpath: CommandL
     table_of_it = await towpath.type("history", "--service", town.service, "--environment", town.production)
     frozen = await towpath.type("environments", "show", town.staging)
     busy = await towpath.type("environments", "show", town.dev)
+    lane = await towpath.type("status", town.service, town.dev)
     places = json.loads((await towpath.type("services", town.service, "--json")).out)["places"]
     said = await towpath.type("services", town.service)
     nobody = await towpath.type("services", "no-such-service")
     nowhere = await towpath.type("environments", "show", "nowhere")
     go_on.set()
-    await running.result()
+    await asyncio.gather(running.result(), waiting.result())
 
     mine = {one["environment"]: one for one in listed["environments"]}
     assert (mine[town.dev]["lanes"], mine[town.dev]["busy"], mine[town.dev]["workers"]) == (1, 1, 1)
@@ -158,12 +165,18 @@ async def test_what_stands_where_and_who_let_it_in(town: Town, towpath: CommandL
     assert (stand["by"], stand["approved_by"]) == ("ana@example.com", ["bo@example.com"])
     assert place["health"]["healthy"] is True
     assert "asked for by ana@example.com, approved by bo@example.com" in shown.said
-    [receipt] = await town.receipts(town.production)
-    assert receipt.approved_by == ("bo@example.com",)
+    assert [one.approved_by for one in await town.receipts(town.production)] == [("bo@example.com",)]
     assert json.loads(gone.out)["passages"][0]["approved_by"] == ["bo@example.com"]
     assert "ana@example.com + bo@example.com" in table_of_it.out
     assert "stop the line" in frozen.said
-    assert "runs: promotion 2.0.0 for ana@example.com" in busy.said
+    for row in (
+        "runs: promotion 2.0.0 for ana@example.com",
+        "waits: promotion 3.0.0 for ana@example.com",
+        "lane: supersede (only the newest promotion waits); a newer one that waits ends a soak",
+    ):
+        assert row in busy.said
+    assert "promotion 2.0.0 for ana@example.com, whose soak a newer promotion ends" in lane.said
+    assert "3.0.0 for ana@example.com, until a newer promotion takes its place" in lane.said
     assert [one["environment"] for one in places] == [town.dev, town.staging, town.production]
     assert all(one["stands"][0]["holding"]["version"] == "1.0.0" for one in places)
     assert said.out.count("site 1.0.0") == 3

@@ -9,16 +9,33 @@ import sys
 import time
 from collections.abc import Callable
 from random import Random
+from typing import NamedTuple
 
-from tests.domain.lane_world import ASKERS, MESSAGES_KEPT, STORIES, WORDS, World
+from tests.domain.lane_world import AGES, ASKERS, LANES, MESSAGES_KEPT, STORIES, WORDS, World
 
 
-def walk(seed: int, steps: int = 30) -> int:
-    """Take a new world through one interleaving and to its rest; return how many turns it gave."""
+class Tally(NamedTuple):
+    """What came to pass."""
+
+    turns: int = 0
+    turned_away: int = 0
+    yielded: int = 0
+
+    def __str__(self) -> str:
+        return (
+            f"{self.turns} turns, {self.turned_away} turned away, {self.yielded} looks at a soak that yields"
+        )
+
+    def plus(self, other: "Tally") -> "Tally":
+        return Tally(*map(sum, zip(self, other, strict=True)))
+
+
+def walk(seed: int, steps: int = 30) -> Tally:
+    """Take a new world through one interleaving and to its rest; return what came to pass."""
     world, rng = World(), Random(seed)
     pick, below = rng.choice, rng.random
     happenings: list[tuple[int, Callable[[], None]]] = [
-        (20, lambda: world.ask(pick(ASKERS), pick(STORIES))),
+        (20, lambda: world.ask(pick(ASKERS), pick(STORIES), pick(LANES), pick(AGES))),
         (8, lambda: world.repeat(int(below() * MESSAGES_KEPT))),
         (5, lambda: world.withdraw(pick(ASKERS))),
         (2, lambda: world.forget(pick(ASKERS))),
@@ -36,19 +53,19 @@ def walk(seed: int, steps: int = 30) -> int:
         happens()
         world.check()
     world.come_to_rest(lambda: pick(WORDS))
-    return len(world.turns)
+    return Tally(len(world.turns), world.turned_away, world.yielded)
 
 
-def walk_many(first: int, count: int) -> int:
+def walk_many(first: int, count: int) -> Tally:
     """Walk one interleaving for every seed from the first on; a failure names its seed."""
-    turns = 0
+    tally = Tally()
     for seed in range(first, first + count):
         try:
-            turns += walk(seed)
+            tally = tally.plus(walk(seed))
         except AssertionError as error:
             error.add_note(f"repeat it with: python -m tests.domain.lane_model --seed {seed} --count 1")
             raise
-    return turns
+    return tally
 
 
 def main() -> None:
@@ -56,12 +73,12 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=1_000_000, help="how many interleavings")
     parser.add_argument("--seed", type=int, default=0, help="the first one's seed; the next is one more")
     given = parser.parse_args()
-    began, turns, batch = time.monotonic(), 0, 50_000
+    began, tally, batch = time.monotonic(), Tally(), 50_000
     for done in range(0, given.count, batch):
         size = min(batch, given.count - done)
-        turns += walk_many(given.seed + done, size)
+        tally = tally.plus(walk_many(given.seed + done, size))
         seconds = time.monotonic() - began
-        sys.stdout.write(f"{done + size} interleavings, {turns} turns, nothing found, {seconds:.0f} s\n")
+        sys.stdout.write(f"{done + size} interleavings, {tally}, nothing found, {seconds:.0f} s\n")
         sys.stdout.flush()
 
 

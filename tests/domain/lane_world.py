@@ -10,10 +10,11 @@ from domain.actor import Actor
 from domain.answer import Ask, Done, NotBegun, Undone
 from domain.clearance import Cause, Refusal
 from domain.journal import OpenTurn, Recollection
-from domain.lane import LaneState, Running, asked, ended, lost, next_change, recalled, withdrawn
+from domain.lane import LaneState, Running, ended, lost, next_change, recalled
 from domain.names import Subject
 from domain.outcome import Outcome, Phase
-from domain.terms import Request, Story
+from domain.queueing import TurnedAway, asked, withdrawn, yields_to
+from domain.terms import LanePolicy, LaneTerms, Request, Sealed, Story
 
 SUBJECT: Final = Subject(service="shop", environment="production")
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -28,10 +29,32 @@ Key = tuple[str, int, Story]
 Said = type[Done] | type[Undone] | type[NotBegun]
 
 
+QUEUE: Final = LaneTerms()
+SUPERSEDE: Final = LaneTerms(policy=LanePolicy.SUPERSEDE)
+REFUSE: Final = LaneTerms(policy=LanePolicy.REFUSE)
+LANES: Final = (QUEUE, QUEUE, SUPERSEDE, SUPERSEDE.but(yields=True), QUEUE.but(yields=True), REFUSE)
+AGES: Final = (0, 0, 0, -2, -7)
+"""How long before it comes to the lane a promotion was asked for: some wait for people first."""
+_PAPER: Final = Sealed(kind="proposal", environment=SUBJECT.environment, key="", body="", signature="")
+
+
 @cache
-def ask_of(asker: str, number: int, story: Story) -> Ask:
+def _bare(asker: str, number: int, story: Story) -> Ask:
     request = Request(story=story, subject=SUBJECT, actor=Actor(name=asker))
-    return Ask(asker=asker, number=number, request=request)
+    proposal = _PAPER if story is Story.PROMOTION else None
+    return Ask(asker=asker, number=number, request=request, proposal=proposal)
+
+
+def ask_of(asker: str, number: int, story: Story, lane: LaneTerms = QUEUE, since: int = 0) -> Ask:
+    """Return an ask; ``since`` are the minutes after some day's beginning when it was asked for."""
+    return _bare(asker, number, story).but(lane=lane, since=EPOCH + timedelta(days=1, minutes=since))
+
+
+def taken(lane: LaneState, ask: Ask) -> LaneState:
+    """Return the lane that was asked; nobody is turned away."""
+    after, turned_away = asked(lane, ask)
+    assert not turned_away
+    return after
 
 
 def key_of(ask: Ask) -> Key:
@@ -40,6 +63,13 @@ def key_of(ask: Ask) -> Key:
 
 def is_rollback(key: Key) -> bool:
     return key[2] is Story.ROLLBACK
+
+
+def is_newer(one: Ask, other: Ask) -> bool:
+    """Tell whether one promotion was asked for later than another, and by somebody else."""
+    both = {one.request.story, other.request.story} == {Story.PROMOTION}
+    assert one.since, other.since
+    return both and one.asker != other.asker and (one.since, one.asker) > (other.since or EPOCH, other.asker)
 
 
 @dataclass
@@ -59,6 +89,11 @@ class Asker:
     waits_for: Key | None = None
     asks_again: Story | None = None
 
+    def hears(self, key: Key) -> None:
+        """There is an answer: whoever waits for another goes on waiting."""
+        if self.waits_for == key:
+            self.waits_for = None
+
 
 @dataclass
 class World:
@@ -75,6 +110,10 @@ class World:
     in_hand: dict[Key, int] = field(default_factory=dict)
     """What the lane has taken and not given back, each with the place in line that it came to have."""
     begun: set[Key] = field(default_factory=set)
+    turned_away: int = 0
+    """How many were told that they need not, or may not, wait."""
+    yielded: int = 0
+    """How many steps found a soak that was to end for somebody."""
     arrivals: int = 0
     owed: set[int] = field(default_factory=set)
     """The turns that this lane has to settle."""
@@ -85,13 +124,14 @@ class World:
 
     # What askers do.
 
-    def ask(self, name: str, story: Story) -> None:
-        """Somebody who waits for nothing asks for something new."""
+    def ask(self, name: str, story: Story, lane: LaneTerms = QUEUE, age: int = 0) -> None:
+        """Somebody who waits for nothing asks for something new, or again for what died with a lane."""
         asker = self.askers[name]
         if asker.waits_for is None:
             asker.number += 1
+            ask = ask_of(name, asker.number, story, lane, self.arrivals + age)
+            ask = ask.but(comes_back=asker.asks_again is not None)
             asker.asks_again = None
-            ask = ask_of(name, asker.number, story)
             asker.waits_for = key_of(ask)
             self.messages = [*self.messages[1 - MESSAGES_KEPT :], ask]
             self._deliver(ask)
@@ -126,9 +166,42 @@ class World:
 
     def _deliver(self, ask: Ask) -> None:
         """The lane is born by being asked, where there is none."""
-        self.lane = asked(self.lane or self._born(), ask)
+        before = self.lane or self._born()
+        self.lane, turned_away = asked(before, ask)
         self.arrivals += 1
+        is_known = key_of(ask) in self.in_hand
         self.in_hand.setdefault(key_of(ask), self.arrivals)
+        self._check_turned_away(before, ask, turned_away, is_known=is_known)
+        for other, _ in turned_away:
+            self._let_go(key_of(other))
+            self.askers[other.asker].hears(key_of(other))
+        self.turned_away += len(turned_away)
+
+    def _check_turned_away(
+        self, before: LaneState, ask: Ask, turned_away: Sequence[TurnedAway], *, is_known: bool
+    ) -> None:
+        """Exactly those are turned away who are to be, by their own terms; none of them has begun."""
+        is_busy = before.running or before.queue or before.unsettled
+        is_refused = (
+            ask.request.story is Story.PROMOTION
+            and ask.lane == REFUSE
+            and bool(is_busy)
+            and not (is_known or ask.comes_back)
+        )
+        line = [*before.queue, *([] if key_of(ask) in self.begun else [ask])]
+        needless = [one for one in line if any(is_newer(other, one) for other in line)]
+        expected = (
+            {key_of(ask)}
+            if is_refused
+            else {key_of(one) for one in needless if one.lane.policy is LanePolicy.SUPERSEDE}
+        )
+        told = [key_of(one) for one, _ in turned_away]
+        assert len(told) == len(set(told)), "somebody is turned away twice"
+        assert set(told) == expected, "somebody is turned away who is to wait, or waits for nothing"
+        for one, refusal in turned_away:
+            assert one == ask or is_newer(ask, one), "somebody is turned away for what does not concern them"
+            cause = Cause.BUSY if is_refused else Cause.SUPERSEDED
+            assert refusal.cause is cause, "somebody is told another reason than the true one"
 
     def _let_go(self, key: Key) -> None:
         del self.in_hand[key]
@@ -270,8 +343,7 @@ class World:
         for key in keys:
             assert key in self.in_hand, "somebody is told again"
             self._let_go(key)
-            if self.askers[key[0]].waits_for == key:
-                self.askers[key[0]].waits_for = None
+            self.askers[key[0]].hears(key)
 
     def lose(self, slots: int) -> None:
         """The change closes without an answer, at whatever point, its receipt left or not."""
@@ -306,10 +378,25 @@ class World:
             assert asker.waits_for is None or asker.waits_for in self.in_hand, "somebody waits for ever"
         assert {*lane.unsettled} == self.owed, "what is unsettled is forgotten, or settled twice"
         assert (lane.phase is Phase.UNSETTLED) == bool(self.owed), "what is unsettled is not shown"
+        self._check_order(lane)
         if running:
             assert not (running.cancelling and self._goes_back(running)), "an undo is cancelled"
             joined = running.ask.request.story is Story.PROMOTION and running.joined
             assert running.cancelling or not joined, "a rollback waits for a promotion to end well"
+
+    def _check_order(self, lane: LaneState) -> None:
+        """Nobody waits in vain, and a soak ends only where its own terms say so and somebody newer waits."""
+        for one in lane.queue:
+            vain = one.lane.policy is LanePolicy.SUPERSEDE and any(
+                is_newer(other, one) for other in lane.queue
+            )
+            assert not vain, "somebody waits whom a newer promotion makes needless"
+        at_work, newer = lane.running and lane.running.ask, yields_to(lane)
+        waiting = [other for other in lane.queue if at_work and is_newer(other, at_work)]
+        is_to_yield = bool(at_work and at_work.lane.yields and waiting)
+        assert (newer is not None) == is_to_yield, "a soak ends for nobody, or not although it yields"
+        assert newer is None or not any(is_newer(other, newer) for other in waiting), "it is not the newest"
+        self.yielded += is_to_yield
 
     @staticmethod
     def _goes_back(running: Running) -> bool:

@@ -1,6 +1,9 @@
+import math
+from collections.abc import Iterator
 from datetime import timedelta
 from fnmatch import fnmatchcase
 
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from pydantic import JsonValue
@@ -21,7 +24,7 @@ from domain.consistency import faults
 from domain.names import Subject
 from domain.release import Kind
 from domain.signers import names_in, signer_faults
-from domain.terms import ApprovalTerms, TargetTerms
+from domain.terms import ApprovalTerms, LanePolicy, LaneTerms, TargetTerms
 
 SUBJECT = Subject(service="shop", environment="production")
 PEOPLE = ("ana", "Ana ", "bo", "cy", "di")
@@ -36,6 +39,8 @@ approvals = st.fixed_dictionaries(
         "signed": st.sampled_from([None, False, True]),
     }
 ).map(Approval.model_validate)
+WAITING = {LanePolicy.QUEUE: math.inf, LanePolicy.SUPERSEDE: 1, LanePolicy.REFUSE: 0}
+"""How many promotions may wait."""
 members = st.fixed_dictionaries(
     dict.fromkeys(("one", "two", "three"), st.lists(st.sampled_from(PEOPLE), max_size=3).map(tuple))
 )
@@ -66,8 +71,16 @@ configurations = st.builds(
         environment=st.just("production"),
         approval=st.none() | approvals,
         soak=st.integers(0, 3).map(lambda hours: timedelta(hours=hours)),
+        lane=st.sampled_from(LanePolicy),
+        **{"yield": st.none() | st.booleans()},
     ),
-    st.builds(ServiceEnvironment, approval=st.none() | approvals, soak=few_hours),
+    st.builds(
+        ServiceEnvironment,
+        approval=st.none() | approvals,
+        soak=few_hours,
+        lane=st.none() | st.sampled_from(LanePolicy),
+        **{"yield": st.none() | st.booleans()},
+    ),
     members,
 )
 
@@ -85,6 +98,10 @@ def test_a_service_can_only_tighten(configuration: Configuration) -> None:
     terms = configuration.terms(SUBJECT, timedelta(minutes=10), "nonce")
 
     assert terms.soak >= environment.soak
+    assert WAITING[terms.lane.policy] <= WAITING[environment.lane]
+    assert not (
+        terms.lane.yields and (environment.yields is False or (environment.soak and not environment.yields))
+    )
     assert terms.approval.quorum >= (floor.quorum or 0)
     for key in ("wait", "valid"):
         limit = getattr(floor, key)
@@ -109,6 +126,18 @@ def test_the_terms_are_the_stricter_of_what_is_written(configuration: Configurat
     assert terms.approval.valid == min(said(floor, asked, "valid"), default=usual.valid)  # type: ignore[type-var]
     assert terms.approval.signed == any(said(floor, asked, "signed"))
     assert terms.soak == max(environment.soak, place.soak or timedelta())
+    policies = (environment.lane, place.lane or LanePolicy.QUEUE)
+    assert terms.lane.policy == min(policies, key=lambda policy: WAITING[policy])
+
+
+def weaker_keys(floor: EnvironmentFile, asked: ServiceEnvironment) -> Iterator[str]:
+    """Yield what a service asks less of, approval apart."""
+    if asked.soak is not None and asked.soak < floor.soak:
+        yield "soak"
+    if asked.lane is not None and WAITING[asked.lane] > WAITING[floor.lane]:
+        yield "lane"
+    if asked.yields and not (floor.yields or (floor.yields is None and not floor.soak)):
+        yield "yield"
 
 
 @given(configuration=configurations)
@@ -117,9 +146,7 @@ def test_a_floor_is_undercut_exactly_where_it_is_told(configuration: Configurati
     environment, place = configuration.environments["production"], configuration.place(SUBJECT)
     assert place
     floor, asked = environment.approval or Approval(), place.approval or Approval()
-    weaker: set[tuple[str | int, ...]] = set()
-    if place.soak is not None and place.soak < environment.soak:
-        weaker.add(("soak",))
+    weaker: set[tuple[str | int, ...]] = {(key,) for key in weaker_keys(environment, place)}
     if asked.quorum is not None and floor.quorum is not None and asked.quorum < floor.quorum:
         weaker.add(("approval", "quorum"))
     if asked.signed is False and floor.signed:
@@ -279,3 +306,27 @@ cy@example.com,*@ops.example.com namespaces="decision@towpath" ssh-ed25519 AAAA
 "di@example.com" cert-authority ssh-ed25519 AAAA
 """
     assert names_in(text) == ("bo@example.com", "cy@example.com", "*@ops.example.com", "di@example.com")
+
+
+@pytest.mark.parametrize(
+    ("floor", "asked", "yields"),
+    [
+        ({}, {}, False),
+        ({}, {"yield": True}, True),
+        ({"yield": True}, {}, True),
+        ({"yield": True, "soak": "1h"}, {}, True),
+        ({"yield": True}, {"yield": False}, False),
+        ({"soak": "1h"}, {"yield": True}, False),
+        ({"yield": False}, {"yield": True}, False),
+    ],
+)
+def test_a_soak_yields_where_whoever_asks_for_it_says_so(
+    floor: dict[str, object], asked: dict[str, object], *, yields: bool
+) -> None:
+    """The platform for its own, the service for what the platform leaves to it; a service may always say no."""
+    environment = EnvironmentFile.model_validate({"environment": "production", **floor})
+    configuration = configured(environment, ServiceEnvironment.model_validate(asked), {})
+
+    assert configuration.lane(SUBJECT) == LaneTerms(yields=yields)
+    told = [fault for fault in faults(configuration) if fault.spot.keys[-1] == "yield"]
+    assert bool(told) == (asked.get("yield") is True and not yields)

@@ -8,11 +8,24 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from domain.answer import Ask, Done, NotBegun, Undone
 from domain.environment import Absent, Holding, Unknown
 from domain.journal import OpenTurn, Recollection
-from domain.lane import LaneState, asked, ended, lost, next_change, recalled, withdrawn
+from domain.lane import LaneState, ended, lost, next_change, recalled
 from domain.outcome import Outcome, Phase
-from domain.terms import Story
+from domain.queueing import withdrawn
+from domain.terms import LaneTerms, Story
 from tests.domain.lane_model import walk_many
-from tests.domain.lane_world import ASKERS, GONE, STORIES, SUBJECT, WORDS, Said, World, ask_of
+from tests.domain.lane_world import (
+    AGES,
+    ASKERS,
+    GONE,
+    LANES,
+    STORIES,
+    SUBJECT,
+    WORDS,
+    Said,
+    World,
+    ask_of,
+    taken,
+)
 
 NOW = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
 NEW = ask_of("promotion/new", 1, Story.PROMOTION)
@@ -27,7 +40,7 @@ def lane(*asks: Ask, open_turns: tuple[int, ...] = ()) -> LaneState:
     turns = tuple(OpenTurn(turn=turn, entries=()) for turn in open_turns)
     state = recalled(LaneState(subject=SUBJECT), Recollection(subject=SUBJECT, open=turns, highest=7))
     for ask in asks:
-        state = asked(state, ask)
+        state = taken(state, ask)
     return state
 
 
@@ -62,10 +75,15 @@ def not_begun(state: LaneState) -> NotBegun:
 
 
 def test_no_interleaving_breaks_a_promise_of_the_lane() -> None:
-    """In 20,000 random lives no two changes overlap, nobody is lost or overtaken, and no turn is stale."""
-    turns = walk_many(first=0, count=20_000)
+    """In 20,000 random lives no two changes overlap, nobody is lost or overtaken, and no turn is stale.
 
-    assert turns > 50_000
+    Whoever is turned away is told, once, and by the terms of nobody else.
+    """
+    tally = walk_many(first=0, count=20_000)
+
+    assert tally.turns > 50_000
+    assert tally.turned_away > 5_000
+    assert tally.yielded > 5_000
 
 
 class LaneLives(RuleBasedStateMachine):
@@ -75,9 +93,14 @@ class LaneLives(RuleBasedStateMachine):
         super().__init__()
         self.world = World()
 
-    @rule(name=st.sampled_from(ASKERS), story=st.sampled_from(STORIES))
-    def ask(self, name: str, story: Story) -> None:
-        self.world.ask(name, story)
+    @rule(
+        name=st.sampled_from(ASKERS),
+        story=st.sampled_from(STORIES),
+        lane=st.sampled_from(LANES),
+        age=st.sampled_from(AGES),
+    )
+    def ask(self, name: str, story: Story, lane: LaneTerms, age: int) -> None:
+        self.world.ask(name, story, lane, age)
 
     @rule(which=st.integers(0, 5))
     def repeat(self, which: int) -> None:
@@ -137,7 +160,7 @@ TestLaneLives.settings = settings(stateful_step_count=40)
 
 def test_a_lane_that_has_not_recalled_starts_nothing() -> None:
     """A lane just born may be preceded by a change that nobody accounted for: it looks first."""
-    born = asked(LaneState(subject=SUBJECT), NEW)
+    born = taken(LaneState(subject=SUBJECT), NEW)
 
     assert next_change(born, NOW) is None
     assert running(started(recalled(born, NOTHING_REMEMBERED))) == NEW
@@ -168,17 +191,17 @@ def test_a_copy_of_an_ask_changes_nothing() -> None:
     at_work = started(waiting)
     orphaned = lost(at_work, NOTHING_REMEMBERED, slots=1)
 
-    assert asked(waiting, NEW) == waiting
-    assert asked(at_work, NEW) == at_work
-    assert asked(orphaned, NEW) == orphaned
-    assert asked(started(orphaned), NEW) == started(orphaned)
+    assert taken(waiting, NEW) == waiting
+    assert taken(at_work, NEW) == at_work
+    assert taken(orphaned, NEW) == orphaned
+    assert taken(started(orphaned), NEW) == started(orphaned)
 
 
 def test_the_newest_copy_of_an_ask_is_what_is_done() -> None:
     """An asker that was reset asks under the same number, with a proposal of its own."""
     anew = NEW.but(intent="sha256:anew")
 
-    assert asked(lane(NEW, NEXT), anew).queue == (anew, NEXT)
+    assert taken(lane(NEW, NEXT), anew).queue == (anew, NEXT)
 
 
 def test_another_ask_never_displaces_an_earlier_one() -> None:
@@ -198,7 +221,7 @@ def test_a_rollback_goes_ahead_of_promotions_and_behind_rollbacks() -> None:
 
 def test_a_rollback_has_the_running_promotion_undone_and_is_answered_by_it() -> None:
     """Whoever asks for a rollback in mid-promotion is told when the promotion is undone."""
-    both = asked(started(lane(NEW, NEXT)), BACK)
+    both = taken(started(lane(NEW, NEXT)), BACK)
 
     freed, told = ended(both, undone(both))
 
@@ -211,7 +234,7 @@ def test_a_rollback_has_the_running_promotion_undone_and_is_answered_by_it() -> 
 @pytest.mark.parametrize("outcome", [Outcome.PROMOTED, Outcome.NOTHING_TO_DO])
 def test_a_rollback_whose_promotion_stands_after_all_comes_next(outcome: Outcome) -> None:
     """The cancel came too late: the promotion is told, the rollback goes to the front."""
-    both = asked(started(lane(NEW, NEXT)), BACK)
+    both = taken(started(lane(NEW, NEXT)), BACK)
 
     freed, told = ended(both, done(both, outcome))
 
@@ -222,7 +245,7 @@ def test_a_rollback_whose_promotion_stands_after_all_comes_next(outcome: Outcome
 @pytest.mark.parametrize("found", [Outcome.PROMOTED, Outcome.ROLLED_BACK])
 def test_a_rollback_is_not_answered_by_finding_that_the_lost_promotion_stands(found: Outcome) -> None:
     """A settlement that finds the receipt of a promotion that stands leaves the rollback to be done."""
-    both = asked(started(lane(NEW)), BACK)
+    both = taken(started(lane(NEW)), BACK)
     settling = started(lost(both, NOTHING_REMEMBERED, slots=1))
 
     freed, told = ended(settling, done(settling, found))
@@ -235,11 +258,11 @@ def test_a_rollback_is_not_answered_by_finding_that_the_lost_promotion_stands(fo
 def test_a_rollback_waits_for_an_adoption_a_rollback_and_a_settlement() -> None:
     """Nothing but a promotion is undone for it."""
     for ask in (ADOPT, ask_of("bo", 1, Story.ROLLBACK)):
-        at_work = asked(started(lane(ask)), BACK)
+        at_work = taken(started(lane(ask)), BACK)
         assert at_work.running
         assert not at_work.running.cancelling
         assert at_work.queue == (BACK,)
-    assert asked(started(lane(open_turns=(5,))), BACK).queue == (BACK,)
+    assert taken(started(lane(open_turns=(5,))), BACK).queue == (BACK,)
 
 
 def test_a_withdrawn_ask_is_dropped_while_it_waits_and_undone_while_it_runs() -> None:
@@ -265,7 +288,7 @@ def test_a_withdrawal_cancels_nobody_elses_change_and_no_undo() -> None:
 
 def test_a_withdrawn_rollback_is_not_done_later() -> None:
     """Neither after the promotion that it came into stands, nor after that was lost and found to stand."""
-    both = asked(started(lane(NEW)), BACK)
+    both = taken(started(lane(NEW)), BACK)
     alone = withdrawn(both, BACK.asker, "")
     orphaned = withdrawn(lost(both, NOTHING_REMEMBERED, slots=1), BACK.asker, "")
 
@@ -277,7 +300,7 @@ def test_a_second_reason_does_not_hide_the_first() -> None:
     """A change is undone for what was said first."""
     stopping = withdrawn(started(lane(NEW)), NEW.asker, "cancelled")
 
-    both = withdrawn(asked(stopping, BACK), NEW.asker, "again")
+    both = withdrawn(taken(stopping, BACK), NEW.asker, "again")
 
     assert both.running
     assert both.running.cancelling == "cancelled"

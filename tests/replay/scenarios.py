@@ -7,8 +7,8 @@ from typing import Final
 
 from domain.actor import Actor
 from domain.names import ENGINE_QUEUE, change_id, environment_id, lane_id, pipeline_id, promotion_id
-from domain.outcome import Outcome, Phase
-from domain.terms import Request, Story, TargetTerms
+from domain.outcome import Phase
+from domain.terms import LanePolicy, Request, Story, TargetTerms
 from domain.value import short
 from tests.town import Town
 
@@ -123,6 +123,41 @@ async def held_and_resumed(town: Town) -> None:
     await handle.result()
 
 
+async def superseded(town: Town) -> None:
+    town.change_place(town.dev, lane=LanePolicy.SUPERSEDE)
+    gate = town.world.slow[town.place(town.dev)] = asyncio.Event()
+    running = await town.promote("1.0.0", town.dev)
+    await town.world.reached.wait()
+    older = await town.promote("2.0.0", town.dev)
+    await town.until(older, Phase.IN_LANE)
+    newer = await town.promote("3.0.0", town.dev)
+    await older.result()
+    gate.set()
+    await running.result()
+    await newer.result()
+
+
+async def turned_away_from_a_busy_lane(town: Town) -> None:
+    town.change_place(town.dev, lane=LanePolicy.REFUSE)
+    gate = town.world.slow[town.place(town.dev)] = asyncio.Event()
+    running = await town.promote("1.0.0", town.dev)
+    await town.world.reached.wait()
+    await (await town.promote("2.0.0", town.dev)).result()
+    gate.set()
+    await running.result()
+
+
+async def soak_cut_short(town: Town) -> None:
+    await town.promoted("1.0.0", town.dev)
+    town.change_place(town.dev, soak=timedelta(hours=1), yields=True)
+    older = await town.promote("2.0.0", town.dev)
+    await town.until_change(town.dev, Phase.SOAKING)
+    town.change_place(town.dev, soak=timedelta(seconds=1))
+    newer = await town.promote("3.0.0", town.dev)
+    await older.result()
+    await newer.result()
+
+
 async def change_terminated(town: Town) -> None:
     await town.promoted("1.0.0", town.dev)
     gate = town.world.slow[town.place(town.dev)] = asyncio.Event()
@@ -194,6 +229,9 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
         rollback_of_an_idle_environment,
         adopted,
         held_and_resumed,
+        superseded,
+        turned_away_from_a_busy_lane,
+        soak_cut_short,
         change_terminated,
         started_badly,
         walked,
@@ -202,9 +240,6 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
         walk_refused,
     )
 }
-
-NOT_REACHED_YET: Final = {Outcome.SUPERSEDED}
-"""Endings that no released shape can come to."""
 
 STORIES: Final = (promotion_id, lane_id, change_id, environment_id, pipeline_id)
 """Every kind of workflow whose histories are kept."""

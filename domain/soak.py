@@ -1,0 +1,48 @@
+"""What a soak is worth: whether a change is done with it, and whether its release may go on."""
+
+from collections.abc import Iterable, Sequence
+
+from domain.clearance import Cause, Refusal
+from domain.environment import Absent, Placement, same
+from domain.journal import Evidence, Receipt, Soaked
+from domain.release import Release
+from domain.terms import Proposal
+
+
+def judge_soak(proposal: Proposal, turn: int, soak: Evidence | None, cut: str) -> Refusal | None:
+    """A change is done only with evidence of this turn's own soak, unless its terms let a newer promotion end it."""
+    if not proposal.terms.soak or (soak is None and cut and proposal.terms.lane.yields):
+        return None
+    if soak and soak.passed and (soak.subject, soak.turn) == (proposal.plan.subject, turn):
+        return None
+    return Refusal(cause=Cause.FORBIDDEN, why="It says it was done, without evidence of its soak.")
+
+
+def proves_the_way(release: Release, environment: str, receipts: Sequence[Receipt]) -> str:
+    """Say why an earlier environment does not vouch for a release, or nothing where it does.
+
+    It does when its newest receipt left every component of this release there, healthy, and the soak of the release's
+    own promotion was not cut short: what was put back since is worth no more than it was. ``receipts`` are its newest
+    ones, newest first.
+    """
+    name = f"{release.version} of {release.service}"
+    if not receipts:
+        return f"{environment} has never held {name}; promote it there first"
+    newest = receipts[0]
+    for component in release.components:
+        wanted = Placement(version=release.version, release=release.digest(), artifact=component.artifact)
+        holding = newest.after.get(component.name, Absent())
+        if not same(wanted, holding):
+            return f"{environment} holds {component.name} {holding}, not {release.version}; promote it there first"
+    if not newest.healthy:
+        return f"{name} was not healthy in {environment}"
+    if cut := cut_soak(release, receipts):
+        again = f"towpath promote {release.service} {release.version} {environment}"
+        return f"in {environment} {cut}; promote {name} there again, and it soaks anew: {again}"
+    return ""
+
+
+def cut_soak(release: Release, receipts: Iterable[Receipt]) -> str:
+    """Say how a release's soak was cut short when it was let in last; nothing where it was not."""
+    last = next((receipt for receipt in receipts if receipt.brought(release.digest())), None)
+    return (last.cut or "its soak was cut short") if last and last.soaked is Soaked.CUT else ""

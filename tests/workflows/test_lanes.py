@@ -1,0 +1,159 @@
+"""Who goes first: lanes that let only the newest wait, or nobody, and soaks that make way."""
+
+import asyncio
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any
+
+from temporalio.client import WorkflowHandle
+from temporalio.common import SearchAttributeKey
+
+from domain.actor import Actor
+from domain.configuration import EnvironmentFile
+from domain.journal import Soaked
+from domain.names import OUTCOME
+from domain.notice import Event
+from domain.noticing import of_promotion
+from domain.outcome import Outcome, Phase
+from domain.status import PromotionStatus, Report
+from domain.terms import LanePolicy, LaneTerms, Request, Story
+from tests.domain.strategies import NOON
+from tests.town import PATIENCE, Town
+
+
+async def reports(handles: Iterable[WorkflowHandle[Any, Report]]) -> list[Report]:
+    ends = asyncio.gather(*(handle.result() for handle in handles))
+    return await asyncio.wait_for(ends, PATIENCE.total_seconds())
+
+
+async def test_the_newest_that_waits_supersedes_the_others_which_hear_by_whom(town: Town) -> None:
+    """What runs is let finish, the newest comes next, and those between end superseded, never without a word."""
+    town.change_place(town.dev, lane=LanePolicy.SUPERSEDE)
+    gate = town.world.slow[town.place(town.dev)] = asyncio.Event()
+    running = await town.promote("1.0.0", town.dev)
+    await town.world.reached.wait()
+    between = [await town.promote(version, town.dev) for version in ("2.0.0", "3.0.0")]
+    newest = await town.promote("4.0.0", town.dev, by="cy@example.com")
+
+    superseded = await reports(between)
+    waiting = await town.lane_status(town.dev)
+    gate.set()
+    ended = await reports([running, newest])
+
+    assert [report.outcome for report in superseded] == [Outcome.SUPERSEDED] * 2
+    assert "4.0.0, asked for by cy@example.com at " in superseded[-1].why
+    assert [ask.request.version for ask in waiting.queue] == ["4.0.0"]
+    assert [report.outcome for report in ended] == [Outcome.PROMOTED] * 2
+    assert [getattr(holding, "version", "") for _, _, holding in town.world.writes] == ["1.0.0", "4.0.0"]
+    (notice,) = of_promotion(
+        await between[-1].query("status", result_type=PromotionStatus), NOON, timedelta()
+    )
+    assert notice.event is Event.SUPERSEDED
+    assert "4.0.0, asked for by cy@example.com at " in notice.text
+    described = await between[-1].describe()
+    assert described.typed_search_attributes[SearchAttributeKey.for_keyword(OUTCOME)] == "superseded"
+
+
+async def test_a_lane_that_lets_nobody_wait_refuses_promotions_and_takes_rollbacks(town: Town) -> None:
+    """The refusal says who has the lane; the way back is open all the while."""
+    town.change_place(town.dev, lane=LanePolicy.REFUSE)
+    await town.promoted("1.0.0", town.dev)
+    town.world.slow[town.place(town.dev)] = asyncio.Event()
+    running = await town.promote("2.0.0", town.dev)
+    await town.world.reached.wait()
+
+    (late,) = await reports([await town.promote("3.0.0", town.dev)])
+    answer = await town.ask_lane(town.dev, Story.ROLLBACK)
+
+    assert late.outcome is Outcome.REFUSED
+    assert "2.0.0, asked for by ana@example.com at " in late.why
+    assert "has had it since " in late.why
+    assert answer.outcome is Outcome.CANCELLED
+    assert (await reports([running]))[0].outcome is Outcome.CANCELLED
+    assert town.world.version(town.place(town.dev)) == "1.0.0"
+
+
+async def test_a_soak_makes_way_and_what_was_cut_short_is_not_walked_on_until_it_soaks_anew(
+    town: Town,
+) -> None:
+    """The newer promotion does not wait; what is placed stays, the receipt says `cut`, and so does who comes after.
+
+    Not even an undo of the newer one makes up for it; only another soak does.
+    """
+    await town.promoted("0.9.0", town.dev)
+    town.change_place(town.dev, soak=timedelta(hours=1), yields=True)
+    first = await town.promote("1.0.0", town.dev)
+    await town.until_change(town.dev, Phase.SOAKING)
+
+    second = await town.promote("2.0.0", town.dev, by="cy@example.com")
+    (cut,) = await reports([first])
+    await town.until_change(town.dev, Phase.SOAKING)
+    receipts = await town.receipts(town.dev)
+    await second.cancel()
+    (undone,) = await reports([second])
+
+    assert cut.outcome is Outcome.PROMOTED
+    assert "its soak was cut short after " in cut.why
+    assert "of 1h, for 2.0.0, asked for by cy@example.com" in cut.why
+    assert receipts[0].soaked is Soaked.CUT
+    assert undone.outcome is Outcome.CANCELLED
+    assert town.world.version(town.place(town.dev)) == "1.0.0"
+    onward = await town.promoted("1.0.0", town.staging)
+    assert onward.outcome is Outcome.REFUSED
+    assert f"towpath promote {town.service} 1.0.0 {town.dev}" in onward.why
+
+    town.change_place(town.dev, soak=timedelta(milliseconds=1))
+    walked = await (await town.walk("1.0.0", town.staging)).result()
+
+    assert [(stop.environment, stop.outcome) for stop in walked.road] == [
+        (town.dev, Outcome.PROMOTED),
+        (town.staging, Outcome.PROMOTED),
+    ]
+    assert (await town.receipts(town.dev))[0].soaked is Soaked.FULL
+
+
+async def test_a_soak_that_does_not_yield_is_ended_by_nobody(town: Town) -> None:
+    """Neither by a newer promotion nor by whoever makes up that there is one."""
+    await town.promoted("0.9.0", town.dev)
+    environments = town.settings.configuration.environments
+    file = EnvironmentFile.model_validate(
+        {"environment": town.dev, "yield": False, "key": environments[town.dev].key}
+    )
+    town.settings.configuration = town.settings.configuration.but(
+        environments=environments | {town.dev: file}
+    )
+    town.change_place(town.dev, soak=timedelta(seconds=2), yields=True)
+    first = await town.promote("1.0.0", town.dev)
+    await town.until_change(town.dev, Phase.SOAKING)
+    change = await town.change(town.dev)
+
+    await change.signal("yield_soak", {"to": "9.9.9, asked for by eve"})
+    await town.promote("2.0.0", town.dev)
+    await reports([first])
+
+    receipt = next(one for one in await town.receipts(town.dev) if one.version == "1.0.0")
+    assert receipt.soaked is Soaked.FULL
+    refused = (await change.query("status"))["refused"]
+    assert refused[0]["why"] == "by its terms nobody ends its soak"
+
+
+async def test_an_ask_that_somebody_made_up_takes_nobodys_place(town: Town) -> None:
+    """Whatever it says of its age and of the lane: what carries no terms is let into nothing, and is never newer."""
+    town.change_place(town.dev, lane=LanePolicy.SUPERSEDE)
+    gate = town.world.slow[town.place(town.dev)] = asyncio.Event()
+    running = await town.promote("1.0.0", town.dev)
+    await town.world.reached.wait()
+    waiting = await town.promote("2.0.0", town.dev)
+    await town.until(waiting, Phase.IN_LANE)
+    request = Request(subject=town.subject(town.dev), version="9.9.9", actor=Actor(name="eve"))
+    made_up = {"asker": "person/eve", "request": request, "lane": {"policy": "refuse", "yields": True}}
+
+    for since in ("2999-01-01T00:00:00Z", "2999-01-01T00:00:00", "soon"):
+        await town.lane(town.dev).signal("ask", {**made_up, "since": since})
+    lane = await town.lane_status(town.dev)
+    gate.set()
+
+    assert [ask.request.version for ask in lane.queue] == ["2.0.0", "9.9.9"]
+    assert [ask.lane for ask in lane.queue if ask.asker == "person/eve"] == [LaneTerms()]
+    assert [record.why.partition(":")[0] for record in lane.refused] == ["since", "since"]
+    assert [report.outcome for report in await reports([running, waiting])] == [Outcome.PROMOTED] * 2
