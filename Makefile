@@ -10,6 +10,8 @@ DEV := $(VENV)/.dev
 export PIP_USER := 0
 unexport PIP_CONSTRAINT PIP_NO_BUILD_ISOLATION PIP_NO_DEPS PIP_PREFIX PIP_REQUIRE_HASHES PIP_REQUIREMENT PIP_ROOT PIP_TARGET
 unexport PYTHONHOME PYTHONPATH VIRTUAL_ENV
+# Without its bytecode every process of ours compiles itself anew, and the tests start hundreds.
+unexport PYTHONDONTWRITEBYTECODE
 export NO_MKDOCS_2_WARNING := 1
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 

@@ -1,6 +1,7 @@
 """One real Temporal server and one engine worker for the whole session."""
 
 import os
+import signal
 from collections.abc import AsyncIterator
 
 import pytest
@@ -17,6 +18,10 @@ from workflows.wire import DATA_CONVERTER
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("prove", parent=settings.get_profile("default"), max_examples=20_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+# Shells start what is to run in the background deaf to Ctrl-C, and so would be all that the tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SKIPPING = {"frontend.WorkflowTimeSkippingEnabled": "true", "history.timerProcessorMaxTimeShift": '"10ms"'}
 
