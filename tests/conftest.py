@@ -25,6 +25,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 SKIPPING = {"frontend.WorkflowTimeSkippingEnabled": "true", "history.timerProcessorMaxTimeShift": '"10ms"'}
 
+SILENT = "silent"
+"""A namespace of the session's server that no worker serves. One that is made later is known only after seconds."""
+
 
 @pytest.fixture(scope="session")
 async def skipping() -> AsyncIterator[WorkflowEnvironment]:
@@ -33,7 +36,7 @@ async def skipping() -> AsyncIterator[WorkflowEnvironment]:
         dev_server_existing_path=temporal_binary(),
         dev_server_log_level="error",
         data_converter=DATA_CONVERTER,
-        dev_server_extra_args=flags(QUICK | CLOSED | SKIPPING),
+        dev_server_extra_args=[*flags(QUICK | CLOSED | SKIPPING), "--namespace", SILENT],
     ) as environment:
         yield environment
 

@@ -51,9 +51,9 @@ def home(offline: CommandLine) -> CommandLine:
     return offline
 
 
-async def start_up(home: CommandLine) -> asyncio.subprocess.Process:
-    """`towpath up` in that folder, on ports that nobody else's test has."""
-    process = await home.start("up", "--port", str(free_port()), "--ui-port", str(free_port()))
+async def start_up(home: CommandLine, port: int = 0) -> asyncio.subprocess.Process:
+    """`towpath up` in that folder, on this port or one that is free, away from the usual ones."""
+    process = await home.start("up", "--port", str(port or free_port()), "--ui-port", str(free_port()))
     await read_until(process, "Stop with Ctrl-C")
     return process
 

@@ -13,6 +13,7 @@ from tests.clients.conftest import CommandLine, Ran, ended
 from tests.clients.test_hosting import home as home_of_a_site
 from tests.clients.test_hosting import start_up
 from tests.survival.waiting import until
+from workers.server import free_port
 from workers.untold import alone
 
 pytestmark = [pytest.mark.server, pytest.mark.processes]
@@ -43,7 +44,9 @@ async def _learnt(home: CommandLine) -> Ran | None:
 
 async def test_an_operator_rolls_back_while_the_server_is_dead(home: CommandLine) -> None:
     """Everything that stands in the way is said; it is done from the store; the lane is told by itself."""
-    up = await start_up(home)
+    port = free_port()
+    home.set(TEMPORAL_ADDRESS=f"127.0.0.1:{port}")  # whoever listens on the usual port is a stranger
+    up = await start_up(home, port)
     for version in ("1", "2"):
         site = str(home.folder / "site" / version)
         await home.type("release", "create", "storefront", version, "--from", site)
@@ -81,7 +84,7 @@ async def test_an_operator_rolls_back_while_the_server_is_dead(home: CommandLine
     assert (again.code, _served(home)) == (Exit.DONE, "version 1")
     assert "was rolled back already, by olga@example.com" in again.said
 
-    up = await start_up(home)
+    up = await start_up(home, port)
     try:
         learnt = await until(lambda: _learnt(home))
         next_one = await home.type("promote", "storefront", "2", "dev", "--watch")
