@@ -91,6 +91,12 @@ async def _about_the_engine(place: Surroundings, subject: Subject, *, even_so: b
     except (RPCError, TimeoutError) as error:
         if not isinstance(error, RPCError) or error.status is not RPCStatusCode.NOT_FOUND:
             return f"A server answers, but not the lane of {subject}: rolling back from the release store."
+        if not even_so:
+            raise DeclinedError(
+                f"The server on {client.service_client.config.target_host} answers, and has no lane of {subject}: "
+                "it is another one, or has lost its file. Name the right one in TEMPORAL_ADDRESS, or roll back "
+                "from the release store all the same: add --even-so."
+            ) from error
     if not even_so:
         raise DeclinedError(
             f"The server answers, and so does the lane of {subject}: let it do this, in its order and on its "
