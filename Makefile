@@ -10,6 +10,8 @@ DEV := $(VENV)/.dev
 export PIP_USER := 0
 unexport PIP_CONSTRAINT PIP_NO_BUILD_ISOLATION PIP_NO_DEPS PIP_PREFIX PIP_REQUIRE_HASHES PIP_REQUIREMENT PIP_ROOT PIP_TARGET
 unexport PYTHONHOME PYTHONPATH VIRTUAL_ENV
+# Without its bytecode every process of ours compiles itself anew, and the tests start hundreds.
+unexport PYTHONDONTWRITEBYTECODE
 export NO_MKDOCS_2_WARNING := 1
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 
@@ -23,7 +25,7 @@ demo: $(RUNTIME)  ## install, then walk a sample site through three environments
 	@$(BIN)/towpath demo $(ARGS)
 
 test: $(DEV)  ## install, then run every test against a real Temporal server (ARGS="tests/domain -x")
-	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 install: $(DEV)  ## install everything into .venv, with the tools of development
 

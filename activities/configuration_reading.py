@@ -202,10 +202,11 @@ def _text(file: Path) -> str:
         with file.open("rb") as opened:
             content = opened.read(_LARGEST + 1)
     except FileNotFoundError as error:
-        problem = (
-            "this link leads nowhere" if file.is_symlink() else f"there is no {file.name} in {file.parent}"
-        )
-        raise UnreadableError(0, problem, "add it, or name its folder in TOWPATH_CONFIG") from error
+        if file.is_symlink():
+            raise UnreadableError(0, "this link leads nowhere", "correct it, or take it away") from error
+        problem = f"there is no {file.name} in {file.parent}"
+        remedy = "make one with `towpath config init`, or name its folder in TOWPATH_CONFIG"
+        raise UnreadableError(0, problem, remedy) from error
     except OSError as error:
         raise UnreadableError(0, f"it cannot be read ({error.strerror})", "make it yours to read") from error
     if len(content) > _LARGEST:

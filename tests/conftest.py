@@ -1,6 +1,7 @@
 """One real Temporal server and one engine worker for the whole session."""
 
 import os
+import signal
 from collections.abc import AsyncIterator
 
 import pytest
@@ -18,7 +19,14 @@ settings.register_profile("default", deadline=None, suppress_health_check=[Healt
 settings.register_profile("prove", parent=settings.get_profile("default"), max_examples=20_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
+# Shells start what is to run in the background deaf to Ctrl-C, and so would be all that the tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 SKIPPING = {"frontend.WorkflowTimeSkippingEnabled": "true", "history.timerProcessorMaxTimeShift": '"10ms"'}
+
+SILENT = "silent"
+"""A namespace of the session's server that no worker serves. One that is made later is known only after seconds."""
 
 
 @pytest.fixture(scope="session")
@@ -28,7 +36,7 @@ async def skipping() -> AsyncIterator[WorkflowEnvironment]:
         dev_server_existing_path=temporal_binary(),
         dev_server_log_level="error",
         data_converter=DATA_CONVERTER,
-        dev_server_extra_args=flags(QUICK | CLOSED | SKIPPING),
+        dev_server_extra_args=[*flags(QUICK | CLOSED | SKIPPING), "--namespace", SILENT],
     ) as environment:
         yield environment
 

@@ -1,12 +1,17 @@
-"""The real ``temporal`` program, as a person in a shell uses it."""
+"""The real ``temporal`` program, as a person in a shell uses it; and what it sends, sent without starting it."""
 
 import asyncio
+import uuid
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from temporalio.api.common.v1 import Payload, Payloads, WorkflowExecution, WorkflowType
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import SignalWorkflowExecutionRequest, StartWorkflowExecutionRequest
 from temporalio.client import Client, WorkflowHandle
 from temporalio.worker import Replayer
 
+from domain.names import ENGINE_QUEUE
 from workers.server import temporal_binary
 from workers.story import WORKFLOWS, sandbox
 from workflows.doorkeeper import Doorkeeper
@@ -66,6 +71,59 @@ class Shell:
         path = self._folder / f"input-{self._files}.json"
         path.write_text(content, encoding="utf-8")
         return str(path)
+
+
+def written(*inputs: str) -> list[Payload]:
+    """Return what the program makes of words such as ``--input {} --input-meta encoding=binary/plain``."""
+    words = list(zip(inputs[::2], inputs[1::2], strict=True))
+    meta = {"encoding": "json/plain"} | dict(
+        said.split("=", 1) for flag, said in words if flag == "--input-meta"
+    )
+    metadata = {key: said.encode() for key, said in meta.items()}
+    return [Payload(metadata=metadata, data=said.encode()) for flag, said in words if flag == "--input"]
+
+
+async def send(handle: WorkflowHandle[Any, Any], client: Client, name: str, *inputs: str) -> None:
+    """Signal as ``Shell.signal`` does: the same bytes, and no process for each."""
+    await client.workflow_service.signal_workflow_execution(
+        SignalWorkflowExecutionRequest(
+            namespace=client.namespace,
+            workflow_execution=WorkflowExecution(workflow_id=handle.id),
+            signal_name=name,
+            input=Payloads(payloads=written(*inputs)),
+            request_id=str(uuid.uuid4()),
+        )
+    )
+
+
+async def begin(
+    client: Client, kind: str, workflow_id: str, *inputs: str, queue: str = ENGINE_QUEUE
+) -> WorkflowHandle[Any, Any]:
+    """Start as ``Shell.start`` does: the same bytes, and no process for each."""
+    await client.workflow_service.start_workflow_execution(
+        StartWorkflowExecutionRequest(
+            namespace=client.namespace,
+            workflow_id=workflow_id,
+            workflow_type=WorkflowType(name=kind),
+            task_queue=TaskQueue(name=queue),
+            input=Payloads(payloads=written(*inputs)),
+            request_id=str(uuid.uuid4()),
+        )
+    )
+    return client.get_workflow_handle(workflow_id)
+
+
+async def heard(handle: WorkflowHandle[Any, Any], name: str) -> list[list[Payload]]:
+    """Return what came with each signal of a name, byte for byte."""
+    history = await handle.fetch_history()
+    signals = [event.workflow_execution_signaled_event_attributes for event in history.events]
+    return [list(signal.input.payloads) for signal in signals if signal.signal_name == name]
+
+
+async def started_with(handle: WorkflowHandle[Any, Any]) -> list[Payload]:
+    """Return what a workflow was started with, byte for byte."""
+    first = (await handle.fetch_history()).events[0]
+    return list(first.workflow_execution_started_event_attributes.input.payloads)
 
 
 async def replays(handle: WorkflowHandle[Any, Any]) -> bool:

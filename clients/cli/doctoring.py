@@ -17,7 +17,7 @@ from workers.settings import Surroundings, surroundings
 if TYPE_CHECKING:
     from temporalio.client import Client
 
-config = typer.Typer(no_args_is_help=True, help="Look at the configuration.")
+config = typer.Typer(no_args_is_help=True, help="Begin a configuration folder, check it, and see what holds.")
 
 Coverage = Annotated[
     bool,

@@ -86,16 +86,21 @@ async def _about_the_engine(place: Surroundings, subject: Subject, *, even_so: b
         return "No server answers, as expected: rolling back from the release store."
     except ClientError as error:
         return f"No server can be asked ({error}), so it is rolled back from the release store."
-    lane = f"and so does the lane of {subject}: let it do this, in its order and on its record"
     try:
         await asyncio.wait_for(client.get_workflow_handle(lane_id(subject)).query("status"), PATIENCE)
     except (RPCError, TimeoutError) as error:
         if not isinstance(error, RPCError) or error.status is not RPCStatusCode.NOT_FOUND:
             return f"A server answers, but not the lane of {subject}: rolling back from the release store."
-        lane = f"and has no lane of {subject}, but begins one when it is asked: have it done on its record"
+        if not even_so:
+            raise DeclinedError(
+                f"The server on {client.service_client.config.target_host} answers, and has no lane of {subject}: "
+                "it is another one, or has lost its file. Name the right one in TEMPORAL_ADDRESS, or roll back "
+                "from the release store all the same: add --even-so."
+            ) from error
     if not even_so:
         raise DeclinedError(
-            f"The server answers, {lane}: towpath rollback {subject.service} {subject.environment} --watch. "
-            "Where it cannot, add --even-so."
+            f"The server answers, and so does the lane of {subject}: let it do this, in its order and on its "
+            f"record: towpath rollback {subject.service} {subject.environment} --watch. Where it cannot, "
+            "add --even-so."
         )
     return "A server answers; it is not asked, as you said."

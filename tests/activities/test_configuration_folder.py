@@ -157,7 +157,10 @@ def test_a_missing_folder_is_said_so(tmp_path: Path) -> None:
     assert told(tmp_path / "no")[0].startswith(f"{tmp_path}/no: there is no such folder; name the folder")
     assert told(tmp_path / "file")[0].startswith(f"{tmp_path}/file: this is not a folder; ")
     assert told(tmp_path) == [
-        f"towpath.yaml: there is no towpath.yaml in {tmp_path}; add it, or name its folder in TOWPATH_CONFIG"
+        (
+            f"towpath.yaml: there is no towpath.yaml in {tmp_path}; "
+            "make one with `towpath config init`, or name its folder in TOWPATH_CONFIG"
+        )
     ]
 
 

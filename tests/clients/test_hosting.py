@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from domain.outcome import Exit
-from tests.clients.conftest import CommandLine, ended, read_until
+from tests.clients.conftest import TOWPATH, CommandLine, ended, read_until
+from workers.server import free_port
 
 pytestmark = [pytest.mark.server, pytest.mark.processes]
 
@@ -31,10 +32,8 @@ environments:
 """
 
 
-@pytest.fixture
-def home(offline: CommandLine) -> CommandLine:
-    """A folder with a configuration and two versions of a site."""
-    folder = offline.folder
+def lay_out(folder: Path) -> None:
+    """Write a configuration and two versions of a site."""
     for name in ("environments", "services", "site/1", "site/2"):
         (folder / name).mkdir(parents=True)
     (folder / "towpath.yaml").write_text("groups:\n  managers: [bo@example.com]\nstore: store\n")
@@ -43,43 +42,74 @@ def home(offline: CommandLine) -> CommandLine:
     (folder / "services/storefront.yaml").write_text(SERVICE)
     for version in ("1", "2"):
         (folder / f"site/{version}/index.html").write_text(f"version {version}")
-    return offline
 
 
 @pytest.fixture
-async def up(home: CommandLine) -> AsyncIterator[asyncio.subprocess.Process]:
-    """`towpath up` in that folder, until the test is over."""
-    process = await home.start("up", "--port", "0")
+def home(offline: CommandLine) -> CommandLine:
+    """A folder with a configuration and two versions of a site."""
+    lay_out(offline.folder)
+    return offline
+
+
+async def start_up(home: CommandLine, port: int = 0) -> asyncio.subprocess.Process:
+    """`towpath up` in that folder, on this port or one that is free, away from the usual ones."""
+    process = await home.start("up", "--port", str(port or free_port()), "--ui-port", str(free_port()))
+    await read_until(process, "Stop with Ctrl-C")
+    return process
+
+
+@pytest.fixture(scope="module")
+async def up(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[Path, int]]:
+    """`towpath up` in such a folder, as it is typed, for all who only look at it."""
+    folder = tmp_path_factory.mktemp("up")
+    lay_out(folder)
+    own = {name: said for name, said in os.environ.items() if not name.startswith(("TEMPORAL_", "TOWPATH_"))}
+    process = await asyncio.create_subprocess_exec(
+        *(str(TOWPATH), "up", "--port", "0"),
+        cwd=folder,
+        env=own,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
     try:
         await read_until(process, "Stop with Ctrl-C")
-        yield process
+        yield folder, process.pid
     finally:
         if process.returncode is None:
             process.terminate()
             await ended(process)
 
 
-async def test_a_release_walks_to_production_by_the_command_line(
-    home: CommandLine, up: asyncio.subprocess.Process
-) -> None:
+@pytest.fixture
+def beside(
+    up: tuple[Path, int], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> CommandLine:
+    """A second terminal in the folder where `up` runs."""
+    return CommandLine(up[0], capsys, monkeypatch)
+
+
+async def test_a_release_walks_to_production_by_the_command_line(home: CommandLine) -> None:
     """From create to rollback and doctor, with no variable set: the server of `up` is found by itself."""
-    assert up.returncode is None
+    up = await start_up(home)
 
     created = await home.run(
         "release", "create", "storefront", "1.0.0", "--from", "site/1", "--notes", "first"
     )
-    to_dev = await home.run("promote", "storefront", "1.0.0", "dev", "--watch")
-    asked = await home.run("promote", "storefront", "1.0.0", "production")
+    to_dev = await home.type("promote", "storefront", "1.0.0", "dev", "--watch")
+    asked = await home.type("promote", "storefront", "1.0.0", "production")
     watching = await home.start("status", "storefront", "1.0.0", "production", "--watch")
     told = await read_until(watching, "approve it: ")
     command = told.rpartition("approve it: ")[2].replace("you@example.com", "bo@example.com").split()[1:]
-    approved = await home.run(*command)
+    approved = await home.type(*command)
     watched = await ended(watching)
     served = (home.folder / "live/production/current/index.html").read_text()
-    examined = await home.run("doctor", "--json")
-    rolled_back = await home.run("rollback", "storefront", "production", "--watch")
+    examined = await home.type("doctor", "--json")
+    rolled_back = await home.type("rollback", "storefront", "production", "--watch")
+    up.terminate()
+    stopped = await ended(up)
 
-    for ran in (created, to_dev, asked, approved, watched, examined, rolled_back):
+    for ran in (created, to_dev, asked, approved, watched, examined, rolled_back, stopped):
         assert ran.code == Exit.DONE, ran.said
     assert served == "version 1"
     assert {one["verdict"] for one in json.loads(examined.out)["findings"]} <= {"good", "doubtful"}
@@ -87,22 +117,18 @@ async def test_a_release_walks_to_production_by_the_command_line(
 
 
 async def test_a_second_up_in_the_same_folder_is_told_of_the_first(
-    home: CommandLine, up: asyncio.subprocess.Process
+    beside: CommandLine, up: tuple[Path, int]
 ) -> None:
     """Two servers never share one file: the second says where the first is."""
-    ran = await home.run("up")
+    ran = await beside.run("up")
 
     assert ran.code == Exit.USAGE
-    assert f"process {up.pid}" in ran.said
+    assert f"process {up[1]}" in ran.said
 
 
-async def test_a_freeze_of_a_misspelt_environment_is_refused(
-    home: CommandLine, up: asyncio.subprocess.Process
-) -> None:
+async def test_a_freeze_of_a_misspelt_environment_is_refused(beside: CommandLine) -> None:
     """It would stop nobody, and look as if it did."""
-    assert up.returncode is None
-
-    ran = await home.type("freeze", "prodution", "--reason", "audit")
+    ran = await beside.type("freeze", "prodution", "--reason", "audit")
 
     assert ran.code == Exit.USAGE
     assert "There is no environment “prodution”" in ran.said
@@ -119,21 +145,18 @@ async def test_up_in_the_wrong_folder_makes_nothing(home: CommandLine) -> None:
     assert not (home.folder / "nowhere").exists()
 
 
-@pytest.mark.parametrize("number", [2, 15], ids=["SIGINT", "SIGTERM"])
-async def test_up_stops_when_told_and_keeps_everything(home: CommandLine, number: int) -> None:
-    """Stopped and started again, `up` ends with 0 and still knows what was promoted."""
-    first = await home.start("up")
-    await read_until(first, "Stop with Ctrl-C")
-    await home.run("release", "create", "storefront", "1.0.0", "--from", "site/1")
-    await home.run("promote", "storefront", "1.0.0", "dev", "--watch")
-    first.send_signal(number)
+async def test_up_stops_when_told_and_keeps_everything(home: CommandLine) -> None:
+    """Stopped by Ctrl-C, started again and stopped by SIGTERM, `up` ends with 0 and still knows what was promoted."""
+    first = await start_up(home)
+    await home.type("release", "create", "storefront", "1.0.0", "--from", str(home.folder / "site/1"))
+    await home.type("promote", "storefront", "1.0.0", "dev", "--watch")
+    first.send_signal(signal.SIGINT)
     stopped = await ended(first)
     assert not (home.folder / ".towpath/server.json").exists()
 
-    second = await home.start("up")
-    await read_until(second, "Stop with Ctrl-C")
-    seen = await home.run("status", "storefront", "dev")
-    second.send_signal(number)
+    second = await start_up(home)
+    seen = await home.type("status", "storefront", "dev")
+    second.send_signal(signal.SIGTERM)
     again = await ended(second)
 
     assert (stopped.code, again.code) == (0, 0), stopped.said + again.said
@@ -142,8 +165,7 @@ async def test_up_stops_when_told_and_keeps_everything(home: CommandLine, number
 
 async def test_up_says_when_its_server_has_died(home: CommandLine) -> None:
     """An `up` whose server was killed does not sit there as if nothing had happened."""
-    process = await home.start("up")
-    await read_until(process, "Stop with Ctrl-C")
+    process = await start_up(home)
     address = json.loads((home.folder / ".towpath/server.json").read_text())["address"]
     (server,) = _servers_on(address.rpartition(":")[2])
 
@@ -154,15 +176,13 @@ async def test_up_says_when_its_server_has_died(home: CommandLine) -> None:
     assert "has died" in ran.said
 
 
-async def test_workers_serve_what_they_are_told_to(home: CommandLine, up: asyncio.subprocess.Process) -> None:
+async def test_workers_serve_what_they_are_told_to(beside: CommandLine) -> None:
     """`worker --environments dev` serves just that; an environment that is not there is named."""
-    assert up.returncode is None
-
-    process = await home.start("worker", "--environments", "dev")
+    process = await beside.start("worker", "--environments", "dev")
     said = await read_until(process, "Serving")
     process.terminate()
     ran = await ended(process)
-    wrong = await home.run("worker", "--environments", "moon")
+    wrong = await beside.type("worker", "--environments", "moon")
 
     assert "Serving dev on" in said
     assert ran.code == 0

@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +18,7 @@ from domain.outcome import Exit
 from tests.clients.conftest import CommandLine, Ran
 from tests.town import Town
 from workers.server import CLOSED, QUICK, flags, free_port, temporal_binary
+from workflows import patience
 from workflows.lane import search_attributes
 
 pytestmark = pytest.mark.server
@@ -68,8 +70,11 @@ async def test_an_undo_that_is_stuck(town: Town, towpath: CommandLine) -> None:
     assert_seen(shown("A lane is unsettled"), examined, town=town, environment=town.dev)
 
 
-async def test_an_environment_without_a_worker(town: Town, towpath: CommandLine) -> None:
+async def test_an_environment_without_a_worker(
+    town: Town, towpath: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A promotion to where no worker ever was does not keep CI waiting; it says that it waits, and what helps."""
+    monkeypatch.setattr(patience, "NOTICE_AFTER", timedelta(seconds=1))
     environment = f"no-{town.dev}"
 
     watched = await towpath.type("promote", town.service, "2.0.0", environment, "--watch")

@@ -2,17 +2,23 @@ import asyncio
 from contextlib import suppress
 from datetime import timedelta
 
+import pytest
+
 from domain.outcome import Outcome
 from tests.town import Town
 from workers.lookout import keep_lookout
+from workflows import patience
 
 
-async def test_a_lane_that_was_lost_with_its_change_is_woken(town: Town) -> None:
+async def test_a_lane_that_was_lost_with_its_change_is_woken(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """
     Lane and change terminated together leave nobody to notice: the lookout does.
 
     What was begun is put back, and the promotion, which is still approved, has its turn in the new lane.
     """
+    monkeypatch.setattr(patience, "PUBLISH_AFTER", timedelta(seconds=0.3))
     await town.promoted("1.0.0", town.dev)
     gate = town.world.slow[town.place(town.dev)] = asyncio.Event()
     handle = await town.promote("2.0.0", town.dev)

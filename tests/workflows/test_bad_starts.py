@@ -22,7 +22,7 @@ from domain.road import WalkRequest
 from domain.status import LaneStatus, PromotionStatus, Report
 from domain.terms import Request, Story
 from domain.value import short
-from tests.temporal_cli import Shell
+from tests.temporal_cli import Shell, begin, started_with, written
 from tests.town import Town
 
 Inputs = tuple[str, ...]
@@ -117,8 +117,19 @@ async def started(
     return town.client.get_workflow_handle(workflow_id)
 
 
+async def test_what_is_typed_ends_with_a_sentence(town: Town, shell: Shell) -> None:
+    """
+    The program sends what the tests of every kind send without it, and whoever typed it is told what is wanted.
+    """
+    for case, inputs in RUBBISH.items():
+        handle = await started(shell, town, "PromotionWorkflow", own_id("PromotionWorkflow", town), *inputs)
+
+        assert SAYS["a request"][case] in await failure_of(handle), case
+        assert await started_with(handle) == written(*inputs)
+
+
 @pytest.mark.parametrize("kind", KINDS)
-async def test_rubbish_ends_with_a_sentence(town: Town, shell: Shell, kind: str) -> None:
+async def test_rubbish_ends_with_a_sentence(town: Town, kind: str) -> None:
     """
     Whatever a workflow is started with, it fails at once and says what it wants.
     """
@@ -127,7 +138,7 @@ async def test_rubbish_ends_with_a_sentence(town: Town, shell: Shell, kind: str)
     for case, inputs in RUBBISH.items():
         if (kind, case) in LEGAL | LEGAL_NULL:
             continue
-        handle = await started(shell, town, kind, own_id(kind, town), *inputs)
+        handle = await begin(town.client, kind, own_id(kind, town), *inputs)
 
         said = await failure_of(handle)
 
@@ -165,14 +176,14 @@ MISNAMED: Final = (
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_a_wrong_id_ends_with_a_sentence(town: Town, shell: Shell, kind: str) -> None:
+async def test_a_wrong_id_ends_with_a_sentence(town: Town, kind: str) -> None:
     """
     An id that does not say what the workflow is about is refused, with the form that would.
     """
     story = kind.removesuffix("Workflow").lower()
     for form in MISNAMED:
         wrong = form.format(kind=story, service=town.service, dev=town.dev)
-        handle = await started(shell, town, kind, wrong)
+        handle = await begin(town.client, kind, wrong)
 
         said = await failure_of(handle)
 
