@@ -51,8 +51,13 @@ VERBS: Final[Mapping[str, Sequence[Sequence[str]]]] = {
     "release list": (_SERVICE,),
     "release show": (_SERVICE, _VERSION),
     "release prune": (_SERVICE,),
+    "history": (),
+    "environment new": (),
+    "audit verify": (),
+    "audit show": (),
+    "audit export": (),
 }
-"""Verb → what may stand in each of its places."""
+"""Verb → what may stand in each of its places; nothing, where only its options take names."""
 OPTIONS: Final[Mapping[str, str]] = {
     "--service": "service",
     "--environment": "environment",
@@ -114,13 +119,9 @@ def _wanted(before: Sequence[str], begun: str) -> Sequence[str] | None:
 def _verb(before: Sequence[str]) -> tuple[str | None, Sequence[str]]:
     for length in (2, 1):
         verb = " ".join(before[:length])
-        if len(before) >= length and (verb in VERBS or verb in _WITHOUT_NAMES):
+        if len(before) >= length and verb in VERBS:
             return verb, before[length:]
     return None, ()
-
-
-_WITHOUT_NAMES: Final = frozenset({"history", "environment new"})
-"""Verbs with an option that takes a name, and no place for one."""
 
 
 def _words(rest: Sequence[str]) -> list[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from clients.completing import _WITHOUT_NAMES, FLAGS, OPTIONS, VARIABLE, VERBS, complete
+from clients.completing import FLAGS, OPTIONS, VARIABLE, VERBS, complete
 from docs.hooks import commands
 from tests.clients.conftest import TOWPATH, CommandLine
 
@@ -131,6 +131,6 @@ def test_every_verb_and_option_that_takes_a_name_is_completed() -> None:
                 options |= set(one.opts)
                 verbs |= {verb} if not any(p.param_type_name == "argument" for p in command.params) else set()
 
-    assert verbs - VERBS.keys() - _WITHOUT_NAMES == set()
+    assert verbs - VERBS.keys() == set()
     assert set(VERBS) - set(commands()) == set()
     assert (options - OPTIONS.keys(), flags - FLAGS) == (set(), set())
