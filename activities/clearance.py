@@ -94,12 +94,16 @@ class Clearing:
             unanswered=word.unanswered,
         )
 
-    def _policy(self, subject: Subject) -> Policy:
-        """Return who decides now, by this worker's own configuration; for what is not in it, nobody can."""
+    def _policy(self, proposal: Proposal) -> Policy:
+        """Return who decides now, by this worker's own configuration; for what is not in it, nobody can.
+
+        How much is at stake is what was sealed with the plan, and no more than that.
+        """
+        subject, risk = proposal.plan.subject, proposal.risk.level if proposal.risk else None
         configuration = self._tools.settings.current()
         if configuration.place(subject) is None or subject.environment not in configuration.environments:
             return Policy(quorum=1, approvers=(), valid=timedelta())
-        approval = configuration.approval(subject)
+        approval = configuration.approval(subject, risk)
         return Policy(
             quorum=approval.quorum,
             approvers=approval.approvers,
@@ -125,7 +129,7 @@ class Clearing:
         """Return who let a promotion in, as this worker finds it; None for what nobody has to let in."""
         if not proposal.is_forward:
             return None
-        policy = self._policy(proposal.plan.subject)
+        policy = self._policy(proposal)
         matter = matter_of(proposal)
         return LetIn(
             request=warrant.request,
@@ -152,7 +156,7 @@ class Clearing:
         observed = {} if entry else await self._observe_all(proposal, order.act, step, seen)
         heard = await self.hear(order.warrant, proposal)
         warrant, facts = await self._proven(
-            order.warrant, proposal, heard.but(policy=self._policy(subject), observed=observed)
+            order.warrant, proposal, heard.but(policy=self._policy(proposal), observed=observed)
         )
         if refusal := judge(warrant, step, facts) or await self._carried_out(proposal, fence.turn, entry):
             raise await self._refused(refusal, subject, fence.turn, journaled=entry is not None)

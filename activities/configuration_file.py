@@ -1,6 +1,6 @@
 """One file of the configuration: its model, and every fault that it shows by itself."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Generic, NamedTuple, TypeVar
 
 from pydantic import JsonValue
@@ -18,8 +18,10 @@ from domain.configuration import (
     as_written,
     check_kinds,
     check_settings,
+    rule_settings,
     split_check,
     split_place,
+    split_rule,
     target_settings,
 )
 from domain.fault import Fault, Spot
@@ -31,10 +33,20 @@ Models = Mapping[str, type[Value]]
 
 
 class Kinds(NamedTuple):
-    """The kinds of target and check that there are."""
+    """The kinds of target, check and rule that there are."""
 
     targets: Models
     checks: Models
+    rules: Models = {}
+
+
+class _Sort(NamedTuple):
+    """What stands in a list, each of a kind that it names: what that is called, and which kinds there are."""
+
+    name: str
+    short: str
+    models: Models
+    settings: Callable[[Mapped], Mapped]
 
 
 ValueT = TypeVar("ValueT", bound=Value)
@@ -51,8 +63,12 @@ def read_organisation(file: str, root: Node) -> Draft[Organisation]:
     return _Reading(file, root).draft(Organisation, _mapped(root), {})
 
 
-def read_environment(file: str, name: str, root: Node) -> Draft[EnvironmentFile]:
-    return _Reading(file, root).draft(EnvironmentFile, _mapped(root), {"environment": name})
+def read_environment(file: str, name: str, root: Node, kinds: Kinds) -> Draft[EnvironmentFile]:
+    content = _mapped(root)
+    reading = _Reading(file, root)
+    _shape_rules(reading, (), content, kinds)
+    reading.look_at_conditions(content.get("risk"), kinds.rules)
+    return reading.draft(EnvironmentFile, content, {"environment": name})
 
 
 def read_service(file: str, name: str, root: Node, kinds: Kinds) -> Draft[ServiceFile]:
@@ -78,11 +94,22 @@ def _shape(
     reading.look_at_targets(environment, place, components, kinds.targets)
     shaped = split_place(place, components)
     if isinstance(written := place.get("health"), list):
-        reading.look_at_checks(environment, written, kinds.checks)
+        checks = _Sort("health check", "check", kinds.checks, check_settings)
+        reading.look_at_kinds(("environments", environment, "health"), written, checks)
         shaped["health"] = [
             split_check(check if isinstance(check, dict) else {}, kinds.checks) for check in written
         ]
+    _shape_rules(reading, ("environments", environment), shaped, kinds)
     return shaped
+
+
+def _shape_rules(reading: "_Reading", keys: Keys, content: Mapped, kinds: Kinds) -> None:
+    """Put the rules that stand here into their model's shape."""
+    if isinstance(written := content.get("rules"), list):
+        reading.look_at_kinds((*keys, "rules"), written, _Sort("rule", "rule", kinds.rules, rule_settings))
+        content["rules"] = [
+            split_rule(rule if isinstance(rule, dict) else {}, kinds.rules) for rule in written
+        ]
 
 
 def _mapped(root: Node) -> Mapped:
@@ -143,31 +170,43 @@ class _Reading:
             elif isinstance(kind, str):
                 self._look_at_settings(keys, target_settings(written), targets[kind])
 
-    def look_at_checks(self, environment: str, written: Sequence[JsonValue], checks: Models) -> None:
-        """Judge each health check by the model of the one kind that it names."""
-        for index, check in enumerate(written):
-            keys = ("environments", environment, "health", index)
-            if not isinstance(check, dict):
+    def look_at_kinds(self, place: Keys, written: Sequence[JsonValue], sort: "_Sort") -> None:
+        """Judge each in a list of health checks or rules by the model of the one kind that it names."""
+        for index, one in enumerate(written):
+            keys = (*place, index)
+            if not isinstance(one, dict):
                 shown = show(self._root.find(keys))
                 self._note(
                     keys,
-                    f"{shown} is not a health check",
-                    f"write {' or '.join(f'{{{kind}: …}}' for kind in checks)}",
+                    f"{shown} is not a {sort.name}",
+                    f"write {' or '.join(f'{{{kind}: …}}' for kind in sort.models)}",
                 )
                 continue
-            match check_kinds(check, checks):
+            match check_kinds(one, sort.models):
                 case (kind,):
-                    self._look_at_settings(keys, check_settings(check), checks[kind])
+                    self._look_at_settings(keys, sort.settings(one), sort.models[kind])
                 case ():
                     self._note(
-                        keys, f"this names no kind of check ({', '.join(check)})", _which(check, checks)
+                        keys,
+                        f"this names no kind of {sort.short} ({', '.join(one)})",
+                        _which(one, sort.models),
                     )
                 case kinds:
                     self._note(
                         keys,
-                        f"this names {len(kinds)} kinds of check: {', '.join(kinds)}",
-                        "write a check for each",
+                        f"this names {len(kinds)} kinds of {sort.short}: {', '.join(kinds)}",
+                        f"write a {sort.short} for each",
                     )
+
+    def look_at_conditions(self, table: JsonValue, rules: Models) -> None:
+        """Judge the conditions of a table of risks as rules that are expressions are judged."""
+        if not isinstance(table, dict) or (model := rules.get("expression")) is None:
+            return
+        for level, conditions in table.items():
+            for index, text in enumerate(conditions if isinstance(conditions, list) else ()):
+                if isinstance(text, str) and text:
+                    for error in errors_in(model, {"expression": text}):
+                        self._note_error(error, model, ("risk", level, index))
 
     def _look_at_settings(self, keys: Keys, settings: Mapped, model: type[Value]) -> None:
         for error in told_once(errors_in(model, settings)):
@@ -192,6 +231,6 @@ class _Reading:
         self._faults.append(Fault(self._file.below(*keys), problem, fix))
 
 
-def _which(check: Mapped, checks: Models) -> str:
-    near = (suggest(key, checks) for key in check)
-    return next((one for one in near if one.startswith("did")), f"add one of {', '.join(checks)}")
+def _which(written: Mapped, models: Models) -> str:
+    near = (suggest(key, models) for key in written)
+    return next((one for one in near if one.startswith("did")), f"add one of {', '.join(models)}")

@@ -11,27 +11,30 @@ from typing import Final
 from activities.configuration_file import Kinds
 from activities.configuration_reading import Inspection, files_in, inspect
 from activities.mistakes import BrokenConfigurationError
-from activities.ports import ConfiguredCheck, ConfiguredTarget
+from activities.ports import ConfiguredCheck, ConfiguredRule, ConfiguredTarget
 from domain.configuration import SIGNERS_FILE, Configuration
 
 _TRIES: Final = 5
 
 Targets = Mapping[str, type[ConfiguredTarget]]
 Checks = Mapping[str, type[ConfiguredCheck]]
+Rules = Mapping[str, type[ConfiguredRule]]
+NO_RULES: Final[Rules] = {}
 Look = tuple[tuple[object, ...], ...]
 """What tells one state of the folder from another without reading it."""
 
 
-def read_folder(path: Path, targets: Targets, checks: Checks) -> Configuration:
+def read_folder(path: Path, targets: Targets, checks: Checks, rules: Rules = NO_RULES) -> Configuration:
     """Read the whole folder. Raises ``BrokenConfigurationError`` with everything that is wrong in it."""
-    return _believed(path, inspect_folder(path, targets, checks))
+    return _believed(path, inspect_folder(path, targets, checks, rules))
 
 
-def inspect_folder(path: Path, targets: Targets, checks: Checks) -> Inspection:
+def inspect_folder(path: Path, targets: Targets, checks: Checks, rules: Rules = NO_RULES) -> Inspection:
     """Read the whole folder, and return everything that is wrong or doubtful in it."""
     kinds = Kinds(
         targets={name: kind.settings for name, kind in targets.items()},
         checks={name: kind.settings for name, kind in checks.items()},
+        rules={name: kind.settings for name, kind in rules.items()},
     )
     return inspect(path, kinds)
 
@@ -45,10 +48,11 @@ def _believed(path: Path, found: Inspection) -> Configuration:
 class ConfigurationFolder:
     """A folder that is read again whenever any of its files is another one than before."""
 
-    def __init__(self, path: Path, targets: Targets, checks: Checks) -> None:
+    def __init__(self, path: Path, targets: Targets, checks: Checks, rules: Rules = NO_RULES) -> None:
         self._path = path
         self._targets = targets
         self._checks = checks
+        self._rules = rules
         self._known: tuple[Look, Inspection] | None = None
 
     def current(self) -> Configuration:
@@ -60,12 +64,14 @@ class ConfigurationFolder:
         look = _look(self._path)
         if self._known and self._known[0] == look:
             return self._known[1]
-        found = inspect_folder(self._path, self._targets, self._checks)
+        found = inspect_folder(self._path, self._targets, self._checks, self._rules)
         for _ in range(_TRIES):
             before, look = look, _look(self._path)
             if before == look:
                 break
-            found = inspect_folder(self._path, self._targets, self._checks)  # edited while it was read
+            found = inspect_folder(
+                self._path, self._targets, self._checks, self._rules
+            )  # edited while it was read
         self._known = look, found
         return found
 

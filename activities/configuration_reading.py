@@ -149,7 +149,7 @@ class _Folder:
         """Read a page into its model. A file that could not be read is still known to be there."""
         folder, name = file.partition("/")[0], Path(file).stem
         if folder == "environments":
-            read = read_environment(file, name, page) if page else None
+            read = read_environment(file, name, page, self._kinds) if page else None
             self._environments[name] = (read and read.value) or EnvironmentFile(environment=name)
             self._faults += read.faults if read else ()
         elif page and folder == "services":

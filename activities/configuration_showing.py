@@ -44,6 +44,11 @@ def effective(
     yield _of(longer, "soak", service if longer is place else environment)
     yield from _lane(configuration, subject, service, environment)
     yield from _approval(configuration, subject, service, environment)
+    yield from _risk(configuration, subject, service, environment)
+    for spot, rules in ((environment, floor.rules), (service, place.rules)):
+        for index, rule in enumerate(rules):
+            said = {"severity": rule.severity.value, **rule.settings}
+            yield Held(f"rule {rule.label}", said, spot.below("rules", index))
     yield _of(floor, "hold_limit", environment)
     yield _of(floor, "key", environment)
     yield _of(configuration.organisation, "store", Spot(ORGANISATION_FILE))
@@ -72,6 +77,19 @@ def _settings(key: str, model: type[Value], written: Mapping[str, Any], spot: Sp
     for name, field in model.model_fields.items():
         held = _of(settings, name, spot)
         yield held._replace(key=f"{key}.{field.alias or name}")
+
+
+def _risk(configuration: Configuration, subject: Subject, service: Spot, environment: Spot) -> Iterator[Held]:
+    """How many are asked at each level of risk that somebody writes about; and when it is which."""
+    place = configuration.services[subject.service].environments[subject.environment]
+    floor = configuration.environments[subject.environment]
+    for approval, spot in ((place.approval, service), (floor.approval, environment)):
+        for level in approval.levels if approval else ():
+            quorum = configuration.approval(subject, level).quorum
+            yield Held(f"approval.{level}.quorum", quorum, spot.below("approval", level.value))
+    if floor.risk:
+        for condition in ("high", "medium"):
+            yield Held(f"risk.{condition}", getattr(floor.risk, condition), environment.below("risk"))
 
 
 _APPROVAL: Final = {"quorum": "quorum", "groups": "from", "wait": "wait", "valid": "valid"}

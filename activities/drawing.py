@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from activities.archive import RECEIPTS_REMEMBERED, Archive
+from activities.judging import Candidate, Judged, Judging
 from activities.ports import BadSealError, ImageTarget, PlacedTarget, TargetRefusalError
 from activities.proving import Proving
 from activities.releases import ReleaseRefusedError, fetch_artifact, read_release
@@ -25,6 +26,7 @@ from domain.journal import Entry, OpenTurn, called_off
 from domain.names import Subject
 from domain.plan import Deed, Plan
 from domain.release import ROLLBACK_BUDGET, Release
+from domain.rule import notes, refusals
 from domain.soak import cut_soak, proves_the_way
 from domain.terms import LaneTerms, Proposal, Request, Sealed, Story, Terms
 from domain.value import digest_of
@@ -37,6 +39,7 @@ class _Draft(NamedTuple):
     terms: Terms
     release: Release | None = None
     refusals: tuple[str, ...] = ()
+    judged: Judged = Judged()
 
 
 class Drawing:
@@ -46,6 +49,7 @@ class Drawing:
         self._tools = tools
         self._archive = archive
         self._proving = Proving(tools.signers, tools.clock)
+        self._judging = Judging(tools, archive)
 
     async def propose(self, request: Request) -> Sealed:
         """Return the sealed proposal. What speaks against it is in it, as sentences; only a bug or a fault raises."""
@@ -74,7 +78,9 @@ class Drawing:
             drawn_up=self._tools.clock.now(),
             refusals=(*draft.refusals, *draft.drawn.refusals),
             nothing_to_do=draft.drawn.nothing_to_do,
-            notes=draft.drawn.notes,
+            notes=(*draft.drawn.notes, *notes(draft.judged.rulings)),
+            rulings=draft.judged.rulings,
+            risk=draft.judged.risk,
         )
         return self._archive.seal(self._tools.environment, proposal)
 
@@ -84,10 +90,11 @@ class Drawing:
             return _Draft(Drawn(()), self._no_terms(), refusals=(refusal,))
         try:
             release = await read_release(self._tools.store, subject.service, request.version or "")
-            for component in release.components:
-                if component.image:
-                    continue
-                await fetch_artifact(self._tools.store, component.artifact, self._tools.cache)
+            artifacts = {
+                part.name: await fetch_artifact(self._tools.store, part.artifact, self._tools.cache)
+                for part in release.components
+                if not part.image
+            }
         except ReleaseRefusedError as error:
             terms = configuration.terms(subject, ROLLBACK_BUDGET, _nonce())
             return _Draft(Drawn(()), terms, refusals=(str(error),))
@@ -106,9 +113,16 @@ class Drawing:
         if terms.lane != LaneTerms():
             drawn = drawn._replace(notes=(*drawn.notes, f"its lane: {terms.lane}"))
         way = await self._the_way(release, configuration, subject)
+        judged = Judged()
+        if not drawn.nothing_to_do:
+            candidate = Candidate(request, release, drawn.steps, artifacts)
+            judged = await self._judging.judge(candidate, configuration)
+        if judged.risk:
+            terms = terms.but(approval=configuration.approval(subject, judged.risk.level))
         posed = await self._posed(request, terms)
         foreign = await self._foreign(release, configuration, subject.environment)
-        return _Draft(drawn, terms, release, refusals=(*posed, *foreign, *astray, *faults, *way))
+        refused = (*posed, *foreign, *astray, *faults, *way, *refusals(judged.rulings))
+        return _Draft(drawn, terms, release, refused, judged)
 
     async def _posed(self, request: Request, terms: Terms) -> tuple[str, ...]:
         """Say why the requester may be somebody else, where that matters."""

@@ -4,7 +4,7 @@ Adapters live in folders beside this file, a module each, registered by one line
 names an engine: what it raises is said here.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import ClassVar, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
@@ -12,12 +12,14 @@ from typing import ClassVar, Literal, NamedTuple, Protocol, TypeAlias, runtime_c
 from pydantic import JsonValue
 
 from domain.configuration import Configuration
+from domain.dossier import Waypoint
 from domain.environment import Holding
 from domain.fence import Fence
 from domain.journal import Capture
 from domain.names import Subject
 from domain.notice import Notice
 from domain.plan import Undo
+from domain.release import Release
 from domain.statement import Statement
 from domain.terms import Sealed
 from domain.value import Value
@@ -163,6 +165,55 @@ class ConfiguredCheck(Check, Protocol):
     settings: ClassVar[type[Value]]
 
     def __init__(self, settings: Mapping[str, JsonValue], folder: Path) -> None: ...
+
+
+class Case(NamedTuple):
+    """What a rule judges: a release that asks to be let in, and all that is known of it."""
+
+    subject: Subject
+    release: Release
+    dossier: Mapping[str, JsonValue]
+    """The same as plain content: what expressions, programs and callbacks are told."""
+    way: tuple[Waypoint, ...]
+    """What the environments before this one say."""
+    now: datetime
+    artifacts: Mapping[str, Path]
+    """Component → its artifact as a tar file, its digest verified; images have none."""
+    holds: Callable[[str], Awaitable[tuple[bool | None, str]]]
+    """Says what an expression comes to: None where that could not be told, and why. Never raises, never stalls."""
+    said: Callable[[str], None]
+    """Takes each line that a program prints for people. Never blocks."""
+
+
+class Judgement(NamedTuple):
+    """What a rule found: whether it is kept, and a sentence with what to do; ``output`` is what a program printed."""
+
+    passed: bool
+    sentence: str
+    output: str = ""
+
+
+class Rule(Protocol):
+    """One thing that a release must keep to."""
+
+    async def judge(self, case: Case) -> Judgement:
+        """Judge once. May run again on a retry. Never raises for what it finds: what cannot be judged is not kept."""
+        ...
+
+
+class Desk(NamedTuple):
+    """Where a rule is put to work: the folder that relative paths begin at, and the process's variables."""
+
+    folder: Path
+    variables: Mapping[str, str]
+
+
+class ConfiguredRule(Rule, Protocol):
+    """A rule as its table names it: made from what people wrote, and where it is put to work."""
+
+    settings: ClassVar[type[Value]]
+
+    def __init__(self, settings: Mapping[str, JsonValue], desk: Desk) -> None: ...
 
 
 class AlreadyExistsError(Exception):

@@ -9,13 +9,13 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Annotated, Final, NamedTuple
 
-from pydantic import JsonValue
+from pydantic import Field, JsonValue
 
 from activities.finishing import until_done
 from activities.masking import mask, secrets_in
-from domain.value import canonical
+from domain.value import Duration, Value, canonical
 
 LONGEST_ANSWER: Final = 16 * 1024
 _HEAD: Final = 1 << 20
@@ -35,6 +35,20 @@ class Program(NamedTuple):
     env: Mapping[str, str]
     limit: timedelta
     grace: timedelta = timedelta(seconds=10)
+
+
+class ProgramSettings(Value):
+    """What people may write about a program of theirs that is asked whether something is well."""
+
+    command: Annotated[tuple[str, ...], Field(min_length=1)]
+    env: dict[str, str] = {}
+    cwd: str = "."
+    timeout: Duration = timedelta(seconds=30)
+
+    def program(self, folder: Path) -> Program:
+        """Return what to run, where relative paths begin at this folder."""
+        grace = timedelta(seconds=2)
+        return Program(self.command, folder / self.cwd, self.env, self.timeout, grace)
 
 
 class Ended(NamedTuple):
@@ -224,5 +238,5 @@ def _variables(told: Mapping[str, JsonValue]) -> dict[str, str]:
     return {
         f"TOWPATH_{name.upper()}": "" if value is None else str(value)
         for name, value in flat.items()
-        if name not in {"fence", "capture"}
+        if name not in {"fence", "capture"} and not isinstance(value, (dict, list))
     }

@@ -11,11 +11,13 @@ from pydantic_core import core_schema
 from activities.configuration_file import Kinds
 from domain.configuration import (
     RESERVED_NAMES,
+    RULE_KEYS,
     EnvironmentFile,
     Organisation,
     ServiceEnvironment,
     ServiceFile,
 )
+from domain.rule import MOST_RULES, RuleTerms, Weight
 from domain.terms import CheckTerms
 from domain.value import Value, say_duration
 
@@ -45,13 +47,29 @@ def schemas(kinds: Kinds) -> dict[str, Schema]:
     """Return the schema of each kind of file: ``towpath``, ``environment``, ``service``."""
     return {
         "towpath": _titled(_of(Organisation), "towpath.yaml"),
-        "environment": _titled(_of(EnvironmentFile), "environments/<name>.yaml"),
+        "environment": _titled(_environment(kinds), "environments/<name>.yaml"),
         "service": _titled(_service(kinds), "services/<name>.yaml"),
     }
 
 
 def _titled(schema: Schema, title: str) -> Schema:
     return {"$schema": _DIALECT, **schema, "title": title}
+
+
+def _environment(kinds: Kinds) -> Schema:
+    """An environment's rules carry their own settings."""
+    schema = _of(EnvironmentFile)
+    schema["$defs"].pop("RuleTerms", None)
+    schema["properties"]["rules"] = _rules(kinds)
+    return schema
+
+
+def _rules(kinds: Kinds) -> Schema:
+    own = {key: value for key, value in _of(RuleTerms)["properties"].items() if key in RULE_KEYS}
+    severity = {"enum": [weight.value for weight in Weight], "default": Weight.BLOCK.value}
+    bodies = (_inlined(model) for model in kinds.rules.values())
+    items = [body | {"properties": body["properties"] | own | {"severity": severity}} for body in bodies]
+    return {"type": "array", "maxItems": MOST_RULES, "items": {"anyOf": items}}
 
 
 def _service(kinds: Kinds) -> Schema:
@@ -62,14 +80,17 @@ def _service(kinds: Kinds) -> Schema:
     schema["$defs"] = schema["$defs"] | place.get("$defs", {})
     schema["$defs"].pop("ServiceEnvironment", None)
     schema["$defs"] = {
-        name: found for name, found in schema["$defs"].items() if name not in {"TargetTerms", "CheckTerms"}
+        name: found
+        for name, found in schema["$defs"].items()
+        if name not in {"TargetTerms", "CheckTerms", "RuleTerms"}
     }
     schema["properties"]["components"]["propertyNames"] = NAME | {"not": {"enum": sorted(RESERVED_NAMES)}}
     schema["properties"]["environments"]["propertyNames"] = NAME
     schema["properties"]["environments"]["additionalProperties"] = {
         "type": "object",
         "properties": own
-        | {"health": {"type": "array", "items": {"anyOf": list(map(_check, kinds.checks.values()))}}},
+        | {"health": {"type": "array", "items": {"anyOf": list(map(_check, kinds.checks.values()))}}}
+        | {"rules": _rules(kinds)},
         "additionalProperties": {"anyOf": [_target(*kind) for kind in kinds.targets.items()]},
     }
     return schema

@@ -4,13 +4,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from activities.ports import Check, Clock, PlacedTarget, Seals, Settings, Signers, Store
+from activities.ports import Check, Clock, PlacedTarget, Rule, Seals, Settings, Signers, Store
 from domain.names import Subject
+from domain.rule import RuleTerms
 from domain.terms import CheckTerms, TargetTerms
 
 
+def _no_rule(terms: RuleTerms) -> Rule:
+    raise KeyError(terms.rule)
+
+
 class Tools(NamedTuple):
-    """One environment's adapters. ``target`` and ``check`` make one from its terms."""
+    """One environment's adapters. ``target``, ``check`` and ``rule`` make one from its terms."""
 
     environment: str
     settings: Settings
@@ -22,3 +27,5 @@ class Tools(NamedTuple):
     check: Callable[[CheckTerms], Check]
     cache: Path
     """Where artifacts are kept once their digest has been verified."""
+    rule: Callable[[RuleTerms], Rule] = _no_rule
+    """Makes a rule from its terms. Raises ``KeyError`` where there is no such kind here."""

@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
 
-from temporalio.client import Client, WorkflowFailureError
+from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
@@ -17,6 +17,7 @@ from clients.signing import Signer
 from clients.speaking import (
     attributes,
     in_words,
+    is_at_work,
     made,
     name_of,
     need_engine,
@@ -46,7 +47,7 @@ from domain.status import Report, WalkReport
 from domain.terms import Proposal, Request, Story
 
 PLANNING: Final = 15.0
-"""Seconds, after which a plan is not waited for: its worker is busy, or fails again and again."""
+"""Seconds, after which a plan is not waited for: its worker is not at it, or fails again and again."""
 
 
 class Towpath:
@@ -187,7 +188,7 @@ class Towpath:
             search_attributes=attributes(_plan_names(subject, version)),
         )
         try:
-            proposal: Proposal = await asyncio.wait_for(planning.result(), PLANNING)
+            proposal = await _patiently(planning)
         except TimeoutError as silence:
             why = await why_in_vain(planning)
             raise NobodyPollsError(
@@ -198,6 +199,20 @@ class Towpath:
             why = getattr(failure.cause, "message", None) or str(failure.cause)
             raise FailedError(f"No plan could be drawn up for {version} of {subject}: {why}") from failure
         return proposal
+
+
+async def _patiently(planning: WorkflowHandle[Any, Proposal]) -> Proposal:
+    """Wait for as long as a worker is at it: rules may be tests, which take their time. Raises ``TimeoutError``."""
+    drawn_up = asyncio.ensure_future(planning.result())
+    try:
+        while True:
+            done, _ = await asyncio.wait((drawn_up,), timeout=PLANNING)
+            if done:
+                return drawn_up.result()
+            if not await is_at_work(planning):
+                raise TimeoutError
+    finally:
+        drawn_up.cancel()
 
 
 def _promotion_names(subject: Subject, version: str, by: str) -> dict[str, str]:

@@ -7,7 +7,7 @@ from functools import wraps
 from typing import Any, Concatenate, Final, ParamSpec, Protocol, TypeVar
 
 from pydantic import ValidationError
-from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.enums.v1 import PendingActivityState, TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import (
@@ -111,6 +111,16 @@ async def why_in_vain(handle: WorkflowHandle[Any, Any]) -> str:
         if pending.last_failure.message:
             return pending.last_failure.message
     return ""
+
+
+async def is_at_work(handle: WorkflowHandle[Any, Any]) -> bool:
+    """Tell whether a worker is busy with what a workflow wants done, for the first time."""
+    described = await handle.describe()
+    return any(
+        pending.state == PendingActivityState.PENDING_ACTIVITY_STATE_STARTED
+        and not pending.last_failure.message
+        for pending in described.raw_description.pending_activities
+    )
 
 
 def is_missing(error: RPCError) -> bool:

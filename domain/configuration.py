@@ -14,6 +14,8 @@ from domain.actor import PersonName, person
 from domain.names import Identifier, Subject
 from domain.notice import ChannelAddress, Event, Notice, Route, channels_for
 from domain.release import Kind
+from domain.risk import Risk, RiskTable
+from domain.rule import MOST_RULES, RuleTerms
 from domain.terms import ApprovalTerms, CheckTerms, LanePolicy, LaneTerms, TargetTerms, Terms
 from domain.value import Duration, Value
 
@@ -31,17 +33,39 @@ def service_file(service: str) -> str:
     return f"services/{service}.yaml"
 
 
-class Approval(Value):
+class ApprovalAtRisk(Value):
     """Who approves: ``quorum`` people out of the groups in ``from``. The floor says what is not written."""
 
     quorum: int | None = Field(default=None, ge=0, le=50)
     groups: tuple[Identifier, ...] = Field(default=(), alias="from")
     wait: Duration | None = None
     valid: Duration | None = None
+
+
+class Approval(ApprovalAtRisk):
+    """Who approves, and by how much is at stake who else, or nobody."""
+
     remind: Duration | None = None
     """How long approvers are left alone before the first reminder; ``0s`` is for ever."""
     signed: bool | None = None
     """Whether only decisions with a good OpenSSH signature count, on requests with one."""
+    low: ApprovalAtRisk | None = None
+    medium: ApprovalAtRisk | None = None
+    high: ApprovalAtRisk | None = None
+
+    @property
+    def levels(self) -> dict[Risk, ApprovalAtRisk]:
+        """Return what is asked at some levels of risk and not at others."""
+        asked = {Risk.LOW: self.low, Risk.MEDIUM: self.medium, Risk.HIGH: self.high}
+        return {level: approval for level, approval in asked.items() if approval}
+
+    def at(self, risk: Risk | None) -> "Approval":
+        """Return what is asked at this risk: what its own line does not say is said by the others."""
+        own = self.levels.get(risk) if risk else None
+        if own is None:
+            return self
+        written = {name: getattr(own, name) for name in type(own).model_fields}
+        return self.but(**{name: value for name, value in written.items() if value not in {None, ()}})
 
 
 class Organisation(Value):
@@ -73,6 +97,10 @@ class EnvironmentFile(Value):
     hold_limit: Duration = timedelta(hours=4)
     signed_releases: bool = False
     """Whether only releases with a good signature of their author are let in."""
+    rules: tuple[RuleTerms, ...] = Field(default=(), max_length=MOST_RULES)
+    """What every release must keep to; a service adds to them and takes none away."""
+    risk: RiskTable | None = None
+    """When a change is of high or medium risk; else that is told by what it does."""
 
 
 class ComponentFile(Value):
@@ -90,6 +118,7 @@ class ServiceEnvironment(Value):
     lane: LanePolicy | None = None
     yields: bool | None = Field(default=None, alias="yield")
     approval: Approval | None = None
+    rules: tuple[RuleTerms, ...] = Field(default=(), max_length=MOST_RULES)
 
 
 class ServiceFile(Value):
@@ -131,11 +160,22 @@ class Configuration(Value):
                 people.setdefault(person(name), name)
         return tuple(people.values())
 
-    def approval(self, subject: Subject) -> ApprovalTerms:
-        """Return what approval takes: the service's word, tightened to the environment's floor."""
+    def rules(self, subject: Subject) -> tuple[RuleTerms, ...]:
+        """Return every rule that a release must keep to there: the environment's, then the service's own."""
         place = self.place(subject)
-        floor = self.environments[subject.environment].approval
-        asked = place.approval if place else None
+        return (*self.environments[subject.environment].rules, *(place.rules if place else ()))
+
+    def weighs_risk(self, subject: Subject) -> bool:
+        """Tell whether it makes a difference there how much is at stake."""
+        floor, place = self.environments[subject.environment], self.place(subject)
+        asked = [one.approval for one in (floor, place) if one and one.approval]
+        return floor.risk is not None or any(approval.levels for approval in asked)
+
+    def approval(self, subject: Subject, risk: Risk | None = None) -> ApprovalTerms:
+        """Return what approval takes at this risk: the service's word, tightened to the environment's floor."""
+        place = self.place(subject)
+        written = (self.environments[subject.environment].approval, place.approval if place else None)
+        floor, asked = (one.at(risk) if one else None for one in written)
         given = [approval for approval in (floor, asked) if approval]
         if not given:
             return ApprovalTerms()
@@ -185,8 +225,12 @@ class Configuration(Value):
             if environment in self.environments
         ]
         return tuple(
-            one for one in roads if self.approval(one).quorum and not self.wants(one, Event.APPROVAL_WANTED)
+            one for one in roads if self._asks_people(one) and not self.wants(one, Event.APPROVAL_WANTED)
         )
+
+    def _asks_people(self, subject: Subject) -> bool:
+        levels = list(Risk) if self.weighs_risk(subject) else [None]
+        return any(self.approval(subject, risk).quorum for risk in levels)
 
     def _allowed(self, people: tuple[str, ...], floor: Approval | None) -> tuple[str, ...]:
         """Leave out whoever the floor would not let approve, where it says who may."""
@@ -220,14 +264,16 @@ class Configuration(Value):
         )
 
 
-PLACE_KEYS: Final = ("after", "health", "soak", "lane", "yield", "approval")
+PLACE_KEYS: Final = ("after", "health", "soak", "lane", "yield", "approval", "rules")
 """What may stand under one environment of a service, beside its components."""
 RESERVED_NAMES: Final = frozenset({*PLACE_KEYS, "targets", "rollout"})
 """What no component may be called, since it would be taken for a key."""
 CHECK_KEYS: Final = ("component", "within", "every")
 """What may stand in any health check, beside its own settings."""
+RULE_KEYS: Final = ("severity", "name", "message", "remedy")
+"""What may stand in any rule, beside its own settings."""
 UNKNOWN_KIND: Final = "unknown"
-"""Stands for the kind of a health check that could not be told."""
+"""Stands for the kind of a health check or rule that could not be told."""
 
 
 def split_place(written: Mapping[str, JsonValue], components: Collection[str]) -> dict[str, JsonValue]:
@@ -255,7 +301,7 @@ def target_settings(written: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
 
 
 def check_kinds(written: Mapping[str, JsonValue], checks: Iterable[str]) -> tuple[str, ...]:
-    """Return the kinds that a health check names. It is well written where that is exactly one."""
+    """Return the kinds that a health check or rule names. It is well written where that is exactly one."""
     return tuple(name for name in checks if name in written)
 
 
@@ -276,14 +322,30 @@ def check_settings(written: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
     return {key: value for key, value in written.items() if key not in CHECK_KEYS}
 
 
+def split_rule(written: Mapping[str, JsonValue], rules: Iterable[str]) -> dict[str, JsonValue]:
+    """Sort one rule, as ``{release_size: {at_most: 2GB}, severity: warn}``, into its model's shape."""
+    kinds = check_kinds(written, rules)
+    split = {key: value for key, value in written.items() if key in RULE_KEYS}
+    split["rule"] = kinds[0] if len(kinds) == 1 else UNKNOWN_KIND
+    split["settings"] = rule_settings(written)
+    return split
+
+
+def rule_settings(written: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """Return what is left of a rule for its kind to judge."""
+    return {key: value for key, value in written.items() if key not in RULE_KEYS}
+
+
 def as_written(place: tuple[str | int, ...]) -> tuple[str | int, ...]:
-    """Return where in a service's file people wrote what stands at this place of its model."""
+    """Return where in a file people wrote what stands at this place of its model."""
     match place:
         case ("environments", environment, "targets", component, "settings", *rest):
             return ("environments", environment, component, *rest)
         case ("environments", environment, "targets", *rest):
             return ("environments", environment, *rest)
-        case ("environments", environment, "health", index, "settings", *rest):
-            return ("environments", environment, "health", index, *rest)
+        case ("environments", environment, "health" | "rules" as key, index, "settings", *rest):
+            return ("environments", environment, key, index, *rest)
+        case ("rules", index, "settings", *rest):
+            return ("rules", index, *rest)
         case _:
             return place

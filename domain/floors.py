@@ -7,6 +7,7 @@ from domain.configuration import (
     LANE_POLICIES,
     ORGANISATION_FILE,
     Approval,
+    ApprovalAtRisk,
     Configuration,
     EnvironmentFile,
     ServiceEnvironment,
@@ -15,6 +16,7 @@ from domain.configuration import (
 )
 from domain.fault import Fault, Spot
 from domain.names import Subject
+from domain.risk import Risk
 from domain.spelling import suggest
 from domain.value import say_duration
 
@@ -22,9 +24,18 @@ from domain.value import say_duration
 def own_faults(configuration: Configuration, spot: Spot, floor: Approval) -> Iterator[Fault]:
     """Find what is wrong with an environment's own approval. Without groups, services name them."""
     yield from _unknown_groups(configuration, spot, floor)
-    if floor.groups and _are_known(configuration, floor):
-        quorum = 1 if floor.quorum is None else floor.quorum
-        yield from _too_few(spot, quorum, configuration.members(floor.groups), _spots(floor.groups))
+    for risk, below in _levels(spot, floor):
+        here = floor.at(risk)
+        if here.groups and _are_known(configuration, here):
+            quorum = 1 if here.quorum is None else here.quorum
+            yield from _too_few(below, quorum, configuration.members(here.groups), _spots(here.groups))
+
+
+def _levels(spot: Spot, *written: Approval | None) -> Iterator[tuple[Risk | None, Spot]]:
+    """Yield what holds at any risk, and then each level that somebody writes about, with where it is written."""
+    yield None, spot
+    named = {level for approval in written if approval for level in approval.levels}
+    yield from ((level, spot.below(level.value)) for level in Risk if level in named)
 
 
 def floor_faults(
@@ -34,16 +45,38 @@ def floor_faults(
     environment = configuration.environments[subject.environment]
     yield from _soak_faults(spot, place, environment, subject.environment)
     yield from _lane_faults(spot, place, environment, subject.environment)
-    asked, floor = place.approval, environment.approval
-    if asked:
-        yield from _unknown_groups(configuration, spot.below("approval"), asked)
-    if asked and floor:
+    if place.approval:
+        yield from _unknown_groups(configuration, spot.below("approval"), place.approval)
+    for risk, below in _levels(spot.below("approval"), place.approval, environment.approval):
+        yield from _approval_faults(configuration, subject, below, risk)
+
+
+def _approval_faults(
+    configuration: Configuration, subject: Subject, spot: Spot, risk: Risk | None
+) -> Iterator[Fault]:
+    """Find where a service asks for less than its environment at this risk, or for what nobody can give."""
+    place = configuration.place(subject)
+    environment = configuration.environments[subject.environment]
+    asked, floor = place.approval if place else None, environment.approval
+    if asked and floor and (risk is None or risk in asked.levels):
         bound = Spot(environment_file(subject.environment), ("approval",))
-        yield from _laxer(spot.below("approval"), bound, asked, floor, subject.environment)
-        if strangers := list(_strangers(configuration, spot.below("approval"), bound, asked, floor)):
+        if risk and risk in floor.levels:
+            bound = bound.below(risk.value)
+        own = asked.levels[risk] if risk else asked
+        yield from _laxer(spot, bound, own, floor.at(risk), subject.environment)
+        if strangers := list(_strangers(configuration, spot, bound, asked.at(risk), floor.at(risk))):
             yield from strangers
             return
-    yield from _quorum_faults(configuration, subject, spot.below("approval"), asked, floor)
+    yield from _quorum_faults(configuration, subject, spot, risk)
+
+
+def _at(
+    configuration: Configuration, subject: Subject, risk: Risk | None
+) -> tuple[Approval | None, Approval | None]:
+    """Return what service and environment say of approval at this risk, in this order."""
+    place, environment = configuration.place(subject), configuration.environments[subject.environment]
+    asked, floor = place.approval if place else None, environment.approval
+    return asked.at(risk) if asked else None, floor.at(risk) if floor else None
 
 
 def _soak_faults(
@@ -84,7 +117,7 @@ def _lane_faults(
         )
 
 
-def _laxer(spot: Spot, bound: Spot, asked: Approval, floor: Approval, name: str) -> Iterator[Fault]:
+def _laxer(spot: Spot, bound: Spot, asked: ApprovalAtRisk, floor: Approval, name: str) -> Iterator[Fault]:
     if asked.quorum is not None and floor.quorum is not None and asked.quorum < floor.quorum:
         yield Fault(
             spot.below("quorum"),
@@ -92,7 +125,7 @@ def _laxer(spot: Spot, bound: Spot, asked: Approval, floor: Approval, name: str)
             f"write {floor.quorum} or more, or leave it out",
             bound=bound.below("quorum"),
         )
-    if asked.signed is False and floor.signed:
+    if isinstance(asked, Approval) and asked.signed is False and floor.signed:
         yield Fault(
             spot.below("signed"),
             f"{name} counts signed decisions only, and a service cannot lift that",
@@ -128,10 +161,14 @@ def _strangers(
 
 
 def _quorum_faults(
-    configuration: Configuration, subject: Subject, spot: Spot, asked: Approval | None, floor: Approval | None
+    configuration: Configuration,
+    subject: Subject,
+    spot: Spot,
+    risk: Risk | None,
 ) -> Iterator[Fault]:
-    """Hold what approval takes, floor and service together, against who may give it."""
-    terms = configuration.approval(subject)
+    """Hold what approval takes at this risk, floor and service together, against who may give it."""
+    asked, floor = _at(configuration, subject, risk)
+    terms = configuration.approval(subject, risk)
     bound = Spot(environment_file(subject.environment), ("approval",))
     if terms.quorum and not terms.groups:
         yield Fault(
@@ -151,14 +188,16 @@ def _quorum_faults(
 
 def _unknown_groups(configuration: Configuration, spot: Spot, approval: Approval) -> Iterator[Fault]:
     known = configuration.organisation.groups
-    for group in approval.groups:
-        if group not in known:
-            yield Fault(
-                spot.below("from"),
-                f"there is no group “{group}” in {ORGANISATION_FILE}",
-                suggest(group, known),
-                leans_on=_spots((group,)),
-            )
+    below = [(spot.below(level.value), asked) for level, asked in approval.levels.items()]
+    for here, asked in ((spot, approval), *below):
+        for group in asked.groups:
+            if group not in known:
+                yield Fault(
+                    here.below("from"),
+                    f"there is no group “{group}” in {ORGANISATION_FILE}",
+                    suggest(group, known),
+                    leans_on=_spots((group,)),
+                )
 
 
 def _spots(groups: tuple[str, ...]) -> tuple[Spot, ...]:

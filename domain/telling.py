@@ -90,6 +90,7 @@ def _tell_plan(proposal: Proposal) -> str:
         f"{number}. {step}; undo: {step.undo}" for number, step in enumerate(proposal.plan.steps, start=1)
     ]
     lines += [f"- note: {note}" for note in proposal.notes]
+    lines += [f"- risk: {proposal.risk.level}, for {proposal.risk.why}"] if proposal.risk else []
     return "\n".join(lines)
 
 

@@ -10,6 +10,8 @@ from domain.actor import Actor
 from domain.names import Identifier, Subject
 from domain.plan import Plan, Verb
 from domain.release import ROLLBACK_BUDGET, Release
+from domain.risk import Assessment
+from domain.rule import Ruling
 from domain.signature import Signature
 from domain.value import Digest, Duration, Value
 
@@ -133,6 +135,10 @@ class Proposal(Value):
     refusals: tuple[str, ...] = ()
     nothing_to_do: str = ""
     notes: tuple[str, ...] = ()
+    rulings: tuple[Ruling, ...] = ()
+    """What was found of the rules; those not kept are among the refusals, or among the notes."""
+    risk: Assessment | None = None
+    """How much is at stake, where the configuration asks."""
 
     @property
     def is_forward(self) -> bool:

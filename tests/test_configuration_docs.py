@@ -10,10 +10,12 @@ from pydantic.fields import FieldInfo
 
 from activities.checks import CHECKS
 from activities.configuration_folder import read_folder
+from activities.rules import RULES
 from activities.targets import TARGETS
 from domain.configuration import (
     CHECK_KEYS,
     PLACE_KEYS,
+    RULE_KEYS,
     Approval,
     ComponentFile,
     EnvironmentFile,
@@ -22,6 +24,8 @@ from domain.configuration import (
     ServiceFile,
 )
 from domain.notice import Route
+from domain.risk import RiskTable
+from domain.rule import RuleTerms
 from domain.terms import CheckTerms
 from domain.value import Value, say_duration
 
@@ -35,6 +39,8 @@ MODELS: dict[str, type[Value]] = {
     "## Environment of a service": ServiceEnvironment,
     "## Approval": Approval,
     "## Health checks": CheckTerms,
+    "## Risk": RiskTable,
+    "## Rules": RuleTerms,
 }
 NOT_WRITTEN: dict[type[Value], set[str]] = {
     ServiceEnvironment: {
@@ -43,10 +49,12 @@ NOT_WRITTEN: dict[type[Value], set[str]] = {
         if (field.alias or name) not in PLACE_KEYS
     },
     CheckTerms: set(CheckTerms.model_fields) - set(CHECK_KEYS),
+    RuleTerms: set(RuleTerms.model_fields) - set(RULE_KEYS),
 }
 KINDS: dict[str, type[Value]] = {
     **{f"Health checks/{name}": kind.settings for name, kind in CHECKS.items()},
     **{f"Targets/{name}": kind.settings for name, kind in TARGETS.items()},
+    **{f"Rules/{name}": kind.settings for name, kind in RULES.items()},
 }
 
 
@@ -114,6 +122,6 @@ def test_the_examples_are_a_configuration(tmp_path: Path) -> None:
     (tmp_path / "environments/staging.yaml").write_text("environment: staging\n")
     (tmp_path / "services/storefront.yaml").write_text(service)
 
-    configuration = read_folder(tmp_path, TARGETS, CHECKS)
+    configuration = read_folder(tmp_path, TARGETS, CHECKS, RULES)
 
     assert list(configuration.services["storefront"].environments) == ["staging", "production"]

@@ -13,6 +13,7 @@ from ruamel.yaml import YAML
 from temporalio import workflow
 
 from activities.checks import CHECKS
+from activities.rules import RULES
 from activities.targets import TARGETS
 from clients.cli import app
 from clients.trouble import ClientError
@@ -218,6 +219,12 @@ def test_every_target_has_its_page(target: str) -> None:
 def test_every_check_is_in_the_reference(check: str) -> None:
     """Registering a check asks for its section."""
     assert f"\n### {check}\n" in (DOCS / "reference/configuration.md").read_text()
+
+
+@pytest.mark.parametrize("rule", sorted(RULES))
+def test_every_rule_has_its_section(rule: str) -> None:
+    """Registering a rule asks for its section, on the page that tells of rules."""
+    assert f"\n## {rule}\n" in (DOCS / "how-to/rules.md").read_text()
 
 
 def test_every_test_that_the_architecture_names_exists() -> None:

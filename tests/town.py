@@ -16,7 +16,8 @@ from activities.archive import Archive
 from activities.effects import EffectActivities
 from activities.errands import ErrandActivities
 from activities.keyring import Keyring, make_key
-from activities.ports import Notifier, Place
+from activities.ports import Desk, Notifier, Place, Rule
+from activities.rules import RULES
 from activities.signers import OpenSshSigners
 from activities.tools import Tools
 from domain.actor import Actor
@@ -53,6 +54,7 @@ from domain.names import (
 from domain.outcome import Phase
 from domain.release import Component, Kind, Release
 from domain.road import Stand, Stop, WalkRequest
+from domain.rule import RuleTerms
 from domain.status import ChangeStatus, LaneStatus, PipelineStatus, PromotionStatus, Report, WalkReport
 from domain.terms import CheckTerms, Request, Story, TargetTerms
 from domain.value import digest_of, short
@@ -168,10 +170,14 @@ class Town:
             target=self._target,
             check=self._check,
             cache=self.folder / "cache",
+            rule=self._rule,
         )
 
     def _target(self, terms: TargetTerms, subject: Subject, component: str) -> FakeTarget:
         return FakeTarget(terms.settings, Place(self.folder, subject, component), self.world)
+
+    def _rule(self, terms: RuleTerms) -> Rule:
+        return RULES[terms.rule](terms.settings, Desk(self.folder, {}))
 
     def _check(self, terms: CheckTerms) -> FakeCheck:
         return FakeCheck(terms, self.world)

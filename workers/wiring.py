@@ -16,12 +16,14 @@ from activities.notices import NoticeActivities
 from activities.notifiers import NOTIFIERS
 from activities.notifiers.courier import AppriseCourier
 from activities.notifiers.routed import RoutedNotifier
-from activities.ports import Check, Clock, ConfiguredTarget, Courier, Place, Store
+from activities.ports import Check, Clock, ConfiguredTarget, Courier, Desk, Place, Rule, Store
+from activities.rules import RULES
 from activities.signers import OpenSshSigners
 from activities.stores import open_store
 from activities.targets import TARGETS
 from activities.tools import Tools
 from domain.names import Subject
+from domain.rule import RuleTerms
 from domain.terms import CheckTerms, TargetTerms
 from workers.readiness import Question, questions
 from workers.settings import Surroundings, variables_here
@@ -35,7 +37,7 @@ class Wired(NamedTuple):
 
 def settings_of(place: Surroundings) -> ConfigurationFolder:
     """Return the configuration folder, read anew whenever a file in it has changed."""
-    return ConfigurationFolder(place.folder, TARGETS, CHECKS)
+    return ConfigurationFolder(place.folder, TARGETS, CHECKS, RULES)
 
 
 def store_of(place: Surroundings) -> Store:
@@ -58,6 +60,7 @@ def tools(place: Surroundings, environment: str, clock: Clock | None = None) -> 
         target=_target_maker(place.folder),
         check=_check_maker(place.folder),
         cache=place.cache,
+        rule=_rule_maker(place.folder),
     )
 
 
@@ -120,5 +123,12 @@ def _target_maker(folder: Path) -> Callable[[TargetTerms, Subject, str], Configu
 def _check_maker(folder: Path) -> Callable[[CheckTerms], Check]:
     def make(terms: CheckTerms) -> Check:
         return CHECKS[terms.check](terms.settings, folder)
+
+    return make
+
+
+def _rule_maker(folder: Path) -> Callable[[RuleTerms], Rule]:
+    def make(terms: RuleTerms) -> Rule:
+        return RULES[terms.rule](terms.settings, Desk(folder, variables_here()))
 
     return make

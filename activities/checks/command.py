@@ -1,25 +1,19 @@
 """Any program: exit code 0 says that the service is well. It proves no revision."""
 
 from collections.abc import Mapping
-from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
-from pydantic import Field, JsonValue
+from pydantic import JsonValue
 
 from activities.ports import Expected, Finding
-from activities.programs import NotStartedError, Program, run
+from activities.programs import NotStartedError, ProgramSettings, run
 from domain.environment import Absent, Placement
-from domain.value import Duration, Value, say_duration
+from domain.value import Value, say_duration
 
 
-class CommandCheckSettings(Value):
+class CommandCheckSettings(ProgramSettings):
     """What people may write about a command check."""
-
-    command: Annotated[tuple[str, ...], Field(min_length=1)]
-    env: dict[str, str] = {}
-    cwd: str = "."
-    timeout: Duration = timedelta(seconds=30)
 
 
 class CommandCheck:
@@ -38,13 +32,7 @@ class CommandCheck:
                 passed=True, proven=False, sentence="nothing is to stand here, so nothing was asked"
             )
         settings = self._settings
-        program = Program(
-            settings.command,
-            self._folder / settings.cwd,
-            settings.env,
-            settings.timeout,
-            grace=timedelta(seconds=2),
-        )
+        program = settings.program(self._folder)
         try:
             ended = await run(program, _told(expected), expected.said)
         except NotStartedError as no:

@@ -22,6 +22,7 @@ from clients.cli import (
     showing_off,
     standing,
     surveying,
+    validating,
 )
 from clients.cli.auditing import audit
 from clients.cli.doctoring import doctor
@@ -54,6 +55,7 @@ _COMMANDS: Final[tuple[tuple[str, Callable[..., None]], ...]] = (
     (_RUN, showing_off.demo),
     (_RUN, doctor),
     (_ASK, promoting.plan),
+    (_ASK, validating.validate),
     (_ASK, promoting.promote),
     (_ASK, promoting.rollback),
     (_ASK, promoting.adopt),

@@ -9,12 +9,13 @@ import typer
 
 from clients.cli.grammar import AsJson, Service
 from clients.cli.reading import open_archive
-from clients.cli.releasing import done_with_store, say_size
+from clients.cli.releasing import done_with_store
 from clients.cli.terminal import leave, say, say_commands, say_json, say_table
 from clients.trouble import DeclinedError, UsageError
 from domain.difference import ComponentDifference, Difference, FileDifference, How
 from domain.names import Subject, is_identifier
 from domain.outcome import Exit
+from domain.size import say_size
 from domain.value import short
 from workers.settings import surroundings
 

@@ -253,6 +253,7 @@ def _say_written(written: Sequence[str], edited: Iterable[str]) -> None:
 def _mistakes(path: Path) -> list[str]:
     from activities.checks import CHECKS
     from activities.configuration_folder import inspect_folder
+    from activities.rules import RULES
     from activities.targets import TARGETS
 
-    return [str(one) for one in inspect_folder(path, TARGETS, CHECKS).mistakes]
+    return [str(one) for one in inspect_folder(path, TARGETS, CHECKS, RULES).mistakes]

@@ -21,6 +21,7 @@ from clients.cli.grammar import (
     read_walk,
 )
 from clients.cli.terminal import say, say_commands, say_json
+from clients.cli.validating import Github, JunitFile, report
 from clients.trouble import NobodyPollsError, UsageError
 from domain.outcome import Exit
 
@@ -32,6 +33,8 @@ Turn = Annotated[
     int | None,
     typer.Option("--turn", metavar="TURN", min=1, help="Undo this change and no other.", show_default=False),
 ]
+
+Check = Annotated[bool, typer.Option("--check", help="Show every rule too, as `towpath validate` does.")]
 
 WithoutServer = Annotated[
     bool,
@@ -53,14 +56,23 @@ def plan(  # what a command takes is its options
     by: By = "",
     key: Key = "",
     as_json: AsJson = False,
+    check: Check = False,
+    junit: JunitFile = None,
+    github: Github = False,
 ) -> None:
     """Show what a promotion would do, without asking for it. Ends with 10 where it would be refused."""
+    if (junit or github) and not check:
+        raise UsageError("--junit and --github go with --check: they report what was found.")
     actor, signs = me(by), signer(key)
 
     async def work(towpath: "Towpath") -> Exit:
         from clients.cli.showing import show_plan
 
         proposal = await towpath.plan(service, version, environment, by=actor, signer=signs)
+        if check:
+            if not as_json:
+                show_plan(proposal)
+            return report(proposal, as_json=as_json, junit=junit, github=github)
         if as_json:
             say_json(proposal)
         else:

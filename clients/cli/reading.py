@@ -33,6 +33,7 @@ def known_schemas() -> dict[str, dict[str, object]]:
     """Return the JSON Schemas of the configuration's files, by the kinds that are registered."""
     from activities.checks import CHECKS
     from activities.configuration_file import Kinds
+    from activities.rules import RULES
     from activities.schemas import schemas
     from activities.targets import TARGETS
 
@@ -40,6 +41,7 @@ def known_schemas() -> dict[str, dict[str, object]]:
         Kinds(
             targets={name: kind.settings for name, kind in TARGETS.items()},
             checks={name: kind.settings for name, kind in CHECKS.items()},
+            rules={name: kind.settings for name, kind in RULES.items()},
         )
     )
 

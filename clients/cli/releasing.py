@@ -20,6 +20,7 @@ from clients.cli.terminal import say, say_aside, say_commands, say_json, say_tab
 from clients.trouble import ClientError, DeclinedError, UsageError
 from domain.image import SCHEME, Image, read_image
 from domain.release import Kind, Release
+from domain.size import say_size
 from domain.value import Value, parse_duration, short
 from workers.settings import surroundings
 
@@ -370,12 +371,3 @@ def _git(folder: Path, *words: str) -> str:
 def _line(text: str) -> str:
     first = text.splitlines()[0] if text else ""
     return first if len(first) <= 40 else f"{first[:39]}…"
-
-
-def say_size(count: int) -> str:
-    size = float(count)
-    for unit in ("B", "kB", "MB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} GB"

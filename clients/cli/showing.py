@@ -194,6 +194,8 @@ def show_plan(proposal: Proposal) -> None:
         say(f"  {number}. {step}; undo: {step.undo}")
     for line in proposal.notes:
         say(f"  note: {line}")
+    if proposal.risk:
+        say(f"  risk: {proposal.risk.level}, for {proposal.risk.why}")
     approval = proposal.terms.approval
     if approval.quorum:
         say(
