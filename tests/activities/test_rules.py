@@ -261,7 +261,7 @@ async def test_the_way_here_is_read_from_receipts(
 
 
 def test_the_way_is_counted_from_when_it_stood_there_without_a_break(case: Case) -> None:
-    """Adopted and looked at since, it has stood there since it was let in, soaked as it was then; put away, it has not."""
+    """What is adopted has stood there, and soaked, since it was let in; what was put away has not."""
     (before,) = case.way
     assert before.receipt
     let_in = before.receipt
