@@ -68,7 +68,7 @@ class FilesRule:
         wrong = list(self._objections(files))
         if wrong:
             return Judgement(passed=False, sentence="; ".join(wrong))
-        return Judgement(passed=True, sentence=f"{len(files):,} files are as they should be")
+        return Judgement(passed=True, sentence=f"its files are as they should be, {len(files):,} of them")
 
     def _objections(self, files: Sequence[_File]) -> Iterator[str]:
         # A secret is one however it is spelt; what is to be found must be found by its name.

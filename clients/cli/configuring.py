@@ -1,7 +1,7 @@
 """``config show``: what holds, and where it was written."""
 
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import JsonValue, TypeAdapter
 
@@ -12,11 +12,15 @@ from clients.cli.terminal import plain, say_json, say_table
 from clients.trouble import UsageError
 from domain.configuration import service_file
 from domain.names import Subject
+from domain.rule import cut
 from domain.spelling import suggest
 from domain.value import Value, say_duration
 from workers.settings import Surroundings, surroundings
 
 __all__ = ["config", "show"]
+
+WIDEST: Final = 120
+"""Characters of what holds several values; JSON has all."""
 
 
 class Shown(Value):
@@ -105,15 +109,15 @@ def _plain(value: object) -> JsonValue:
 
 
 def _say(value: JsonValue) -> str:
+    if value in (None, "", [], {}):
+        return "–"
     match value:
-        case None | "" | [] | {}:
-            return "–"
         case bool():
             return "true" if value else "false"
         case list():
             return ", ".join(map(str, value))
         case dict():
-            return ", ".join(f"{key}: {one}" for key, one in value.items())
+            return cut(", ".join(f"{key}: {_say(one)}" for key, one in value.items()), WIDEST)
         case _:
             return str(value)
 

@@ -71,7 +71,7 @@ def report(proposal: Proposal, *, as_json: bool, junit: Path | None, github: boo
 
 def _show(found: Validation) -> None:
     said = "may be asked for" if found.passed else "would be refused"
-    said = f"need not be: {found.nothing_to_do}" if found.passed and found.nothing_to_do else said
+    said = f"need not be asked for: {found.nothing_to_do}" if found.passed and found.nothing_to_do else said
     say(
         f"{found.version} of {found.service} in {found.environment} {said}.",
         "bold green" if found.passed else "bold yellow",

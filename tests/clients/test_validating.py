@@ -112,3 +112,33 @@ def test_nothing_that_a_program_prints_breaks_a_report(tmp_path: Path) -> None:
     assert "\n" not in line
     assert line.startswith("::error title=rule%2C a")
     assert "%0A::error::no" in line
+
+
+async def test_the_configuration_that_holds_shows_rules_and_levels(offline: CommandLine) -> None:
+    """The floor's rules and the service's own, how many are asked at which risk, and where each is written."""
+    (offline.folder / "environments").mkdir()
+    (offline.folder / "services").mkdir()
+    (offline.folder / "towpath.yaml").write_text("groups: {all: [a, b, c]}\n")
+    (offline.folder / "environments/dev.yaml").write_text(
+        """environment: dev
+approval: {quorum: 1, from: [all], low: {quorum: 0}}
+rules:
+  - {files: {forbid: ["*.pem"]}, name: no secrets}
+"""
+    )
+    (offline.folder / "services/shop.yaml").write_text(
+        """service: shop
+components: {site: {kind: content}}
+environments:
+  dev:
+    site: {target: directory, root: live}
+    rules: [{metadata: {require: [notes]}, severity: warn}]
+"""
+    )
+
+    ran = await offline.type("config", "show", "shop", "dev")
+
+    assert ran.code == 0
+    assert "approval.low.quorum 0 environments/dev.yaml:2" in ran.said
+    assert "rule no secrets severity: block, files: forbid: *.pem environments/dev.yaml:4" in ran.said
+    assert "rule metadata severity: warn, metadata: require: notes services/shop.yaml:6" in ran.said
