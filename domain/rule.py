@@ -12,9 +12,11 @@ from domain.value import Value
 MOST_RULES: Final = 50
 """So many an environment may ask for, and a service beside it."""
 LONGEST_SENTENCE: Final = 300
-ROOM: Final = 8 * 1024
+ROOM: Final = 6 * 1024
 """Characters of all that rules found, which a proposal carries to wherever it is judged and shown."""
-OUTPUT_ROOM: Final = 6 * 1024
+SHORTEST: Final = 56
+"""So many of them are left to each, however many there are: half of that is its sentence."""
+OUTPUT_ROOM: Final = 4 * 1024
 LONGEST_OUTPUT: Final = 2 * 1024
 
 
@@ -83,18 +85,39 @@ def cut(text: str, length: int) -> str:
 
 def abridged(rulings: Sequence[Ruling]) -> tuple[Ruling, ...]:
     """Return the rulings, so short that a proposal can carry them: what speaks against a release is kept longest."""
-    room = max(40, ROOM // max(1, len(rulings)))
-    wordy = sum(len(str(ruling)) for ruling in rulings) > ROOM
-    short = [
-        ruling.but(sentence=cut(ruling.sentence, room), remedy=cut(ruling.remedy, room)) if wordy else ruling
-        for ruling in rulings
+    return _with_less_output(_with_fewer_words(_with_fewer_words(rulings, passed=True), passed=False))
+
+
+def _with_fewer_words(rulings: Sequence[Ruling], *, passed: bool) -> Sequence[Ruling]:
+    """Where all of them say too much, cut those that passed, or those that did not, to what is left for each."""
+    over = sum(map(_words, rulings)) - ROOM
+    chosen = [one for one in rulings if one.passed is passed]
+    if over <= 0 or not chosen:
+        return rulings
+    share = max(SHORTEST, (sum(map(_words, chosen)) - over) // len(chosen))
+    return [
+        one.but(
+            sentence=cut(one.sentence, share // 2),
+            remedy=cut(one.remedy, share // 4),
+            name=cut(one.name, share // 4),
+        )
+        if one.passed is passed and _words(one) > share
+        else one
+        for one in rulings
     ]
-    left, kept = OUTPUT_ROOM, dict(enumerate(short))
-    for place, ruling in sorted(enumerate(short), key=lambda one: one[1].passed):
+
+
+def _words(ruling: Ruling) -> int:
+    return len(ruling.name) + len(ruling.sentence) + len(ruling.remedy)
+
+
+def _with_less_output(rulings: Sequence[Ruling]) -> tuple[Ruling, ...]:
+    left, kept = OUTPUT_ROOM, dict(enumerate(rulings))
+    for place, ruling in sorted(enumerate(rulings), key=lambda one: one[1].passed):
         output = ruling.output[-left:] if left else ""
         left -= len(output)
         kept[place] = ruling.but(output=output)
-    return tuple(kept[place] for place in range(len(short)))
+    return tuple(kept[place] for place in range(len(rulings)))
 
 
 def refusals(rulings: Iterable[Ruling]) -> tuple[str, ...]:

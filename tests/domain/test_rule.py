@@ -69,10 +69,21 @@ def test_a_proposal_can_carry_whatever_rules_found() -> None:
 
     kept = abridged(found)
 
-    assert sum(len(one.sentence) + len(one.remedy) for one in kept) <= 2 * ROOM
+    assert sum(len(one.name) + len(one.sentence) + len(one.remedy) for one in kept) <= ROOM
+    assert len(proposal(*kept).model_dump_json()) < 40 * 1024
     assert sum(len(one.output) for one in kept) <= OUTPUT_ROOM
     assert kept[60].output == found[60].output
     assert [one.passed for one in kept] == [one.passed for one in found]
+
+
+def test_what_was_kept_is_abridged_before_what_was_not() -> None:
+    """A long list of what passed does not cost the reasons of a refusal a word."""
+    found = [ruling(sentence="s" * 500), *(ruling(passed=True, sentence="p" * 300) for _ in range(60))]
+
+    kept = abridged(found)
+
+    assert kept[0] == found[0]
+    assert all(len(one.sentence) < 100 for one in kept[1:])
 
 
 def test_what_is_short_is_not_abridged() -> None:

@@ -11,7 +11,7 @@ from domain.configuration import Approval, ApprovalAtRisk
 from domain.outcome import Outcome, Phase
 from domain.plan import Step
 from domain.risk import Risk, RiskTable
-from domain.rule import RuleTerms, Weight
+from domain.rule import MOST_RULES, RuleTerms, Weight
 from domain.terms import Request
 from tests.domain.test_risk import step
 from tests.town import Town
@@ -41,6 +41,22 @@ async def test_a_release_that_keeps_no_rule_is_refused_with_every_reason(town: T
     assert "expression: “1 == 2” is false" in report.why
     assert "leave out what it does not need; split it" in report.why
     assert not town.world.held
+
+
+async def test_as_many_rules_as_may_be_written_can_all_be_broken(town: Town) -> None:
+    """A hundred refusals, in as many words as anybody may write, are one refusal and no trouble."""
+    wordy = {"name": "name " * 20, "message": "says “no” " * 30, "remedy": "do so " * 50}
+    broken = tuple(rule("metadata", {"require": ["notes"]}, Weight.BLOCK, **wordy) for _ in range(MOST_RULES))
+    floor(town, town.dev, rules=broken)
+    town.change_place(town.dev, rules=broken)
+    handle = await town.promote("1.0.0", town.dev)
+
+    report = await asyncio.wait_for(handle.result(), 30)
+    status = await town.until(handle, Phase.ENDED)
+
+    assert report.outcome is Outcome.REFUSED
+    assert status.proposal
+    assert len(status.proposal.rulings) == 2 * MOST_RULES
 
 
 async def test_a_warning_is_put_before_the_approvers(town: Town) -> None:
