@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from domain.outcome import Exit
-from tests.clients.conftest import TOWPATH, CommandLine, ended, read_until
+from tests.clients.conftest import TOWPATH, CommandLine, Ran, ended, read_until
+from tests.survival.waiting import until
 from workers.server import free_port
 
 pytestmark = [pytest.mark.server, pytest.mark.processes]
@@ -155,12 +156,18 @@ async def test_up_stops_when_told_and_keeps_everything(home: CommandLine) -> Non
     assert not (home.folder / ".towpath/server.json").exists()
 
     second = await start_up(home)
-    seen = await home.type("status", "storefront", "dev")
+    seen = await until(lambda: _answered(home))
     second.send_signal(signal.SIGTERM)
     again = await ended(second)
 
     assert (stopped.code, again.code) == (0, 0), stopped.said + again.said
     assert "holds site: 1.0.0" in seen.said
+
+
+async def _answered(home: CommandLine) -> Ran | None:
+    """A lane is asked for where it was last at work before it is asked for at the engine that has just come up."""
+    ran = await home.type("status", "storefront", "dev")
+    return None if ran.code == Exit.NOBODY_POLLS else ran
 
 
 async def test_up_says_when_its_server_has_died(home: CommandLine) -> None:
