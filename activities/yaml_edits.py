@@ -7,7 +7,7 @@ and what the parser says of both texts must differ in that one place.
 import json
 import re
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 from activities.yaml_paths import Key, Path, say_path
 from activities.yaml_places import NoPlaceError, NotThereError, Part, Text, find, read_text
@@ -49,7 +49,7 @@ def put(text: str, path: Path, document: Mapping[str, str], value: Scalar, *, is
     if part.start == part.end and not text[: part.start].endswith((" ", "\t")):
         written = f" {written}"
     changed = text[: part.start] + written + text[part.end :]
-    _prove(before, _readable(changed, is_json=is_json), part.first, 1, 1, path, value)
+    _prove(before, _readable(changed, is_json=is_json), _Change(part.first, 1, 1), path, value)
     return changed
 
 
@@ -66,7 +66,7 @@ def put_beside(text: str, sibling: Path, document: Mapping[str, str], entries: M
     column = key.start - (text.rfind("\n", 0, key.start) + 1)
     lines = [f"{' ' * column}{name}: {rendered(value)}" for name, value in entries.items()]
     changed = _with_lines(text, found.end_of_text, lines)
-    _prove(before, changed, found.last + 1, 0, 2 * len(entries), sibling, None)
+    _prove(before, changed, _Change(found.last + 1, 0, 2 * len(entries)), sibling)
     return changed
 
 
@@ -86,7 +86,7 @@ def put_item(text: str, name: str, entries: Mapping[str, str]) -> str:
     except NotThereError:
         lines = [f"{name}:", f"- {first}", *(f"  {line}" for line in rest)]
         changed = _with_lines(text, root.end_of_text, lines)
-        _prove(before, changed, root.last, 0, 2 * len(entries) + 5, path, None)
+        _prove(before, changed, _Change(root.last, 0, 2 * len(entries) + 5), path)
         return changed
     if known.kind != "list" or known.in_brackets or not known.items:
         raise NoPlaceError(f"{name} is not a list with a line for each; write one of its entries by hand")
@@ -94,7 +94,7 @@ def put_item(text: str, name: str, entries: Mapping[str, str]) -> str:
     indent = text[dash : text.index("-", dash)]
     lines = [f"{indent}- {first}", *(f"{indent}  {line}" for line in rest)]
     changed = _with_lines(text, known.items[-1].end_of_text, lines)
-    _prove(before, changed, known.last, 0, 2 * len(entries) + 2, path, None)
+    _prove(before, changed, _Change(known.last, 0, 2 * len(entries) + 2), path)
     return changed
 
 
@@ -132,14 +132,24 @@ def _with_lines(text: str, after: int, lines: list[str]) -> str:
     return text[: end + 1] + "".join(line + nl for line in lines) + text[end + 1 :]
 
 
-def _prove(
-    before: Text, changed: str, at: int, gone: int, come: int, path: Path, value: Scalar | None
-) -> None:
+class _Change(NamedTuple):
+    """From which of the parser's events on there is something else, how many are gone, and how many have come."""
+
+    at: int
+    gone: int
+    come: int
+
+
+def _prove(before: Text, changed: str, change: _Change, path: Path, value: Scalar | None = None) -> None:
     """Hold both texts against each other, event by event: they differ here alone, and here is what was wanted."""
     wanted = {str(value), json.dumps(value)}
     try:
         said = read_text(changed).said
-        is_the_same = before.said[:at] == said[:at] and before.said[at + gone :] == said[at + come :]
+        at = change.at
+        is_the_same = (before.said[:at], before.said[at + change.gone :]) == (
+            said[:at],
+            said[at + change.come :],
+        )
         is_done = is_the_same and (value is None or said[at][_VALUE] in wanted)
     except (NoPlaceError, IndexError):
         is_done = False

@@ -216,7 +216,7 @@ class _Builder:
             self.documents.append(part)
 
 
-def _signature(event: Any) -> tuple[object, ...]:  # noqa: ANN401 - events have what they have
+def _signature(event: Any) -> tuple[object, ...]:
     names = ("anchor", "tag", "value", "implicit", "style", "flow_style")
     explicit = event.explicit if isinstance(event, DocumentStartEvent) else None
     return (type(event).__name__, explicit, *(getattr(event, name, None) for name in names))
