@@ -7,7 +7,7 @@ from activities.git_clone import Clone
 from activities.git_trees import Tree
 from activities.masking import MASK, secrets_in
 
-_LONGEST: Final = 4000
+_LONGEST: Final = 3000
 _MOST_LINES: Final = 80
 _PAIR: Final = re.compile(r"""^([ +-]\s*(?:-\s+)?["']?([\w.-]+)["']?\s*[:=]\s*)(\S.*)$""")
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
