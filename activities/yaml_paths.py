@@ -5,6 +5,8 @@ from typing import Final, NamedTuple
 
 _QUOTED: Final = r'"(?:[^"\\]|\\.)*"|' + r"'[^']*'"
 _FIRST: Final = re.compile(rf"(?P<quoted>{_QUOTED})|(?P<key>[^.\[\]\"'\s][^.\[\]\"']*)")
+_KEY: Final = re.compile(r"[^.\[\]\"'\s]+")
+_VALUE: Final = re.compile(r"[^\]\"'\s]+")
 _IN_BRACKETS: Final = re.compile(
     rf"\[\s*(?:(?P<index>[0-9]{{1,6}})|(?P<name>[^=\[\]\"']+?)\s*=\s*(?P<value>{_QUOTED}|[^\]\"']+?)|(?P<key>{_QUOTED}))\s*\]"
 )
@@ -58,11 +60,15 @@ def say_path(path: Path) -> str:
 def _say(step: Step) -> str:
     match step:
         case Key(name):
-            return f".{name}" if _FIRST.fullmatch(name) else f'."{name}"'
+            return f".{name}" if _KEY.fullmatch(name) else f".{_quoted(name)}"
         case Index(number):
             return f"[{number}]"
         case Match(key, value):
-            return f"[{key}={value}]"
+            return f"[{key}={value}]" if _VALUE.fullmatch(value) else f"[{key}={_quoted(value)}]"
+
+
+def _quoted(text: str) -> str:
+    return '"' + re.sub(r'(["\\])', r"\\\1", text) + '"'
 
 
 def _bracketed(found: re.Match[str]) -> Step:
