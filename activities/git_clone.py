@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, NoReturn
 
 from activities.git_running import Access, Git, GitFailedError, fail
 from activities.locks import locked_with_children
@@ -25,6 +25,7 @@ _CONFIGURATION: Final = """\
 	promisor = true
 	partialclonefilter = blob:none
 """
+_BROKEN: Final = ("bad object", "corrupt", "unable to read", "missing blob", "missing tree", "missing commit")
 _RACES: Final = (
     "stale info",
     "fetch first",
@@ -110,7 +111,7 @@ class Clone:
                 await self._fetch(new)
                 known = await self._known()
         except GitFailedError as failed:
-            fail("Reading", self.address, failed)
+            self._fail("Reading", failed)
         return {
             head.removeprefix("refs/heads/"): known[self._own(head)] if head in there else None
             for head in heads
@@ -135,7 +136,7 @@ class Clone:
         try:
             listed = await self.git("ls-remote", "--heads", "origin")
         except GitFailedError as failed:
-            fail("Reading", self.address, failed)
+            self._fail("Reading", failed)
         return [line.partition("\trefs/heads/")[2] for line in listed.decode(errors="replace").splitlines()]
 
     async def local(self, *words: str, stdin: bytes = b"", index: Path | None = None) -> bytes:
@@ -149,11 +150,21 @@ class Clone:
             said = "\n".join(failed.said)
             if "promisor remote" in said or "unable to access" in said:
                 fail("Reading from", self.address, failed)
-            (self.git.folder / "config").unlink(missing_ok=True)
-            raise TargetTroubleError(
-                f"The worker's clone of {self.address} was of no use to git {words[0]}, and is made anew: "
-                f"{failed.reason}."
-            ) from failed
+            self._give_up(failed)
+
+    def _fail(self, what: str, failed: GitFailedError) -> NoReturn:
+        """Say why the repository was not reached, where it was not our clone that is broken."""
+        said = "\n".join(failed.said)
+        if any(sign in said for sign in (str(self.git.folder), *_BROKEN)):
+            self._give_up(failed)
+        fail(what, self.address, failed)
+
+    def _give_up(self, failed: GitFailedError) -> NoReturn:
+        (self.git.folder / "config").unlink(missing_ok=True)
+        raise TargetTroubleError(
+            f"The worker's clone of {self.address} was of no use to git {failed.words[0]}, and is made anew: "
+            f"{failed.reason}."
+        ) from failed
 
     async def has(self, commit: str) -> bool:
         """Tell whether a commit is here, or can still be had."""
@@ -185,4 +196,4 @@ class Clone:
                 f"{self.address} did not take a commit on {branch}: {why}. Let whoever the credentials belong to push "
                 "there, or have Towpath write to a branch for review."
             ) from failed
-        fail("Writing to", self.address, failed)
+        self._fail("Writing to", failed)

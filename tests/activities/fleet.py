@@ -1,13 +1,14 @@
-"""An environment repository of somebody's: bare, with people who push to it, and served over HTTP where that is asked."""
+"""An environment repository of somebody's: bare, with people who push to it, and served over HTTP if need be."""
 
 import base64
 import os
 import subprocess
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import ClassVar
 from urllib.parse import urlsplit
 
 PEOPLE = {
@@ -79,7 +80,7 @@ FILES: Mapping[str, str] = {
     "config/web.json": '{\n\t"web": {"image": "registry.example/shop/web:1.0.0", "port": 80}\n}\n',
     "README.md": "# Fleet\n",
 }
-"""What such repositories hold: an overlay, values with another system's line ends, no last one, a set of applications."""
+"""What such repositories hold; one file has another system's line ends, one has no last one."""
 
 
 class Fleet:
@@ -143,61 +144,67 @@ def _git(folder: Path, *words: str) -> str:
     return run.stdout.decode()
 
 
-@contextmanager
-def served(folder: Path, user: str, password: str, heard: Callable[[str], None] = print) -> Generator[str]:
-    """Serve the repositories below a folder, as hosts of git do, to whoever has the password."""
-    wanted = f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"
+class _Host(BaseHTTPRequestHandler):
+    root: ClassVar[Path]
+    login: ClassVar[str]
 
-    class Asked(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            if self.headers.get("Authorization") != wanted:
-                self.send_response(401)
-                self.send_header("WWW-Authenticate", 'Basic realm="fleet"')
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-                return
-            heard(self.path)
-            self._answer()
-
-        do_POST = do_GET
-
-        def _answer(self) -> None:
-            split = urlsplit(self.path)
-            about = {
-                "GIT_PROJECT_ROOT": str(folder),
-                "GIT_HTTP_EXPORT_ALL": "1",
-                "REQUEST_METHOD": self.command,
-                "PATH_INFO": split.path,
-                "QUERY_STRING": split.query,
-                "CONTENT_TYPE": self.headers.get("Content-Type", ""),
-                "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
-                "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
-                "REMOTE_USER": user,
-                "PATH": os.environ["PATH"],
-            }
-            ran = subprocess.run(
-                ["git", "http-backend"], input=self._body(), env=about, capture_output=True, check=False
-            )
-            head, _, content = ran.stdout.partition(b"\r\n\r\n")
-            headers = dict(line.split(": ", 1) for line in head.decode().splitlines())
-            self.send_response(int(headers.pop("Status", "200").split()[0]))
-            for name, text in {**headers, "Content-Length": str(len(content))}.items():
-                self.send_header(name, text)
+    def do_GET(self) -> None:
+        if self.headers.get("Authorization") != self.login:
+            self.send_response(401)
+            self.send_header("WWW-Authenticate", 'Basic realm="fleet"')
+            self.send_header("Content-Length", "0")
             self.end_headers()
-            self.wfile.write(content)
+            return
+        self._answer()
 
-        def _body(self) -> bytes:
-            if self.headers.get("Transfer-Encoding") != "chunked":
-                return self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            pieces: list[bytes] = []
-            while size := int(self.rfile.readline(), 16):
-                pieces.append(self.rfile.read(size))
-                self.rfile.readline()
+    do_POST = do_GET  # noqa: N815 - the library's name
+
+    def _answer(self) -> None:
+        split = urlsplit(self.path)
+        about = {
+            "GIT_PROJECT_ROOT": str(self.root),
+            "GIT_HTTP_EXPORT_ALL": "1",
+            "REQUEST_METHOD": self.command,
+            "PATH_INFO": split.path,
+            "QUERY_STRING": split.query,
+            "CONTENT_TYPE": self.headers.get("Content-Type", ""),
+            "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
+            "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
+            "REMOTE_USER": "somebody",
+            "PATH": os.environ["PATH"],
+        }
+        ran = subprocess.run(
+            ["git", "http-backend"], input=self._body(), env=about, capture_output=True, check=False
+        )
+        head, _, content = ran.stdout.partition(b"\r\n\r\n")
+        headers = dict(line.split(": ", 1) for line in head.decode().splitlines())
+        self.send_response(int(headers.pop("Status", "200").split()[0]))
+        for name, text in {**headers, "Content-Length": str(len(content))}.items():
+            self.send_header(name, text)
+        self.end_headers()
+        self.wfile.write(content)
+
+    def _body(self) -> bytes:
+        if self.headers.get("Transfer-Encoding") != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        pieces: list[bytes] = []
+        while size := int(self.rfile.readline(), 16):
+            pieces.append(self.rfile.read(size))
             self.rfile.readline()
-            return b"".join(pieces)
+        self.rfile.readline()
+        return b"".join(pieces)
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
-            """Say nothing."""
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
+        """Say nothing."""
+
+
+@contextmanager
+def served(folder: Path, user: str, password: str) -> Generator[str]:
+    """Serve the repositories below a folder, as hosts of git do, to whoever has the password."""
+
+    class Asked(_Host):
+        root = folder
+        login = f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Asked) as server:
         Thread(target=server.serve_forever, daemon=True).start()

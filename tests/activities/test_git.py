@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -239,7 +240,7 @@ async def test_somebody_pushes_in_between(
 
 
 async def test_of_many_workers_the_newest_deed_stands(make: Make, fleet: Fleet, tmp_path: Path) -> None:
-    """Workers with clones of their own race: the highest fence ends up standing, and each deed is one commit at most."""
+    """Workers with clones of their own race: the highest fence ends up standing, and a deed is one commit at most."""
     deeds = [deed(turn, 1, site(tmp_path, f"{turn}.0.0")) for turn in (3, 1, 5, 2)]
 
     ended = await asyncio.gather(
@@ -299,9 +300,10 @@ async def test_a_review_that_nobody_merged_is_taken_back(make: Make, fleet: Flee
 
 
 async def test_lanes_of_one_branch_do_not_know_each_other(
-    make: Make, fleet: Fleet, tmp_path: Path, new: Artifact, old: Artifact
+    make: Make, tmp_path: Path, new: Artifact, old: Artifact
 ) -> None:
     """Fence and release are those of the service, the environment and the component alone, to the letter."""
+    Fleet(tmp_path)
     elsewhere = Place(tmp_path, SUBJECT, f"{COMPONENT}2", tmp_path / "here")
     other = GitTarget({"repository": "fleet.git", "write": [WRITES[4]]}, elsewhere)
     await other.place(deed(9, 1, new)._replace(component=f"{COMPONENT}2"))
@@ -370,19 +372,7 @@ async def test_killed_in_the_middle_of_a_push(
     """A worker killed before or after the branch has moved leaves a clone that the next attempt goes on with."""
     hook = "pre-receive" if moment == "before" else "post-receive"
     fleet.hook(hook, f"touch {tmp_path}/pushing; while [ ! -e {tmp_path}/go-on ]; do sleep 0.02; done")
-    script = (
-        "import asyncio, sys, pathlib, json\n"
-        "from tests.activities import test_git as t\n"
-        "folder = pathlib.Path(sys.argv[1])\n"
-        "place = t.Place(folder, t.SUBJECT, t.COMPONENT, folder / 'here')\n"
-        "target = t.GitTarget({'repository': 'fleet.git', 'write': t.TAG}, place)\n"
-        "asyncio.run(target.place(t.deed(1, 1, t.site(folder, '2.0.0'))))\n"
-    )
-    worker = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)])
-    while not (tmp_path / "pushing").exists():
-        await asyncio.sleep(0.02)
-    worker.send_signal(signal.SIGKILL)
-    worker.wait()
+    await asyncio.to_thread(_killed_while_pushing, tmp_path)
     clone = next((tmp_path / "here" / "repositories").glob("*/config")).parent
     (clone / "refs" / "towpath" / "0.lock").write_text("")
     (clone / "shallow.lock").write_text("")
@@ -394,14 +384,29 @@ async def test_killed_in_the_middle_of_a_push(
     assert len(fleet.messages()) == 2
 
 
+def _killed_while_pushing(folder: Path) -> None:
+    script = (
+        "import asyncio, sys, pathlib\n"
+        "from tests.activities import test_git as t\n"
+        "folder = pathlib.Path(sys.argv[1])\n"
+        "place = t.Place(folder, t.SUBJECT, t.COMPONENT, folder / 'here')\n"
+        "target = t.GitTarget({'repository': 'fleet.git', 'write': t.TAG}, place)\n"
+        "asyncio.run(target.place(t.deed(1, 1, t.site(folder, '2.0.0'))))\n"
+    )
+    worker = subprocess.Popen([sys.executable, "-c", script, str(folder)])
+    pause = threading.Event()
+    while not (folder / "pushing").exists():
+        pause.wait(0.02)
+    worker.send_signal(signal.SIGKILL)
+    worker.wait()
+
+
 async def test_a_broken_clone_is_made_anew(make: Make, fleet: Fleet, tmp_path: Path, new: Artifact) -> None:
     """A clone is a cache: what is missing of it costs a second try."""
     target = make()
     await target.observe()
     clone = next((tmp_path / "here" / "repositories").glob("*/config")).parent
-    for file in [*clone.glob("objects/**/*")]:
-        if file.is_file():
-            file.unlink()
+    (clone / "HEAD").write_text("")
 
     with pytest.raises(TargetTroubleError, match="is made anew"):
         await target.place(deed(1, 1, new))
@@ -419,7 +424,8 @@ async def test_nothing_of_a_hostile_repository_is_followed(
     (outside / "values.yaml").write_text("image: {tag: 1.0.0}\n")
     (fleet.copy / "linked").symlink_to(outside)
     (fleet.copy / "linked.yaml").symlink_to(outside / "values.yaml")
-    fleet.push({".gitattributes": "* filter=evil text eol=crlf ident\n", "charts/.git2/x": "x"})
+    fleet.push({".gitattributes": "* filter=evil text eol=crlf ident\n"})
+    before = fleet.files()[VALUES]
     tag = {"path": "image.tag", "value": "{version}"}
 
     with pytest.raises(TargetRefusalError, match=r"linked in .* is no folder"):
@@ -430,7 +436,7 @@ async def test_nothing_of_a_hostile_repository_is_followed(
         await make([{"folder": "linked/site"}]).place(deed(1, 1, new))
     await make().place(deed(1, 1, new))
 
-    assert fleet.files()[VALUES] == FILES[VALUES].replace("1.0.0", "2.0.0")
+    assert fleet.files()[VALUES] == before.replace("1.0.0", "2.0.0")
     assert sorted(outside.iterdir()) == [outside / "values.yaml"]
 
 
