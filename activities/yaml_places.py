@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
 from ruamel.yaml import YAML
@@ -32,7 +33,8 @@ class NotThereError(NoPlaceError):
     """A path leads to nothing."""
 
 
-class Part(NamedTuple):
+@dataclass(frozen=True)
+class Part:
     """A value of a text: from which letter to which, and from which of the parser's events to which."""
 
     start: int
@@ -171,7 +173,7 @@ def _in_pairs(parts: list[Part], text: str) -> Iterator[tuple[Part, Part]]:
         colon = text.find(":", key.end) + 1
         # Where nothing is written, the parser names the place of whatever comes next.
         is_nothing = value.kind == "scalar" and value.start == value.end
-        yield key, value._replace(start=colon, end=colon) if is_nothing else value
+        yield key, replace(value, start=colon, end=colon) if is_nothing else value
 
 
 class _Builder:
