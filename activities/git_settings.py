@@ -163,7 +163,7 @@ class GitSettings(Value):
     review: Annotated[str, AfterValidator(_branch)] | None = None
     write: tuple[Write, ...] = Field(min_length=1, max_length=50)
     author: Annotated[str, AfterValidator(_author)] = "Towpath <towpath@localhost>"
-    credentials: Credentials = Credentials()
+    credentials: Credentials | None = None
     timeout: Duration = timedelta(minutes=2)
 
     @model_validator(mode="after")
@@ -171,11 +171,12 @@ class GitSettings(Value):
         if self.review == self.branch:
             raise ValueError("review: is a branch of its own, which is merged into branch:")
         split = urlsplit(self.repository)
-        if self.credentials.password and split.scheme not in {"https", "http"}:
+        password = self.credentials.password if self.credentials else None
+        if password and split.scheme not in {"https", "http"}:
             raise ValueError(
                 "credentials.password is for https://; ssh has credentials.key, and a path needs none"
             )
-        if self.credentials.password and split.scheme == "http" and split.hostname not in _HERE:
+        if password and split.scheme == "http" and split.hostname not in _HERE:
             raise ValueError(
                 "a password is not sent over http://, where everybody on the way can read it; write https://"
             )

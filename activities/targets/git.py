@@ -13,7 +13,7 @@ from activities.git_clone import Clone, LostRaceError, Source, opened
 from activities.git_drafts import Undone, draft_deed, draft_undo, unpacked
 from activities.git_previews import preview_of
 from activities.git_running import Access
-from activities.git_settings import GitSettings
+from activities.git_settings import Credentials, GitSettings
 from activities.git_standing import Standing, changed_by_others, digest_of_values, look
 from activities.git_trails import lane_of, message
 from activities.git_trees import Draft, Tree, drafted
@@ -53,7 +53,7 @@ class GitTarget:
         self._lane = lane_of(place.subject, place.component)
         self._keeps = place.keeps or place.folder / ".towpath"
         self._branches = (given.branch, *([given.review] if given.review else []))
-        who = given.credentials
+        who = given.credentials or Credentials()
         access = Access(
             given.where_from(place.folder),
             who.username,

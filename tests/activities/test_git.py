@@ -513,7 +513,7 @@ async def test_what_cannot_be_written_is_said(
 
 async def test_a_branch_or_a_repository_that_is_not_there_is_named(make: Make, fleet: Fleet) -> None:
     """Whoever mistypes one is told what there is."""
-    assert fleet
+    assert fleet.files()
     with pytest.raises(TargetRefusalError, match=r"has no branch mian; it has main"):
         await make(branch="mian").observe()
     with pytest.raises(TargetRefusalError, match="Check the address"):
