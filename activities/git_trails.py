@@ -82,7 +82,8 @@ def _read(log: str, lane: str) -> Iterator[Trail]:
     for record in log.split("\x1e"):
         commit, _, rest = record.strip().partition("\x1f")
         seconds, _, trailers = rest.partition("\x1f")
-        said = dict(line.partition(": ")[::2] for line in trailers.splitlines())
+        pairs = (line.partition(": ") for line in trailers.splitlines())
+        said = {name: text for name, _, text in pairs}
         if said.get(LANE) != lane:
             continue
         try:

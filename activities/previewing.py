@@ -49,5 +49,9 @@ async def _deed(tools: Tools, request: Request, step: Step) -> Deed:
         artifact=brought.file if brought else None,
         image=brought.image if brought else "",
         capture=None,
-        said=lambda _: None,
+        said=_unheard,
     )
+
+
+def _unheard(_line: str) -> None:
+    """Nothing is done, so nothing is said."""
