@@ -151,7 +151,7 @@ class Clearing:
         entry = await self._archive.entry(subject, fence.turn, fence.act)
         seen = await target.observe()
         if entry and not entry.void and _stands(step.after, seen, fence):
-            return Cleared(target, await self._deed(entry, step.after), done_before=True)
+            return Cleared(target, await self._deed(order.warrant, entry, step.after), done_before=True)
 
         observed = {} if entry else await self._observe_all(proposal, order.act, step, seen)
         heard = await self.hear(order.warrant, proposal)
@@ -177,7 +177,7 @@ class Clearing:
                 cause=Cause.FORBIDDEN, why=f"Deed {fence} of {subject} was called off before it began."
             )
             raise not_cleared(refusal, journaled=True)
-        return Cleared(target, await self._deed(written, step.after), done_before=False)
+        return Cleared(target, await self._deed(order.warrant, written, step.after), done_before=False)
 
     async def undo(self, order: StepOrder, subject: Subject, of: Fence) -> Cleared | None:
         """Clear the undo of one deed, from its sealed capture. None: it never happened, and now never will."""
@@ -191,7 +191,7 @@ class Clearing:
         fence = Fence(turn=order.warrant.turn, act=order.act)
         target = self._tools.target(entry.target, subject, entry.step.component)
         held = entry.capture.holding
-        deed = await self._deed(entry, held, fence)
+        deed = await self._deed(order.warrant, entry, held, fence)
         return Cleared(target, deed, done_before=_stands(held, await target.observe(), fence))
 
     async def settling(self, request: Request) -> None:
@@ -251,7 +251,7 @@ class Clearing:
                 observed[other.component] = look.capture.holding
         return observed
 
-    async def _deed(self, entry: Entry, after: Holding, fence: Fence | None = None) -> Deed:
+    async def _deed(self, warrant: Warrant, entry: Entry, after: Holding, fence: Fence | None = None) -> Deed:
         brought, component = Brought(None), entry.step.component
         if isinstance(after, Placement):
             service = entry.subject.service
@@ -265,6 +265,8 @@ class Clearing:
             image=brought.image,
             capture=entry.capture,
             said=say,
+            asker=warrant.asker,
+            actor=str(warrant.request.actor),
         )
 
 

@@ -3,11 +3,13 @@
 import asyncio
 import secrets
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from activities.archive import RECEIPTS_REMEMBERED, Archive
 from activities.judging import Candidate, Judged, Judging
 from activities.ports import BadSealError, ImageTarget, PlacedTarget, TargetRefusalError
+from activities.previewing import previews
 from activities.proving import Proving
 from activities.releases import ReleaseRefusedError, fetch_artifact, read_release
 from activities.tools import Tools
@@ -40,6 +42,7 @@ class _Draft(NamedTuple):
     release: Release | None = None
     refusals: tuple[str, ...] = ()
     judged: Judged = Judged()
+    previews: Mapping[str, str] = MappingProxyType({})
 
 
 class Drawing:
@@ -81,6 +84,7 @@ class Drawing:
             notes=(*draft.drawn.notes, *notes(draft.judged.rulings)),
             rulings=draft.judged.rulings,
             risk=draft.judged.risk,
+            previews=dict(draft.previews),
         )
         return self._archive.seal(self._tools.environment, proposal)
 
@@ -112,6 +116,7 @@ class Drawing:
             drawn = await self._unless_cut_short(drawn, release, subject)
         if terms.lane != LaneTerms():
             drawn = drawn._replace(notes=(*drawn.notes, f"its lane: {terms.lane}"))
+        shown, unfit = ({}, ()) if faults else await previews(self._tools, request, terms, drawn.steps)
         way = await self._the_way(release, configuration, subject)
         judged = Judged()
         if not drawn.nothing_to_do:
@@ -121,8 +126,8 @@ class Drawing:
             terms = terms.but(approval=configuration.approval(subject, judged.risk.level))
         posed = await self._posed(request, terms)
         foreign = await self._foreign(release, configuration, subject.environment)
-        refused = (*posed, *foreign, *astray, *faults, *way, *refusals(judged.rulings))
-        return _Draft(drawn, terms, release, refused, judged)
+        refused = (*posed, *foreign, *astray, *faults, *unfit, *way, *refusals(judged.rulings))
+        return _Draft(drawn, terms, release, refused, judged, shown)
 
     async def _posed(self, request: Request, terms: Terms) -> tuple[str, ...]:
         """Say why the requester may be somebody else, where that matters."""

@@ -59,6 +59,10 @@ class Deed(NamedTuple):
     """Takes each line that the target prints for people. Never blocks."""
     image: str = ""
     """The container image, by its digest, where that is what is to stand there instead of an artifact."""
+    asker: str = ""
+    """The id of the promotion, or of whatever else asked for it."""
+    actor: str = ""
+    """Who asked for it."""
 
 
 class Target(Protocol):
@@ -99,12 +103,26 @@ class ImageTarget(Target, Protocol):
     def takes_images(self) -> Literal[True]: ...
 
 
+@runtime_checkable
+class PreviewingTarget(Target, Protocol):
+    """A target that can say beforehand what a deed would change, to the letter."""
+
+    async def preview(self, deed: Deed) -> str:
+        """Return a diff that people can read, of a few KiB at most, without secrets. Changes nothing.
+
+        The deed's fence has no meaning. Raises ``TargetRefusalError`` where ``place`` would.
+        """
+        ...
+
+
 class Place(NamedTuple):
     """Where a target is put to work: the folder that relative paths begin at, and what it takes there."""
 
     folder: Path
     subject: Subject
     component: str
+    keeps: Path | None = None
+    """A folder of this machine's for what a target can fetch again; else it is ``.towpath`` below the folder."""
 
 
 class PlacedTarget(Target, Protocol):

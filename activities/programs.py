@@ -6,10 +6,10 @@ import re
 import signal
 import tempfile
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Final, NamedTuple
+from typing import Annotated, BinaryIO, Final, NamedTuple
 
 from pydantic import Field, JsonValue
 
@@ -35,6 +35,14 @@ class Program(NamedTuple):
     env: Mapping[str, str]
     limit: timedelta
     grace: timedelta = timedelta(seconds=10)
+    stdin: bytes | None = None
+    """What it reads there, in place of what it is told."""
+    output: Path | None = None
+    """A new file that its stdout goes to, as it is: nothing of it is passed on, and its answer is empty."""
+    secrets: Sequence[str] = ()
+    """Variables of the worker's that it needs, and whose values are masked whatever their names."""
+    without: Sequence[str] = ()
+    """How variables of the worker's begin that it does not get."""
 
 
 class ProgramSettings(Value):
@@ -94,18 +102,20 @@ async def _run(
     inherited: Sequence[int],
     stop: asyncio.Event,
 ) -> Ended:
-    env = _worker_environment() | dict(program.env) | _variables(told)
-    secrets = secrets_in(env)
+    env = _worker_environment(program.without) | dict(program.env) | _variables(told)
+    if missing := [name for name in program.secrets if not env.get(name)]:
+        raise NotStartedError(f"The variable {missing[0]} is not set where the worker runs.")
+    secrets = secrets_in(env) | {env[name] for name in program.secrets}
     # A file, not a pipe: a program need not read what it is told.
-    with tempfile.TemporaryFile() as stdin:
-        stdin.write(canonical(told).encode())
+    with tempfile.TemporaryFile() as stdin, _opened(program.output) as output:
+        stdin.write(canonical(told).encode() if program.stdin is None else program.stdin)
         stdin.seek(0)
         async with _listening(secrets, said) as out, _listening(secrets, said) as err:
             try:
                 process = await asyncio.create_subprocess_exec(
                     *program.argv,
                     stdin=stdin,
-                    stdout=out.far_end,
+                    stdout=output or out.far_end,
                     stderr=err.far_end,
                     cwd=program.cwd,
                     env=env,
@@ -225,10 +235,15 @@ async def _listening(secrets: frozenset[str], said: Callable[[str], None]) -> As
         listener.finish()
 
 
-def _worker_environment() -> dict[str, str]:
+def _opened(file: Path | None) -> AbstractContextManager[BinaryIO | None]:
+    return file.open("xb") if file else nullcontext()
+
+
+def _worker_environment(without: Sequence[str]) -> dict[str, str]:
     """Return the worker's environment, where programs find their tools and credentials, less the engine's."""
     environment = os.environ  # noqa: TID251 - passed on as it is; nothing is read from it
-    return {name: value for name, value in environment.items() if not name.startswith(_NOT_FOR_PROGRAMS)}
+    kept_back = (*_NOT_FOR_PROGRAMS, *without)
+    return {name: value for name, value in environment.items() if not name.startswith(kept_back)}
 
 
 def _variables(told: Mapping[str, JsonValue]) -> dict[str, str]:

@@ -60,7 +60,7 @@ def draw_promotion(
     ]
     refusals = tuple(
         f"{component.name} is the image {component.image}, and its target {traits[component.name].target} takes "
-        "files only: give it a target that takes images, such as command"
+        "files only: give it a target that takes images, such as command or git"
         for component in release.components
         if component.image and component.name in traits and not traits[component.name].images
     )

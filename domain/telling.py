@@ -91,7 +91,8 @@ def _tell_plan(proposal: Proposal) -> str:
     ]
     lines += [f"- note: {note}" for note in proposal.notes]
     lines += [f"- risk: {proposal.risk.level}, for {proposal.risk.why}"] if proposal.risk else []
-    return "\n".join(lines)
+    diffs = [f"{name}:\n\n{_code(diff)}" for name, diff in proposal.previews.items() if diff]
+    return "\n\n".join(["\n".join(lines), *diffs])
 
 
 def _tell_votes(status: PromotionStatus) -> str:
@@ -111,4 +112,5 @@ def _tell_refused(refused: Iterable[RefusedRecord]) -> str:
 
 
 def _code(text: str) -> str:
-    return f"```\n{text}\n```"
+    unbroken = text.replace("```", "'''")
+    return f"```\n{unbroken}\n```"

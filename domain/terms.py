@@ -124,7 +124,8 @@ class Terms(Value):
 class Proposal(Value):
     """A request, the terms it would be done by, and the plan: what is put before the approvers, sealed.
 
-    ``refusals`` say, a sentence each, why it cannot be done; ``nothing_to_do`` why it need not be.
+    ``refusals`` say, a sentence each, why it cannot be done; ``nothing_to_do`` why it need not be. ``previews`` are
+    diffs by component, from targets that can make one: for the reader, and no part of what is approved.
     """
 
     request: Request
@@ -139,6 +140,7 @@ class Proposal(Value):
     """What was found of the rules; those not kept are among the refusals, or among the notes."""
     risk: Assessment | None = None
     """How much is at stake, where the configuration asks."""
+    previews: dict[Identifier, str] = Field(default_factory=dict)
 
     @property
     def is_forward(self) -> bool:

@@ -10,6 +10,7 @@ from pydantic.fields import FieldInfo
 
 from activities.checks import CHECKS
 from activities.configuration_folder import read_folder
+from activities.git_settings import Credentials, Write
 from activities.rules import RULES
 from activities.targets import TARGETS
 from domain.configuration import (
@@ -41,6 +42,8 @@ MODELS: dict[str, type[Value]] = {
     "## Health checks": CheckTerms,
     "## Risk": RiskTable,
     "## Rules": RuleTerms,
+    "## Writes of git": Write,
+    "## Credentials of git": Credentials,
 }
 NOT_WRITTEN: dict[type[Value], set[str]] = {
     ServiceEnvironment: {

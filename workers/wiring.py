@@ -57,7 +57,7 @@ def tools(place: Surroundings, environment: str, clock: Clock | None = None) -> 
         seals=keyring,
         signers=OpenSshSigners(place.folder),
         clock=clock or SystemClock(),
-        target=_target_maker(place.folder),
+        target=_target_maker(place),
         check=_check_maker(place.folder),
         cache=place.cache,
         rule=_rule_maker(place.folder),
@@ -113,9 +113,9 @@ def errands(place: Surroundings) -> Wired:
     )
 
 
-def _target_maker(folder: Path) -> Callable[[TargetTerms, Subject, str], ConfiguredTarget]:
+def _target_maker(place: Surroundings) -> Callable[[TargetTerms, Subject, str], ConfiguredTarget]:
     def make(terms: TargetTerms, subject: Subject, component: str) -> ConfiguredTarget:
-        return TARGETS[terms.target](terms.settings, Place(folder, subject, component))
+        return TARGETS[terms.target](terms.settings, Place(place.folder, subject, component, place.state))
 
     return make
 

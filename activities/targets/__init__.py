@@ -5,10 +5,12 @@ from collections.abc import Mapping
 from activities.ports import ConfiguredTarget
 from activities.targets.command import CommandTarget
 from activities.targets.directory import DirectoryTarget
+from activities.targets.git import GitTarget
 from activities.targets.supervisor import SupervisorTarget
 
 TARGETS: Mapping[str, type[ConfiguredTarget]] = {
     "command": CommandTarget,
     "directory": DirectoryTarget,
+    "git": GitTarget,
     "supervisor": SupervisorTarget,
 }

@@ -25,6 +25,7 @@ STYLES = {
     Phase.WAITING_FOR_GATE: "yellow",
     Phase.HELD: "yellow",
 }
+DIFF_STYLES = {"+": "green", "-": "red", "@": "cyan"}
 GOOD = {Outcome.PROMOTED, Outcome.NOTHING_TO_DO}
 
 
@@ -192,6 +193,8 @@ def show_plan(proposal: Proposal) -> None:
     )
     for number, step in enumerate(proposal.plan.steps, start=1):
         say(f"  {number}. {step}; undo: {step.undo}")
+        for line in proposal.previews.get(step.component, "").splitlines():
+            say(f"       {line}", DIFF_STYLES.get(line[:1], ""))
     for line in proposal.notes:
         say(f"  note: {line}")
     if proposal.risk:

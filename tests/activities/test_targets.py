@@ -1,5 +1,6 @@
 """What every target must keep. Registering one in ``TARGETS`` is what puts it under these tests."""
 
+import subprocess
 import sys
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -38,10 +39,16 @@ def _supervisor(_: Path) -> dict[str, JsonValue]:
     return {"root": "live", "program": "idle", "url": IDLE.address()}
 
 
+def _git(folder: Path) -> dict[str, JsonValue]:
+    subprocess.run(["git", "init", "--quiet", "--bare", str(folder / "fleet.git")], check=True)
+    return {"repository": "fleet.git", "write": [{"folder": "production/site"}]}
+
+
 SETTINGS: dict[str, Callable[[Path], dict[str, JsonValue]]] = {
     "directory": _directory,
     "command": _command,
     "supervisor": _supervisor,
+    "git": _git,
 }
 
 
