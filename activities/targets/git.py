@@ -83,7 +83,8 @@ class GitTarget:
             async def fill(draft: Draft, clone: Clone, standing: Standing) -> None:
                 await draft_deed(draft, Tree(clone, standing.tip), self._settings.write, deed, files)
 
-            await self._make_stand(deed, fill)
+            # A deed is told what it would be undone by; its commit is not to read as an undo.
+            await self._make_stand(deed._replace(capture=None), fill)
 
     async def restore(self, deed: Deed) -> None:
         """Commit what stood there before, and leave alone what others have changed beside it since."""
@@ -123,7 +124,6 @@ class GitTarget:
                     await self._commit(clone, standing, deed, fill)
                 except LostRaceError:
                     await asyncio.sleep(secrets.randbelow(_LONGEST_PAUSE) / 1000)
-            # The last look also finds what was pushed by the last try.
         raise TargetTroubleError(
             f"Others were quicker to push to {self._address}, {_TRIES} times. It is tried again."
         )

@@ -19,6 +19,7 @@ from activities.ports import Place, StaleFenceError, TargetRefusalError, TargetT
 from activities.targets.git import GitTarget
 from domain.environment import Absent, Placement, Unknown, same
 from domain.fence import Fence
+from domain.journal import Capture
 from domain.value import digest_of
 from tests.activities.artifacts import COMPONENT, SUBJECT, Artifact, deed, site
 from tests.activities.fleet import FILES, Fleet, served
@@ -89,7 +90,11 @@ async def test_every_known_layout_is_written_to_and_nothing_beside(
 
 async def test_a_commit_says_which_deed_it_is(make: Make, fleet: Fleet, new: Artifact) -> None:
     """Trailers name promotion, lane, fence, release and actor; nothing that is put in there makes another."""
-    asked = deed(7, 2, new)._replace(asker="promotion/storefront/dev/2.0.0", actor="ann\nTowpath-Fence: 9.9")
+    asked = (
+        deed(7, 2, new)
+        ._replace(asker="promotion/storefront/dev/2.0.0", actor="ann\nTowpath-Fence: 9.9")
+        ._replace(capture=Capture(holding=Absent()))
+    )
 
     await make(author="Bot <bot@shop.example>").place(asked)
 
@@ -98,6 +103,7 @@ async def test_a_commit_says_which_deed_it_is(make: Make, fleet: Fleet, new: Art
         for line in fleet("log", "-1", "--format=%(trailers:only)", "main").splitlines()
         if line
     )
+    assert fleet("log", "-1", "--format=%s", "main").strip() == "storefront in dev: site 2.0.0"
     assert trailers["Towpath-Promotion"] == "promotion/storefront/dev/2.0.0"
     assert trailers["Towpath-Lane"] == "storefront/dev/site"
     assert trailers["Towpath-Fence"] == "7.2"
