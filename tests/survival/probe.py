@@ -249,7 +249,7 @@ class ProbedDirectory:
             await doing
             return
         full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        placements = self._target._trees._placements
+        placements = self._target._trees._placements  # pyright: ignore[reportPrivateUsage]
         with patch.object(placements, "switch", side_effect=full):
             await doing
 
