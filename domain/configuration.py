@@ -292,7 +292,9 @@ class Configuration(Value):
         fleets = place.fleets_in_full
         return {
             berth: place.targets[berth]
-            for component in self.services[subject.service].components
+            for component in dict.fromkeys(
+                [*self.services[subject.service].components, *map(component_of, place.targets)]
+            )
             for berth in sorted(
                 place.berths(component),
                 key=lambda one: fleets.get(component_of(one), Fleet()).wave(at_of(one)),

@@ -3,11 +3,13 @@
 import asyncio
 import random
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from temporalio.client import WorkflowHandle
+from temporalio.client import WorkflowHandle, WorkflowQueryFailedError
+from temporalio.service import RPCError
 
 from domain.berth import at_of, berth_of, component_of
 from domain.journal import Entry, Settled
@@ -81,6 +83,7 @@ class Flotilla(Harbour):
         for name in self._troubles(injection, version):
             self.controls.set(name)
         handle = await self.promote(version)
+        helping = asyncio.create_task(self._help())
         try:
             report = await (
                 self._killed(handle, injection) if injection.at else self._mended(handle, injection)
@@ -90,10 +93,20 @@ class Flotilla(Harbour):
             pending = described.raw_description.pending_activities
             error.add_note(f"{injection}: {await self.change_status(self.dev)}; {pending}")
             raise
+        finally:
+            helping.cancel()
         for name in (*self._troubles(injection, version), f"refuses-{injection.berth}"):
             self.controls.clear(name)
         await self.until_idle()
         return await self._judge(injection, report, before)
+
+    async def _help(self) -> None:
+        """Do what a person does who is called: say that it shall be tried again."""
+        while True:
+            await asyncio.sleep(1)
+            with suppress(AssertionError, RPCError, WorkflowQueryFailedError):  # it may end under our eyes
+                if (await self.change_status(self.dev)).phase is Phase.STUCK:
+                    await (await self.change(self.dev)).signal("retry", {"by": "olga@example.com"})
 
     def _troubles(self, injection: Injection, version: str) -> Iterator[str]:
         match injection.kind:
