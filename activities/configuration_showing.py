@@ -60,8 +60,7 @@ def effective(
         for index, rule in enumerate(rules):
             said = {"severity": rule.severity.value, **rule.settings}
             yield Held(f"rule {rule.label}", said, spot.below("rules", index))
-    if floor.pivots:
-        yield _of(floor, "pivots", environment)
+    yield _of(floor, "pivots", environment)
     yield _of(floor, "hold_limit", environment)
     yield _of(floor, "key", environment)
     yield _of(configuration.organisation, "store", Spot(ORGANISATION_FILE))
