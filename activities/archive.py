@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final, TypeVar
 
 from activities.ports import AlreadyExistsError, BadSealError, NotInStoreError, Seals, Store
+from domain.folding import folded
 from domain.journal import Entry, Evidence, OpenTurn, Receipt
 from domain.names import Subject, is_identifier, journal_key, journal_prefix, receipt_key, receipt_prefix
 from domain.terms import Proposal, Sealed
@@ -31,7 +32,10 @@ class Archive:
         self._seals = seals
 
     def seal(self, environment: str, paper: Value) -> Sealed:
-        return self._seals.seal(environment, KINDS[type(paper)], paper.canonical())
+        text = paper.canonical()
+        # A proposal travels in messages, and one for many targets is long; the others are read in the store.
+        body = folded(text) if isinstance(paper, Proposal) else text
+        return self._seals.seal(environment, KINDS[type(paper)], body)
 
     def unseal(self, sealed: Sealed, environment: str, kind: type[PaperT]) -> PaperT:
         return kind.model_validate_json(self._seals.open(sealed, environment, KINDS[kind]))

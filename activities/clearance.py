@@ -1,5 +1,6 @@
 """The corner where trust is made: nothing touches an environment that has not come through here."""
 
+import asyncio
 from datetime import timedelta
 from typing import Final, NamedTuple
 
@@ -7,9 +8,9 @@ from temporalio.exceptions import ApplicationError
 
 from activities.archive import Archive
 from activities.around import Around, Engine
-from activities.ports import BadSealError, Deed, Observation, Target
+from activities.ports import BadSealError, Deed, Observation, Target, Undone
 from activities.proving import Proving
-from activities.releases import Brought, bring
+from activities.releases import Brought, ReleaseRefusedError, bring
 from activities.tools import Tools
 from activities.transcribing import say
 from domain.answer import answer_of
@@ -20,7 +21,7 @@ from domain.fence import Fence, milliseconds
 from domain.journal import Entry, LetIn, Receipt, called_off
 from domain.names import Subject, change_id
 from domain.order import StepOrder
-from domain.plan import Step
+from domain.plan import Step, Undo
 from domain.statement import matter_of
 from domain.terms import Proposal, Request
 from domain.value import short
@@ -103,7 +104,7 @@ class Clearing:
         configuration = self._tools.settings.current()
         if configuration.place(subject) is None or subject.environment not in configuration.environments:
             return Policy(quorum=1, approvers=(), valid=timedelta())
-        approval = configuration.approval(subject, risk)
+        approval = configuration.approval(subject, risk, pivots=bool(proposal.plan.pivots))
         return Policy(
             quorum=approval.quorum,
             approvers=approval.approvers,
@@ -146,8 +147,8 @@ class Clearing:
         proposal = self.unseal(order.warrant)
         subject = proposal.plan.subject
         fence = Fence(turn=order.warrant.turn, act=order.act)
-        terms = proposal.terms.targets[step.component]
-        target = self._tools.target(terms, subject, step.component)
+        terms = proposal.terms.targets[step.berth]
+        target = self._tools.target(terms, subject, step.berth)
         entry = await self._archive.entry(subject, fence.turn, fence.act)
         seen = await target.observe()
         if entry and not entry.void and _stands(step.after, seen, fence):
@@ -189,9 +190,11 @@ class Clearing:
         if entry.void:
             return None
         fence = Fence(turn=order.warrant.turn, act=order.act)
-        target = self._tools.target(entry.target, subject, entry.step.component)
+        target = self._tools.target(entry.target, subject, entry.step.berth)
         held = entry.capture.holding
         deed = await self._deed(order.warrant, entry, held, fence)
+        if target.undo is Undo.COMMAND:
+            deed = deed._replace(undoes=await self._undone(entry))
         return Cleared(target, deed, done_before=_stands(held, await target.observe(), fence))
 
     async def settling(self, request: Request) -> None:
@@ -243,13 +246,15 @@ class Clearing:
         self, proposal: Proposal, act: int, step: Step, seen: Observation
     ) -> dict[str, Holding]:
         """Before the first deed everything is looked at, so that what has changed is found while nothing is touched."""
-        observed = {step.component: seen.capture.holding}
-        for other in proposal.plan.steps if act == 1 else ():
-            if other.component not in observed:
-                terms = proposal.terms.targets[other.component]
-                look = await self._tools.target(terms, proposal.plan.subject, other.component).observe()
-                observed[other.component] = look.capture.holding
-        return observed
+        others = [berth for berth in proposal.plan.before if berth != step.berth and act == 1]
+        looks = await asyncio.gather(
+            *(
+                self._tools.target(proposal.terms.targets[berth], proposal.plan.subject, berth).observe()
+                for berth in others
+            )
+        )
+        observed = {berth: look.capture.holding for berth, look in zip(others, looks, strict=True)}
+        return observed | {step.berth: seen.capture.holding}
 
     async def _deed(self, warrant: Warrant, entry: Entry, after: Holding, fence: Fence | None = None) -> Deed:
         brought, component = Brought(None), entry.step.component
@@ -268,6 +273,19 @@ class Clearing:
             asker=warrant.asker,
             actor=str(warrant.request.actor),
         )
+
+    async def _undone(self, entry: Entry) -> Undone | None:
+        """Return what an undo takes away, where it was a release; without its artifact where that is gone."""
+        away, subject = entry.step.after, entry.subject
+        if not isinstance(away, Placement):
+            return None
+        try:
+            brought = await bring(
+                self._tools.store, subject.service, entry.step.component, away, self._tools.cache
+            )
+        except ReleaseRefusedError:
+            return Undone(away, None)
+        return Undone(away, brought.file, brought.image)
 
 
 def _stands(wanted: Holding, seen: Observation, fence: Fence) -> bool:

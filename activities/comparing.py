@@ -10,6 +10,7 @@ from typing import IO, Final, NamedTuple
 
 from activities.ports import Store
 from activities.releases import Brought, ReleaseRefusedError, bring
+from domain.berth import component_of
 from domain.difference import (
     ComponentDifference,
     Difference,
@@ -19,7 +20,7 @@ from domain.difference import (
     compare,
     compare_settings,
 )
-from domain.environment import Holding, Placement
+from domain.environment import Holding, Placement, same
 from domain.release import Release
 from domain.value import short
 
@@ -50,7 +51,7 @@ def side_of_release(release: Release) -> Side:
 def side_of_holdings(environment: str, held: Mapping[str, Holding]) -> Side:
     """Return what an environment holds. Raises ``ReleaseRefusedError`` where nobody knows that."""
     parts: dict[str, Placement] = {}
-    for component, holding in held.items():
+    for component, holding in _by_component(held).items():
         if isinstance(holding, Placement):
             parts[component] = holding
         elif holding.held == "unknown":
@@ -59,6 +60,17 @@ def side_of_holdings(environment: str, held: Mapping[str, Holding]) -> Side:
                 f"Have it looked at: towpath adopt SERVICE {environment}"
             )
     return Side(environment, parts, {})
+
+
+def _by_component(held: Mapping[str, Holding]) -> dict[str, Holding]:
+    """A component whose targets all hold the same is one thing; one whose targets differ is one thing each."""
+    found: dict[str, Holding] = {}
+    for berth, holding in held.items():
+        component = component_of(berth)
+        alike = [other for name, other in held.items() if component_of(name) == component]
+        agree = all(same(holding, other) for other in alike)
+        found[component if agree else berth] = holding
+    return found
 
 
 async def look_into(  # noqa: PLR0913 - two sides, and where they are read and unfolded

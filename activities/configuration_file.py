@@ -1,7 +1,7 @@
 """One file of the configuration: its model, and every fault that it shows by itself."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Generic, NamedTuple, TypeVar
+from typing import Final, Generic, NamedTuple, TypeVar
 
 from pydantic import JsonValue
 from pydantic_core import ErrorDetails
@@ -25,6 +25,7 @@ from domain.configuration import (
     target_settings,
 )
 from domain.fault import Fault, Spot
+from domain.names import is_identifier
 from domain.spelling import suggest
 from domain.value import Value
 
@@ -117,6 +118,9 @@ def _mapped(root: Node) -> Mapped:
     return plain if isinstance(plain, dict) else {}
 
 
+_MANY: Final = "write each as eu-1: {target: …}"
+
+
 class _Reading:
     """Collects a file's faults."""
 
@@ -148,7 +152,7 @@ class _Reading:
             keys = ("environments", environment, key)
             if key in PLACE_KEYS or key in components:
                 continue
-            if isinstance(value, dict) and "target" in value:
+            if isinstance(value, dict) and not value.keys().isdisjoint({"target", "targets"}):
                 near = suggest(key, components)
                 fix = near if near.startswith("did") else f"add it there, as {key}: {{kind: application}}"
                 self._note(keys, f"component {key} is not declared under components", fix)
@@ -162,13 +166,39 @@ class _Reading:
             keys = ("environments", environment, component)
             if not isinstance(written, dict) or component in PLACE_KEYS:
                 continue
-            kind = written.get("target")
-            if kind is None:
-                self._note((*keys, "target"), "target is missing", f"write target: {' or '.join(targets)}")
-            elif isinstance(kind, str) and kind not in targets:
-                self._note((*keys, "target"), f"there is no target “{kind}”", suggest(kind, targets))
-            elif isinstance(kind, str):
-                self._look_at_settings(keys, target_settings(written), targets[kind])
+            if "targets" in written:
+                self._look_at_many(keys, written, targets)
+            else:
+                self._look_at_target(keys, written, targets)
+
+    def _look_at_many(self, keys: Keys, written: Mapped, targets: Models) -> None:
+        """Judge a component's many targets, each by its name."""
+        if "target" in written:
+            why = "a component has either one target or many, and here are both"
+            self._note((*keys, "target"), why, "move it under targets, with a name")
+        if not isinstance(named := written["targets"], dict):
+            shown = show(self._root.find((*keys, "targets")))
+            self._note((*keys, "targets"), f"{shown} stands where names and targets are wanted", _MANY)
+            return
+        for at, target in named.items():
+            below = (*keys, "targets", at)
+            if not is_identifier(at):
+                why = f"“{at}” cannot be a target's name"
+                self._note(below, why, "use letters, digits, dot, dash and underscore, as eu-1")
+            elif not isinstance(target, dict):
+                shown = show(self._root.find(below))
+                self._note(below, f"{shown} is not a target", _MANY)
+            else:
+                self._look_at_target(below, target, targets)
+
+    def _look_at_target(self, keys: Keys, written: Mapped, targets: Models) -> None:
+        kind = written.get("target")
+        if kind is None:
+            self._note((*keys, "target"), "target is missing", f"write target: {' or '.join(targets)}")
+        elif isinstance(kind, str) and kind not in targets:
+            self._note((*keys, "target"), f"there is no target “{kind}”", suggest(kind, targets))
+        elif isinstance(kind, str):
+            self._look_at_settings(keys, target_settings(written), targets[kind])
 
     def look_at_kinds(self, place: Keys, written: Sequence[JsonValue], sort: "_Sort") -> None:
         """Judge each in a list of health checks or rules by the model of the one kind that it names."""

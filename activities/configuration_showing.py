@@ -6,7 +6,14 @@ from typing import Any, Final, NamedTuple
 from pydantic import TypeAdapter
 
 from activities.configuration_file import Models
-from domain.configuration import ORGANISATION_FILE, Configuration, environment_file, service_file
+from domain.configuration import (
+    CHECK_KEYS,
+    ORGANISATION_FILE,
+    Configuration,
+    environment_file,
+    line_of,
+    service_file,
+)
 from domain.fault import Spot
 from domain.names import Subject
 from domain.value import Value
@@ -32,12 +39,16 @@ def effective(
     for name, component in configuration.services[subject.service].components.items():
         yield Held(f"{name}.kind", component.kind.value, Spot(service.file, ("components", name, "kind")))
     for name, terms in place.targets.items():
-        yield Held(f"{name}.target", terms.target, service.below(name, "target"))
-        yield from _settings(name, targets[terms.target], terms.settings, service.below(name))
+        written = service.below(*line_of(name))
+        yield Held(f"{name}.target", terms.target, written.below("target"))
+        yield from _settings(name, targets[terms.target], terms.settings, written)
+    for name, fleet in place.fleets_in_full.items():
+        yield Held(f"{name}.waves", fleet.waves, _of(place.fleets[name], "waves", service.below(name)).spot)
+        yield _of(fleet, "parallel", service.below(name))._replace(key=f"{name}.parallel")
     for index, check in enumerate(place.health):
         spot, key = service.below("health", index), f"health[{index}]"
         yield from _settings(key, checks[check.check], check.settings, spot)
-        for common in ("component", "within", "every"):
+        for common in CHECK_KEYS:
             held = _of(check, common, spot)
             yield held._replace(key=f"{key}.{common}")
     longer = place if place.soak is not None and place.soak > floor.soak else floor
@@ -49,6 +60,7 @@ def effective(
         for index, rule in enumerate(rules):
             said = {"severity": rule.severity.value, **rule.settings}
             yield Held(f"rule {rule.label}", said, spot.below("rules", index))
+    yield _of(floor, "pivots", environment)
     yield _of(floor, "hold_limit", environment)
     yield _of(floor, "key", environment)
     yield _of(configuration.organisation, "store", Spot(ORGANISATION_FILE))

@@ -4,15 +4,18 @@ import asyncio
 import secrets
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+from temporalio import activity
 
 from activities.archive import RECEIPTS_REMEMBERED, Archive
 from activities.judging import Candidate, Judged, Judging
-from activities.ports import BadSealError, ImageTarget, PlacedTarget, TargetRefusalError
+from activities.ports import BadSealError, ImageTarget, PlacedTarget, TargetRefusalError, TargetTroubleError
 from activities.previewing import previews
 from activities.proving import Proving
 from activities.releases import ReleaseRefusedError, fetch_artifact, read_release
 from activities.tools import Tools
+from domain.berth import component_of
 from domain.configuration import Configuration
 from domain.drawing import (
     Drawn,
@@ -30,9 +33,11 @@ from domain.plan import Deed, Plan
 from domain.release import ROLLBACK_BUDGET, Release
 from domain.rule import notes, refusals
 from domain.soak import cut_soak, proves_the_way
-from domain.terms import LaneTerms, Proposal, Request, Sealed, Story, Terms
+from domain.terms import LaneTerms, Proposal, Request, Sealed, Story, Terms, most_waves
 from domain.value import digest_of
 
+LOOKS: Final = 5
+"""A target that has not answered so often, within some seconds, is said to be away."""
 UNCONFIGURED = digest_of(b"")
 
 
@@ -71,6 +76,7 @@ class Drawing:
             version=draft.release.version if draft.release else "",
             release=draft.release.digest() if draft.release else None,
             steps=draft.drawn.steps,
+            kept=dict(draft.drawn.kept),
             terms=draft.terms.digest(),
         )
         proposal = Proposal(
@@ -103,15 +109,16 @@ class Drawing:
             terms = configuration.terms(subject, ROLLBACK_BUDGET, _nonce())
             return _Draft(Drawn(()), terms, refusals=(str(error),))
         terms = configuration.terms(subject, release.budget, _nonce())
+        terms = terms.but(budget=release.budget * most_waves(terms.fleets.values()))
         astray = tuple(
             f"release {release.version} has a component {component.name}, which {subject.environment} has no "
             f"target for; add it under environments.{subject.environment} in services/{subject.service}.yaml"
             for component in release.components
-            if component.name not in terms.targets
+            if component.name not in map(component_of, terms.targets)
         )
         carried = {component.name for component in release.components}
         held, traits, faults = await self._look(subject, terms, carried)
-        drawn = draw_promotion(release, held, traits)
+        drawn = draw_promotion(release, held, traits, terms.fleets)
         if drawn.nothing_to_do:
             drawn = await self._unless_cut_short(drawn, release, subject)
         if terms.lane != LaneTerms():
@@ -122,8 +129,8 @@ class Drawing:
         if not drawn.nothing_to_do:
             candidate = Candidate(request, release, drawn.steps, artifacts)
             judged = await self._judging.judge(candidate, configuration)
-        if judged.risk:
-            terms = terms.but(approval=configuration.approval(subject, judged.risk.level))
+        pivots, level = any(step.is_pivot for step in drawn.steps), judged.risk.level if judged.risk else None
+        terms = terms.but(approval=configuration.approval(subject, level, pivots=pivots))
         posed = await self._posed(request, terms)
         foreign = await self._foreign(release, configuration, subject.environment)
         refused = (*posed, *foreign, *astray, *faults, *unfit, *way, *refusals(judged.rulings))
@@ -215,14 +222,14 @@ class Drawing:
         if refusal := unknown_place(configuration, subject):
             return _Draft(Drawn(()), self._no_terms(), refusals=(refusal,))
         terms = self._undo_terms(configuration, subject).but(health=())
-        held, traits, faults = await self._look(subject, terms, set(terms.targets))
+        held, traits, faults = await self._look(subject, terms, set(map(component_of, terms.targets)))
         return _Draft(draw_adoption(held, traits), terms, refusals=faults)
 
     async def _look(
         self, subject: Subject, terms: Terms, components: set[str]
     ) -> tuple[dict[str, Holding], dict[str, TargetTraits], tuple[str, ...]]:
-        """Observe the targets of these components, all at once; what refuses to be looked at is said."""
-        names = [name for name in terms.targets if name in components]
+        """Observe the targets of these components, all at once; what cannot be looked at is said."""
+        names = [name for name in terms.targets if component_of(name) in components]
         targets: Mapping[str, PlacedTarget] = {
             name: self._tools.target(terms.targets[name], subject, name) for name in names
         }
@@ -233,6 +240,8 @@ class Drawing:
         faults: list[str] = []
         for name, look in zip(names, seen, strict=True):
             match look:
+                case TargetTroubleError() if not _is_new():
+                    faults.append(f"{name} is away from {subject.environment}: {look}")
                 case TargetRefusalError():
                     faults.append(f"{name} cannot be deployed to {subject.environment}: {look}")
                 case BaseException():
@@ -275,6 +284,11 @@ def unknown_place(configuration: Configuration, subject: Subject) -> str:
             f"{subject.service} does not go to {subject.environment}; add it under environments in its file"
         )
     return ""
+
+
+def _is_new() -> bool:
+    """Tell whether this has hardly been tried yet, so that who is away may only be slow."""
+    return activity.in_activity() and activity.info().attempt < LOOKS
 
 
 def _nonce() -> str:

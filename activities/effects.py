@@ -175,8 +175,8 @@ class EffectActivities:
         return await self._verified(cleared, f"put back {cleared.deed.after}")
 
     async def _observe(self, order: StepOrder) -> Performed:
-        terms = self._clearing.unseal(order.warrant).terms.targets[order.step.component]
-        target = self._tools.target(terms, order.warrant.request.subject, order.step.component)
+        terms = self._clearing.unseal(order.warrant).terms.targets[order.step.berth]
+        target = self._tools.target(terms, order.warrant.request.subject, order.step.berth)
         seen = await target.observe()
         return Performed(did=f"saw {seen.capture.holding}", holds=seen.capture.holding)
 

@@ -7,10 +7,10 @@ from typing import Final, NamedTuple
 
 from pydantic import ValidationError
 
-from activities.ports import Deed
+from activities.ports import Deed, Place
+from domain.berth import berth_of
 from domain.environment import Absent, Holding, Placement, Unknown
 from domain.fence import Fence, read_fence
-from domain.names import Subject
 
 LANE: Final = "Towpath-Lane"
 _FENCE: Final = "Towpath-Fence"
@@ -34,19 +34,20 @@ class Trail(NamedTuple):
     wrote: str
 
 
-def lane_of(subject: Subject, component: str) -> str:
+def lane_of(place: Place) -> str:
     """Name what a commit was for, in one line that can be searched for."""
-    return f"{subject.service}/{subject.environment}/{component}"
+    subject = place.subject
+    return f"{subject.service}/{subject.environment}/{berth_of(place.component, place.at)}"
 
 
-def message(deed: Deed, wrote: str, remarks: Iterable[str] = ()) -> str:
+def message(deed: Deed, lane: str, wrote: str, remarks: Iterable[str] = ()) -> str:
     """Write the message of a deed's commit."""
     holding = deed.after
     what = holding.version if isinstance(holding, Placement) else f"what was before ({holding})"
     way = "back to " if deed.capture else ""
     trailers = {
         _PROMOTION: deed.asker,
-        LANE: lane_of(deed.subject, deed.component),
+        LANE: lane,
         _FENCE: str(deed.fence),
         _RELEASE: _said(holding),
         _ARTIFACT: holding.artifact if isinstance(holding, Placement) else "",

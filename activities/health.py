@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 from activities.ports import Check, Expected, Finding
 from activities.tools import Tools
 from activities.transcribing import say
+from domain.berth import berth_of, component_of
 from domain.environment import Holding, Placement
 from domain.terms import CheckTerms, Proposal
 
@@ -27,7 +28,8 @@ class Verdict(NamedTuple):
 async def look_until_well(tools: Tools, proposal: Proposal, expected: Mapping[str, Holding]) -> Verdict:
     """Run every check side by side until it passes or its time is up."""
     subject, began = proposal.plan.subject, tools.clock.now()
-    looks = [(terms, _expected(terms, expected)) for terms in proposal.terms.health] if expected else []
+    applying = [terms for terms in proposal.terms.health if _applies(terms, expected)]
+    looks = [(terms, _expected(terms, expected)) for terms in applying]
     if not looks:
         return Verdict(("no health check applies, so nothing is proven",), passed=True, proven=False)
     if not any(isinstance(holding, Placement) for _, (_, holding) in looks):
@@ -72,9 +74,19 @@ async def _until_well(check: Check, terms: CheckTerms, expected: Expected) -> Fi
         await asyncio.sleep(min(terms.every.total_seconds(), left))
 
 
+def _applies(terms: CheckTerms, expected: Mapping[str, Holding]) -> bool:
+    """Tell whether a check is about anything that should stand there: of what nobody touched, nothing is asked."""
+    return bool(expected) and (terms.component is None or bool(_meant(terms, expected)))
+
+
+def _meant(terms: CheckTerms, expected: Mapping[str, Holding]) -> list[str]:
+    asked = berth_of(terms.component or "", terms.target)
+    return [berth for berth in expected if asked in {berth, component_of(berth)}]
+
+
 def _expected(terms: CheckTerms, expected: Mapping[str, Holding]) -> tuple[str | None, Holding]:
     """Return what this check should find: its component's placement, or the only one there is."""
-    if terms.component is not None and terms.component in expected:
-        return terms.component, expected[terms.component]
+    if meant := _meant(terms, expected):
+        return terms.component, expected[meant[0]]
     first = next(iter(expected))
-    return (first if len(expected) == 1 else None), expected[first]
+    return (component_of(first) if len(set(map(component_of, expected))) == 1 else None), expected[first]

@@ -51,7 +51,7 @@ class Keyring:
             _parse(trusted).verify(_bytes(sealed.signature), sealed.signed_text)
         except (InvalidSignature, ValueError) as error:
             raise _bad(kind, environment, "its text is not the one that was signed") from error
-        return sealed.body
+        return sealed.text
 
     def check(self, environment: str) -> None:
         """Raise ``BadSealError`` where this worker could not sign for the environment."""

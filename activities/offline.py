@@ -126,7 +126,7 @@ class OfflineRollback:
         began = self._tools.clock.now()
         effects = EffectActivities(self._tools, Nobody(request.subject, turn))
         sealed = await effects.draw_up(request)
-        proposal = Proposal.model_validate_json(sealed.body)
+        proposal = Proposal.model_validate_json(sealed.text)
         if proposal.refusals:
             raise NotRolledBackError(f"{request.subject} is not rolled back: {'; '.join(proposal.refusals)}.")
         if proposal.nothing_to_do:
@@ -142,7 +142,6 @@ class OfflineRollback:
             warrant=warrant,
             settled=Settled.DONE,
             outcome=Outcome.ROLLED_BACK,
-            deeds=(),
             why=request.reason,
             began=began,
         )
@@ -164,7 +163,7 @@ class OfflineRollback:
             order = StepOrder(warrant=warrant, step=step, act=act)
             fault = await self._undo(effects, order, len(steps))
             self._say(f"  not done: {fault}" if fault else "  done")
-            faults += [f"{step.component}: {fault}"] if fault else []
+            faults += [f"{step.berth}: {fault}"] if fault else []
         return tuple(faults)
 
     async def _undo(self, effects: EffectActivities, order: StepOrder, steps: int) -> str:
@@ -195,7 +194,7 @@ class OfflineRollback:
             return ""
         written = await self._archive.entry(subject, turn, order.act)
         if written is None:
-            target = self._tools.target(done.target, subject, order.step.component)
+            target = self._tools.target(done.target, subject, order.step.berth)
             seen = await target.observe()
             draft = Entry(
                 subject=subject,
@@ -227,11 +226,11 @@ class OfflineRollback:
         journals = await self._archive.journal_turns(subject)
         place = self._tools.settings.current().place(subject)
         turns = [0, *closed, *journals]
-        for component, terms in (place.targets if place else {}).items():
+        for berth, terms in (place.targets if place else {}).items():
             try:
-                seen = await self._tools.target(terms, subject, component).observe()
+                seen = await self._tools.target(terms, subject, berth).observe()
             except Exception as error:  # noqa: BLE001 - its undo is tried all the same
-                self._say(f"{component} cannot be looked at: {error}")
+                self._say(f"{berth} cannot be looked at: {error}")
                 continue
             turns += [seen.fence.turn] if seen.fence else []
         return max(turns)

@@ -13,7 +13,7 @@ from pydantic import JsonValue
 
 from domain.configuration import Configuration
 from domain.dossier import Waypoint
-from domain.environment import Holding
+from domain.environment import Holding, Placement
 from domain.fence import Fence
 from domain.journal import Capture
 from domain.names import Subject
@@ -44,6 +44,14 @@ class Observation(NamedTuple):
     fence: Fence | None
 
 
+class Undone(NamedTuple):
+    """What an undo takes away, with its artifact or image: the way down is often packed with the way up."""
+
+    placement: Placement
+    artifact: Path | None
+    image: str = ""
+
+
 class Deed(NamedTuple):
     """What a target is asked to make true, once: the same fence twice is the same deed."""
 
@@ -63,6 +71,8 @@ class Deed(NamedTuple):
     """The id of the promotion, or of whatever else asked for it."""
     actor: str = ""
     """Who asked for it."""
+    undoes: Undone | None = None
+    """For an undo by a program: what is taken away."""
 
 
 class Target(Protocol):
@@ -121,6 +131,8 @@ class Place(NamedTuple):
     folder: Path
     subject: Subject
     component: str
+    at: str | None = None
+    """Which of the component's many targets; None where it is the only one."""
     keeps: Path | None = None
     """A folder of this machine's for what a target can fetch again; else it is ``.towpath`` below the folder."""
 

@@ -23,16 +23,16 @@ async def previews(
     said: dict[str, str] = {}
     faults: list[str] = []
     for step in steps:
-        target = tools.target(terms.targets[step.component], request.subject, step.component)
+        target = tools.target(terms.targets[step.berth], request.subject, step.berth)
         if not isinstance(target, PreviewingTarget) or same(step.before, step.after):
             continue
         try:
             diff = await target.preview(await _deed(tools, request, step))
         except TargetRefusalError as refusal:
-            faults.append(f"{step.component} cannot be deployed to {request.subject.environment}: {refusal}")
+            faults.append(f"{step.berth} cannot be deployed to {request.subject.environment}: {refusal}")
             continue
         room = _LONGEST - sum(map(len, said.values()))
-        said[step.component] = diff if len(diff) <= room else "… its diff is too long to be shown here"
+        said[step.berth] = diff if len(diff) <= room else "… its diff is too long to be shown here"
     return said, tuple(faults)
 
 

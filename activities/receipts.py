@@ -21,7 +21,7 @@ from domain.fence import Fence
 from domain.journal import Entry, Evidence, Receipt, Recollection, Settled, Soaked
 from domain.names import ENVIRONMENT, SERVICE, Subject, change_id
 from domain.order import Account, Left
-from domain.plan import Step, Verb
+from domain.plan import Deed, Step, Verb
 from domain.soak import judge_soak
 from domain.terms import Proposal, Story, TargetTerms
 
@@ -58,8 +58,7 @@ class Receipts:
         if refusal := self._judge(account, proposal, facts):
             raise not_cleared(refusal, journaled=True)
         done = account.settled is Settled.DONE
-        told = proposal.plan.after if done else proposal.plan.before
-        after = await self._what_stands(proposal, told, account.skipped)
+        after = await self._what_stands(proposal, _told(account, proposal, journal), account.skipped)
         if done and (astray := _astray(proposal, after, account.skipped)):
             return Left(well=False, evidence=astray)
         if not (done or journal or facts.open_turn == account.warrant.turn):
@@ -142,42 +141,42 @@ class Receipts:
         place = configuration.place(subject)
         held: dict[str, Holding] = {}
         fences: list[Fence] = []
-        for component, terms in (place.targets if place else {}).items():
+        for berth, terms in (place.targets if place else {}).items():
             try:
-                seen = await self._tools.target(terms, subject, component).observe()
+                seen = await self._tools.target(terms, subject, berth).observe()
             except TargetRefusalError as refusal:
-                held[component] = Unknown(why=str(refusal))
+                held[berth] = Unknown(why=str(refusal))
                 continue
-            held[component] = seen.capture.holding
+            held[berth] = seen.capture.holding
             fences += [seen.fence] if seen.fence else []
         return held, fences
 
     async def _what_stands(
         self, proposal: Proposal, told: Mapping[str, Holding], skipped: Sequence[str]
     ) -> dict[str, Holding]:
-        """Look at every component of the environment, not only at what the plan was about.
+        """Look at every berth of the environment, not only at what the plan was about.
 
         Of a target that cannot show it, what was ``told`` is written, or what the receipt before says.
         """
-        steps = {step.component: step for step in proposal.plan.steps}
+        steps = {step.berth: step for step in proposal.plan.steps}
         before = await self._archive.newest_receipts(proposal.plan.subject, 1)
         known = (before[0].after if before else {}) | dict(told)
-        components = [name for name in (steps | proposal.terms.targets) if name not in skipped]
+        berths = [name for name in (steps | proposal.terms.targets) if name not in skipped]
         seen = await asyncio.gather(
-            *(self._stands(proposal, name, steps.get(name), known) for name in components)
+            *(self._stands(proposal, name, steps.get(name), known) for name in berths)
         )
-        left = {component: Unknown(why="a person said to skip its undo") for component in skipped}
-        return dict(zip(components, seen, strict=True)) | left
+        left = {berth: Unknown(why="a person said to skip its undo") for berth in skipped}
+        return dict(zip(berths, seen, strict=True)) | left
 
     async def _stands(
-        self, proposal: Proposal, component: str, step: Step | None, known: Mapping[str, Holding]
+        self, proposal: Proposal, berth: str, step: Step | None, known: Mapping[str, Holding]
     ) -> Holding:
-        terms = await self._terms(proposal, step) if step else proposal.terms.targets[component]
+        terms = await self._terms(proposal, step) if step else proposal.terms.targets[berth]
         if terms is None:
             return Unknown(why="it has no target any more")
-        target = self._tools.target(terms, proposal.plan.subject, component)
+        target = self._tools.target(terms, proposal.plan.subject, berth)
         if not target.repeatable:
-            return known.get(component, Unknown(why="its target cannot show it"))
+            return known.get(berth, Unknown(why="its target cannot show it"))
         try:
             return (await target.observe()).capture.holding
         except TargetRefusalError as refusal:
@@ -189,7 +188,7 @@ class Receipts:
         if step.verb is Verb.RESTORE and step.of:
             entry = await self._archive.entry(proposal.plan.subject, step.of.turn, step.of.act)
         targets: Mapping[str, TargetTerms] = proposal.terms.targets
-        return entry.target if entry and not entry.void else targets.get(step.component)
+        return entry.target if entry and not entry.void else targets.get(step.berth)
 
 
 def _of(proposal: Proposal) -> int | None:
@@ -230,15 +229,32 @@ def _expected(account: Account, proposal: Proposal, journal: Sequence[Entry]) ->
         return {}
     if account.settled is Settled.DONE:
         return proposal.plan.after
-    return {entry.step.component: entry.capture.holding for entry in journal}
+    captured = {entry.step.berth: _left_by(entry) for entry in journal}
+    return proposal.plan.kept | captured if captured else {}
+
+
+def _left_by(entry: Entry) -> Holding:
+    """Return what stands where a change was undone: what was captured, but for a pivot, which stays."""
+    return entry.step.after if entry.step.is_pivot else entry.capture.holding
+
+
+def _told(account: Account, proposal: Proposal, journal: Sequence[Entry]) -> dict[str, Holding]:
+    """Return what should stand where a target cannot show it. Of a pivot that ended in trouble nobody knows."""
+    if account.settled is Settled.DONE:
+        return proposal.plan.after
+    unsure = Unknown(why="its deed ended in trouble, and cannot be undone")
+    return proposal.plan.before | {
+        entry.step.berth: unsure if entry.step.berth in account.unsure else _left_by(entry)
+        for entry in journal
+    }
 
 
 def _astray(proposal: Proposal, after: Mapping[str, Holding], skipped: Sequence[str]) -> tuple[str, ...]:
     """Say what does not stand there although the plan was done."""
     return tuple(
-        f"{component} should hold {wanted}, and holds {after[component]}"
-        for component, wanted in proposal.plan.after.items()
-        if component not in skipped and not isinstance(wanted, Unknown) and not same(wanted, after[component])
+        f"{berth} should hold {wanted}, and holds {after[berth]}"
+        for berth, wanted in proposal.plan.after.items()
+        if berth not in skipped and not isinstance(wanted, Unknown) and not same(wanted, after[berth])
     )
 
 
@@ -247,7 +263,6 @@ def _write_up(
 ) -> Receipt:
     """Say what was done: what the journal says, not what is told."""
     warrant, plan = account.warrant, proposal.plan
-    begun = [entry.fence for entry in journal]
     is_soaked = account.settled is Settled.DONE and bool(proposal.terms.soak)
     cut = account.cut if is_soaked and account.soak is None else ""
     soaked = (Soaked.CUT if cut else Soaked.FULL) if is_soaked else Soaked.NONE
@@ -259,9 +274,9 @@ def _write_up(
         outcome=account.outcome,
         version=plan.version or None,
         release=plan.release,
-        before=plan.before | {entry.step.component: entry.capture.holding for entry in journal},
+        before=plan.before | {entry.step.berth: entry.capture.holding for entry in journal},
         after={},
-        deeds=tuple(deed for deed in account.deeds if deed.fence in begun),
+        deeds=tuple(Deed(step=entry.step, fence=entry.fence) for entry in journal),
         of=warrant.request.of or _of(proposal),
         soaked=soaked,
         cut=cut,

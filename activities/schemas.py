@@ -1,6 +1,6 @@
 """The JSON Schemas of the configuration's files, for editors: generated from the models that judge them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
@@ -10,6 +10,7 @@ from pydantic_core import core_schema
 
 from activities.configuration_file import Kinds
 from domain.configuration import (
+    CHECK_KEYS,
     RESERVED_NAMES,
     RULE_KEYS,
     EnvironmentFile,
@@ -18,7 +19,7 @@ from domain.configuration import (
     ServiceFile,
 )
 from domain.rule import MOST_RULES, RuleTerms, Weight
-from domain.terms import CheckTerms
+from domain.terms import CheckTerms, Fleet
 from domain.value import Value, say_duration
 
 Schema = dict[str, Any]
@@ -75,14 +76,17 @@ def _rules(kinds: Kinds) -> Schema:
 def _service(kinds: Kinds) -> Schema:
     """A service's file is written flatter than its model: components and checks carry their own settings."""
     schema = _of(ServiceFile)
+    targets = [_target(*kind) for kind in kinds.targets.items()]
     place = _of(ServiceEnvironment)
-    own = {key: value for key, value in place["properties"].items() if key not in {"targets", "health"}}
+    own = {
+        key: value for key, value in place["properties"].items() if key not in {"targets", "fleets", "health"}
+    }
     schema["$defs"] = schema["$defs"] | place.get("$defs", {})
     schema["$defs"].pop("ServiceEnvironment", None)
     schema["$defs"] = {
         name: found
         for name, found in schema["$defs"].items()
-        if name not in {"TargetTerms", "CheckTerms", "RuleTerms"}
+        if name not in {"TargetTerms", "CheckTerms", "RuleTerms", "Fleet"}
     }
     schema["properties"]["components"]["propertyNames"] = NAME | {"not": {"enum": sorted(RESERVED_NAMES)}}
     schema["properties"]["environments"]["propertyNames"] = NAME
@@ -91,9 +95,21 @@ def _service(kinds: Kinds) -> Schema:
         "properties": own
         | {"health": {"type": "array", "items": {"anyOf": list(map(_check, kinds.checks.values()))}}}
         | {"rules": _rules(kinds)},
-        "additionalProperties": {"anyOf": [_target(*kind) for kind in kinds.targets.items()]},
+        "additionalProperties": {"anyOf": [*targets, _many(targets)]},
     }
     return schema
+
+
+def _many(targets: Sequence[Schema]) -> Schema:
+    """A component with many targets, by name."""
+    named = {
+        "type": "object",
+        "minProperties": 1,
+        "propertyNames": NAME,
+        "additionalProperties": {"anyOf": targets},
+    }
+    fleet = _of(Fleet)
+    return fleet | {"properties": {"targets": named} | fleet["properties"], "required": ["targets"]}
 
 
 def _target(name: str, model: type[Value]) -> Schema:
@@ -107,7 +123,7 @@ def _target(name: str, model: type[Value]) -> Schema:
 def _check(model: type[Value]) -> Schema:
     schema = _inlined(model)
     common = _of(CheckTerms)["properties"]
-    extra = {key: common[key] for key in ("component", "within", "every")}
+    extra = {key: common[key] for key in CHECK_KEYS}
     return schema | {"properties": schema["properties"] | extra}
 
 

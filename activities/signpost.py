@@ -7,8 +7,9 @@ from activities.drawing import unknown_place
 from activities.ports import BadSealError, TargetRefusalError
 from activities.releases import ReleaseRefusedError, read_release
 from activities.tools import Tools
+from domain.berth import component_of
 from domain.configuration import Configuration
-from domain.environment import Placement, same
+from domain.environment import Placement, same_content
 from domain.names import Subject
 from domain.release import Component, Release
 from domain.road import Waymark
@@ -56,17 +57,14 @@ class Signpost:
     async def _shows(
         self, component: Component, release: Release, configuration: Configuration, subject: Subject
     ) -> bool:
-        """Tell whether a target shows its component. One that can show nothing is believed, as by `after:`."""
+        """Tell whether every target of a component shows it. One that can show nothing is believed, as by `after:`."""
         place = configuration.place(subject)
-        terms = place.targets.get(component.name) if place else None
-        if terms is None:
-            return False
-        target = self._tools.target(terms, subject, component.name)
-        if not target.repeatable:
-            return True
+        targets = place.targets if place else {}
+        berths = [berth for berth in targets if component_of(berth) == component.name]
+        made = [self._tools.target(targets[berth], subject, berth) for berth in berths]
         try:
-            seen = await target.observe()
+            seen = await asyncio.gather(*(target.observe() for target in made if target.repeatable))
         except TargetRefusalError:
             return False
         wanted = Placement(version=release.version, release=release.digest(), artifact=component.artifact)
-        return same(wanted, seen.capture.holding)
+        return bool(made) and all(same_content(wanted, look.capture.holding) for look in seen)

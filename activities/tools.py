@@ -15,7 +15,7 @@ def _no_rule(terms: RuleTerms) -> Rule:
 
 
 class Tools(NamedTuple):
-    """One environment's adapters. ``target``, ``check`` and ``rule`` make one from its terms."""
+    """One environment's adapters. ``target`` makes one from its terms, for a berth; ``check`` and ``rule`` likewise."""
 
     environment: str
     settings: Settings

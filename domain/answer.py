@@ -5,10 +5,10 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, Field
 
 from domain.approval import Decision
+from domain.berth import Berth
 from domain.clearance import Refusal
 from domain.environment import Holding
 from domain.journal import Receipt, Settled
-from domain.names import Identifier
 from domain.outcome import Outcome
 from domain.terms import LaneTerms, Request, Sealed, Story
 from domain.value import Value
@@ -85,7 +85,7 @@ class Done(Value):
     said: Literal["done"] = "done"
     turn: int
     outcome: Outcome
-    after: dict[Identifier, Holding] = Field(default_factory=dict)
+    after: dict[Berth, Holding] = Field(default_factory=dict)
     evidence: tuple[str, ...] = ()
 
 
@@ -96,7 +96,7 @@ class Undone(Value):
     turn: int
     outcome: Outcome
     why: str
-    after: dict[Identifier, Holding] = Field(default_factory=dict)
+    after: dict[Berth, Holding] = Field(default_factory=dict)
 
 
 class NotBegun(Value):

@@ -140,7 +140,7 @@ def paper_findings(paper: Paper) -> Iterator[Finding]:
             yield _found(
                 receipt, f"it says that {deed.step} was begun, and the journal has no deed {deed.fence}"
             )
-        elif not same(entry.step.after, deed.step.after) or entry.step.component != deed.step.component:
+        elif not same(entry.step.after, deed.step.after) or entry.step.berth != deed.step.berth:
             yield _found(
                 receipt,
                 f"the journal says of deed {deed.fence} “{entry.step}”, and the receipt “{deed.step}”",

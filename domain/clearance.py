@@ -9,7 +9,7 @@ from pydantic import Field
 
 from domain.actor import Actor
 from domain.approval import Decision, Policy, Standing, has_lapsed, standing
-from domain.environment import Holding
+from domain.environment import Holding, same
 from domain.fence import Fence, is_too_far_ahead
 from domain.names import Subject, change_id
 from domain.plan import Step, differs, material_difference
@@ -78,7 +78,7 @@ NOBODY: Final = Policy(quorum=1, approvers=(), valid=timedelta())
 class Facts(Value):
     """Everything an effect's clearance is judged by, gathered in one read by the environment's worker.
 
-    ``proposal`` is None where its seal is not good. ``observed`` is what the targets hold now, per component.
+    ``proposal`` is None where its seal is not good. ``observed`` is what the targets hold now, per berth.
     ``policy`` is the live one of this worker's own configuration. What nobody answered is in ``unanswered``.
     """
 
@@ -210,9 +210,14 @@ def judge_approval(
 
 def _judge_basis(proposal: Proposal, facts: Facts) -> Refusal | None:
     for step in proposal.plan.steps:
-        observed = facts.observed.get(step.component)
+        observed = facts.observed.get(step.berth)
         if proposal.is_forward and observed is not None and differs(step, observed):
             return Refusal(cause=Cause.VOID, why=material_difference(step, observed))
+    for berth, holding in proposal.plan.kept.items():
+        now = facts.observed.get(berth)
+        if now is not None and not same(holding, now):
+            why = f"{berth} was to be left alone on {holding}, but {now} stands there now"
+            return Refusal(cause=Cause.VOID, why=why)
     return None
 
 

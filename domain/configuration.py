@@ -8,21 +8,23 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import timedelta
 from typing import Final
 
-from pydantic import Field, JsonValue
+from pydantic import Field, JsonValue, model_validator
 
 from domain.actor import PersonName, person
+from domain.berth import Berth, at_of, berth_of, component_of
 from domain.names import Identifier, Subject
 from domain.notice import ChannelAddress, Event, Notice, Route, channels_for
 from domain.release import Kind
 from domain.risk import Risk, RiskTable
 from domain.rule import MOST_RULES, RuleTerms
-from domain.terms import ApprovalTerms, CheckTerms, LanePolicy, LaneTerms, TargetTerms, Terms
+from domain.terms import ApprovalTerms, CheckTerms, Fleet, LanePolicy, LaneTerms, TargetTerms, Terms
 from domain.value import Duration, Value
 
 ORGANISATION_FILE: Final = "towpath.yaml"
 SIGNERS_FILE: Final = "allowed_signers"
 REVOKED_KEYS_FILE: Final = "revoked_keys"
 REMIND: Final = timedelta(hours=4)
+APPROVE: Final = "approve"
 
 
 def environment_file(environment: str) -> str:
@@ -68,6 +70,21 @@ class Approval(ApprovalAtRisk):
         return self.but(**{name: value for name, value in written.items() if value not in {None, ()}})
 
 
+class PivotApproval(Value):
+    """Who approves what cannot be undone. As a word, ``approve`` is one of those who approve anything here."""
+
+    quorum: int = Field(default=1, ge=1, le=50)
+    groups: tuple[Identifier, ...] = Field(default=(), alias="from")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _in_a_word(cls, written: object) -> object:
+        if isinstance(written, str) and written != APPROVE:
+            message = f"“{written}” says nothing here; write approve, or {{quorum: 2, from: [group]}}"
+            raise ValueError(message)
+        return {} if written == APPROVE else written
+
+
 class Organisation(Value):
     """``towpath.yaml``."""
 
@@ -89,6 +106,8 @@ class EnvironmentFile(Value):
     """The environment's public key, ``ed25519:<base64>``: who may vouch for what happened here."""
     approval: Approval | None = None
     """The floor: no service can ask for fewer people, for other people, or for a longer-lived grant."""
+    pivots: PivotApproval | None = None
+    """What a plan takes that holds a step without a way back, beside what every plan takes."""
     soak: Duration = timedelta()
     lane: LanePolicy = LanePolicy.QUEUE
     """The floor: a service may let fewer promotions wait."""
@@ -111,14 +130,30 @@ class ServiceEnvironment(Value):
     """One environment on a service's road. The floor says what is not written."""
 
     after: tuple[Identifier, ...] = ()
-    targets: dict[Identifier, TargetTerms] = {}
-    """Component → the target that takes it."""
+    targets: dict[Berth, TargetTerms] = {}
+    """Component → the target that takes it; ``component@name`` for each of many."""
+    fleets: dict[Identifier, Fleet] = {}
+    """Component → how its targets are gone through, where it has many."""
     health: tuple[CheckTerms, ...] = ()
     soak: Duration | None = None
     lane: LanePolicy | None = None
     yields: bool | None = Field(default=None, alias="yield")
     approval: Approval | None = None
     rules: tuple[RuleTerms, ...] = Field(default=(), max_length=MOST_RULES)
+
+    def berths(self, component: str) -> tuple[str, ...]:
+        return tuple(berth for berth in self.targets if component_of(berth) == component)
+
+    @property
+    def fleets_in_full(self) -> dict[str, Fleet]:
+        """Every fleet with its waves: where nobody wrote any, the first target goes first and alone."""
+        return {name: self._in_full(name, fleet) for name, fleet in self.fleets.items()}
+
+    def _in_full(self, component: str, fleet: Fleet) -> Fleet:
+        if fleet.waves:
+            return fleet
+        first, *others = (at_of(berth) or "" for berth in self.berths(component))
+        return fleet.but(waves=((first,), tuple(others)) if others else ((first,),))
 
 
 class ServiceFile(Value):
@@ -171,8 +206,21 @@ class Configuration(Value):
         asked = [one.approval for one in (floor, place) if one and one.approval]
         return floor.risk is not None or any(approval.levels for approval in asked)
 
-    def approval(self, subject: Subject, risk: Risk | None = None) -> ApprovalTerms:
-        """Return what approval takes at this risk: the service's word, tightened to the environment's floor."""
+    def approval(self, subject: Subject, risk: Risk | None = None, *, pivots: bool = False) -> ApprovalTerms:
+        """Return what approval takes at this risk: the service's word, tightened to the environment's floor.
+
+        A plan that holds ``pivots`` may take more: more people, or others.
+        """
+        usual = self._usual_approval(subject, risk)
+        floor = self.environments[subject.environment]
+        if not pivots or floor.pivots is None:
+            return usual
+        stricter = usual.but(quorum=max(usual.quorum, floor.pivots.quorum))
+        if not floor.pivots.groups:
+            return stricter
+        return stricter.but(groups=floor.pivots.groups, approvers=self.members(floor.pivots.groups))
+
+    def _usual_approval(self, subject: Subject, risk: Risk | None) -> ApprovalTerms:
         place = self.place(subject)
         written = (self.environments[subject.environment].approval, place.approval if place else None)
         floor, asked = (one.at(risk) if one else None for one in written)
@@ -239,6 +287,20 @@ class Configuration(Value):
         allowed = {person(name) for name in self.members(floor.groups)}
         return tuple(name for name in people if person(name) in allowed)
 
+    def _targets(self, subject: Subject, place: ServiceEnvironment) -> dict[str, TargetTerms]:
+        """Return every berth of a place in the order of its turn: components as declared, then wave by wave."""
+        fleets = place.fleets_in_full
+        return {
+            berth: place.targets[berth]
+            for component in dict.fromkeys(
+                [*self.services[subject.service].components, *map(component_of, place.targets)]
+            )
+            for berth in sorted(
+                place.berths(component),
+                key=lambda one: fleets.get(component_of(one), Fleet()).wave(at_of(one)),
+            )
+        }
+
     def terms(self, subject: Subject, budget: timedelta, nonce: str) -> Terms:
         """Return the slice of configuration by which this subject is changed now."""
         place = self.place(subject) or ServiceEnvironment()
@@ -252,7 +314,8 @@ class Configuration(Value):
             signers=None,
         )
         return Terms(
-            targets=dict(place.targets),
+            targets=self._targets(subject, place),
+            fleets=place.fleets_in_full,
             health=place.health,
             soak=max(place.soak or timedelta(), floor.soak),
             approval=self.approval(subject),
@@ -266,9 +329,9 @@ class Configuration(Value):
 
 PLACE_KEYS: Final = ("after", "health", "soak", "lane", "yield", "approval", "rules")
 """What may stand under one environment of a service, beside its components."""
-RESERVED_NAMES: Final = frozenset({*PLACE_KEYS, "targets", "rollout"})
+RESERVED_NAMES: Final = frozenset({*PLACE_KEYS, "targets", "fleets", "rollout"})
 """What no component may be called, since it would be taken for a key."""
-CHECK_KEYS: Final = ("component", "within", "every")
+CHECK_KEYS: Final = ("component", "target", "within", "every")
 """What may stand in any health check, beside its own settings."""
 RULE_KEYS: Final = ("severity", "name", "message", "remedy")
 """What may stand in any rule, beside its own settings."""
@@ -280,11 +343,28 @@ def split_place(written: Mapping[str, JsonValue], components: Collection[str]) -
     """Sort what is written under one environment of a service into its model's shape.
 
     A component stands beside ``after`` and ``health``, as ``site: {target: directory, root: live/dev}``: its
-    ``target`` says which, and the rest are that target's settings. What is neither is left out.
+    ``target`` says which, and the rest are that target's settings. Where it has many, they stand by name under
+    ``targets``. What is neither is left out.
     """
     place = {key: value for key, value in written.items() if key in PLACE_KEYS}
-    place["targets"] = {name: _split_target(value) for name, value in written.items() if name in components}
+    lines = {name: value for name, value in written.items() if name in components}
+    place["targets"] = {
+        berth_of(name, at): _split_target(value) for name, line in lines.items() for at, value in many(line)
+    }
+    place["fleets"] = {
+        name: {key: value for key, value in line.items() if key != "targets"}
+        for name, line in lines.items()
+        if isinstance(line, dict) and "targets" in line
+    }
     return place
+
+
+def many(line: JsonValue) -> Iterable[tuple[str | None, JsonValue]]:
+    """Return the targets in a component's line, each with its name; the only one of a component has none."""
+    if not isinstance(line, dict) or "targets" not in line:
+        return ((None, line),)
+    targets = line["targets"]
+    return targets.items() if isinstance(targets, dict) else ()
 
 
 def _split_target(written: JsonValue) -> JsonValue:
@@ -336,12 +416,20 @@ def rule_settings(written: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
     return {key: value for key, value in written.items() if key not in RULE_KEYS}
 
 
+def line_of(berth: str) -> tuple[str, ...]:
+    """Return the keys under which a berth's target is written."""
+    at = at_of(berth)
+    return (component_of(berth), "targets", at) if at else (berth,)
+
+
 def as_written(place: tuple[str | int, ...]) -> tuple[str | int, ...]:
     """Return where in a file people wrote what stands at this place of its model."""
     match place:
-        case ("environments", environment, "targets", component, "settings", *rest):
-            return ("environments", environment, component, *rest)
-        case ("environments", environment, "targets", *rest):
+        case ("environments", environment, "targets", str(berth), "settings", *rest):
+            return ("environments", environment, *line_of(berth), *rest)
+        case ("environments", environment, "targets", str(berth), *rest):
+            return ("environments", environment, *line_of(berth), *rest)
+        case ("environments", environment, "fleets", *rest):
             return ("environments", environment, *rest)
         case ("environments", environment, "health" | "rules" as key, index, "settings", *rest):
             return ("environments", environment, key, index, *rest)

@@ -15,7 +15,8 @@ from domain.configuration import (
     service_file,
 )
 from domain.fault import Fault, Spot
-from domain.floors import floor_faults, own_faults
+from domain.fleets import check_target_faults, fleet_faults
+from domain.floors import floor_faults, own_faults, pivot_faults
 from domain.names import Subject
 from domain.release import BUDGETS
 from domain.signers import signer_faults
@@ -77,6 +78,8 @@ def _environment_faults(
         )
     if environment.approval:
         yield from own_faults(configuration, root.below("approval"), environment.approval)
+    if environment.pivots:
+        yield from pivot_faults(configuration, root.below("pivots"), environment)
 
 
 def _misnamed(spot: Spot, inside: str, name: str) -> Iterator[Fault]:
@@ -166,7 +169,7 @@ def _unknown_steps(spot: Spot, environment: str, service: ServiceFile) -> Iterat
 
 def _component_faults(spot: Spot, service: ServiceFile, place: ServiceEnvironment) -> Iterator[Fault]:
     for component in service.components:
-        if component not in place.targets:
+        if not place.berths(component):
             here = spot.below(component)
             yield Fault(
                 here,
@@ -174,8 +177,11 @@ def _component_faults(spot: Spot, service: ServiceFile, place: ServiceEnvironmen
                 f"add {component}: {{target: …}}",
                 leans_on=(here, Spot(spot.file, ("components", component))),
             )
+    for component in place.fleets:
+        yield from fleet_faults(spot.below(component), component, place)
     for index, check in enumerate(place.health):
         yield from _check_faults(spot.below("health", index), service, check)
+        yield from check_target_faults(spot.below("health", index), place, check)
 
 
 def _check_faults(spot: Spot, service: ServiceFile, check: CheckTerms) -> Iterator[Fault]:

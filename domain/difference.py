@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Literal
 
+from domain.berth import Berth
 from domain.names import Identifier
 from domain.value import Digest, Value
 
@@ -37,7 +38,7 @@ class FileDifference(Value):
 class ComponentDifference(Value):
     """How a component differs; without an artifact on one side, it is not there."""
 
-    component: Identifier
+    component: Berth
     before: Digest | None = None
     after: Digest | None = None
     before_version: str = ""

@@ -1,15 +1,17 @@
 """How a plan is drawn up from what is asked, what is configured and what is held."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
-from domain.environment import Holding, Placement, Unknown
+from domain.berth import at_of, component_of
+from domain.environment import Holding, Placement, Unknown, same_content
 from domain.journal import Receipt, can_be_rolled_back
 from domain.names import Subject
 from domain.outcome import Outcome
 from domain.plan import Deed, Plan, Step, Undo, Verb, is_nothing_to_do, put_back
 from domain.release import Component, Release
-from domain.terms import Request, Story
+from domain.terms import Fleet, Request, Story
 from domain.value import short
 
 
@@ -31,46 +33,82 @@ class Drawn(NamedTuple):
     refusals: tuple[str, ...] = ()
     nothing_to_do: str = ""
     notes: tuple[str, ...] = ()
+    kept: Mapping[str, Holding] = MappingProxyType({})
+    """What is left alone, since the release brings what stands there already."""
 
 
 def draw_promotion(
-    release: Release, held: Mapping[str, Holding], traits: Mapping[str, TargetTraits]
+    release: Release,
+    held: Mapping[str, Holding],
+    traits: Mapping[str, TargetTraits],
+    fleets: Mapping[str, Fleet] = MappingProxyType({}),
 ) -> Drawn:
-    """Place every component of the release, in the release's order."""
+    """Place every component of the release in each of its berths, in the order of ``traits``.
+
+    What stands somewhere already with the same content is left alone there. Where all of it does, under another
+    version, all is placed: people see the version that they promoted.
+    """
     steps = tuple(
-        _place(component, release, held.get(component.name, Unknown()), traits[component.name])
-        for component in release.components
-        if component.name in traits
+        _place(component, release, held.get(berth, Unknown()), berth, traits[berth]).but(
+            wave=fleets.get(component.name, _NO_FLEET).wave(at_of(berth))
+        )
+        for berth in traits
+        if (component := release.component(component_of(berth)))
     )
     done = (
         f"every component of {release.version} stands there already"
         if steps and is_nothing_to_do(steps)
         else ""
     )
-    notes = [f"{step.component} cannot be undone: it is a pivot" for step in steps if step.undo is Undo.PIVOT]
-    notes += [
-        f"{step.component} is not fenced: its target cannot refuse a late write"
-        for step in steps
-        if not step.fenced
-    ]
-    notes += [
-        f"{step.component} is not repeatable: its target cannot say what it holds, so a retry asks a person"
-        for step in steps
-        if not step.repeatable
-    ]
-    refusals = tuple(
-        f"{component.name} is the image {component.image}, and its target {traits[component.name].target} takes "
+    kept = {} if done else _left_alone(steps)
+    steps = tuple(step for step in steps if step.berth not in kept)
+    return Drawn(steps, _image_refusals(release, traits), done, (*_notes(steps, kept),), kept)
+
+
+_NO_FLEET: Final = Fleet()
+
+
+def _left_alone(steps: Sequence[Step]) -> dict[str, Holding]:
+    alike = {step.berth: step.before for step in steps if same_content(step.before, step.after)}
+    return alike if len(alike) < len(steps) else {}
+
+
+def _notes(steps: Sequence[Step], kept: Mapping[str, Holding]) -> Iterator[str]:
+    """Say, a sentence each, what people should know of these steps before they let them happen."""
+    for step in steps:
+        if step.is_pivot:
+            yield f"{step.berth} cannot be undone: it is a pivot. {_after_pivot(step, steps)}"
+    for step in steps:
+        if not step.fenced:
+            yield f"{step.berth} is not fenced: its target cannot refuse a late write"
+    for step in steps:
+        if not step.repeatable:
+            yield f"{step.berth} is not repeatable: its target cannot say what it holds, so a retry asks a person"
+    for berth, holding in kept.items():
+        yield f"{berth} is left alone: {holding} stands there with the same content"
+
+
+def _after_pivot(pivot: Step, steps: Sequence[Step]) -> str:
+    others = [step.berth for step in steps if step.berth != pivot.berth and not step.is_pivot]
+    if not others:
+        return "Once it has run it stays, whatever becomes of this change"
+    return f"Once it has run it stays, even where {', '.join(others)} is put back"
+
+
+def _image_refusals(release: Release, traits: Mapping[str, TargetTraits]) -> tuple[str, ...]:
+    return tuple(
+        f"{berth} is the image {component.image}, and its target {trait.target} takes "
         "files only: give it a target that takes images, such as command or git"
-        for component in release.components
-        if component.image and component.name in traits and not traits[component.name].images
+        for berth, trait in traits.items()
+        if (component := release.component(component_of(berth))) and component.image and not trait.images
     )
-    return Drawn(steps, refusals, done, tuple(notes))
 
 
-def _place(component: Component, release: Release, before: Holding, traits: TargetTraits) -> Step:
+def _place(component: Component, release: Release, before: Holding, berth: str, traits: TargetTraits) -> Step:
     after = Placement(version=release.version, release=release.digest(), artifact=component.artifact)
     return Step(
         component=component.name,
+        at=at_of(berth),
         target=traits.target,
         verb=Verb.PLACE,
         before=before,
@@ -90,7 +128,7 @@ def draw_rollback(request: Request, receipts: Iterable[Receipt]) -> Drawn:
     if request.of is not None and request.of != newest.turn:
         return Drawn((), nothing_to_do=f"turn {request.of} is not the newest change that still stands")
     drawn = draw_undo(request.subject, newest.deeds)
-    pivots = [deed.step.component for deed in newest.deeds if deed.step.undo is Undo.PIVOT]
+    pivots = [deed.step.berth for deed in newest.deeds if deed.step.is_pivot]
     if pivots:
         why = f"{', '.join(pivots)} of {newest.version} cannot be undone: promote a fix instead"
         return Drawn((), refusals=(why,))
@@ -110,16 +148,17 @@ def draw_adoption(held: Mapping[str, Holding], traits: Mapping[str, TargetTraits
     """Look at everything, change nothing."""
     steps = tuple(
         Step(
-            component=component,
-            target=traits[component].target,
+            component=component_of(berth),
+            at=at_of(berth),
+            target=traits[berth].target,
             verb=Verb.OBSERVE,
             before=holding,
             after=holding,
-            undo=traits[component].undo,
-            fenced=traits[component].fenced,
-            repeatable=traits[component].repeatable,
+            undo=traits[berth].undo,
+            fenced=traits[berth].fenced,
+            repeatable=traits[berth].repeatable,
         )
-        for component, holding in held.items()
+        for berth, holding in held.items()
     )
     return Drawn(steps)
 

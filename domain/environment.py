@@ -48,6 +48,11 @@ Holding = Annotated[Placement | Absent | Unknown, Field(discriminator="held")]
 Holdings = Mapping[str, Holding]
 
 
+def same_content(one: Holding, other: Holding) -> bool:
+    """Tell whether two placements are of the same artifact, whichever release brought it."""
+    return isinstance(one, Placement) and isinstance(other, Placement) and one.artifact == other.artifact
+
+
 def same(one: Holding, other: Holding) -> bool:
     """Tell whether two holdings are of the same content; who put it there, and when, does not matter.
 

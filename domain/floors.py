@@ -38,6 +38,24 @@ def _levels(spot: Spot, *written: Approval | None) -> Iterator[tuple[Risk | None
     yield from ((level, spot.below(level.value)) for level in Risk if level in named)
 
 
+def pivot_faults(configuration: Configuration, spot: Spot, environment: EnvironmentFile) -> Iterator[Fault]:
+    """Find where nobody, or too few, could approve a plan that holds what cannot be undone."""
+    pivots, floor = environment.pivots, environment.approval
+    if pivots is None:
+        return
+    asked = Approval.model_validate({"quorum": pivots.quorum, "from": pivots.groups})
+    yield from _unknown_groups(configuration, spot, asked)
+    groups = pivots.groups or (floor.groups if floor else ())
+    if not groups:
+        yield Fault(
+            spot,
+            f"{_approvers(pivots.quorum)} must approve what cannot be undone, and nobody is named who may",
+            "name groups, as pivots: {from: [release-managers]}, or under approval",
+        )
+    elif all(group in configuration.organisation.groups for group in groups):
+        yield from _too_few(spot, pivots.quorum, configuration.members(groups), _spots(groups))
+
+
 def floor_faults(
     configuration: Configuration, subject: Subject, spot: Spot, place: ServiceEnvironment
 ) -> Iterator[Fault]:

@@ -1,12 +1,14 @@
 """What stands where, as people ask for it: places are services in environments."""
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Literal
 
+from domain.berth import Berth, at_of, component_of
 from domain.clearance import Freeze
 from domain.configuration import Configuration
-from domain.environment import Holding
+from domain.environment import Holding, Placement
 from domain.journal import Receipt
 from domain.names import Identifier, Subject
 from domain.outcome import Phase
@@ -35,7 +37,7 @@ class Health(Value):
 class Stand(Value):
     """What stands for one component, and who let it in."""
 
-    component: Identifier
+    component: Berth
     holding: Holding
     by: str = ""
     """Who asked for it."""
@@ -59,8 +61,25 @@ class Place(Value):
     trouble: str = ""
 
     @property
+    def disagreements(self) -> tuple[str, ...]:
+        """Say, a sentence each, which components do not hold the same at all of their targets."""
+        return tuple(_disagreements(self.stands))
+
+    @property
     def subject(self) -> Subject:
         return Subject(service=self.service, environment=self.environment)
+
+
+def _disagreements(stands: tuple[Stand, ...]) -> Iterator[str]:
+    found: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for one in stands:
+        holds = one.holding
+        version = holds.version if isinstance(holds, Placement) else str(holds)
+        found[component_of(one.component)][version].append(at_of(one.component) or "")
+    for component, versions in found.items():
+        if len(versions) > 1:
+            said = "; ".join(f"{version} at {', '.join(where)}" for version, where in versions.items())
+            yield f"{component} is not the same everywhere: {said}"
 
 
 class EnvironmentSummary(Value):

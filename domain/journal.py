@@ -8,6 +8,7 @@ from pydantic import Field
 
 from domain.actor import Actor
 from domain.approval import Decision, Policy, Verdict, counting
+from domain.berth import Berth
 from domain.environment import Absent, Holding
 from domain.fence import Fence
 from domain.names import Identifier, Subject
@@ -90,8 +91,8 @@ class Receipt(Value):
     outcome: Outcome
     version: Identifier | None = None
     release: Digest | None = None
-    before: dict[Identifier, Holding]
-    after: dict[Identifier, Holding]
+    before: dict[Berth, Holding]
+    after: dict[Berth, Holding]
     deeds: tuple[Deed, ...] = ()
     of: int | None = None
     """The turn whose deeds a rollback undid."""
@@ -159,7 +160,7 @@ class Recollection(Value):
     open: tuple[OpenTurn, ...] = ()
     highest: int = 0
     """The highest turn seen in a receipt, a journal, or at a target."""
-    held: dict[Identifier, Holding] = Field(default_factory=dict)
+    held: dict[Berth, Holding] = Field(default_factory=dict)
 
 
 def deeds_of(plan: Plan, turn: int) -> Sequence[Deed]:

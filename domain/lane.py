@@ -11,10 +11,11 @@ from pydantic import Field
 
 from domain.actor import ENGINE, Channel
 from domain.answer import Ask, Done, NotBegun, Undone
+from domain.berth import Berth
 from domain.environment import Holding
 from domain.fence import next_turn
 from domain.journal import Receipt, Recollection
-from domain.names import Identifier, Subject
+from domain.names import Subject
 from domain.outcome import Outcome, Phase
 from domain.terms import Request, Story
 from domain.value import Value
@@ -46,7 +47,7 @@ class LaneState(Value):
     queue: tuple[Ask, ...] = ()
     running: Running | None = None
     unsettled: tuple[int, ...] = ()
-    held: dict[Identifier, Holding] = Field(default_factory=dict)
+    held: dict[Berth, Holding] = Field(default_factory=dict)
     recalled: bool = False
     orphans: tuple[Ask, ...] = ()
     """Who waited for a change that was lost: its settlement is their answer."""

@@ -4,12 +4,13 @@ from datetime import datetime
 
 from pydantic import Field
 
+from domain.berth import Berth
 from domain.clearance import Warrant
 from domain.environment import Holding
 from domain.journal import Settled
-from domain.names import Identifier, Subject
+from domain.names import Subject
 from domain.outcome import Outcome
-from domain.plan import Deed, Step
+from domain.plan import Step
 from domain.terms import Sealed
 from domain.value import Digest, Value
 
@@ -35,8 +36,9 @@ class Account(Value):
     warrant: Warrant
     settled: Settled
     outcome: Outcome
-    deeds: tuple[Deed, ...]
-    skipped: tuple[Identifier, ...] = ()
+    skipped: tuple[Berth, ...] = ()
+    unsure: tuple[Berth, ...] = ()
+    """Pivots whose deed ended in trouble: nobody knows whether it was done."""
     soak: Sealed | None = None
     cut: str = ""
     """By whom the soak was cut short, where there is no evidence of it for that."""
@@ -52,7 +54,7 @@ class Left(Value):
     """
 
     well: bool
-    after: dict[Identifier, Holding] = Field(default_factory=dict)
+    after: dict[Berth, Holding] = Field(default_factory=dict)
     evidence: tuple[str, ...] = ()
     lane_listens: bool = True
 

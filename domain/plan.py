@@ -2,7 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
+from itertools import groupby
 
+from pydantic import Field
+
+from domain.berth import Berth, berth_of
 from domain.environment import Holding, Placement, Unknown, same
 from domain.fence import Fence
 from domain.names import Identifier, Subject
@@ -30,7 +34,8 @@ class Undo(StrEnum):
 class Step(Value):
     """One deed on one component at one target.
 
-    ``of`` names, for a step that restores, the deed that is undone: the journal entry with its capture.
+    ``of`` names, for a step that restores, the deed that is undone: the journal entry with its capture. ``at``
+    says which target it is where the component has many; steps of one ``wave`` are done side by side.
     """
 
     component: Identifier
@@ -42,6 +47,17 @@ class Step(Value):
     fenced: bool
     repeatable: bool
     of: Fence | None = None
+    at: Identifier | None = None
+    wave: int = 0
+
+    @property
+    def berth(self) -> str:
+        return berth_of(self.component, self.at)
+
+    @property
+    def is_pivot(self) -> bool:
+        """Tell whether there is no way back from this step."""
+        return self.undo is Undo.PIVOT and self.verb is Verb.PLACE
 
     @property
     def may_give_up(self) -> bool:
@@ -51,11 +67,12 @@ class Step(Value):
     def __str__(self) -> str:
         match self.verb:
             case Verb.PLACE:
-                return f"{self.component}: {self.before} → {self.after}"
+                pivot = " (PIVOT: cannot be undone)" if self.is_pivot else ""
+                return f"{self.berth}: {self.before} → {self.after}{pivot}"
             case Verb.RESTORE:
-                return f"{self.component}: put back {self.after}"
+                return f"{self.berth}: put back {self.after}"
             case Verb.OBSERVE:
-                return f"{self.component}: observe, change nothing"
+                return f"{self.berth}: observe, change nothing"
 
 
 class Plan(Value):
@@ -66,6 +83,22 @@ class Plan(Value):
     release: Digest | None = None
     steps: tuple[Step, ...]
     terms: Digest
+    kept: dict[Berth, Holding] = Field(default_factory=dict)
+    """What the release has too and stands there already, with the same content: it is left alone."""
+
+    @property
+    def waves(self) -> tuple[tuple[Step, ...], ...]:
+        """The steps in the order of their doing. What is in one wave is done side by side."""
+        return tuple(
+            tuple(steps) for _, steps in groupby(self.steps, lambda step: (step.component, step.wave))
+        )
+
+    @property
+    def components(self) -> tuple["Plan", ...]:
+        """The plan cut into one for each component, in the order of their doing."""
+        return tuple(
+            self.but(steps=tuple(steps)) for _, steps in groupby(self.steps, lambda step: step.component)
+        )
 
     @property
     def intent(self) -> Digest:
@@ -76,7 +109,8 @@ class Plan(Value):
     @property
     def basis(self) -> Digest:
         """Digest of what the plan was made against: the content held then."""
-        held = [(step.component, step.target, _content(step.before)) for step in self.steps]
+        held = [(step.berth, step.target, _content(step.before)) for step in self.steps]
+        held += [(berth, "", _content(holding)) for berth, holding in self.kept.items()]
         return digest_of(canonical(held).encode())
 
     @property
@@ -86,15 +120,15 @@ class Plan(Value):
 
     @property
     def pivots(self) -> tuple[Step, ...]:
-        return tuple(step for step in self.steps if step.undo is Undo.PIVOT)
+        return tuple(step for step in self.steps if step.is_pivot)
 
     @property
     def before(self) -> dict[str, Holding]:
-        return {step.component: step.before for step in self.steps}
+        return self.kept | {step.berth: step.before for step in self.steps}
 
     @property
     def after(self) -> dict[str, Holding]:
-        return {step.component: step.after for step in self.steps}
+        return self.kept | {step.berth: step.after for step in self.steps}
 
 
 def _content(holding: Holding) -> str:
@@ -127,14 +161,14 @@ def differs(step: Step, observed: Holding) -> bool:
 
 def material_difference(step: Step, observed: Holding) -> str:
     return (
-        f"{step.component} was to go from {step.before} to {step.after}, but {observed} stands there now, "
+        f"{step.berth} was to go from {step.before} to {step.after}, but {observed} stands there now, "
         "so undoing it would put back something else than was approved"
     )
 
 
 def _actions(plan: Plan) -> list[tuple[str, ...]]:
     """What would be done, step by step, as far as people approve it."""
-    return [(step.component, step.target, step.verb, step.undo, _content(step.after)) for step in plan.steps]
+    return [(step.berth, step.target, step.verb, step.undo, _content(step.after)) for step in plan.steps]
 
 
 class Deed(Value):
@@ -147,10 +181,16 @@ class Deed(Value):
 def put_back(plan: Plan, deeds: Sequence[Deed]) -> Plan:
     """Return the plan that undoes these deeds, newest first.
 
-    Left out are pivots, which cannot be undone, and observations, which did nothing.
+    Left out are pivots, which cannot be undone and stay, and observations, which did nothing.
     """
     steps = tuple(_restoring(deed) for deed in reversed(deeds) if _can_be_undone(deed.step))
     return plan.but(steps=steps)
+
+
+def say_staying(deeds: Iterable[Deed]) -> str:
+    """Say which of these deeds stays, since there is no way back from it; nothing where all are put back."""
+    staying = [deed.step.berth for deed in deeds if deed.step.is_pivot]
+    return f"; {', '.join(staying)} cannot be undone, and was left as it is" if staying else ""
 
 
 def _can_be_undone(step: Step) -> bool:

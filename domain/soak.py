@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 
+from domain.berth import component_of
 from domain.clearance import Cause, Refusal
-from domain.environment import Absent, Placement, same
+from domain.environment import Absent, Placement
 from domain.journal import Evidence, Receipt, Soaked
 from domain.release import Release
 from domain.terms import Proposal
@@ -21,25 +22,35 @@ def judge_soak(proposal: Proposal, turn: int, soak: Evidence | None, cut: str) -
 def proves_the_way(release: Release, environment: str, receipts: Sequence[Receipt]) -> str:
     """Say why an earlier environment does not vouch for a release, or nothing where it does.
 
-    It does when its newest receipt left every component of this release there, healthy, and the soak of the release's
-    own promotion was not cut short: what was put back since is worth no more than it was. ``receipts`` are its newest
-    ones, newest first.
+    It does when its newest receipt left the content of every component of this release in each of its berths there,
+    healthy, and the soak of the release's own promotion was not cut short: what was put back since is worth no more
+    than it was. What a release left alone may be there by an earlier one. ``receipts`` are its newest, newest first.
     """
     name = f"{release.version} of {release.service}"
     if not receipts:
         return f"{environment} has never held {name}; promote it there first"
     newest = receipts[0]
-    for component in release.components:
-        wanted = Placement(version=release.version, release=release.digest(), artifact=component.artifact)
-        holding = newest.after.get(component.name, Absent())
-        if not same(wanted, holding):
-            return f"{environment} holds {component.name} {holding}, not {release.version}; promote it there first"
+    stands = {
+        berth: (component, newest.after.get(berth, Absent()))
+        for component in release.components
+        for berth in _berths_of(component.name, newest)
+    }
+    brought = any(
+        isinstance(held, Placement) and held.release == release.digest() for _, held in stands.values()
+    )
+    for berth, (component, held) in stands.items():
+        if not brought or not (isinstance(held, Placement) and held.artifact == component.artifact):
+            return f"{environment} holds {berth} {held}, not {release.version}; promote it there first"
     if not newest.healthy:
         return f"{name} was not healthy in {environment}"
     if cut := cut_soak(release, receipts):
         again = f"towpath promote {release.service} {release.version} {environment}"
         return f"in {environment} {cut}; promote {name} there again, and it soaks anew: {again}"
     return ""
+
+
+def _berths_of(component: str, receipt: Receipt) -> list[str]:
+    return [berth for berth in receipt.after if component_of(berth) == component] or [component]
 
 
 def cut_soak(release: Release, receipts: Iterable[Receipt]) -> str:

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from domain.answer import Ask, Told
 from domain.approval import Decision
+from domain.berth import Berth
 from domain.clearance import Freeze
 from domain.environment import Holding
 from domain.fence import Fence
@@ -73,7 +74,7 @@ class LaneStatus(Value):
     running: Ask | None = None
     queue: tuple[Ask, ...] = ()
     unsettled: tuple[int, ...] = ()
-    held: dict[Identifier, Holding] = Field(default_factory=dict)
+    held: dict[Berth, Holding] = Field(default_factory=dict)
     answers: dict[str, Told] = Field(default_factory=dict)
     """The last answers, by asker: for operators' commands, which have no workflow to be told."""
     refused: tuple[RefusedRecord, ...] = ()
@@ -135,6 +136,6 @@ class Report(Value):
     outcome: Outcome
     why: str = ""
     turn: int | None = None
-    after: dict[Identifier, Holding] = Field(default_factory=dict)
+    after: dict[Berth, Holding] = Field(default_factory=dict)
     evidence: tuple[str, ...] = ()
     head: Digest | None = None

@@ -1,5 +1,6 @@
 """What is asked for, by which terms it would be done, and the two together as put before people."""
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
@@ -7,6 +8,8 @@ from typing import Final
 from pydantic import Field, JsonValue
 
 from domain.actor import Actor
+from domain.berth import Berth
+from domain.folding import unfolded
 from domain.names import Identifier, Subject
 from domain.plan import Plan, Verb
 from domain.release import ROLLBACK_BUDGET, Release
@@ -56,11 +59,31 @@ class TargetTerms(Value):
     settings: dict[str, JsonValue] = Field(default_factory=dict)
 
 
+class Fleet(Value):
+    """How a component's many targets are gone through: wave by wave, so many of a wave at once."""
+
+    waves: tuple[tuple[Identifier, ...], ...] = ()
+    parallel: int = Field(default=10, ge=1, le=100)
+
+    def wave(self, at: str | None) -> int:
+        """Return the number of a target's wave, from 1; 0 for the only target of a component."""
+        return next((number for number, wave in enumerate(self.waves, start=1) if at in wave), 0)
+
+
+def most_waves(fleets: Iterable[Fleet]) -> int:
+    """Return how many waves the longest of these takes; what has one target takes one."""
+    return max((len(fleet.waves) for fleet in fleets), default=1) or 1
+
+
 class CheckTerms(Value):
-    """One health check. ``settings`` belong to the check; ``component`` is whose revision it proves."""
+    """One health check. ``settings`` belong to the check; ``component`` is whose revision it proves.
+
+    ``target`` names the one of the component's many targets that it looks at.
+    """
 
     check: Identifier
     component: Identifier | None = None
+    target: Identifier | None = None
     settings: dict[str, JsonValue] = Field(default_factory=dict)
     within: Duration = timedelta(seconds=60)
     every: Duration = timedelta(seconds=1)
@@ -109,7 +132,9 @@ _WHO_WAITS: Final = {
 class Terms(Value):
     """The slice of configuration that one change is done by."""
 
-    targets: dict[Identifier, TargetTerms]
+    targets: dict[Berth, TargetTerms]
+    fleets: dict[Identifier, Fleet] = Field(default_factory=dict)
+    """Component → how its targets are gone through, where it has many."""
     health: tuple[CheckTerms, ...] = ()
     soak: Duration = timedelta()
     approval: ApprovalTerms = ApprovalTerms()
@@ -159,6 +184,11 @@ class Sealed(Value):
     key: str
     body: str
     signature: str
+
+    @property
+    def text(self) -> str:
+        """What was sealed. Whether the seal is good has to be asked of whoever knows the environment's key."""
+        return unfolded(self.body)
 
     @property
     def signed_text(self) -> bytes:

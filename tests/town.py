@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -279,10 +279,14 @@ class Town:
         return f"{environment}/{self.service}/{component}"
 
     def make(self, version: str, components: Sequence[str] = ("site",)) -> Release:
-        """Put a release into the store."""
+        """Put a release into the store, with content of its own."""
+        return self.make_of(version, dict.fromkeys(components, version))
+
+    def make_of(self, version: str, contents: Mapping[str, str]) -> Release:
+        """Put a release of these components and contents into the store."""
         parts = []
-        for name in components:
-            content = f"{name} {version}".encode()
+        for name, inside in contents.items():
+            content = f"{name} {inside}".encode()
             digest = digest_of(content)
             self.store.content[artifact_key(digest)] = content
             parts.append(Component(name=name, kind=Kind.CONTENT, artifact=digest, size=len(content), files=1))

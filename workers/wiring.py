@@ -22,6 +22,7 @@ from activities.signers import OpenSshSigners
 from activities.stores import open_store
 from activities.targets import TARGETS
 from activities.tools import Tools
+from domain.berth import at_of, component_of
 from domain.names import Subject
 from domain.rule import RuleTerms
 from domain.terms import CheckTerms, TargetTerms
@@ -114,8 +115,9 @@ def errands(place: Surroundings) -> Wired:
 
 
 def _target_maker(place: Surroundings) -> Callable[[TargetTerms, Subject, str], ConfiguredTarget]:
-    def make(terms: TargetTerms, subject: Subject, component: str) -> ConfiguredTarget:
-        return TARGETS[terms.target](terms.settings, Place(place.folder, subject, component, place.state))
+    def make(terms: TargetTerms, subject: Subject, berth: str) -> ConfiguredTarget:
+        at = Place(place.folder, subject, component_of(berth), at_of(berth), place.state)
+        return TARGETS[terms.target](terms.settings, at)
 
     return make
 

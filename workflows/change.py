@@ -1,8 +1,9 @@
 """What is really done to an environment, and undone."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from pydantic import ValidationError
@@ -10,31 +11,32 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from activities.effects import EffectActivities
-    from activities.errands import AWAKE, STUCK, ErrandActivities, LaneMessage, Silence
-    from domain.answer import Answer, Done, NotBegun, Stuck, Undone
+    from activities.errands import AWAKE, ErrandActivities, Silence
+    from domain.answer import Answer, Done, NotBegun, Undone
     from domain.clearance import Cause, Refusal, Warrant
     from domain.doors import Signal
     from domain.drawing import outcome_of
     from domain.fence import Fence
     from domain.journal import Evidence, Settled
-    from domain.names import OUTCOME, PHASE, Subject, effects_queue, lane_id, read_id
-    from domain.order import Account, Call, Left, Performed, StepOrder
+    from domain.names import OUTCOME, PHASE, Subject, lane_id, read_id
+    from domain.order import Account, Left, StepOrder
     from domain.outcome import Outcome, Phase
-    from domain.plan import Deed, Plan, Step, put_back
-    from domain.record import EffectRecord, JudgementRecord, OutcomeRecord
+    from domain.plan import Deed, Plan, Step, put_back, say_staying
+    from domain.record import OutcomeRecord
     from domain.terms import Proposal, Sealed, Terms
     from domain.value import say_duration
     from workflows import patience
-    from workflows.change_doors import ChangeDoors
     from workflows.chronicle import publish
     from workflows.doorkeeper import BadStartError, read_value
     from workflows.errand import errand
     from workflows.troubles import FAILURES, Over, Trouble, cancelled, trouble_with
     from workflows.undisturbed import undisturbed
+    from workflows.waves import side_by_side
+    from workflows.way_back import WayBack
 
 
 @workflow.defn(failure_exception_types=[ValidationError])  # a paper that nobody can read is no plan
-class ChangeWorkflow(ChangeDoors):
+class ChangeWorkflow(WayBack):
     """The critical section: a plan's steps one by one, health, soak, receipt; or everything put back."""
 
     # The story.
@@ -56,7 +58,7 @@ class ChangeWorkflow(ChangeDoors):
         if unneeded := self._unneeded(proposal):
             return unneeded
         try:
-            await self._walk(proposal.plan)
+            await (self._walk if proposal.plan.goes_forward else self._walk_back)(proposal.plan)
             await self._soak()
             return await self._account_for_it(proposal)
         except Trouble as trouble:
@@ -80,16 +82,17 @@ class ChangeWorkflow(ChangeDoors):
         self._undoing = True
         self._note_judgement("change", trouble.why, passed=False)
         undo = put_back(proposal.plan, self._begun)
-        await self._walk(undo)
-        left = await self._conclude(undo, Settled.UNDONE, trouble.outcome, trouble.why)
+        await self._walk_back(undo)
+        why = trouble.why + say_staying(self._begun)
+        left = await self._conclude(undo, Settled.UNDONE, trouble.outcome, why)
         outcome = Outcome.SETTLED_BY_HAND if self._skipped else trouble.outcome
-        return Undone(turn=self._turn, outcome=outcome, why=trouble.why, after=left.after)
+        return Undone(turn=self._turn, outcome=outcome, why=why, after=left.after)
 
     async def _walk(self, plan: Plan) -> None:
-        for step in plan.steps:
-            self._act += 1
-            fence = Fence(turn=self._turn, act=self._act)
-            await (self._do(step, fence) if step.may_give_up else self._undo(step, fence))
+        """Go wave by wave; what is in one wave is done side by side."""
+        for wave in plan.waves:
+            works = [partial(self._do, deed.step, deed.fence) for deed in self._numbered(wave)]
+            await side_by_side(works, self._at_once(wave))
 
     # Its chapters.
 
@@ -117,7 +120,7 @@ class ChangeWorkflow(ChangeDoors):
                 await self._ask_person(f"its settlement could not be drawn up: {trouble.why}")
             else:
                 self._given = self._warrant.but(proposal=sealed)
-        self._proposal = Proposal.model_validate_json(sealed.body)
+        self._proposal = Proposal.model_validate_json(sealed.text)
         return self._proposal
 
     async def _notice_silence(self, drawing: asyncio.Task[Sealed]) -> None:
@@ -145,7 +148,8 @@ class ChangeWorkflow(ChangeDoors):
             self._began = workflow.now()
         left = self._budget_left()
         self._log.enter(Phase.DEPLOYING, str(step))
-        self._begun.append(Deed(step=step, fence=fence))
+        deed = Deed(step=step, fence=fence)
+        self._begun.append(deed)
         try:
             performed = await workflow.execute_activity_method(
                 EffectActivities.perform,
@@ -161,35 +165,12 @@ class ChangeWorkflow(ChangeDoors):
         except FAILURES as failure:
             trouble = trouble_with(failure)
             if not trouble.touched:
-                self._begun.pop()
+                self._begun.remove(deed)
+            elif step.is_pivot:
+                self._unsure.append(step.berth)
             raise trouble from failure
-        self._note(fence, performed)
+        self._note(deed, performed)
         self._stop_if_cancelled()
-
-    async def _undo(self, step: Step, fence: Fence) -> None:
-        """Undo a step, for ever: until it is undone, or a person says to leave it."""
-        while True:
-            self._log.enter(Phase.UNDOING, str(step))
-            undoing = workflow.start_activity_method(
-                EffectActivities.perform,
-                StepOrder(warrant=self._warrant, step=step, act=fence.act),
-                task_queue=self._queue,
-                start_to_close_timeout=patience.UNDOING,
-                heartbeat_timeout=patience.HEARTBEAT,
-                retry_policy=patience.NEVER_GIVE_UP if step.repeatable else patience.TRY_ONCE,
-                cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-                summary=f"undo: {step} [fence {fence}]",
-            )
-            said: Signal | None = None
-            if why := await self._why_not_undone(undoing):
-                said = await self._ask_person(f"{step} could not be undone: {why}", fence, undoing)
-                await _given_up(undoing)
-            if _succeeded(undoing):
-                self._note(fence, undoing.result())
-                return
-            if said is Signal.SKIP:
-                self._skipped.append(step.component)
-                return
 
     async def _soak(self) -> None:
         """Watch it for as long as the terms say, or until it yields; the budget does not count this."""
@@ -250,8 +231,8 @@ class ChangeWorkflow(ChangeDoors):
                 warrant=self._warrant,
                 settled=settled,
                 outcome=Outcome.SETTLED_BY_HAND if self._skipped else outcome,
-                deeds=tuple(self._begun),
                 skipped=tuple(dict.fromkeys(self._skipped)),
+                unsure=tuple(self._unsure),
                 soak=self._soaked,
                 cut=self._cut,
                 why=why,
@@ -269,7 +250,7 @@ class ChangeWorkflow(ChangeDoors):
                 message = f"it is not healthy: {sick}"
                 raise Trouble(message)
             if await self._ask_person(f"what was put back is not well: {sick}") is Signal.SKIP:
-                self._skipped.extend(step.component for step in plan.steps)
+                self._skipped.extend(step.berth for step in plan.steps)
 
     async def _look_and_leave(self, account: Account, plan: Plan) -> Left:
         within = self._budget_left() + patience.LEAVING_RECEIPT if plan.goes_forward else patience.UNDOING
@@ -315,60 +296,7 @@ class ChangeWorkflow(ChangeDoors):
             raise cancelled() from cancel
         self._paused += workflow.now() - since
 
-    async def _why_not_undone(self, undoing: "asyncio.Task[Performed]") -> str:
-        """Wait for an undo for as long as nobody needs to be called; say why it is not done, or nothing where it is."""
-        patiently = patience.CALL_A_PERSON_AFTER
-        try:
-            await _wait_undisturbed(undoing.done, patiently)
-        except TimeoutError:
-            return f"it has been tried for {say_duration(patiently)}, and is being tried on"
-        failure = undoing.exception()
-        return trouble_with(failure).why if failure else ""
-
-    async def _ask_person(
-        self, why: str, fence: Fence | None = None, meanwhile: "asyncio.Task[Performed] | None" = None
-    ) -> Signal | None:
-        """Call a person and wait: for what they say, or for the undo to succeed after all (None)."""
-        before = self._log.phase
-        self._said, self._stuck_on = None, fence
-        remedy = f"{self._command('retry')}\n{self._command('skip')}"
-        self._log.enter(Phase.STUCK, why, remedy)
-        publish({PHASE: Phase.STUCK})
-        await self._tell_lane(STUCK, Stuck(turn=self._turn, stuck=True))
-        # Nobody waits for the call to get through: it is tried for ever, beside what it is about.
-        _ = workflow.start_activity_method(
-            ErrandActivities.call_person,
-            Call(
-                subject=self._subject,
-                headline=f"{self._subject} is unsettled: {why}",
-                remedy=remedy,
-                key=f"{workflow.info().workflow_id}/{self._act}",
-            ),
-            start_to_close_timeout=patience.ERRAND,
-            retry_policy=patience.NEVER_GIVE_UP,
-            summary=f"call a person: {self._subject} is unsettled",
-        )
-        await _wait_undisturbed(lambda: self._said is not None or _succeeded(meanwhile))
-        self._stuck_on = None
-        self._log.enter(before)
-        await self._tell_lane(STUCK, Stuck(turn=self._turn, stuck=False))
-        return self._said
-
-    def _command(self, verb: str) -> str:
-        return f"towpath {verb} {self._subject.service} {self._subject.environment}"
-
     # What it is made of.
-
-    @property
-    def _queue(self) -> str:
-        return effects_queue(self._subject.environment)
-
-    @property
-    def _warrant(self) -> Warrant:
-        if self._given is None:
-            message = "A change that has not begun was asked for its warrant."
-            raise BadStartError(message)
-        return self._given
 
     @property
     def _terms(self) -> Terms:
@@ -405,6 +333,10 @@ class ChangeWorkflow(ChangeDoors):
         publish({PHASE: Phase.ENDED, OUTCOME: outcome})
         return answer
 
+    def _at_once(self, wave: Sequence[Step]) -> int:
+        fleet = self._terms.fleets.get(wave[0].component)
+        return fleet.parallel if fleet else 1
+
     def _budget_left(self) -> timedelta:
         """How long until the budget is spent, which counts neither holds nor soak."""
         left = self._terms.budget - (workflow.now() - self._began - self._paused)
@@ -418,30 +350,3 @@ class ChangeWorkflow(ChangeDoors):
         going_forward = self._proposal is not None and self._proposal.is_forward and not self._undoing
         if going_forward and workflow.cancellation_reason() is not None:
             raise cancelled()
-
-    async def _tell_lane(self, verb: str, content: Stuck | None = None) -> None:
-        said = content.model_dump(mode="json") if content else {}
-        message = LaneMessage(subject=self._subject, verb=verb, content=said)
-        await errand(ErrandActivities.ask_lane, message, f"{verb}: the lane of {self._subject}")
-
-    def _note(self, fence: Fence, performed: Performed) -> None:
-        self._log.record(EffectRecord(at=workflow.now(), fence=fence, did=performed.did))
-
-    def _note_judgement(self, of: str, *sentences: str, passed: bool) -> None:
-        self._log.record(JudgementRecord(at=workflow.now(), of=of, passed=passed, sentences=sentences))
-
-
-async def _wait_undisturbed(ready: Callable[[], bool], patiently: timedelta | None = None) -> None:
-    await undisturbed(
-        asyncio.create_task(workflow.wait_condition(ready, timeout=patiently, timeout_summary="undo"))
-    )
-
-
-async def _given_up(undoing: "asyncio.Task[Performed]") -> None:
-    """Stop trying, and wait until it has stopped: a new try never races the old one."""
-    undoing.cancel()
-    await _wait_undisturbed(undoing.done)
-
-
-def _succeeded(task: "asyncio.Task[Performed] | None") -> bool:
-    return task is not None and task.done() and not task.cancelled() and task.exception() is None

@@ -33,6 +33,7 @@ class ChangeDoors(Steered):
         self._proposal: Proposal | None = None
         self._begun: list[Deed] = []
         self._skipped: list[str] = []
+        self._unsure: list[str] = []
         self._soaked: Sealed | None = None
         self._yields_to = ""
         self._makes_way_for = ""

@@ -229,7 +229,7 @@ class LaneWorkflow(LaneDoors):
     async def _answer(self, asker: str, told: Told) -> None:
         """Remember the answer, for whoever asks back; a promotion is told that there is one."""
         others = [(other, said) for other, said in self._answers.items() if other != asker]
-        self._answers = dict([*others, (asker, told)][-patience.REMEMBERED_ANSWERS :])
+        self._answers = dict(_that_fit([*others, (asker, told)][-patience.REMEMBERED_ANSWERS :]))
         if asker.startswith("promotion/"):
             await errand(ErrandActivities.tell, TellOrder(asker=asker, told=told), f"answer {asker}")
 
@@ -314,6 +314,13 @@ def search_attributes(values: Mapping[str, str]) -> TypedSearchAttributes:
     return TypedSearchAttributes(pairs)
 
 
+def _that_fit(answers: Sequence[tuple[str, Told]]) -> list[tuple[str, Told]]:
+    """Return the newest answers that fit into a status together; the newest always."""
+    sizes = [len(told.canonical()) for _, told in answers]
+    fits = [sum(sizes[index:]) <= patience.REMEMBERED_BYTES for index in range(len(answers))]
+    return [one for one, fit in zip(answers, [*fits[:-1], True], strict=True) if fit]
+
+
 def _slots(ask: Ask) -> int:
     """How many deeds a lost change may have been about to do."""
-    return len(Proposal.model_validate_json(ask.proposal.body).plan.steps) if ask.proposal else 0
+    return len(Proposal.model_validate_json(ask.proposal.text).plan.steps) if ask.proposal else 0

@@ -138,7 +138,7 @@ class LaneDoors(Steered):
     def _read_proposal(self, sealed: Sealed) -> Proposal:
         """See that a change could read it. Whether its seal is good, only the environment's worker can tell."""
         try:
-            return Proposal.model_validate_json(sealed.body)
+            return Proposal.model_validate_json(sealed.text)
         except ValidationError as error:
             message = f"its proposal cannot be read: {explain(error)}"
             raise RefusedError(message) from error

@@ -47,7 +47,7 @@ class PlanWorkflow:
             raise ApplicationError(
                 _why(failure, environment), type="NotPlanned", non_retryable=True
             ) from failure
-        return Proposal.model_validate_json(sealed.body)
+        return Proposal.model_validate_json(sealed.text)
 
     @workflow.signal(dynamic=True, description="A plan takes no signals")
     def unknown(self, name: str, _: Sequence[RawValue]) -> None:

@@ -132,7 +132,7 @@ class PromotionWorkflow(PromotionDoors):
         except TimeoutError:
             await self._notice_silence(queue)
         self._sealed = await drawing
-        self._proposal = Proposal.model_validate_json(self._sealed.body)
+        self._proposal = Proposal.model_validate_json(self._sealed.text)
         return self._proposal
 
     def _judged(self, proposal: Proposal) -> Ending | None:
@@ -252,7 +252,7 @@ class PromotionWorkflow(PromotionDoors):
 
     def _carry_on(self, carried: Carried) -> None:
         self._sealed = carried.sealed
-        self._proposal = Proposal.model_validate_json(carried.sealed.body)
+        self._proposal = Proposal.model_validate_json(carried.sealed.text)
         self._decisions = carried.decisions
         self._number = carried.number
         self._asked_at = carried.asked_at or self._asked_at

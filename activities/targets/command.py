@@ -131,9 +131,7 @@ class CommandTarget:
         if self._settings.fenced:
             yield ()
             return
-        name = canonical(
-            [self._place.subject.service, self._place.subject.environment, self._place.component]
-        )
+        name = canonical([self._place.subject.service, self._place.subject.environment, *self._berth])
         async with AsyncExitStack() as held:
             try:
                 async with asyncio.timeout(self._settings.timeout.total_seconds()):
@@ -145,6 +143,10 @@ class CommandTarget:
                     f"{limit} for an earlier one, which still runs on this worker."
                 ) from busy
             yield (lock,)
+
+    @property
+    def _berth(self) -> tuple[str, ...]:
+        return (self._place.component, *([self._place.at] if self._place.at else []))
 
     def _program(self, argv: tuple[str, ...], limit: timedelta | None = None) -> Program:
         settings = self._settings
@@ -174,17 +176,23 @@ class CommandTarget:
         capture: JsonValue = None,
     ) -> dict[str, JsonValue]:
         placed = holding if isinstance(holding, Placement) else None
+        undoes = deed.undoes if deed else None
         return {
             "verb": verb,
             "fence": {"turn": deed.fence.turn, "act": deed.fence.act} if deed else None,
             "service": self._place.subject.service,
             "environment": self._place.subject.environment,
             "component": self._place.component,
+            "target": self._place.at,
             "version": placed.version if placed else None,
             "release": placed.release if placed else None,
             "digest": placed.artifact if placed else None,
             "artifact_path": str(deed.artifact) if deed and deed.artifact else None,
             "image": deed.image or None if deed else None,
+            "undoes_version": undoes.placement.version if undoes else None,
+            "undoes_digest": undoes.placement.artifact if undoes else None,
+            "undoes_artifact_path": str(undoes.artifact) if undoes and undoes.artifact else None,
+            "undoes_image": undoes.image or None if undoes else None,
             "capture": capture,
         }
 

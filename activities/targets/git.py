@@ -50,7 +50,7 @@ class GitTarget:
     def __init__(self, settings: Mapping[str, JsonValue], place: Place) -> None:
         given = GitSettings.model_validate(settings)
         self._settings = given
-        self._lane = lane_of(place.subject, place.component)
+        self._lane = lane_of(place)
         self._keeps = place.keeps or place.folder / ".towpath"
         self._branches = (given.branch, *([given.review] if given.review else []))
         who = given.credentials or Credentials()
@@ -154,7 +154,7 @@ class GitTarget:
             await fill(draft, clone, standing)
             tree = await draft.done()
         wrote = digest_of_values(await tree.values(self._settings.write))
-        said = message(deed, wrote, remarks)
+        said = message(deed, self._lane, wrote, remarks)
         parents = ("-p", standing.tip) if standing.tip else ()
         commit = await clone.local("commit-tree", tree.name, *parents, stdin=said.encode())
         branch, expected = self._branches[-1], standing.review if self._settings.review else standing.tip

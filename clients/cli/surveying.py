@@ -152,6 +152,8 @@ def _show_place(place: Place) -> None:
     )
     for one in place.stands:
         say(f"  {one.component} {_version(one)}{_history(one)}")
+    for sentence in place.disagreements:
+        say(f"  {sentence}", "yellow")
     if place.health:
         health = place.health
         verdict = "well" if health.healthy else "not well"

@@ -83,8 +83,14 @@ async def test_a_program_is_told_everything_twice(make: Make, tmp_path: Path, ne
         "artifact_path": str(new.file),
         "verb": "deploy",
     }
-    assert stdin == scalars | {"image": None, "fence": {"turn": 7, "act": 2}, "capture": None}
-    more = {"TOWPATH_TURN": "7", "TOWPATH_ACT": "2", "TOWPATH_IMAGE": ""}
+    of_others = (
+        "image",
+        "target",
+        *(f"undoes_{name}" for name in ("version", "digest", "artifact_path", "image")),
+    )
+    nothing = dict.fromkeys(of_others)
+    assert stdin == scalars | nothing | {"fence": {"turn": 7, "act": 2}, "capture": None}
+    more = {"TOWPATH_TURN": "7", "TOWPATH_ACT": "2"} | {f"TOWPATH_{name.upper()}": "" for name in of_others}
     assert variables == {f"TOWPATH_{name.upper()}": value for name, value in scalars.items()} | more
 
 

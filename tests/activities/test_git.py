@@ -59,7 +59,7 @@ def fleet(tmp_path: Path) -> Fleet:
 def make(tmp_path: Path) -> Make:
     def make(write: list[JsonValue] = TAG, keeps: str = "here", **settings: JsonValue) -> GitTarget:
         given = {"repository": "fleet.git", "write": write, **settings}
-        return GitTarget(given, Place(tmp_path, SUBJECT, COMPONENT, tmp_path / keeps))
+        return GitTarget(given, Place(tmp_path, SUBJECT, COMPONENT, keeps=tmp_path / keeps))
 
     return make
 
@@ -310,7 +310,7 @@ async def test_lanes_of_one_branch_do_not_know_each_other(
 ) -> None:
     """Fence and release are those of the service, the environment and the component alone, to the letter."""
     Fleet(tmp_path)
-    elsewhere = Place(tmp_path, SUBJECT, f"{COMPONENT}2", tmp_path / "here")
+    elsewhere = Place(tmp_path, SUBJECT, f"{COMPONENT}2", keeps=tmp_path / "here")
     other = GitTarget({"repository": "fleet.git", "write": [WRITES[4]]}, elsewhere)
     await other.place(deed(9, 1, new)._replace(component=f"{COMPONENT}2"))
 

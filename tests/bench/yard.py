@@ -274,7 +274,7 @@ class Yard:
 
     def approval(self, workflow_id: str) -> Answer:
         """Return the approval of a plan that was drawn up in this process."""
-        proposal = Proposal.model_validate_json(self.watch.plans[workflow_id].body)
+        proposal = Proposal.model_validate_json(self.watch.plans[workflow_id].text)
         return Answer(by=APPROVER, plan=short(proposal.plan.intent))
 
     async def ask_rollback(self, subject: Subject) -> None:

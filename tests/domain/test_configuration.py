@@ -251,12 +251,39 @@ def test_a_place_is_split_into_keys_and_components() -> None:
     assert split == {
         "after": ["dev"],
         "targets": {"site": {"target": "directory", "settings": {"root": "live"}}},
+        "fleets": {},
     }
     assert as_written(("environments", "dev", "targets", "site", "settings", "root")) == (
         "environments", "dev", "site", "root",
     )  # fmt: skip
     assert as_written(("environments", "dev", "targets", "site", "target")) == (
         "environments", "dev", "site", "target",
+    )  # fmt: skip
+
+
+def test_a_component_with_many_targets_is_split_into_its_berths() -> None:
+    """Each target is a berth of its own; how they are gone through stands beside them, and is found again."""
+    written: dict[str, JsonValue] = {
+        "site": {
+            "targets": {"eu-1": {"target": "directory", "root": "a"}, "us-1": {"target": "directory"}},
+            "waves": [["eu-1"], ["us-1"]],
+        }
+    }
+
+    split = split_place(written, ["site"])
+
+    assert split == {
+        "targets": {
+            "site@eu-1": {"target": "directory", "settings": {"root": "a"}},
+            "site@us-1": {"target": "directory", "settings": {}},
+        },
+        "fleets": {"site": {"waves": [["eu-1"], ["us-1"]]}},
+    }
+    assert as_written(("environments", "dev", "targets", "site@eu-1", "settings", "root")) == (
+        "environments", "dev", "site", "targets", "eu-1", "root",
+    )  # fmt: skip
+    assert as_written(("environments", "dev", "fleets", "site", "parallel")) == (
+        "environments", "dev", "site", "parallel",
     )  # fmt: skip
 
 

@@ -1,12 +1,14 @@
 """The ports of an environment's worker: each call is counted, written down and, as told, its process's last."""
 
 import asyncio
+import errno
 import json
 import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import ClassVar, NamedTuple
+from unittest.mock import patch
 
 from pydantic import JsonValue
 
@@ -23,7 +25,8 @@ from activities.ports import (
     TargetTroubleError,
     unheard,
 )
-from activities.targets import TARGETS
+from activities.targets.directory import DirectoryTarget
+from domain.berth import berth_of
 from domain.environment import Placement
 from domain.marker import MARKER_PATH, Marker
 from domain.plan import Undo
@@ -43,6 +46,12 @@ class Controls:
 
     def clear(self, name: str) -> None:
         (self._folder / name).unlink(missing_ok=True)
+
+    def take(self, name: str) -> bool:
+        """Tell whether it held, once."""
+        held = self.holds(name)
+        self.clear(name)
+        return held
 
     def holds(self, name: str) -> bool:
         return (self._folder / name).exists()
@@ -164,12 +173,12 @@ class ProbedSeals:
 class ProbedDirectory:
     """The real ``directory`` target, watched: what really switches is written into a ledger."""
 
-    settings: ClassVar[type[Value]] = TARGETS["directory"].settings
+    settings: ClassVar[type[Value]] = DirectoryTarget.settings
 
     def __init__(self, settings: Mapping[str, JsonValue], place: Place, probe: Probe) -> None:
-        self._target = TARGETS["directory"](settings, place)
+        self._target = DirectoryTarget(settings, place)
         self._root = place.folder / str(settings["root"])
-        self._component = place.component
+        self._component = berth_of(place.component, place.at)
         self._probe = probe
 
     @property
@@ -186,6 +195,7 @@ class ProbedDirectory:
 
     async def observe(self) -> Observation:
         await self._probe.wait_at(f"observe {self._component}")
+        self._unless_away()
         self._probe.pass_by(f"before observe {self._component}")
         seen = await self._target.observe()
         self._probe.pass_by(f"after observe {self._component}")
@@ -196,6 +206,9 @@ class ProbedDirectory:
         self._probe.pass_by(f"before place {self._component} {deed.fence}")
         if self._probe.controls.holds(f"refuses-{self._component}"):
             raise TargetRefusalError(f"{self._component} will not take {deed.after}")
+        if self._probe.controls.take(f"leaves-{self._component}"):
+            self._probe.controls.set(f"away-{self._component}")
+        self._unless_away()
         await self._switching(deed, self._target.place)
         self._probe.pass_by(f"after place {self._component} {deed.fence}")
 
@@ -206,13 +219,20 @@ class ProbedDirectory:
             raise TargetRefusalError(f"{self._component} cannot be put back")
         if self._probe.controls.holds(f"troubled-{self._component}"):
             raise TargetTroubleError(f"{self._component} cannot be put back just now")
+        if self._probe.controls.take(f"once-{self._component}"):
+            raise TargetTroubleError(f"{self._component} cannot be put back this time")
+        self._unless_away()
         await self._switching(deed, self._target.restore)
         self._probe.pass_by(f"after restore {self._component} {deed.fence}")
+
+    def _unless_away(self) -> None:
+        if self._probe.controls.holds(f"away-{self._component}"):
+            raise TargetTroubleError(f"{self._component} does not answer")
 
     async def _switching(self, deed: Deed, verb: Callable[[Deed], Awaitable[None]]) -> None:
         """Write down what lands, also where it was cancelled in the middle and landed all the same."""
         before = self._switched()
-        doing = asyncio.ensure_future(verb(deed))
+        doing = asyncio.ensure_future(self._on_a_disk(verb(deed)))
         try:
             await (asyncio.shield(doing) if self._probe.is_deaf else doing)
         except BaseException as failure:
@@ -222,6 +242,16 @@ class ProbedDirectory:
             raise
         finally:
             self._record(before, deed)
+
+    async def _on_a_disk(self, doing: Awaitable[None]) -> None:
+        """Do it on a disk that may be full: all is written, and there is no room for the last link."""
+        if not self._probe.controls.holds(f"full-{self._component}"):
+            await doing
+            return
+        full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        placements = self._target._trees._placements  # pyright: ignore[reportPrivateUsage]
+        with patch.object(placements, "switch", side_effect=full):
+            await doing
 
     def _switched(self) -> tuple[int, int] | None:
         """Tell one switch of ``current`` from the next, also where both lead to the same."""
@@ -244,13 +274,15 @@ class ProbedDirectory:
 class WorldCheck:
     """Looks at what a place really leads to: it is well unless the test made that version sick."""
 
-    def __init__(self, folder: Path, probe: Probe) -> None:
+    def __init__(self, folder: Path, probe: Probe, target: str | None = None) -> None:
         self._folder = folder
         self._probe = probe
+        self._target = target
 
     async def look(self, expected: Expected) -> Finding:
         await self._probe.wait_at("check")
-        root = root_of(self._folder, expected.subject.environment, str(expected.component))
+        berth = berth_of(str(expected.component), self._target)
+        root = root_of(self._folder, expected.subject.environment, berth)
         standing = marker_of(root)
         if standing is None:
             return Finding(passed=False, proven=False, sentence="nothing answers")

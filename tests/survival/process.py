@@ -31,6 +31,7 @@ from activities.ports import Place
 from activities.signers import OpenSshSigners
 from activities.stores.local import FolderStore
 from activities.tools import Tools
+from domain.berth import at_of, component_of
 from domain.configuration import Configuration
 from domain.names import Subject, effects_queue
 from domain.terms import CheckTerms, TargetTerms
@@ -66,11 +67,12 @@ class Berth(NamedTuple):
 def tools_of(berth: Berth, probe: Probe, settings: FixedSettings) -> Tools:
     """Wire the real folder store, keyring and directory target, each behind its probe."""
 
-    def target(terms: TargetTerms, subject: Subject, component: str) -> ProbedDirectory:
-        return ProbedDirectory(terms.settings, Place(berth.folder, subject, component), probe)
+    def target(terms: TargetTerms, subject: Subject, name: str) -> ProbedDirectory:
+        place = Place(berth.folder, subject, component_of(name), at_of(name))
+        return ProbedDirectory(terms.settings, place, probe)
 
-    def check(_: CheckTerms) -> WorldCheck:
-        return WorldCheck(berth.folder, probe)
+    def check(terms: CheckTerms) -> WorldCheck:
+        return WorldCheck(berth.folder, probe, terms.target)
 
     return Tools(
         environment=berth.environment,

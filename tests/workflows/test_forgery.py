@@ -90,7 +90,7 @@ class Attacker:
             subject=self._town.subject(environment), version=version, actor=Actor(name="eve@example.com")
         )
         sealed = await self.draws_up(request)
-        decision = self.approval(Proposal.model_validate_json(sealed.body))
+        decision = self.approval(Proposal.model_validate_json(sealed.text))
         return Warrant(asker=asker, turn=turn, request=request, proposal=sealed, decisions=(decision,))
 
 
@@ -118,7 +118,7 @@ def now() -> int:
 
 def step_of(warrant: Warrant) -> Step:
     assert warrant.proposal
-    return Proposal.model_validate_json(warrant.proposal.body).plan.steps[0]
+    return Proposal.model_validate_json(warrant.proposal.text).plan.steps[0]
 
 
 def undo_of(turn: int, standing: Placement) -> Step:
@@ -138,7 +138,7 @@ def undo_of(turn: int, standing: Placement) -> Step:
 
 def account_of(warrant: Warrant, settled: Settled) -> Account:
     outcome = Outcome.PROMOTED if settled is Settled.DONE else Outcome.ROLLED_BACK
-    return Account(warrant=warrant, settled=settled, outcome=outcome, deeds=(), began=datetime.now(UTC))
+    return Account(warrant=warrant, settled=settled, outcome=outcome, began=datetime.now(UTC))
 
 
 def world_of(town: Town) -> tuple[object, ...]:
@@ -381,7 +381,7 @@ async def test_an_ask_in_a_promotions_name_needs_the_approval_that_this_was_give
     assert status.request
     assert status.proposal
     sealed = await attacker.draws_up(status.request)
-    decision = attacker.approval(Proposal.model_validate_json(sealed.body))
+    decision = attacker.approval(Proposal.model_validate_json(sealed.text))
 
     await _ask(
         town,

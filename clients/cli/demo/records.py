@@ -52,5 +52,5 @@ def way_back(records: Sequence[Record]) -> timedelta:
 
 
 def _well(sentences: Sequence[str]) -> str:
-    unproven = all(sentence.endswith("unproven") for sentence in sentences)
+    unproven = all(sentence.endswith(("unproven", "nothing is proven")) for sentence in sentences)
     return "healthy, not proven" if unproven else "healthy, proven"

@@ -13,6 +13,7 @@ from temporalio.client import Client
 
 from activities.key_publishing import publish_key
 from activities.keyring import make_key
+from clients.cli.demo import kiosk
 from clients.cli.demo.processes import DemoError, Program, find_program, last_words, running, unless_dead
 from clients.cli.reading import read_configuration
 from clients.client import Towpath
@@ -60,6 +61,7 @@ def make_scratch(ports: Mapping[str, int]) -> Surroundings:
         )
     folder = Path(mkdtemp(prefix="towpath-demo-"))
     shutil.copytree(SAMPLE / "config", folder, dirs_exist_ok=True)
+    kiosk.lay_out(SAMPLE, folder)
     for file in (folder / "Caddyfile", folder / "services" / f"{SERVICE}.yaml"):
         text = file.read_text()
         for environment, port in PORTS.items():

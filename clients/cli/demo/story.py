@@ -8,6 +8,7 @@ from typing import Final, NamedTuple, TypeVar
 
 from activities.clock import SystemClock
 from activities.releases import create_release
+from clients.cli.demo import kiosk
 from clients.cli.demo.answering import Approver
 from clients.cli.demo.processes import DemoError
 from clients.cli.demo.proof import check, fetch
@@ -65,6 +66,8 @@ class Story:
         self._say.chapter("3.0.0 is sick: dev does not notice, staging does, and puts it back")
         await self._promote("3.0.0", "dev")
         await self._promote("3.0.0", "staging", Outcome.ROLLED_BACK)
+        self._say.chapter("A release of two components: the second fails, and both are put back")
+        await self._fail_half_way()
         if self._approver.said_no:
             self._say.chapter("Production was left at 1.0.0, as you said: there is nothing to roll back")
         else:
@@ -88,13 +91,25 @@ class Story:
                 version, f"{release.components[0].files} files, digest {short(release.digest())}{sick}"
             )
 
+    async def _fail_half_way(self) -> None:
+        """The settings are in when the board refuses its text: they go back too."""
+        store = store_of(self._scene.place)
+        for version in kiosk.VERSIONS:
+            made = kiosk.parts(SAMPLE, version)
+            await create_release(store, kiosk.KIOSK, version, made, author=ENGINEER, now=SystemClock().now())
+        await self._promote("1.0.0", "dev", service=kiosk.KIOSK)
+        await self._promote("2.0.0", "dev", Outcome.ROLLED_BACK, service=kiosk.KIOSK)
+        self._say.row("", f"as before: {kiosk.check(SAMPLE, self._scene.place.folder, '1.0.0')}")
+
     async def _walk(self, version: str) -> None:
         for environment in self._scene.sites:
             await self._promote(version, environment)
 
-    async def _promote(self, version: str, environment: str, wanted: Outcome = Outcome.PROMOTED) -> None:
+    async def _promote(
+        self, version: str, environment: str, wanted: Outcome = Outcome.PROMOTED, service: str = SERVICE
+    ) -> None:
         """Ask, answer where somebody must, and follow it to its end."""
-        promotion = await self._scene.towpath.promote(SERVICE, version, environment, by=ENGINEER)
+        promotion = await self._scene.towpath.promote(service, version, environment, by=ENGINEER)
         where, last = environment, None
         with self._say.live():
             async with aclosing(_in_time(watch(promotion))) as overviews:
@@ -142,10 +157,14 @@ class Story:
             aside = f" (approval {say_duration(people)})"
         if report.outcome is not Outcome.PROMOTED:
             lines.append(f"ended: {report.outcome}")
+            lines += [f"- {report.why}"] if promotion.subject.service != SERVICE else []
         if report.outcome is Outcome.ROLLED_BACK:
             aside = f" (way back {say_duration(way_back(records))})"
+        if promotion.subject.service != SERVICE:
+            lines.insert(0, f"{promotion.subject.service} {promotion.version}")
         self._say.rows(where, lines, length)
-        self._took.append(Took(promotion.version, f"{promotion.subject.environment} {length}{aside}"))
+        of = promotion.version if promotion.subject.service == SERVICE else promotion.subject.service
+        self._took.append(Took(of, f"{promotion.subject.environment} {length}{aside}"))
 
     async def _roll_back(self) -> None:
         wish = await self._scene.towpath.rollback(
