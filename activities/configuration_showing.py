@@ -50,6 +50,13 @@ def effective(
             said = {"severity": rule.severity.value, **rule.settings}
             yield Held(f"rule {rule.label}", said, spot.below("rules", index))
     yield _of(floor, "hold_limit", environment)
+    yield _of(floor, "on_freeze", environment)
+    for key in ("windows", "freezes"):
+        yield from (
+            _of(one, key, spot) for one, spot in ((floor, environment), (place, service)) if getattr(one, key)
+        )
+    observing = place if place.observe_only and not floor.observe_only else floor
+    yield _of(observing, "observe_only", service if observing is place else environment)
     yield _of(floor, "key", environment)
     yield _of(configuration.organisation, "store", Spot(ORGANISATION_FILE))
 

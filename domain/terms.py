@@ -7,6 +7,7 @@ from typing import Final
 from pydantic import Field, JsonValue
 
 from domain.actor import Actor
+from domain.gate import OnFreeze
 from domain.names import Identifier, Subject
 from domain.plan import Plan, Verb
 from domain.release import ROLLBACK_BUDGET, Release
@@ -115,6 +116,8 @@ class Terms(Value):
     approval: ApprovalTerms = ApprovalTerms()
     lane: LaneTerms = LaneTerms()
     hold_limit: Duration = timedelta(hours=4)
+    on_freeze: OnFreeze = OnFreeze.HOLD
+    observe_only: bool = False
     budget: Duration = ROLLBACK_BUDGET
     configuration: Digest
     nonce: str

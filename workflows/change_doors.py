@@ -41,6 +41,7 @@ class ChangeDoors(Steered):
         self._began = workflow.now()
         self._paused = timedelta()
         self._held = False
+        self._gate_opened = False
         self._undoing = False
         self._said: Signal | None = None
         self._stuck_on: Fence | None = None
@@ -55,6 +56,10 @@ class ChangeDoors(Steered):
             message = "by its terms nobody ends its soak"
             raise RefusedError(message)
         self._yields_to = word.to
+
+    @workflow.signal(description="For the environment: the gate is open")
+    def gate_opened(self, _: RawValue) -> None:
+        self._gate_opened = True
 
     @workflow.query
     def status(self) -> ChangeStatus:
@@ -85,6 +90,7 @@ class ChangeDoors(Steered):
                 self._held = False
             case _:
                 self._said = signal
+                self._gate_opened = True
         self._note_override(signal, word)
 
     def _details(self) -> str:
