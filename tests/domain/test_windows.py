@@ -155,30 +155,29 @@ def test_when_a_window_opens_and_closes(name: str) -> None:
     assert schedule.closes(at) == moment(closes, at)
 
 
+def daily(opens: time, closes: time, zone: str, days: set[Day]) -> Window:
+    return weekly(said(opens), said(closes), zone, *days)
+
+
+def by_cron(cron: str, hours: int, zone: str) -> Window:
+    return Window(cron=cron, lasts=hours * HOUR, zone=zone)
+
+
+def frozen(day: int, days: int, zone: str) -> PlannedFreeze:
+    begins, until = f"2026-03-{day:02} 02:30", f"2026-03-{day + days:02} 02:30"
+    return PlannedFreeze.model_validate({"from": begins, "until": until, "zone": zone, "reason": "x"})
+
+
 windows = st.builds(
-    lambda opens, closes, zone, days: weekly(said(opens), said(closes), zone, *days),
-    clock_times,
-    clock_times,
-    zones,
-    st.sets(st.sampled_from(Day), max_size=3),
+    daily, clock_times, clock_times, zones, st.sets(st.sampled_from(Day), max_size=3)
 ) | st.builds(
-    lambda cron, hours, zone: Window(cron=cron, lasts=hours * HOUR, zone=zone),
+    by_cron,
     st.sampled_from(["0 9 * * mon-fri", "30 */5 * * *", "15 2 * * sun"]),
     st.integers(1, 30),
     zones,
 )
 freezes = st.builds(
-    lambda day, days, zone: PlannedFreeze.model_validate(
-        {
-            "from": f"2026-03-{day:02} 02:30",
-            "until": f"2026-03-{day + days:02} 02:30",
-            "zone": zone,
-            "reason": "x",
-        }
-    ),
-    st.integers(20, 28),
-    st.integers(1, 3),
-    zones.filter(lambda zone: zone != "Pacific/Apia"),
+    frozen, st.integers(20, 28), st.integers(1, 3), zones.filter(lambda zone: zone != "Pacific/Apia")
 )
 levels = st.lists(st.lists(windows, max_size=2).map(tuple), max_size=2).map(tuple)
 schedules = st.builds(Schedule, windows=levels, freezes=st.lists(freezes, max_size=2).map(tuple))
