@@ -51,5 +51,6 @@ class Nobody:
             lane_listens=True,
             asking=warrant.request.story is not Story.PROMOTION,
             freeze=None,
+            pin=None,
             unanswered=(),
         )

@@ -10,6 +10,7 @@ from activities.archive import Archive
 from activities.around import Around, Engine
 from activities.ports import BadSealError, Deed, Observation, Target, Undone
 from activities.proving import Proving
+from activities.quarantines import find_quarantine
 from activities.releases import Brought, ReleaseRefusedError, bring
 from activities.tools import Tools
 from activities.transcribing import say
@@ -18,6 +19,7 @@ from domain.approval import Policy
 from domain.clearance import Cause, Facts, Refusal, Warrant, judge, judge_undo
 from domain.environment import Holding, Placement, same
 from domain.fence import Fence, milliseconds
+from domain.gate import Quarantine
 from domain.journal import Entry, LetIn, Receipt, called_off
 from domain.names import Subject, change_id
 from domain.order import StepOrder
@@ -92,6 +94,7 @@ class Clearing:
             has_receipt=await self._archive.receipt(subject, warrant.turn) is not None,
             asking=word.asking,
             freeze=word.freeze,
+            pin=word.pin,
             unanswered=word.unanswered,
         )
 
@@ -110,6 +113,7 @@ class Clearing:
             approvers=approval.approvers,
             valid=approval.valid,
             signed=approval.signed,
+            windows=configuration.outlived(subject),
         )
 
     def _asks_for_signed_releases(self) -> bool:
@@ -155,10 +159,17 @@ class Clearing:
             return Cleared(target, await self._deed(order.warrant, entry, step.after), done_before=True)
 
         observed = {} if entry else await self._observe_all(proposal, order.act, step, seen)
+        configuration = self._tools.settings.current()
         heard = await self.hear(order.warrant, proposal)
-        warrant, facts = await self._proven(
-            order.warrant, proposal, heard.but(policy=self._policy(proposal), observed=observed)
+        facts = heard.but(
+            policy=self._policy(proposal),
+            observed=observed,
+            observes=configuration.observes(subject),
+            schedule=configuration.schedule(subject),
+            begins=order.act == 1 and entry is None,
+            quarantine=await self._quarantine(proposal),
         )
+        warrant, facts = await self._proven(order.warrant, proposal, facts)
         if refusal := judge(warrant, step, facts) or await self._carried_out(proposal, fence.turn, entry):
             raise await self._refused(refusal, subject, fence.turn, journaled=entry is not None)
 
@@ -179,6 +190,15 @@ class Clearing:
             )
             raise not_cleared(refusal, journaled=True)
         return Cleared(target, await self._deed(order.warrant, written, step.after), done_before=False)
+
+    async def _quarantine(self, proposal: Proposal) -> Quarantine | None:
+        """Return what the store says of the release now. Where nobody can read that, it is not cleared."""
+        service, version = proposal.plan.subject.service, proposal.plan.version
+        try:
+            return await find_quarantine(self._tools.store, service, version)
+        except ReleaseRefusedError as error:
+            refusal = Refusal(cause=Cause.FORBIDDEN, why=str(error))
+            raise not_cleared(refusal, journaled=False) from error
 
     async def undo(self, order: StepOrder, subject: Subject, of: Fence) -> Cleared | None:
         """Clear the undo of one deed, from its sealed capture. None: it never happened, and now never will."""

@@ -10,6 +10,8 @@ from domain.configuration import (
     CHECK_KEYS,
     ORGANISATION_FILE,
     Configuration,
+    EnvironmentFile,
+    ServiceEnvironment,
     environment_file,
     line_of,
     service_file,
@@ -62,8 +64,21 @@ def effective(
             yield Held(f"rule {rule.label}", said, spot.below("rules", index))
     yield _of(floor, "pivots", environment)
     yield _of(floor, "hold_limit", environment)
+    yield _of(floor, "on_freeze", environment)
+    yield from _gates(floor, environment, place, service)
     yield _of(floor, "key", environment)
     yield _of(configuration.organisation, "store", Spot(ORGANISATION_FILE))
+
+
+def _gates(
+    floor: EnvironmentFile, environment: Spot, place: ServiceEnvironment, service: Spot
+) -> Iterator[Held]:
+    for key in ("windows", "freezes"):
+        yield from (
+            _of(one, key, spot) for one, spot in ((floor, environment), (place, service)) if getattr(one, key)
+        )
+    observing = place if place.observe_only and not floor.observe_only else floor
+    yield _of(observing, "observe_only", service if observing is place else environment)
 
 
 def _lane(configuration: Configuration, subject: Subject, service: Spot, environment: Spot) -> Iterator[Held]:

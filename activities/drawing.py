@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
@@ -13,6 +13,7 @@ from activities.judging import Candidate, Judged, Judging
 from activities.ports import BadSealError, ImageTarget, PlacedTarget, TargetRefusalError, TargetTroubleError
 from activities.previewing import previews
 from activities.proving import Proving
+from activities.quarantines import find_quarantined
 from activities.releases import ReleaseRefusedError, fetch_artifact, read_release
 from activities.tools import Tools
 from domain.berth import component_of
@@ -25,8 +26,9 @@ from domain.drawing import (
     draw_rollback,
     draw_undo,
 )
-from domain.environment import Holding
+from domain.environment import Holding, Placement
 from domain.fence import Fence
+from domain.gate import say_banned, say_observing
 from domain.journal import Entry, OpenTurn, called_off
 from domain.names import Subject
 from domain.plan import Deed, Plan
@@ -133,7 +135,10 @@ class Drawing:
         terms = terms.but(approval=configuration.approval(subject, level, pivots=pivots))
         posed = await self._posed(request, terms)
         foreign = await self._foreign(release, configuration, subject.environment)
-        refused = (*posed, *foreign, *astray, *faults, *unfit, *way, *refusals(judged.rulings))
+        banned = await self._bans(subject.service, (release.version,))
+        if terms.observe_only:
+            drawn = drawn._replace(notes=(*drawn.notes, say_observing(subject.environment)))
+        refused = (*posed, *foreign, *banned, *astray, *faults, *unfit, *way, *refusals(judged.rulings))
         return _Draft(drawn, terms, release, refused, judged, shown)
 
     async def _posed(self, request: Request, terms: Terms) -> tuple[str, ...]:
@@ -150,6 +155,14 @@ class Drawing:
         return (
             (f"release {release.version} may not be {release.author or 'anybody'}’s: {why}",) if why else ()
         )
+
+    async def _bans(self, service: str, versions: Iterable[str]) -> tuple[str, ...]:
+        """Say which of these releases are in quarantine, and what cannot be read counts as that."""
+        try:
+            found = await find_quarantined(self._tools.store, service, versions)
+        except ReleaseRefusedError as error:
+            return (str(error),)
+        return tuple(map(say_banned, found.values()))
 
     async def _the_way(
         self, release: Release, configuration: Configuration, subject: Subject
@@ -184,7 +197,11 @@ class Drawing:
             receipts = await self._archive.newest_receipts(request.subject, RECEIPTS_REMEMBERED)
         except BadSealError as error:
             return _Draft(Drawn((), refusals=(f"a receipt cannot be believed: {error}",)), terms)
-        return _Draft(draw_rollback(request, receipts), terms)
+        drawn = draw_rollback(request, receipts)
+        back = (step.after.version for step in drawn.steps if isinstance(step.after, Placement))
+        # A rollback restores what was let in before: it is told, and not kept from it.
+        notes = await self._bans(request.subject.service, back)
+        return _Draft(drawn._replace(notes=(*drawn.notes, *notes)), terms)
 
     async def _settlement(self, request: Request, configuration: Configuration) -> _Draft:
         terms = self._undo_terms(configuration, request.subject)

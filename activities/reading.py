@@ -9,7 +9,8 @@ from temporalio.client import Client, WorkflowQueryFailedError, WorkflowQueryRej
 from temporalio.common import QueryRejectCondition
 from temporalio.service import RPCError, RPCStatusCode
 
-from domain.clearance import Freeze, Warrant
+from domain.clearance import Warrant
+from domain.gate import Freeze, Pin
 from domain.names import Subject, environment_id, lane_id, promotion_id
 from domain.outcome import Phase
 from domain.status import EnvironmentStatus, LaneStatus, PromotionStatus
@@ -21,7 +22,7 @@ PATIENCE: Final = timedelta(seconds=3)
 
 
 class Word(NamedTuple):
-    """What was learned: the open turn, whether the asker still asks, the freeze, and who did not answer.
+    """What was learned: the open turn, whether the asker still asks, the freeze, the pin, and who did not answer.
 
     ``open_turn`` is the warrant's own; ``taken`` the turn that has the lane, whosever it is.
     """
@@ -31,6 +32,7 @@ class Word(NamedTuple):
     lane_listens: bool
     asking: bool
     freeze: Freeze | None
+    pin: Pin | None
     unanswered: tuple[str, ...]
 
 
@@ -63,6 +65,7 @@ async def ask_around(client: Client, subject: Subject, warrant: Warrant, *, gate
         lane_listens=lane is not None,
         asking=not isinstance(asker, BaseException) and asker,
         freeze=environment.freeze if isinstance(environment, EnvironmentStatus) else None,
+        pin=environment.pins.get(subject.service) if isinstance(environment, EnvironmentStatus) else None,
         unanswered=tuple(name for name, answer in named.items() if isinstance(answer, _Silence)),
     )
 

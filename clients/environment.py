@@ -1,4 +1,4 @@
-"""An environment, as those on duty see it: frozen or open."""
+"""An environment, as those on duty see it: frozen, open, or with services pinned in it."""
 
 from datetime import timedelta
 from typing import Any
@@ -9,9 +9,10 @@ from temporalio.service import RPCError
 from activities.asking import ask_status
 from clients.speaking import NO_ENGINE, START_ENGINE, attributes, in_words, is_missing, made, tell
 from clients.trouble import DeclinedError, NobodyPollsError
-from domain.doors import FreezeWord, Word
+from domain.doors import FreezeWord, PinWord, UnpinWord, Word
 from domain.names import ENGINE_QUEUE, ENVIRONMENT, STORY, environment_id
 from domain.status import EnvironmentStatus
+from domain.value import Value
 
 
 class Environment:
@@ -42,16 +43,40 @@ class Environment:
     @in_words
     async def freeze(self, reason: str, *, by: str, lasts: timedelta | str | None = None) -> None:
         """Let no forward step begin, from now on; undos and rollbacks go on."""
-        word = made(FreezeWord, by=by, reason=reason, lasts=lasts)
+        await self._begin("freeze", made(FreezeWord, by=by, reason=reason, lasts=lasts))
+
+    async def _begin(self, signal: str, word: Value) -> None:
+        """Say it; an environment that has no workflow yet gets one by it."""
         await self.client.start_workflow(
             "EnvironmentWorkflow",
             id=self.id,
             task_queue=ENGINE_QUEUE,
-            start_signal="freeze",
+            start_signal=signal,
             start_signal_args=[word],
             static_summary=f"The environment {self.name}",
             search_attributes=attributes({ENVIRONMENT: self.name, STORY: "environment"}),
         )
+
+    @in_words
+    async def pin(
+        self,
+        service: str,
+        reason: str,
+        *,
+        by: str,
+        lasts: timedelta | str | None = None,
+        release: str = "",
+    ) -> None:
+        """Keep a service as it is here, from now on; ``release`` says what that is. Undos and rollbacks go on."""
+        await self._begin(
+            "pin", made(PinWord, by=by, service=service, reason=reason, lasts=lasts, release=release)
+        )
+
+    @in_words
+    async def unpin(self, service: str, *, by: str, comment: str = "") -> None:
+        """Let a service move again. Raises ``DeclinedError`` where nobody ever pinned anything here."""
+        word = made(UnpinWord, by=by, service=service, comment=comment)
+        await tell(self.handle, "unpin", word, DeclinedError(f"{service} is not pinned in {self.name}."))
 
     @in_words
     async def thaw(self, *, by: str, comment: str = "") -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Final, TypeVar
 
 from pydantic import ValidationError
@@ -12,6 +12,7 @@ from temporalio.service import RPCError
 
 from activities.archive import Archive
 from activities.asking import ask_status
+from activities.clock import SystemClock
 from activities.ports import BadSealError, StoreError
 from clients.environment import Environment
 from clients.lane import Lane
@@ -35,6 +36,7 @@ from domain.journal import Receipt
 from domain.names import ENVIRONMENT, SERVICE, STORY, Subject, effects_queue, promotion_id
 from domain.outcome import Phase
 from domain.status import EnvironmentStatus, PromotionStatus
+from domain.windows import Schedule
 
 AT_ONCE: Final = 8
 """How many questions are under way at the same time."""
@@ -44,7 +46,7 @@ ItemT = TypeVar("ItemT")
 AnswerT = TypeVar("AnswerT")
 
 
-async def list_environments(client: Client, configured: Iterable[str]) -> EnvironmentList:
+async def list_environments(client: Client, configured: Mapping[str, Schedule]) -> EnvironmentList:
     """List the environments that are configured here, or that the server has lanes or freezes of."""
     rows = await _open(client)
     lanes = Counter(row.environment for row in rows if row.story == "lane")
@@ -61,6 +63,8 @@ async def list_environments(client: Client, configured: Iterable[str]) -> Enviro
             busy=busy[name],
             unsettled=phases[name, Phase.UNSETTLED],
             freeze=status.freeze if status else None,
+            planned=configured[name].say(SystemClock().now()) if name in configured else "",
+            pinned=tuple(sorted(status.pins)) if status else (),
             workers=await count_workers(client, name),
             trouble=trouble,
         )
@@ -83,12 +87,13 @@ async def view_environment(
         place = await _place(client, subject) if service in there else _empty(subject)
         return await _with_papers(client, place, archive, unread)
 
-    places = await ask_each(sorted({*services, *there}), view)
+    pins = status.pins if status else {}
+    places = await ask_each(sorted({*services, *there, *pins}), view)
     return EnvironmentView(
         environment=name,
         freeze=status.freeze if status else None,
         workers=workers,
-        places=tuple(places),
+        places=tuple(place.but(pin=pins.get(place.service)) for place in places),
         trouble=trouble,
         unread=tuple(unread),
     )
@@ -130,7 +135,7 @@ async def ask_each(items: Sequence[ItemT], ask: Callable[[ItemT], Awaitable[Answ
 
 async def _freeze(client: Client, name: str) -> tuple[EnvironmentStatus | None, str]:
     try:
-        return await Environment(client, name).status(), ""
+        return (await Environment(client, name).status()).at(SystemClock().now()), ""
     except NobodyPollsError as error:
         return None, str(error)
 

@@ -29,6 +29,8 @@ class Channel(StrEnum):
     ENGINE = "engine"
     OFFLINE = "offline"
     """On a worker's host, without the engine: whoever has the environment's key."""
+    STORE = "store"
+    """By a record in the release store: whoever may write there."""
 
 
 class Actor(Value):

@@ -10,6 +10,7 @@ from pydantic import Field, StringConstraints
 from domain.actor import Actor, PersonName, Proof, person
 from domain.signature import Signature
 from domain.value import Digest, Value, names_digest, short
+from domain.windows import Schedule
 
 
 class Verdict(StrEnum):
@@ -52,13 +53,15 @@ class Decision(Value):
 class Policy(Value):
     """Who decides now: the live members of the groups, how many are needed, and how long a grant lives.
 
-    Where it is ``signed``, a decision counts only where its signature was found good.
+    Where it is ``signed``, a decision counts only where its signature was found good. A grant outlives the next of
+    its ``windows`` in any case.
     """
 
     quorum: int
     approvers: tuple[str, ...]
     valid: timedelta
     signed: bool = False
+    windows: Schedule = Schedule()
 
 
 class Standing(StrEnum):
@@ -108,10 +111,15 @@ def has_lapsed(
 ) -> bool:
     """Tell whether a granted approval is too old: its quorum was complete longer than ``valid`` ago.
 
-    Whoever joins a complete quorum does not make it younger; whoever of it approves again does.
+    Where there are windows, the next one after that must have closed, too. Whoever joins a complete quorum does not
+    make it younger; whoever of it approves again does.
     """
     times = sorted(vote.at for vote in counting(policy, requester, intent, decisions))
-    return 0 < policy.quorum <= len(times) and now - times[policy.quorum - 1] > policy.valid
+    if not 0 < policy.quorum <= len(times):
+        return False
+    complete = times[policy.quorum - 1]
+    ends = complete + policy.valid
+    return now > max(ends, policy.windows.closes(complete) or ends)
 
 
 def why_not_counted(policy: Policy, requester: Actor, answer: Answer, intent: Digest) -> str:

@@ -7,14 +7,15 @@ from typing import Final
 
 from pydantic import Field
 
-from domain.actor import Actor
 from domain.approval import Decision, Policy, Standing, has_lapsed, standing
 from domain.environment import Holding, same
 from domain.fence import Fence, is_too_far_ahead
+from domain.gate import Freeze, Pin, Quarantine, say_banned, say_observing
 from domain.names import Subject, change_id
 from domain.plan import Step, differs, material_difference
 from domain.terms import Proposal, Request, Sealed
 from domain.value import Value, short
+from domain.windows import Schedule
 
 
 class Warrant(Value):
@@ -51,24 +52,14 @@ class Refusal(Value):
 
     cause: Cause
     why: str
+    remedy: str = ""
+    """For a gate: the command that opens it."""
+    planned: bool = False
+    """For a gate: it opens by itself, and nobody has to be asked."""
+    opens: datetime | None = None
+    """When a planned gate opens; None where that is further away than can be seen."""
     newer: int = 0
     """A turn that the lane does not know of, where there is one: it has to recall."""
-
-
-class Freeze(Value):
-    """Nobody moves forward here. ``until`` is compared with the reader's clock; None is until thawed."""
-
-    by: Actor
-    reason: str
-    since: datetime
-    until: datetime | None = None
-
-    def holds(self, now: datetime) -> bool:
-        return self.until is None or now < self.until
-
-    def __str__(self) -> str:
-        end = f" until {self.until:%Y-%m-%d %H:%M %Z}" if self.until else ""
-        return f"frozen by {self.by.name}{end}: {self.reason or 'no reason given'}"
 
 
 NOBODY: Final = Policy(quorum=1, approvers=(), valid=timedelta())
@@ -79,7 +70,8 @@ class Facts(Value):
     """Everything an effect's clearance is judged by, gathered in one read by the environment's worker.
 
     ``proposal`` is None where its seal is not good. ``observed`` is what the targets hold now, per berth.
-    ``policy`` is the live one of this worker's own configuration. What nobody answered is in ``unanswered``.
+    ``policy``, ``observes`` and ``schedule`` are of this worker's own configuration as it is now. What nobody
+    answered is in ``unanswered``.
     """
 
     now: datetime
@@ -91,6 +83,12 @@ class Facts(Value):
     has_receipt: bool = False
     asking: bool = True
     freeze: Freeze | None = None
+    pin: Pin | None = None
+    quarantine: Quarantine | None = None
+    observes: bool = False
+    schedule: Schedule = Schedule()
+    begins: bool = False
+    """Whether this would be the change's first deed, which windows are for."""
     policy: Policy = NOBODY
     unproven_release: str = ""
     """Why the release is not its author's, where only signed ones are let in; nothing where it is, or need not be."""
@@ -112,6 +110,7 @@ def judge(warrant: Warrant, step: Step, facts: Facts) -> Refusal | None:
     return (
         _judge_identity(warrant, proposal, step, facts)
         or _judge_proofs(warrant, proposal, facts)
+        or _judge_bans(proposal, facts)
         or _judge_standing(warrant, proposal, facts)
         or _judge_gates(proposal, facts)
         or _judge_approval(warrant, proposal, facts)
@@ -182,10 +181,35 @@ def _judge_proofs(warrant: Warrant, proposal: Proposal, facts: Facts) -> Refusal
     return _forbidden(why)
 
 
-def _judge_gates(proposal: Proposal, facts: Facts) -> Refusal | None:
-    if proposal.is_forward and facts.freeze and facts.freeze.holds(facts.now):
-        return Refusal(cause=Cause.GATE, why=f"{facts.environment} is {facts.freeze}")
+def _judge_bans(proposal: Proposal, facts: Facts) -> Refusal | None:
+    """Keep out what no waiting lets in."""
+    if not proposal.is_forward:
+        return None
+    if facts.observes or proposal.terms.observe_only:
+        return Refusal(cause=Cause.FORBIDDEN, why=say_observing(facts.environment))
+    if facts.quarantine and not facts.quarantine.lifted:
+        return Refusal(cause=Cause.FORBIDDEN, why=say_banned(facts.quarantine))
     return None
+
+
+def _judge_gates(proposal: Proposal, facts: Facts) -> Refusal | None:
+    if not proposal.is_forward:
+        return None
+    service, environment = proposal.plan.subject.service, facts.environment
+    if facts.freeze and facts.freeze.holds(facts.now):
+        return _closed(f"{environment} is {facts.freeze}", f"towpath thaw {environment}")
+    if facts.pin and facts.pin.holds(facts.now):
+        return _closed(f"{service} in {environment} is {facts.pin}", f"towpath unpin {service} {environment}")
+    # What is under way is not stopped by the end of a window: a planned freeze does that.
+    schedule = facts.schedule if facts.begins else facts.schedule.but(windows=())
+    if schedule.is_open(facts.now):
+        return None
+    why = f"{environment} is {schedule.say(facts.now)}"
+    return Refusal(cause=Cause.GATE, why=why, planned=True, opens=schedule.opens(facts.now))
+
+
+def _closed(why: str, remedy: str) -> Refusal:
+    return Refusal(cause=Cause.GATE, why=why, remedy=remedy)
 
 
 def _judge_approval(warrant: Warrant, proposal: Proposal, facts: Facts) -> Refusal | None:

@@ -12,6 +12,7 @@ from pydantic import Field, JsonValue, model_validator
 
 from domain.actor import PersonName, person
 from domain.berth import Berth, at_of, berth_of, component_of
+from domain.gate import OnFreeze
 from domain.names import Identifier, Subject
 from domain.notice import ChannelAddress, Event, Notice, Route, channels_for
 from domain.release import Kind
@@ -19,6 +20,7 @@ from domain.risk import Risk, RiskTable
 from domain.rule import MOST_RULES, RuleTerms
 from domain.terms import ApprovalTerms, CheckTerms, Fleet, LanePolicy, LaneTerms, TargetTerms, Terms
 from domain.value import Duration, Value
+from domain.windows import PlannedFreeze, Schedule, Window
 
 ORGANISATION_FILE: Final = "towpath.yaml"
 SIGNERS_FILE: Final = "allowed_signers"
@@ -120,6 +122,19 @@ class EnvironmentFile(Value):
     """What every release must keep to; a service adds to them and takes none away."""
     risk: RiskTable | None = None
     """When a change is of high or medium risk; else that is told by what it does."""
+    on_freeze: OnFreeze = OnFreeze.HOLD
+    """What becomes of a change under way that meets a freeze or pin."""
+    windows: tuple[Window, ...] = ()
+    """When a change may begin; always, where none is named."""
+    freezes: tuple[PlannedFreeze, ...] = ()
+    """When nothing moves forward."""
+    observe_only: bool = False
+    """Everything is drawn up, judged and asked for, and nothing is deployed."""
+
+    @property
+    def schedule(self) -> Schedule:
+        """What is planned here for every service."""
+        return Schedule(windows=(self.windows,), freezes=self.freezes)
 
 
 class ComponentFile(Value):
@@ -140,6 +155,9 @@ class ServiceEnvironment(Value):
     yields: bool | None = Field(default=None, alias="yield")
     approval: Approval | None = None
     rules: tuple[RuleTerms, ...] = Field(default=(), max_length=MOST_RULES)
+    windows: tuple[Window, ...] = ()
+    freezes: tuple[PlannedFreeze, ...] = ()
+    observe_only: bool | None = None
 
     def berths(self, component: str) -> tuple[str, ...]:
         return tuple(berth for berth in self.targets if component_of(berth) == component)
@@ -248,6 +266,27 @@ class Configuration(Value):
             yields=bool(yields) and may_yield(floor),
         )
 
+    def outlived(self, subject: Subject) -> Schedule:
+        """Return the windows of which a grant outlives the next: none where somebody wrote how long it is valid."""
+        place, floor = self.place(subject), self.environments.get(subject.environment)
+        written = [one.approval for one in (place, floor) if one and one.approval]
+        if any(own.valid is not None for one in written for own in (one, *one.levels.values())):
+            return Schedule()
+        return self.schedule(subject).but(freezes=())
+
+    def schedule(self, subject: Subject) -> Schedule:
+        """Return what is planned there: one of each level's windows must be open, and each level's freezes hold."""
+        levels = [one for one in (self.environments.get(subject.environment), self.place(subject)) if one]
+        return Schedule(
+            windows=tuple(one.windows for one in levels),
+            freezes=tuple(freeze for one in levels for freeze in one.freezes),
+        )
+
+    def observes(self, subject: Subject) -> bool:
+        """Tell whether nothing is deployed there: by the environment's word, or by the service's own."""
+        place, floor = self.place(subject), self.environments.get(subject.environment)
+        return any(one.observe_only for one in (place, floor) if one)
+
     def remind(self, subject: Subject) -> timedelta:
         """Return after how long a wait for approval is reminded of first: the service's word, else the floor's."""
         place, floor = self.place(subject), self.environments.get(subject.environment)
@@ -321,13 +360,26 @@ class Configuration(Value):
             approval=self.approval(subject),
             lane=self.lane(subject),
             hold_limit=floor.hold_limit,
+            on_freeze=floor.on_freeze,
+            observe_only=self.observes(subject),
             budget=budget,
             configuration=slice_.digest(),
             nonce=nonce,
         )
 
 
-PLACE_KEYS: Final = ("after", "health", "soak", "lane", "yield", "approval", "rules")
+PLACE_KEYS: Final = (
+    "after",
+    "health",
+    "soak",
+    "lane",
+    "yield",
+    "approval",
+    "rules",
+    "windows",
+    "freezes",
+    "observe_only",
+)
 """What may stand under one environment of a service, beside its components."""
 RESERVED_NAMES: Final = frozenset({*PLACE_KEYS, "targets", "fleets", "rollout"})
 """What no component may be called, since it would be taken for a key."""

@@ -6,6 +6,7 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from domain.actor import PersonName
+from domain.names import Identifier
 from domain.outcome import Phase
 from domain.value import Duration, Value
 
@@ -35,6 +36,22 @@ class FreezeWord(Value):
     by: PersonName
     reason: Annotated[str, Field(min_length=1, max_length=2000)]
     lasts: Duration | None = None
+
+
+class PinWord(Value):
+    """What a person writes for ``pin``; ``release`` is what the service holds, ``lasts`` as in a freeze."""
+
+    by: PersonName
+    service: Identifier
+    reason: Annotated[str, Field(min_length=1, max_length=2000)]
+    release: Annotated[str, Field(max_length=200)] = ""
+    lasts: Duration | None = None
+
+
+class UnpinWord(Word):
+    """What a person writes for ``unpin``."""
+
+    service: Identifier
 
 
 class Does(StrEnum):
@@ -91,6 +108,7 @@ _PROMOTION: Final[dict[Phase, dict[Signal, str]]] = dict.fromkeys(Phase, _LET_IN
     Phase.ENDED: _ENDED,
 }
 _CHANGE: Final[dict[Phase, dict[Signal, str]]] = dict.fromkeys(Phase, _UNDER_WAY) | {
+    Phase.WAITING_FOR_GATE: _UNDER_WAY | {Signal.RETRY: "", Signal.SKIP: _A_GATE},
     Phase.HELD: _UNDER_WAY | {Signal.HOLD: "it is held already", Signal.RESUME: ""},
     Phase.UNDOING: _UNDER_WAY | {Signal.HOLD: _AN_UNDO},
     Phase.STUCK: _UNDER_WAY | {Signal.HOLD: _AN_UNDO, Signal.RETRY: "", Signal.SKIP: ""},

@@ -1,6 +1,8 @@
 """Whether a service stays above an environment's floor, and whether those who must approve can."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Final
 
 from domain.actor import person
 from domain.configuration import (
@@ -19,6 +21,9 @@ from domain.names import Subject
 from domain.risk import Risk
 from domain.spelling import suggest
 from domain.value import say_duration
+
+_ANY_TIME: Final = datetime(2026, 1, 1, tzinfo=UTC)
+"""Windows come again and again: whether two ever meet does not depend on when one begins to look."""
 
 
 def own_faults(configuration: Configuration, spot: Spot, floor: Approval) -> Iterator[Fault]:
@@ -63,6 +68,18 @@ def floor_faults(
     environment = configuration.environments[subject.environment]
     yield from _soak_faults(spot, place, environment, subject.environment)
     yield from _lane_faults(spot, place, environment, subject.environment)
+    yield from _observing_faults(spot, place, environment, subject.environment)
+    if (
+        place.windows
+        and environment.windows
+        and configuration.schedule(subject).but(freezes=()).opens(_ANY_TIME) is None
+    ):
+        yield Fault(
+            spot.below("windows"),
+            f"these are never open while one of {subject.environment} is, so no change could ever begin",
+            "write windows that lie within those, or leave them out",
+            bound=Spot(environment_file(subject.environment), ("windows",)),
+        )
     if place.approval:
         yield from _unknown_groups(configuration, spot.below("approval"), place.approval)
     for risk, below in _levels(spot.below("approval"), place.approval, environment.approval):
@@ -132,6 +149,18 @@ def _lane_faults(
             f"{name} {said}, so no newer promotion ends one here",
             f"leave it out, or have {environment_file(name)} say yield: true",
             bound=bound.below("yield" if environment.yields is False else "soak"),
+        )
+
+
+def _observing_faults(
+    spot: Spot, place: ServiceEnvironment, environment: EnvironmentFile, name: str
+) -> Iterator[Fault]:
+    if place.observe_only is False and environment.observe_only:
+        yield Fault(
+            spot.below("observe_only"),
+            f"{name} only observes, for every service",
+            "leave it out, or have the platform take it out of the environment's file",
+            bound=Spot(environment_file(name), ("observe_only",)),
         )
 
 

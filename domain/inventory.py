@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Literal
 
 from domain.berth import Berth, at_of, component_of
-from domain.clearance import Freeze
 from domain.configuration import Configuration
 from domain.environment import Holding, Placement
+from domain.gate import Freeze, Pin
 from domain.journal import Receipt
 from domain.names import Identifier, Subject
 from domain.outcome import Phase
@@ -58,6 +58,9 @@ class Place(Value):
     """Who may wait there, as far as the configuration is known here."""
     unsettled: tuple[int, ...] = ()
     health: Health | None = None
+    pin: Pin | None = None
+    planned: str = ""
+    """Where windows and planned freezes stand for it, where it has any of its own."""
     trouble: str = ""
 
     @property
@@ -90,6 +93,10 @@ class EnvironmentSummary(Value):
     busy: int = 0
     unsettled: int = 0
     freeze: Freeze | None = None
+    planned: str = ""
+    """Where its own windows and planned freezes stand now, as far as they are known here."""
+    pinned: tuple[Identifier, ...] = ()
+    """The services that are pinned there."""
     workers: int = 0
     """How many workers have asked its queue for work in the last minutes."""
     trouble: str = ""
@@ -106,6 +113,7 @@ class EnvironmentView(Value):
     schema_version: Literal[1] = 1
     environment: Identifier
     freeze: Freeze | None = None
+    planned: str = ""
     workers: int = 0
     places: tuple[Place, ...] = ()
     trouble: str = ""

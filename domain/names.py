@@ -130,6 +130,14 @@ def artifact_key(digest: str) -> str:
     return f"artifact/{digest.replace(':', '/')}.tar"
 
 
+def quarantine_key(service: str, version: str, number: int) -> str:
+    return f"{quarantine_prefix(service, version)}/{number}.json"
+
+
+def quarantine_prefix(service: str, version: str) -> str:
+    return f"quarantine/{service}/{version}"
+
+
 def journal_key(subject: Subject, turn: int, act: int) -> str:
     return f"{journal_prefix(subject)}/{turn}/{act}.json"
 

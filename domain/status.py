@@ -8,9 +8,9 @@ from pydantic import Field
 from domain.answer import Ask, Told
 from domain.approval import Decision
 from domain.berth import Berth
-from domain.clearance import Freeze
 from domain.environment import Holding
 from domain.fence import Fence
+from domain.gate import Freeze, Pin
 from domain.names import Identifier, Subject
 from domain.outcome import Outcome, Phase
 from domain.record import Record, RefusedRecord
@@ -89,9 +89,16 @@ class EnvironmentStatus(Value):
     story: Literal["environment"] = "environment"
     environment: Identifier
     freeze: Freeze | None = None
+    pins: dict[Identifier, Pin] = Field(default_factory=dict)
+    """Service → what keeps it as it is."""
     refused: tuple[RefusedRecord, ...] = ()
     records: tuple[Record, ...] = ()
     head: Digest | None = None
+
+    def at(self, now: datetime) -> "EnvironmentStatus":
+        """Return what still holds then: freezes and pins end by themselves, and are not swept away at once."""
+        freeze = self.freeze if self.freeze and self.freeze.holds(now) else None
+        return self.but(freeze=freeze, pins={name: pin for name, pin in self.pins.items() if pin.holds(now)})
 
 
 class PipelineStatus(Value):

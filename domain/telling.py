@@ -6,7 +6,7 @@ from domain.names import promotion_id
 from domain.outcome import Phase
 from domain.picture import picture
 from domain.record import RefusedRecord
-from domain.status import ChangeStatus, LaneStatus, PipelineStatus, PromotionStatus
+from domain.status import ChangeStatus, EnvironmentStatus, LaneStatus, PipelineStatus, PromotionStatus
 from domain.terms import Proposal
 from domain.value import canonical, short
 
@@ -70,6 +70,17 @@ def tell_lane(status: LaneStatus) -> str:
     said += [f"- holds {component}: {holding}" for component, holding in status.held.items()]
     said += [f"- unsettled: turn {turn}" for turn in status.unsettled]
     said += [f"- {status.offline}"] if status.offline else []
+    said.append(_tell_refused(status.refused))
+    return "\n\n".join(line for line in said if line)
+
+
+def tell_environment(status: EnvironmentStatus) -> str:
+    """Say in Markdown what an environment is closed to, and what opens it."""
+    said = [f"### {status.environment}: {status.freeze or 'open'}"]
+    said += [f"- {service} is {pin}" for service, pin in sorted(status.pins.items())]
+    remedies = [f"towpath thaw {status.environment}"] if status.freeze else []
+    remedies += [f"towpath unpin {service} {status.environment}" for service in sorted(status.pins)]
+    said.append(_code("\n".join(remedies)) if remedies else "")
     said.append(_tell_refused(status.refused))
     return "\n\n".join(line for line in said if line)
 

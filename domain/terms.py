@@ -10,6 +10,7 @@ from pydantic import Field, JsonValue
 from domain.actor import Actor
 from domain.berth import Berth
 from domain.folding import unfolded
+from domain.gate import OnFreeze
 from domain.names import Identifier, Subject
 from domain.plan import Plan, Verb
 from domain.release import ROLLBACK_BUDGET, Release
@@ -140,6 +141,8 @@ class Terms(Value):
     approval: ApprovalTerms = ApprovalTerms()
     lane: LaneTerms = LaneTerms()
     hold_limit: Duration = timedelta(hours=4)
+    on_freeze: OnFreeze = OnFreeze.HOLD
+    observe_only: bool = False
     budget: Duration = ROLLBACK_BUDGET
     configuration: Digest
     nonce: str

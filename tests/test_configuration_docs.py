@@ -29,6 +29,7 @@ from domain.risk import RiskTable
 from domain.rule import RuleTerms
 from domain.terms import CheckTerms
 from domain.value import Value, say_duration
+from domain.windows import PlannedFreeze, Window
 
 REFERENCE = (Path(__file__).parent.parent / "docs/reference/configuration.md").read_text()
 MODELS: dict[str, type[Value]] = {
@@ -39,6 +40,8 @@ MODELS: dict[str, type[Value]] = {
     "## Component": ComponentFile,
     "## Environment of a service": ServiceEnvironment,
     "## Approval": Approval,
+    "## Windows": Window,
+    "## Planned freezes": PlannedFreeze,
     "## Health checks": CheckTerms,
     "## Risk": RiskTable,
     "## Rules": RuleTerms,

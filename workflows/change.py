@@ -11,12 +11,13 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from activities.effects import EffectActivities
-    from activities.errands import AWAKE, ErrandActivities, Silence
+    from activities.errands import AWAKE, ErrandActivities, Silence, ThawRequest
     from domain.answer import Answer, Done, NotBegun, Undone
     from domain.clearance import Cause, Refusal, Warrant
     from domain.doors import Signal
     from domain.drawing import outcome_of
     from domain.fence import Fence
+    from domain.gate import OnFreeze
     from domain.journal import Evidence, Settled
     from domain.names import OUTCOME, PHASE, Subject, lane_id, read_id
     from domain.order import Account, Left, StepOrder
@@ -142,14 +143,20 @@ class ChangeWorkflow(WayBack):
         return None
 
     async def _do(self, step: Step, fence: Fence) -> None:
-        """Do a step that may give up. It is noted first: a deed that dies halfway needs undoing too."""
+        """Do a step that may give up. What is under way waits for a gate that has closed, where the terms say so."""
+        while closed := await self._try(step, fence):
+            await self._wait_for_gate(closed)
+
+    async def _try(self, step: Step, fence: Fence) -> Refusal | None:
+        """Do a step once. It is noted first: a deed that dies halfway needs undoing too."""
         await self._unless_held()
         if not self._begun:
             self._began = workflow.now()
         left = self._budget_left()
         self._log.enter(Phase.DEPLOYING, str(step))
         deed = Deed(step=step, fence=fence)
-        self._begun.append(deed)
+        if deed not in self._begun:
+            self._begun.append(deed)
         try:
             performed = await workflow.execute_activity_method(
                 EffectActivities.perform,
@@ -168,9 +175,16 @@ class ChangeWorkflow(WayBack):
                 self._begun.remove(deed)
             elif step.is_pivot:
                 self._unsure.append(step.berth)
+            if self._begun and self._is_worth_waiting(trouble):
+                return trouble.refusal
             raise trouble from failure
         self._note(deed, performed)
         self._stop_if_cancelled()
+        return None
+
+    def _is_worth_waiting(self, trouble: Trouble) -> bool:
+        closed = trouble.refusal is not None and trouble.refusal.cause is Cause.GATE
+        return closed and self._terms.on_freeze is OnFreeze.HOLD
 
     async def _soak(self) -> None:
         """Watch it for as long as the terms say, or until it yields; the budget does not count this."""
@@ -292,6 +306,32 @@ class ChangeWorkflow(WayBack):
         except TimeoutError:
             message = f"it was held for longer than {say_duration(limit)}"
             raise Trouble(message) from None
+        except asyncio.CancelledError as cancel:
+            raise cancelled() from cancel
+        self._paused += workflow.now() - since
+
+    async def _wait_for_gate(self, closed: Refusal) -> None:
+        """Wait between two steps until a gate opens, for as long as somebody might hold the change."""
+        since, limit = workflow.now(), self._terms.hold_limit
+        self._note_judgement("clearance", closed.why, passed=False)
+        self._log.enter(Phase.WAITING_FOR_GATE, closed.why, closed.remedy)
+        publish({PHASE: Phase.WAITING_FOR_GATE})
+        opened = self._times_opened
+        request = ThawRequest(environment=self._subject.environment, asker=workflow.info().workflow_id)
+        opens = closed.opens - since + patience.CLOCKS_DIFFER if closed.opens else limit
+        will_hear = closed.planned or await errand(
+            ErrandActivities.hear_of_thaw, request, "be told when the gate opens"
+        )
+        try:
+            await workflow.wait_condition(
+                lambda: self._times_opened > opened or not will_hear,
+                timeout=max(min(opens, limit), timedelta()),
+                timeout_summary="the gate opens",
+            )
+        except TimeoutError:
+            if opens >= limit:
+                message = f"it waited for longer than {say_duration(limit)}, and still {closed.why}"
+                raise Trouble(message) from None
         except asyncio.CancelledError as cancel:
             raise cancelled() from cancel
         self._paused += workflow.now() - since

@@ -42,6 +42,7 @@ class ChangeDoors(Steered):
         self._began = workflow.now()
         self._paused = timedelta()
         self._held = False
+        self._times_opened = 0
         self._undoing = False
         self._said: Signal | None = None
         self._stuck_on: Fence | None = None
@@ -56,6 +57,10 @@ class ChangeDoors(Steered):
             message = "by its terms nobody ends its soak"
             raise RefusedError(message)
         self._yields_to = word.to
+
+    @workflow.signal(description="For the environment: the gate is open")
+    def gate_opened(self, _: RawValue) -> None:
+        self._times_opened += 1
 
     @workflow.query
     def status(self) -> ChangeStatus:
@@ -86,6 +91,7 @@ class ChangeDoors(Steered):
                 self._held = False
             case _:
                 self._said = signal
+                self._times_opened += 1
         self._note_override(signal, word)
 
     def _details(self) -> str:

@@ -1,10 +1,10 @@
-"""What holds for a whole environment: freezes. Read by query at each effect, so that reading costs no events."""
+"""What holds for a whole environment: freezes and pins. Effects read it by query, which costs no events."""
 
 import asyncio
 import contextlib
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
 from temporalio import workflow
 from temporalio.common import RawValue
@@ -14,22 +14,28 @@ from workflows.doorkeeper import BadStartError, RefusedError, read_message, read
 with workflow.unsafe.imports_passed_through():
     from activities.errands import ErrandActivities, ThawOrder
     from domain.actor import Actor, Channel
-    from domain.clearance import Freeze
-    from domain.doors import FreezeWord, Word
+    from domain.doors import FreezeWord, PinWord, UnpinWord, Word
+    from domain.gate import Freeze, Pin
     from domain.names import read_id
     from domain.outcome import Phase
     from domain.record import OverrideRecord
     from domain.status import EnvironmentStatus
+    from domain.telling import tell_environment
     from domain.value import Value
     from workflows.chronicle import Chronicle, Memory
     from workflows.errand import errand
     from workflows.steering import is_long
 
 
+LARGEST_PINS: Final = 16 * 1024
+"""Bytes: with records and refusals they have to fit into one answer."""
+
+
 class Carried(Value):
     """What an environment takes along when it goes on in a new run."""
 
     freeze: Freeze | None = None
+    pins: dict[str, Pin] = {}
     waiting: tuple[str, ...] = ()
     memory: Memory
 
@@ -42,11 +48,12 @@ class Waiter(Value):
 
 @workflow.defn
 class EnvironmentWorkflow:
-    """Frozen, until when, by whom and why."""
+    """What is frozen or pinned here, until when, by whom and why."""
 
     def __init__(self) -> None:
         self._environment = workflow.info().workflow_id.removeprefix("environment/")
         self._freeze: Freeze | None = None
+        self._pins: dict[str, Pin] = {}
         self._waiting: tuple[str, ...] = ()
         self._stirred = False
         self._log = Chronicle(Phase.IDLE, self._details)
@@ -58,26 +65,29 @@ class EnvironmentWorkflow:
             try:
                 await self._tend()
             except asyncio.CancelledError:
-                self.refused("cancel", "an environment is never cancelled; thaw it if it is frozen")
+                why = "an environment is never cancelled; thaw it if it is frozen, unpin what is pinned"
+                self.refused("cancel", why)
 
     async def _tend(self) -> None:
         while True:
-            while self._waiting and not self._is_frozen():
-                waiting, self._waiting = self._waiting, ()
-                await errand(ErrandActivities.tell_of_thaw, ThawOrder(waiting=waiting), "tell of the thaw")
+            while free := tuple(one for one in self._waiting if not self._stop(one)):
+                self._waiting = tuple(one for one in self._waiting if one not in free)
+                await errand(ErrandActivities.tell_of_thaw, ThawOrder(waiting=free), "tell of the thaw")
             if is_long() and workflow.all_handlers_finished():
-                carried = Carried(freeze=self._freeze, waiting=self._waiting, memory=self._log.memory)
+                carried = Carried(
+                    freeze=self._freeze, pins=self._pins, waiting=self._waiting, memory=self._log.memory
+                )
                 workflow.continue_as_new(args=[None, carried])
             await self._until_something_changes()
 
     async def _until_something_changes(self) -> None:
-        """Wait for a message, or for the end of a freeze that somebody waits for. Effects compare, they do not wait."""
+        """Wait for a message, or for the end of a gate that somebody waits for. Effects compare, they do not wait."""
         self._stirred = False
-        thaws = self._freeze.until if self._freeze and self._waiting else None
-        left = max(thaws - workflow.now(), timedelta()) if thaws else None
+        ends = [gate.until for one in self._waiting for gate in self._stop(one) if gate.until]
+        left = max(min(ends) - workflow.now(), timedelta()) if ends else None
         with contextlib.suppress(TimeoutError):
             await workflow.wait_condition(
-                lambda: self._stirred or is_long(), timeout=left, timeout_summary="the freeze ends"
+                lambda: self._stirred or is_long(), timeout=left, timeout_summary="a freeze or pin ends"
             )
 
     @workflow.signal(
@@ -103,6 +113,41 @@ class EnvironmentWorkflow:
         actor = Actor(name=word.by, channel=Channel.SIGNAL)
         self._log.record(OverrideRecord(at=workflow.now(), actor=actor, did="thaw", comment=word.comment))
 
+    @workflow.signal(
+        description="Keep a service as it is. Input: "
+        '{"by": "you@example.com", "service": "shop", "reason": "why", "release": "1.4.0", "lasts": "2h"}; '
+        "release, which it holds, and lasts are optional"
+    )
+    def pin(self, raw: RawValue) -> None:
+        word = read_message(raw, PinWord)
+        now = workflow.now()
+        actor = Actor(name=word.by, channel=Channel.SIGNAL)
+        until = now + word.lasts if word.lasts else None
+        pin = Pin(by=actor, reason=word.reason, since=now, until=until, release=word.release)
+        pins = {name: one for name, one in self._pins.items() if one.holds(now)} | {word.service: pin}
+        if _size(pins) > LARGEST_PINS:
+            message = (
+                f"{len(pins) - 1} services are pinned here, and no more fit; freeze the environment instead"
+            )
+            raise RefusedError(message)
+        self._stirred = True
+        self._pins = pins
+        self._log.record(OverrideRecord(at=now, actor=actor, did=f"pin {word.service}", comment=word.reason))
+
+    @workflow.signal(
+        description='Let a service move again. Input: {"by": "you@example.com", "service": "shop", "comment": ""}'
+    )
+    def unpin(self, raw: RawValue) -> None:
+        word = read_message(raw, UnpinWord)
+        if word.service not in self._pins:
+            message = f"{word.service} is not pinned"
+            raise RefusedError(message)
+        self._stirred = True
+        self._pins = {name: pin for name, pin in self._pins.items() if name != word.service}
+        actor = Actor(name=word.by, channel=Channel.SIGNAL)
+        did = f"unpin {word.service}"
+        self._log.record(OverrideRecord(at=workflow.now(), actor=actor, did=did, comment=word.comment))
+
     @workflow.signal(description="For a promotion: be told when the gate opens")
     def tell_of_thaw(self, raw: RawValue) -> None:
         asker = read_value(workflow.payload_converter().from_payload(raw.payload), Waiter).asker
@@ -112,7 +157,7 @@ class EnvironmentWorkflow:
     @workflow.signal(dynamic=True, description="Anything else is refused")
     def unknown(self, name: str, _: Sequence[RawValue]) -> None:
         del name
-        message = "an environment takes freeze and thaw"
+        message = "an environment takes freeze, thaw, pin and unpin"
         raise RefusedError(message)
 
     @workflow.query
@@ -120,6 +165,7 @@ class EnvironmentWorkflow:
         return EnvironmentStatus(
             environment=self._environment,
             freeze=self._freeze,
+            pins=self._pins,
             refused=self._log.refused,
             records=self._log.chain.records,
             head=self._log.chain.head,
@@ -139,12 +185,19 @@ class EnvironmentWorkflow:
         self._environment = name
         if carried is not None:
             state = read_value(carried, Carried)
-            self._freeze, self._waiting = state.freeze, state.waiting
+            self._freeze, self._pins, self._waiting = state.freeze, state.pins, state.waiting
             self._log.remember(state.memory)
         self._log.show()
 
-    def _is_frozen(self) -> bool:
-        return self._freeze is not None and self._freeze.holds(workflow.now())
+    def _stop(self, asker: str) -> list[Freeze | Pin]:
+        """Return what keeps whoever waits from going on now."""
+        _, service, *_ = (*asker.split("/"), "")
+        gates = (self._freeze, self._pins.get(service))
+        return [gate for gate in gates if gate and gate.holds(workflow.now())]
 
     def _details(self) -> str:
-        return f"### {self._environment}: {self._freeze or 'open'}"
+        return tell_environment(self.status())
+
+
+def _size(pins: dict[str, Pin]) -> int:
+    return sum(len(name) + len(pin.model_dump_json().encode()) for name, pin in pins.items())

@@ -68,6 +68,12 @@ TRY_LESS_AND_LESS: Final = RetryPolicy(
 CHECKED_AT_ONCE: Final = 10
 """Signatures. Whoever floods a promotion with false ones delays only themselves."""
 
+CLOCKS_DIFFER: Final = timedelta(seconds=1)
+"""What opens at a moment is tried so much later: the clock that judges it may be behind."""
+
+LOOK_AGAIN: Final = timedelta(days=1)
+"""What never opens is looked at again after this long: somebody may have planned it anew."""
+
 REMEMBERED_RECORDS: Final = 200
 REMEMBERED_BYTES: Final = 16 * 1024
 """Of records. A status has to fit into one answer, and a memory into the start of a new run: 64 KiB each."""

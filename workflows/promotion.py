@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -16,6 +17,8 @@ with workflow.unsafe.imports_passed_through():
     from domain.answer import Answer, Done, NotBegun, Undone, Withdrawal
     from domain.approval import Standing
     from domain.clearance import Cause, Refusal
+    from domain.drawing import say_plan
+    from domain.gate import say_observing
     from domain.names import (
         ACTOR,
         ENVIRONMENT,
@@ -72,6 +75,8 @@ class PromotionWorkflow(PromotionDoors):
                     return self._turned_down()
                 case Standing.PENDING:
                     return Ending(outcome=Outcome.EXPIRED, why="nobody decided in time, and silence is a no")
+                case Standing.GRANTED if proposal.terms.observe_only:
+                    return self._only_observed(proposal)
                 case Standing.GRANTED:
                     answer = await self._have_it_made()
             if ending := await self._heed(answer):
@@ -84,8 +89,8 @@ class PromotionWorkflow(PromotionDoors):
                 return Ending(outcome=answer.outcome, why="; ".join(answer.evidence), answer=answer)
             case Undone():
                 return Ending(outcome=answer.outcome, why=answer.why, answer=answer)
-            case NotBegun(refusal=Refusal(cause=Cause.GATE, why=why)):
-                await self._wait_for_gate(why)
+            case NotBegun(refusal=Refusal(cause=Cause.GATE) as closed):
+                await self._wait_for_gate(closed)
                 return None
             case NotBegun(refusal=Refusal(cause=Cause.VOID, why=why)):
                 self._draw_up_anew(why)
@@ -211,18 +216,36 @@ class PromotionWorkflow(PromotionDoors):
         await self._send(self._message(ASK, self._ask(comes_back=True)))
         return None
 
-    async def _wait_for_gate(self, why: str) -> None:
+    async def _wait_for_gate(self, closed: Refusal) -> None:
         """A gate was closed when the change was to begin. Whoever closed it tells us when it opens."""
-        self._note_judgement("clearance", why, passed=False)
-        self._log.enter(Phase.WAITING_FOR_GATE, why, f"towpath thaw {self._subject.environment}")
+        self._note_judgement("clearance", closed.why, passed=False)
+        self._log.enter(Phase.WAITING_FOR_GATE, closed.why, closed.remedy)
         publish({PHASE: Phase.WAITING_FOR_GATE})
         self._gate_opened = False
+        if closed.planned:
+            await self._wait_for_opening(closed.opens)
+            return
         request = ThawRequest(environment=self._subject.environment, asker=self._id)
         if await errand(ErrandActivities.hear_of_thaw, request, "be told when the gate opens"):
             await workflow.wait_condition(lambda: self._gate_opened or self._is_turned_down())
 
+    async def _wait_for_opening(self, opens: datetime | None) -> None:
+        opens = opens or workflow.now() + patience.LOOK_AGAIN
+        left = max(opens - workflow.now(), timedelta()) + patience.CLOCKS_DIFFER
+        with suppress(TimeoutError):
+            await workflow.wait_condition(
+                lambda: self._gate_opened or self._is_turned_down(),
+                timeout=left,
+                timeout_summary="the gate opens",
+            )
+
     def _is_turned_down(self) -> bool:
         return self._proposal is not None and self._standing(self._proposal) is Standing.REJECTED
+
+    def _only_observed(self, proposal: Proposal) -> Ending:
+        """All was judged and nothing is done: what the effect would refuse is not even asked for."""
+        why = f"{say_observing(self._subject.environment)}. It would have been: {say_plan(proposal.plan)}"
+        return Ending(outcome=Outcome.NOTHING_TO_DO, why=why)
 
     def _turned_down(self) -> Ending:
         return Ending(outcome=Outcome.REJECTED, why=self._who_rejected())

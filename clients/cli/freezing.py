@@ -1,14 +1,15 @@
 """``freeze``, ``thaw``."""
 
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from clients.cli.asking import ask, me
-from clients.cli.grammar import By, Comment, EnvironmentName
-from clients.cli.reading import environments_of
-from clients.cli.terminal import say, say_aside, say_commands
-from clients.trouble import DeclinedError, NobodyPollsError, UsageError
+from clients.cli.grammar import By, Comment, MaybeEnvironment
+from clients.cli.reading import environments_of, find_configuration
+from clients.cli.terminal import complain, say, say_aside, say_commands
+from clients.trouble import ClientError, DeclinedError, NobodyPollsError, UsageError
 from domain.outcome import Exit
 from workers.settings import surroundings
 
@@ -24,45 +25,100 @@ Lasts = Annotated[
 ]
 
 
-def freeze(environment: EnvironmentName, reason: Why, lasts: Lasts = "", by: By = "") -> None:
-    """Let no forward step begin in an environment. Undos and rollbacks go on."""
+Everywhere = Annotated[bool, typer.Option("--all", help="In every environment that is known.")]
+
+
+def freeze(
+    reason: Why,
+    environment: MaybeEnvironment = "",
+    everywhere: Everywhere = False,
+    lasts: Lasts = "",
+    by: By = "",
+) -> None:
+    """Let no forward step begin in an environment, or in all of them. Undos and rollbacks go on."""
     actor = me(by)
 
     async def work(towpath: "Towpath") -> Exit:
-        place = towpath.environment(environment)
-        await _need_known(towpath, environment)
-        await place.freeze(reason, by=actor, lasts=lasts or None)
-        frozen = (await place.status()).freeze
-        if frozen is None or frozen.by.name != actor.strip():
-            raise DeclinedError(
-                f"The freeze of {environment} was sent, and does not hold. See: {_see(environment)}"
-            )
-        say(f"{environment} is {frozen}.", "yellow")
-        say_commands([f"towpath thaw {environment}"])
-        return Exit.DONE
+        _need_one(environment, everywhere=everywhere)
+        if environment:
+            await need_known(towpath, environment)
+        names = [environment] if environment else await _known(towpath, frozen=False)
+        code = await _each(names, lambda name: _freeze(towpath, name, reason, lasts, actor))
+        say_commands([f"towpath thaw {environment or '--all'}"])
+        return code
 
     ask(work, actor)
 
 
-def thaw(environment: EnvironmentName, comment: Comment = "", by: By = "") -> None:
+async def _freeze(towpath: "Towpath", environment: str, reason: str, lasts: str, actor: str) -> None:
+    place = towpath.environment(environment)
+    await place.freeze(reason, by=actor, lasts=lasts or None)
+    frozen = (await place.status()).freeze
+    if frozen is None or frozen.by.name != actor.strip():
+        raise DeclinedError(
+            f"The freeze of {environment} was sent, and does not hold. See: {_see(environment)}"
+        )
+    say(f"{environment} is {frozen}.", "yellow")
+
+
+def thaw(
+    environment: MaybeEnvironment = "", everywhere: Everywhere = False, comment: Comment = "", by: By = ""
+) -> None:
     """Let forward steps begin again."""
     actor = me(by)
 
     async def work(towpath: "Towpath") -> Exit:
-        place = towpath.environment(environment)
-        if (await place.status()).freeze is None:
-            raise DeclinedError(f"{environment} is not frozen.")
-        await place.thaw(by=actor, comment=comment)
-        if (await place.status()).freeze:
-            raise DeclinedError(f"{environment} is frozen still. See: {_see(environment)}")
-        say(f"{environment} is open.", "green")
-        return Exit.DONE
+        _need_one(environment, everywhere=everywhere)
+        names = [environment] if environment else await _known(towpath, frozen=True)
+        return await _each(names, lambda name: _thaw(towpath, name, comment, actor))
 
     ask(work, actor)
 
 
-async def _need_known(towpath: "Towpath", environment: str) -> None:
-    """A freeze of a misspelt name would stop nobody, and look as if it did."""
+async def _thaw(towpath: "Towpath", environment: str, comment: str, actor: str) -> None:
+    place = towpath.environment(environment)
+    if (await place.status()).freeze is None:
+        raise DeclinedError(f"{environment} is not frozen.")
+    await place.thaw(by=actor, comment=comment)
+    if (await place.status()).freeze:
+        raise DeclinedError(f"{environment} is frozen still. See: {_see(environment)}")
+    say(f"{environment} is open.", "green")
+
+
+def _need_one(environment: str, *, everywhere: bool) -> None:
+    if bool(environment) is everywhere:
+        raise UsageError("Name one environment, or say --all for every one.")
+
+
+async def _known(towpath: "Towpath", *, frozen: bool) -> list[str]:
+    """Return every environment of this folder and of the server; or only those that may be frozen."""
+    from clients.inventory import list_environments
+
+    known = find_configuration(surroundings())
+    configured = {name: file.schedule for name, file in known.environments.items()} if known else {}
+    found = (await list_environments(towpath.client, configured)).environments
+    names = [one.environment for one in found if one.freeze or one.trouble or not frozen]
+    if not names:
+        raise DeclinedError("No environment is frozen." if frozen else "No environment is known here.")
+    return names
+
+
+async def _each(names: Sequence[str], order: Callable[[str], Awaitable[None]]) -> Exit:
+    """Do it in each of them; one that fails does not keep it from the others, and is said."""
+    code = Exit.DONE
+    for name in names:
+        try:
+            await order(name)
+        except ClientError as error:
+            if len(names) == 1:
+                raise
+            complain(str(error))
+            code = error.exit
+    return code
+
+
+async def need_known(towpath: "Towpath", environment: str) -> None:
+    """What is said of a misspelt name would stop nobody, and look as if it did."""
     from clients.speaking import need_environment
 
     try:

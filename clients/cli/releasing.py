@@ -2,7 +2,7 @@
 
 import asyncio
 import subprocess
-from collections.abc import Coroutine, Generator, Mapping
+from collections.abc import Coroutine, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -18,6 +18,7 @@ from clients.cli.identity import find_me
 from clients.cli.reading import open_releases, read_configuration
 from clients.cli.terminal import say, say_aside, say_commands, say_json, say_table
 from clients.trouble import ClientError, DeclinedError, UsageError
+from domain.gate import Quarantine
 from domain.image import SCHEME, Image, read_image
 from domain.release import Kind, Release
 from domain.size import say_size
@@ -26,6 +27,7 @@ from workers.settings import surroundings
 
 if TYPE_CHECKING:
     from activities.fetching import Download
+    from activities.ports import Store
     from activities.sources import Source as Unfolded
     from domain.configuration import Configuration
 
@@ -63,6 +65,13 @@ class Releases(Value):
 
     schema_version: Literal[1] = 1
     releases: tuple[Release, ...]
+    quarantined: tuple[Quarantine, ...] = ()
+
+
+class ShownRelease(Release):
+    """What ``release show --json`` prints: the release, and the last word on its quarantine."""
+
+    quarantine: Quarantine | None = None
 
 
 @release.command()
@@ -117,14 +126,11 @@ def create(
 @release.command("list")
 def list_(service: OptionalService = "", as_json: AsJson = False) -> None:
     """List the releases of a service, or of all, oldest first."""
-    from activities.releases import list_releases
-
     place = surroundings()
     services = [service] if service else sorted(read_configuration(place).services)
-    store = open_releases(place)
-    found = [one for name in services for one in done_with_store(list_releases(store, name))]
+    found, quarantined = done_with_store(_list(open_releases(place), services))
     if as_json:
-        say_json(Releases(releases=tuple(found)))
+        say_json(Releases(releases=found, quarantined=tuple(quarantined.values())))
     elif found:
         rows = [("SERVICE", "VERSION", "DIGEST", "MADE", "BY", "NOTES")]
         rows += [
@@ -134,7 +140,9 @@ def list_(service: OptionalService = "", as_json: AsJson = False) -> None:
                 short(one.digest()),
                 f"{one.created:%Y-%m-%d %H:%M}",
                 one.author,
-                _line(one.notes),
+                f"quarantined: {_line(quarantined[key].reason)}"
+                if (key := (one.service, one.version)) in quarantined
+                else _line(one.notes),
             )
             for one in found
         ]
@@ -144,16 +152,38 @@ def list_(service: OptionalService = "", as_json: AsJson = False) -> None:
         say_commands([f"towpath release create {service or 'SERVICE'} VERSION --from PATH"])
 
 
+async def _list(
+    store: "Store", services: Sequence[str]
+) -> tuple[tuple[Release, ...], dict[tuple[str, str], Quarantine]]:
+    from activities.quarantines import find_quarantined
+    from activities.releases import list_releases
+
+    found: list[Release] = []
+    quarantined: dict[tuple[str, str], Quarantine] = {}
+    for name in services:
+        releases = await list_releases(store, name)
+        versions = [one.version for one in releases]
+        for version, record in (await find_quarantined(store, name, versions)).items():
+            quarantined[name, version] = record
+        found += releases
+    return tuple(found), quarantined
+
+
 @release.command("show")
 def show_release(service: Service, version: Version, as_json: AsJson = False) -> None:
     """Show what a release is made of."""
+    from activities.quarantines import find_quarantine
     from activities.releases import read_release
 
-    found = done_with_store(read_release(open_releases(surroundings()), service, version))
+    store = open_releases(surroundings())
+    found = done_with_store(read_release(store, service, version))
+    quarantine = done_with_store(find_quarantine(store, service, version))
     if as_json:
-        say_json(found)
+        say_json(ShownRelease(**dict(found), quarantine=quarantine))
     else:
         say(f"Release {found.version} of {found.service} ({short(found.digest())})", "bold")
+        if quarantine:
+            say(f"  {quarantine}", "" if quarantine.lifted else "yellow")
         _show(found)
 
 

@@ -9,7 +9,7 @@ from clients.overview import Overview, Rows
 from domain.environment import Unknown
 from domain.outcome import Outcome, Phase
 from domain.picture import picture
-from domain.record import RefusedRecord
+from domain.record import OverrideRecord, RefusedRecord
 from domain.road import Road
 from domain.status import ChangeStatus, EnvironmentStatus, LaneStatus, PromotionStatus, Report
 from domain.telling import approve_commands
@@ -248,6 +248,12 @@ def _show_environment(environment: EnvironmentStatus) -> None:
         f"{environment.environment} is {environment.freeze or 'open'}.",
         "yellow" if environment.freeze else "bold",
     )
+    for service, pin in sorted(environment.pins.items()):
+        say(f"  {service} is {pin}", "yellow")
+    for record in environment.records:
+        if isinstance(record, OverrideRecord):
+            said = f": {record.comment}" if record.comment else ""
+            say(f"  {_ago(record.at)}  {record.actor.name}: {record.did}{said}", "dim")
     _show_refused(environment.refused)
 
 

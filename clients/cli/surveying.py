@@ -28,6 +28,7 @@ from workers.settings import surroundings
 
 if TYPE_CHECKING:
     from clients.client import Towpath
+    from domain.configuration import Configuration
 
 environments = typer.Typer(no_args_is_help=True, help="See what stands in the environments.")
 OneService = Annotated[str, typer.Argument(metavar="[SERVICE]", show_default=False)]
@@ -37,7 +38,7 @@ OneService = Annotated[str, typer.Argument(metavar="[SERVICE]", show_default=Fal
 def list_(as_json: AsJson = False, watch: Again = False) -> None:
     """List the environments: lanes, freezes and workers."""
     known = find_configuration(surroundings())
-    configured = sorted(known.environments) if known else []
+    configured = {name: file.schedule for name, file in known.environments.items()} if known else {}
 
     async def look(towpath: "Towpath") -> EnvironmentList:
         from clients.inventory import list_environments
@@ -57,8 +58,9 @@ def _show_list(found: EnvironmentList) -> None:
 
 
 def _summary(one: EnvironmentSummary) -> tuple[str, ...]:
-    freeze = "unknown: no engine worker" if one.trouble else str(one.freeze or "open")
-    return (one.environment, *map(str, (one.lanes, one.busy, one.unsettled, one.workers)), freeze)
+    freeze = "unknown: no engine worker" if one.trouble else str(one.freeze or one.planned or "open")
+    pinned = f"; pinned: {', '.join(one.pinned)}" if one.pinned else ""
+    return (one.environment, *map(str, (one.lanes, one.busy, one.unsettled, one.workers)), freeze + pinned)
 
 
 @environments.command("show")
@@ -79,7 +81,7 @@ def show_environment(name: EnvironmentName, as_json: AsJson = False, watch: Agai
             found = found.but(places=with_lanes(found.places, known))
         if not (found.places or found.freeze or (known and name in known.environments)):
             raise UsageError(f"There is no environment “{name}”. What there is: towpath environments list")
-        return found
+        return _with_plans(found, known)
 
     def judge(found: EnvironmentView) -> Exit:
         return Exit.UNSETTLED if any(one.unsettled for one in found.places) else Exit.DONE
@@ -131,8 +133,10 @@ def _rows(place: Place) -> Iterator[tuple[str, ...]]:
 def _show(found: EnvironmentView) -> None:
     for sentence in found.unread:
         say_aside(f"Not shown: {sentence}")
-    stands = found.trouble or f"{found.environment} is {found.freeze or 'open'}."
+    stands = found.trouble or f"{found.environment} is {found.freeze or found.planned or 'open'}."
     say(stands, "yellow" if found.trouble or found.freeze else "bold")
+    if found.freeze and found.planned:
+        say(f"  and {found.planned}")
     if found.workers:
         say(f"  {found.workers} {'worker serves' if found.workers == 1 else 'workers serve'} it")
     else:
@@ -144,12 +148,30 @@ def _show(found: EnvironmentView) -> None:
         say("  No service goes there yet.")
 
 
+def _with_plans(found: EnvironmentView, known: "Configuration | None") -> EnvironmentView:
+    """Add where windows and planned freezes stand now, by this folder's configuration."""
+    from activities.clock import SystemClock
+
+    file = known.environments.get(found.environment) if known else None
+    if known is None or file is None:
+        return found
+    now = SystemClock().now()
+
+    def planned(place: Place) -> str:
+        own = known.place(place.subject)
+        return known.schedule(place.subject).say(now) if own and (own.windows or own.freezes) else ""
+
+    places = tuple(place.but(planned=planned(place)) for place in found.places)
+    return found.but(planned=file.schedule.say(now), places=places)
+
+
 def _show_place(place: Place) -> None:
     bad = place.unsettled or place.phase is Phase.UNSETTLED
     say(
         f"{place.service}: {place.trouble or place.phase or 'nothing was ever changed'}",
         "red" if bad else "bold",
     )
+    _show_gates(place)
     for one in place.stands:
         say(f"  {one.component} {_version(one)}{_history(one)}")
     for sentence in place.disagreements:
@@ -167,6 +189,13 @@ def _show_place(place: Place) -> None:
         say(f"  runs: {place.running.story} {place.running.version} for {place.running.by}")
     for ask_ in place.queue:
         say(f"  waits: {ask_.story} {ask_.version} for {ask_.by}")
+
+
+def _show_gates(place: Place) -> None:
+    if place.planned:
+        say(f"  {place.planned}")
+    if place.pin:
+        say(f"  {place.pin}; let it move again: towpath unpin {place.service} {place.environment}", "yellow")
 
 
 def _history(one: Stand) -> str:

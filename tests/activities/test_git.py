@@ -395,7 +395,7 @@ def _killed_while_pushing(folder: Path) -> None:
         "import asyncio, sys, pathlib\n"
         "from tests.activities import test_git as t\n"
         "folder = pathlib.Path(sys.argv[1])\n"
-        "place = t.Place(folder, t.SUBJECT, t.COMPONENT, folder / 'here')\n"
+        "place = t.Place(folder, t.SUBJECT, t.COMPONENT, keeps=folder / 'here')\n"
         "target = t.GitTarget({'repository': 'fleet.git', 'write': t.TAG}, place)\n"
         "asyncio.run(target.place(t.deed(1, 1, t.site(folder, '2.0.0'))))\n"
     )

@@ -17,6 +17,7 @@ from domain.approval import (
     why_not_counted,
 )
 from domain.signature import Signature
+from domain.windows import Schedule, Window
 from tests.domain.strategies import NOON, digest
 
 PLAN, OTHER = digest("plan"), digest("other plan")
@@ -122,6 +123,21 @@ def test_a_grant_lapses_exactly_when_its_quorum_is_older_than_valid(
     now = complete + policy.valid + timedelta(microseconds=off)
 
     assert has_lapsed(policy, REQUESTER, PLAN, cast(votes), now) == (is_complete and off > 0)
+
+
+@pytest.mark.parametrize(("approved", "lapses"), [("08:00", "16:00"), ("15:59", "16:59"), ("17:00", "16:00")])
+def test_a_grant_outlives_the_next_window(approved: str, lapses: str) -> None:
+    """However short it is valid: to the end of the window that is open, or of the one that opens next."""
+    window = Window.model_validate({"from": "09:00", "to": "16:00", "zone": "UTC"})
+    policy = Policy(
+        quorum=1, approvers=("bo",), valid=timedelta(hours=1), windows=Schedule(windows=((window,),))
+    )
+    at = NOON.replace(hour=int(approved[:2]), minute=int(approved[3:]))
+    end = NOON.replace(hour=int(lapses[:2]), minute=int(lapses[3:])) + timedelta(days=approved > lapses)
+    grant = [Decision(actor=Actor(name="bo"), verdict=Verdict.APPROVE, intent=PLAN, at=at)]
+
+    assert not has_lapsed(policy, REQUESTER, PLAN, grant, end)
+    assert has_lapsed(policy, REQUESTER, PLAN, grant, end + timedelta(microseconds=1))
 
 
 @given(

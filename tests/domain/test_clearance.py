@@ -8,13 +8,15 @@ from hypothesis import strategies as st
 
 from domain.actor import Actor, Proof
 from domain.approval import Decision, Policy, Verdict
-from domain.clearance import Cause, Facts, Freeze, Warrant, judge, judge_done, judge_undo
+from domain.clearance import Cause, Facts, Warrant, judge, judge_done, judge_undo
 from domain.environment import Absent, Placement, Unknown
 from domain.fence import Fence, milliseconds
+from domain.gate import Freeze, Pin, Quarantine
 from domain.names import Subject, change_id
 from domain.plan import Plan, Step, Undo, Verb
 from domain.signature import Signature
 from domain.terms import Proposal, Request, Story, Terms
+from domain.windows import PlannedFreeze, Schedule, Window
 from tests.domain.strategies import NOON, digest
 
 SUBJECT = Subject(service="shop", environment="production")
@@ -54,11 +56,21 @@ FACTS = Facts(
     proposal=PROPOSAL,
     open_turn=TURN,
     freeze=Freeze(by=Actor(name="cy"), reason="over", since=NOON, until=NOON + timedelta(hours=1)),
+    pin=Pin(by=Actor(name="cy"), reason="over too", since=NOON, until=NOON + timedelta(hours=1)),
+    quarantine=Quarantine(
+        service="shop", version="2.0", number=2, lifted=True, by=Actor(name="cy"), reason="no leak", at=NOON
+    ),
     policy=Policy(quorum=1, approvers=("ana", "bo"), valid=timedelta(hours=1), signed=True),
     unproven_request="",
     observed={"site": OLD, "db": Absent()},
 )
 FROZEN = Freeze(by=Actor(name="cy"), reason="holidays", since=NOON)
+PIN = Pin(by=Actor(name="cy"), reason="it works", since=NOON, release="1.0")
+HOLIDAYS = PlannedFreeze.model_validate(
+    {"from": "2026-01-05 13:00", "until": "2026-01-06 00:00", "zone": "UTC", "reason": "holidays"}
+)
+LATER = Window.model_validate({"from": "14:00", "to": "15:00", "zone": "UTC"})
+BAD = Quarantine(service="shop", version="2.0", number=1, by=Actor(name="cy"), reason="it leaks", at=NOON)
 RESTORE = PLACE.but(verb=Verb.RESTORE, before=NEW, after=OLD, of=Fence(turn=TURN - 5, act=1))
 BACKWARD = PROPOSAL.but(
     request=REQUEST.but(story=Story.ROLLBACK), plan=PLAN.but(steps=(RESTORE,), terms=digest("undo terms"))
@@ -121,6 +133,24 @@ WRONG: dict[str, tuple[Wrong, Cause, str]] = {
     "no open turn": (fact(open_turn=None), Cause.GONE, f"does not have turn {TURN} open"),
     "an asker who left": (fact(asking=False), Cause.GONE, "is no longer asking"),
     "a freeze": (fact(freeze=FROZEN), Cause.GATE, "production is frozen by cy: holidays"),
+    "a pin": (fact(pin=PIN), Cause.GATE, "shop in production is pinned at 1.0 by cy: it works"),
+    "a planned freeze": (
+        fact(schedule=Schedule(freezes=(HOLIDAYS,))),
+        Cause.GATE,
+        "production is frozen as planned until Tue 2026-01-06 00:00 UTC: holidays",
+    ),
+    "a closed window": (
+        fact(schedule=Schedule(windows=((LATER,),)), begins=True),
+        Cause.GATE,
+        "production is outside its windows, of which the next opens Mon 2026-01-05 14:00 UTC",
+    ),
+    "a quarantine": (fact(quarantine=BAD), Cause.FORBIDDEN, "2.0 of shop is in quarantine by cy"),
+    "an environment that only observes": (fact(observes=True), Cause.FORBIDDEN, "production only observes"),
+    "terms that only observe": (
+        fact(proposal=PROPOSAL.but(terms=TERMS.but(observe_only=True))),
+        Cause.FORBIDDEN,
+        "production only observes",
+    ),
     "no approval": (warranted(decisions=()), Cause.VOID, "lacks the approval of 1 of ana, bo"),
     "an approver who left": (
         fact(policy=FACTS.policy.but(approvers=("ana",))),
@@ -157,7 +187,7 @@ def test_a_warrant_is_cleared_where_every_fact_is_right() -> None:
     """At the very end of a freeze and of an approval's life, and before the day ahead is over."""
     assert judge(WARRANT, PLACE, FACTS) is None
     assert judge(WARRANT, SECOND, FACTS) is None
-    assert judge(WARRANT, PLACE, FACTS.but(now=NOON - timedelta(days=1), freeze=None)) is None
+    assert judge(WARRANT, PLACE, FACTS.but(now=NOON - timedelta(days=1), freeze=None, pin=None)) is None
 
 
 @pytest.mark.parametrize("name", WRONG)
@@ -203,8 +233,25 @@ def test_facts_without_a_policy_clear_nothing_forward(quorum: int) -> None:
     assert (judge(unapproved, PLACE, FACTS.but(policy=policy)) is None) == (quorum == 0)
 
 
+def test_a_window_that_has_closed_stops_nothing_that_has_begun() -> None:
+    """It gates the beginning only. A planned freeze stops what is under way, and says when it ends itself."""
+    closed = FACTS.but(schedule=Schedule(windows=((LATER,),), freezes=(HOLIDAYS,)))
+
+    assert judge(WARRANT, PLACE, closed.but(schedule=closed.schedule.but(freezes=()))) is None
+    under_way, beginning = judge(WARRANT, PLACE, closed), judge(WARRANT, PLACE, closed.but(begins=True))
+    assert under_way
+    assert beginning
+    assert under_way.opens == HOLIDAYS.span.end
+    assert beginning.opens == HOLIDAYS.span.end + timedelta(hours=14)
+
+
 GATES = (
     "a freeze",
+    "a pin",
+    "a planned freeze",
+    "a closed window",
+    "a quarantine",
+    "an environment that only observes",
     "no approval",
     "an approver who left",
     "a rejection",
@@ -280,6 +327,9 @@ DONE_ASIDE = (
     "another environment",
     "a release that is not proven",
     "a request that is not proven",
+    "a quarantine",
+    "an environment that only observes",
+    "terms that only observe",
     *(n for n, (_, c, _) in WRONG.items() if c in {Cause.GATE, Cause.VOID}),
 )
 

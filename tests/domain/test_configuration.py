@@ -25,6 +25,7 @@ from domain.names import Subject
 from domain.release import Kind
 from domain.signers import names_in, signer_faults
 from domain.terms import ApprovalTerms, LanePolicy, LaneTerms, TargetTerms
+from domain.windows import Window
 
 SUBJECT = Subject(service="shop", environment="production")
 PEOPLE = ("ana", "Ana ", "bo", "cy", "di")
@@ -357,3 +358,29 @@ def test_a_soak_yields_where_whoever_asks_for_it_says_so(
     assert configuration.lane(SUBJECT) == LaneTerms(yields=yields)
     told = [fault for fault in faults(configuration) if fault.spot.keys[-1] == "yield"]
     assert bool(told) == (asked.get("yield") is True and not yields)
+
+
+EVENING = Window.model_validate({"from": "18:00", "to": "20:00", "zone": "UTC"})
+BERLIN = Window.model_validate({"from": "09:00", "to": "19:30", "zone": "Europe/Berlin"})
+MORNING = Window.model_validate({"from": "06:00", "to": "09:00", "zone": "UTC"})
+
+
+@pytest.mark.parametrize(("own", "meets"), [(BERLIN, True), (MORNING, False)])
+def test_windows_that_never_meet_the_environments_are_a_mistake(own: Window, meets: bool) -> None:  # noqa: FBT001
+    """A change could never begin; where they meet at some time of the year, it can."""
+    floor = EnvironmentFile(environment="production", windows=(EVENING,))
+    found = [*faults(configured(floor, ServiceEnvironment(windows=(own,)), {}))]
+
+    assert [fault.spot.keys[-1] for fault in found] == ([] if meets else ["windows"])
+
+
+def test_a_service_cannot_let_towpath_act_where_its_environment_only_observes() -> None:
+    """It may only tighten: say the same, or say it where the environment does not."""
+    floor = EnvironmentFile(environment="production", observe_only=True)
+    (fault,) = faults(configured(floor, ServiceEnvironment(observe_only=False), {}))
+
+    assert "only observes" in fault.problem
+    assert configured(floor, ServiceEnvironment(), {}).observes(SUBJECT)
+    assert configured(floor.but(observe_only=False), ServiceEnvironment(observe_only=True), {}).observes(
+        SUBJECT
+    )

@@ -46,7 +46,7 @@ AT_CHANGE: dict[str, Row] = {
     "preparing": UNDER_WAY,
     "no worker": UNDER_WAY,
     "waiting for approval": UNDER_WAY,
-    "waiting for a gate": UNDER_WAY,
+    "waiting for a gate": (NOT_HERE, NOT_HERE, TAKEN, NOT_HELD, TAKEN, A_GATE),
     "in the lane": UNDER_WAY,
     "deploying": UNDER_WAY,
     "checking health": UNDER_WAY,

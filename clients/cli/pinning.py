@@ -1,0 +1,75 @@
+"""``pin``, ``unpin``."""
+
+from typing import TYPE_CHECKING
+
+from clients.cli.asking import ask, me
+from clients.cli.freezing import Lasts, Why, need_known
+from clients.cli.grammar import By, Comment, EnvironmentName, Service
+from clients.cli.reading import find_configuration
+from clients.cli.terminal import say, say_aside, say_commands
+from clients.trouble import DeclinedError, UsageError
+from domain.environment import Placement
+from domain.outcome import Exit
+from workers.settings import surroundings
+
+if TYPE_CHECKING:
+    from clients.client import Towpath
+
+
+def pin(service: Service, environment: EnvironmentName, reason: Why, lasts: Lasts = "", by: By = "") -> None:
+    """Keep a service as it is in an environment. Undos and rollbacks go on."""
+    actor = me(by)
+
+    async def work(towpath: "Towpath") -> Exit:
+        place, kept = towpath.environment(environment), towpath.lane(service, environment).subject.service
+        await need_known(towpath, environment)
+        held = await _held(towpath, service, environment)
+        await place.pin(kept, reason, by=actor, lasts=lasts or None, release=held)
+        pinned = (await place.status()).pins.get(service)
+        if pinned is None or pinned.by.name != actor.strip():
+            raise DeclinedError(
+                f"The pin of {service} in {environment} was sent, and does not hold. See: "
+                f"towpath status environment/{environment}"
+            )
+        say(f"{service} in {environment} is {pinned}.", "yellow")
+        say_commands([f"towpath unpin {service} {environment}"])
+        return Exit.DONE
+
+    ask(work, actor)
+
+
+def unpin(service: Service, environment: EnvironmentName, comment: Comment = "", by: By = "") -> None:
+    """Let a pinned service move again."""
+    actor = me(by)
+
+    async def work(towpath: "Towpath") -> Exit:
+        place = towpath.environment(environment)
+        if service not in (await place.status()).pins:
+            raise DeclinedError(f"{service} is not pinned in {environment}.")
+        await place.unpin(service, by=actor, comment=comment)
+        if service in (await place.status()).pins:
+            raise DeclinedError(
+                f"{service} is pinned in {environment} still. See: towpath status environment/{environment}"
+            )
+        say(f"{service} may move again in {environment}.", "green")
+        return Exit.DONE
+
+    ask(work, actor)
+
+
+async def _held(towpath: "Towpath", service: str, environment: str) -> str:
+    """Say what the pin keeps. A pin of a misspelt service would keep nothing, and look as if it did."""
+    lane = await towpath.lane(service, environment).find()
+    if lane is None:
+        known = find_configuration(surroundings())
+        if known and service not in known.services:
+            raise UsageError(
+                f"There is no service “{service}” in {surroundings().folder}, and nothing was ever changed "
+                f"under that name in {environment}. There is: {', '.join(sorted(known.services)) or 'none'}."
+            )
+        say_aside(
+            f"Nothing was ever changed of {service} in {environment}. See that this is how it is written."
+        )
+        return ""
+    versions = {held.version for held in lane.held.values() if isinstance(held, Placement)}
+    return " and ".join(sorted(versions))
