@@ -28,6 +28,7 @@ _CHANGE: Final = (("service", "id"), _EITHER, _ENVIRONMENT)
 VERBS: Final[Mapping[str, Sequence[Sequence[str]]]] = {
     "plan": (_SERVICE, _VERSION, _ENVIRONMENT),
     "promote": (_SERVICE, _VERSION, _ENVIRONMENT),
+    "validate": (_SERVICE, _VERSION),
     "rollback": _PLACE,
     "adopt": _PLACE,
     "cancel": _PROMOTION,
@@ -62,12 +63,13 @@ OPTIONS: Final[Mapping[str, str]] = {
     "--service": "service",
     "--environment": "environment",
     "--through": "environment",
+    "--to": "environment",
     "--release": "version",
 }
 FLAGS: Final = frozenset(
     {
-        *("--all", "--content", "--coverage", "--dry-run", "--engine", "--even-so", "--follow", "-f"),
-        *("--help", "-h", "--json", "--keep", "--print", "--signal", "--until-idle"),
+        *("--all", "--check", "--content", "--coverage", "--dry-run", "--engine", "--even-so", "--follow"),
+        *("-f", "--github", "--help", "-h", "--json", "--keep", "--print", "--signal", "--until-idle"),
         *("--watch", "-w", "--without-server", "--yes"),
     }
 )
