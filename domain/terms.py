@@ -168,7 +168,7 @@ class Proposal(Value):
     """What was found of the rules; those not kept are among the refusals, or among the notes."""
     risk: Assessment | None = None
     """How much is at stake, where the configuration asks."""
-    previews: dict[Identifier, str] = Field(default_factory=dict)
+    previews: dict[Berth, str] = Field(default_factory=dict)
 
     @property
     def is_forward(self) -> bool:

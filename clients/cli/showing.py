@@ -193,7 +193,7 @@ def show_plan(proposal: Proposal) -> None:
     )
     for number, step in enumerate(proposal.plan.steps, start=1):
         say(f"  {number}. {step}; undo: {step.undo}")
-        for line in proposal.previews.get(step.component, "").splitlines():
+        for line in proposal.previews.get(step.berth, "").splitlines():
             say(f"       {line}", DIFF_STYLES.get(line[:1], ""))
     for line in proposal.notes:
         say(f"  note: {line}")
