@@ -8,6 +8,7 @@ from temporalio.exceptions import ApplicationError
 from activities.archive import Archive
 from activities.around import Around, Engine
 from activities.ports import BadSealError, Deed, Observation, Target
+from activities.previewing import why_otherwise
 from activities.proving import Proving
 from activities.releases import Brought, bring
 from activities.tools import Tools
@@ -161,6 +162,10 @@ class Clearing:
         if refusal := judge(warrant, step, facts) or await self._carried_out(proposal, fence.turn, entry):
             raise await self._refused(refusal, subject, fence.turn, journaled=entry is not None)
 
+        if entry is None and (why := await why_otherwise(self._tools, target, subject, step)):
+            refusal = Refusal(cause=Cause.VOID, why=why)
+            raise await self._refused(refusal, subject, fence.turn, journaled=False)
+
         draft = Entry(
             subject=subject,
             fence=fence,
@@ -267,6 +272,7 @@ class Clearing:
             said=say,
             asker=warrant.asker,
             actor=str(warrant.request.actor),
+            promised="" if fence else entry.step.change or "",
         )
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from activities.archive import RECEIPTS_REMEMBERED, Archive
 from activities.judging import Candidate, Judged, Judging
 from activities.ports import BadSealError, ImageTarget, PlacedTarget, TargetRefusalError
-from activities.previewing import previews
+from activities.previewing import Previewed, previews
 from activities.proving import Proving
 from activities.releases import ReleaseRefusedError, fetch_artifact, read_release
 from activities.tools import Tools
@@ -116,7 +116,10 @@ class Drawing:
             drawn = await self._unless_cut_short(drawn, release, subject)
         if terms.lane != LaneTerms():
             drawn = drawn._replace(notes=(*drawn.notes, f"its lane: {terms.lane}"))
-        shown, unfit = ({}, ()) if faults else await previews(self._tools, request, terms, drawn.steps)
+        shown = Previewed(drawn.steps, {})
+        if not faults:
+            shown = await previews(self._tools, request, terms, drawn.steps)
+        drawn = drawn._replace(steps=shown.steps)
         way = await self._the_way(release, configuration, subject)
         judged = Judged()
         if not drawn.nothing_to_do:
@@ -126,8 +129,8 @@ class Drawing:
             terms = terms.but(approval=configuration.approval(subject, judged.risk.level))
         posed = await self._posed(request, terms)
         foreign = await self._foreign(release, configuration, subject.environment)
-        refused = (*posed, *foreign, *astray, *faults, *unfit, *way, *refusals(judged.rulings))
-        return _Draft(drawn, terms, release, refused, judged, shown)
+        refused = (*posed, *foreign, *astray, *faults, *shown.faults, *way, *refusals(judged.rulings))
+        return _Draft(drawn, terms, release, refused, judged, shown.diffs)
 
     async def _posed(self, request: Request, terms: Terms) -> tuple[str, ...]:
         """Say why the requester may be somebody else, where that matters."""

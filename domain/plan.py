@@ -31,6 +31,7 @@ class Step(Value):
     """One deed on one component at one target.
 
     ``of`` names, for a step that restores, the deed that is undone: the journal entry with its capture.
+    ``change`` is the digest of the actions that its target promises, where people approve those too.
     """
 
     component: Identifier
@@ -42,6 +43,7 @@ class Step(Value):
     fenced: bool
     repeatable: bool
     of: Fence | None = None
+    change: Digest | None = None
 
     @property
     def may_give_up(self) -> bool:
@@ -134,7 +136,14 @@ def material_difference(step: Step, observed: Holding) -> str:
 
 def _actions(plan: Plan) -> list[tuple[str, ...]]:
     """What would be done, step by step, as far as people approve it."""
-    return [(step.component, step.target, step.verb, step.undo, _content(step.after)) for step in plan.steps]
+    return [
+        (step.component, step.target, step.verb, step.undo, _content(step.after), *_promise(step))
+        for step in plan.steps
+    ]
+
+
+def _promise(step: Step) -> tuple[str, ...]:
+    return (step.change,) if step.change else ()
 
 
 class Deed(Value):
@@ -158,7 +167,9 @@ def _can_be_undone(step: Step) -> bool:
 
 
 def _restoring(deed: Deed) -> Step:
-    return deed.step.but(verb=Verb.RESTORE, before=deed.step.after, after=deed.step.before, of=deed.fence)
+    return deed.step.but(
+        verb=Verb.RESTORE, before=deed.step.after, after=deed.step.before, of=deed.fence, change=None
+    )
 
 
 def is_nothing_to_do(steps: Iterable[Step]) -> bool:
