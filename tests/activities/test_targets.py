@@ -46,7 +46,7 @@ def _git(folder: Path) -> dict[str, JsonValue]:
 
 
 def _terraform(_: Path) -> dict[str, JsonValue]:
-    return {"root": "live", "forbid": []}
+    return {"root": "live", "drift": False}
 
 
 SETTINGS: dict[str, Callable[[Path], dict[str, JsonValue]]] = {
