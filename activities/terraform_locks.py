@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 _FIELD: Final = re.compile(r"^\s*(ID|Who|Created|Operation):\s+(\S.*?)\s*$")
+_HELD: Final = re.compile(r"already locked: ID=(\S+)")
 _HEADLINE: Final = "Error acquiring the state lock"
 _PROCESSES: Final = Path("/proc")
 _ABOUT: Final = 2.0
@@ -28,8 +29,8 @@ class StateLock(NamedTuple):
     def __str__(self) -> str:
         return f"{self.id} of {self.who}, since {self.created}"
 
-    def is_left_behind(self, since: float, program: str) -> bool:
-        """Tell whether it is of a run of this user's on this machine, begun since then, that is no more.
+    def is_left_behind(self, since: float, until: float, program: str) -> bool:
+        """Tell whether it was taken between these times, by a run of this user's on this machine that is no more.
 
         Its holder's program would have to run here. Where that cannot be told, it may be alive.
         """
@@ -38,7 +39,7 @@ class StateLock(NamedTuple):
             created = datetime.strptime(self.created[:19], "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
             return (
                 self.who == ours
-                and created.timestamp() >= since - _ABOUT
+                and since - _ABOUT <= created.timestamp() <= until
                 and _PROCESSES.is_dir()
                 and not _runs_here(program)
             )
@@ -46,11 +47,17 @@ class StateLock(NamedTuple):
 
 
 def lock_in(said: Sequence[str]) -> StateLock | None:
-    """Return the lock that stood in the way, where that is what was said; unknown parts of it are empty."""
+    """Return the lock that stood in the way, where that is what was said.
+
+    Not all backends know who holds it: then what they tell is the lock that could not be had.
+    """
     if not any(_HEADLINE in line for line in said):
         return None
-    fields = {found[1]: found[2] for line in said if (found := _FIELD.match(line.lstrip("│")))}
-    return StateLock(fields.get("ID", ""), fields.get("Who", "?"), fields.get("Created", "?"))
+    fields = {found[1]: found[2] for line in said if (found := _FIELD.match(line))}
+    held = next((found[1] for line in said if (found := _HELD.search(line))), "")
+    if held and held != fields.get("ID"):
+        return StateLock(held, "somebody", "an unknown time")
+    return StateLock(fields.get("ID", "?"), fields.get("Who", "somebody"), fields.get("Created", "?"))
 
 
 def _runs_here(program: str) -> bool:

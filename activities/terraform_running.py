@@ -2,9 +2,9 @@
 
 import asyncio
 import json
+import re
 import shutil
 import tempfile
-import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,6 +16,7 @@ from activities.programs import NotStartedError, Program, run
 from activities.terraform_locks import StateLock, lock_in
 from activities.terraform_plans import ReadPlan
 from activities.terraform_settings import TerraformSettings
+from activities.terraform_standing import Died
 from activities.variables import variable
 
 _NOT_OURS: Final = (
@@ -28,6 +29,7 @@ _NOT_OURS: Final = (
     "TF_IN_AUTOMATION",
 )
 """What a worker's own environment would lead astray: a deed is done by the configuration alone."""
+_EXCERPT: Final = re.compile(r"\d+: |on \S+ line \d+")
 _OVERRIDE: Final = "towpath_override.tf.json"
 _NOT_BY_WAITING: Final = (
     "problems with the configuration", "No value for required variable", "Invalid value for", "Unsupported Terraform Core",
@@ -41,6 +43,7 @@ class Setting(NamedTuple):
     given: TerraformSettings
     root: Path
     inherited: tuple[int, ...] = ()
+    died: Died | None = None
     said: Callable[[str], None] = unsaid
 
 
@@ -65,12 +68,13 @@ class FailedError(Exception):
         begins = next((at for at, line in enumerate(self.said) if line.startswith("Error: ")), None)
         if begins is None:
             return (self.said[-1] if self.said else "it did not say why").rstrip(".")
-        told = [line for line in self.said[begins : begins + 6] if not line.startswith("on ")]
-        return " ".join(told).removeprefix("Error: ")[:500].rstrip(".")
+        told = [line for line in self.said[begins : begins + 6] if not _EXCERPT.match(line)]
+        return " ".join(told).removeprefix("Error: ")[:500].rstrip(".?")
 
     @property
     def is_final(self) -> bool:
-        return any(sign in line for line in self.said for sign in _NOT_BY_WAITING)
+        said = " ".join(self.said)
+        return self.verb.endswith("validate") or any(sign in said for sign in _NOT_BY_WAITING)
 
 
 class Module(NamedTuple):
@@ -82,7 +86,13 @@ class Module(NamedTuple):
 
     async def plan(self, *, destroying: bool = False, locking: bool = True) -> ReadPlan:
         """Make and keep a plan, and say what is in it. Raises ``FailedError``."""
-        await self("plan", f"-out={self._plan}", f"-lock={str(locking).lower()}", *["-destroy"] * destroying)
+        words = [f"-out={self._plan}", f"-lock={str(locking).lower()}", *["-destroy"] * destroying]
+        try:
+            await self("plan", *words)
+        except FailedError as failed:
+            if failed.code == 1 and not failed.lock:
+                await self("validate")  # says whether it is the configuration that is wrong
+            raise
         output = self.passing / "plan.json"
         output.unlink(missing_ok=True)
         await self("show", "-json", str(self._plan), output=output)
@@ -94,6 +104,7 @@ class Module(NamedTuple):
 
     async def apply(self) -> None:
         """Apply the kept plan, and nothing else. Raises ``FailedError``."""
+        self._printed.unlink(missing_ok=True)
         await self("apply", "-input=false", str(self._plan))
 
     async def unlock(self, lock: StateLock) -> None:
@@ -167,6 +178,7 @@ class Module(NamedTuple):
             given.timeout,
             given.grace,
             output=output,
+            lasting=self._printed if verb == "apply" else None,
             secrets=tuple(f"TF_VAR_{name}" for name in given.secrets),
             without=_NOT_OURS,
         )  # fmt: skip
@@ -190,6 +202,11 @@ class Module(NamedTuple):
     @property
     def _plan(self) -> Path:
         return self.passing / "plan"
+
+    @property
+    def _printed(self) -> Path:
+        """Where an apply prints to: a pipe would end it in the middle, were the worker killed."""
+        return self.passing / "printed"
 
     @property
     def _data(self) -> Path:
@@ -226,8 +243,8 @@ def _copied(setting: Setting, source: Path) -> Path:
     (root / "plugins").mkdir(parents=True, exist_ok=True)
     runs = root / "runs"
     runs.mkdir(exist_ok=True, mode=0o700)
-    _clear_away(runs, time.time() - 2 * setting.given.timeout.total_seconds())
     passing = Path(tempfile.mkdtemp(dir=runs))
+    _clear_away(runs, passing.stat().st_mtime - 2 * setting.given.timeout.total_seconds())
     try:
         if source.is_dir():
             shutil.copytree(source, passing / "release", symlinks=True)

@@ -3,8 +3,9 @@
 import json
 import os
 from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from pydantic import Field, ValidationError
 
@@ -23,6 +24,13 @@ class Applied(Value):
     approved: dict[str, Action] = Field(default_factory=dict)
     took_over: bool = False
     """Whether the state knew resources before the first deed: they are not destroyed by an undo."""
+
+
+class Died(NamedTuple):
+    """A run that has not ended, and that nobody runs any more: when it began, and when it was gone for certain."""
+
+    since: float
+    until: float
 
 
 class Ledger:
@@ -61,20 +69,28 @@ class Ledger:
                 f"Deed {fence} comes too late for {self._root}, which has seen {newest.fence}."
             )
 
-    def died_since(self) -> float | None:
-        """Say since when a run has not ended that nobody runs any more, or None."""
-        with suppress(FileNotFoundError):
-            return self._running.stat().st_mtime
-        return None
-
     @contextmanager
-    def running(self) -> Generator[None, None, None]:
-        """Leave a note for as long as a run may hold the state's lock: also after it was killed, or stopped."""
-        with suppress(FileExistsError):
-            self._running.touch(exist_ok=False)
+    def running(self) -> Generator[Died | None, None, None]:
+        """Leave a note for as long as a run may hold the state's lock: also after it was killed, or stopped.
+
+        Yields when that was, where there is such a note already.
+        """
+        died = self._died()
         try:
-            yield
+            yield died
         except TargetRefusalError:
             self._running.unlink()
             raise
         self._running.unlink()
+
+    def _died(self) -> Died | None:
+        """Read the note, or write it."""
+        try:
+            since = self._running.stat().st_mtime
+        except FileNotFoundError:
+            self._running.touch()
+            return None
+        self._running.touch()
+        until = self._running.stat().st_mtime
+        os.utime(self._running, (since, since))
+        return Died(since, until)

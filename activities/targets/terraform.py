@@ -190,8 +190,8 @@ class TerraformTarget:
         try:
             return await module.plan(destroying=destroying)
         except FailedError as failed:
-            lock, since = failed.lock, self._ledger.died_since()
-            if lock is None or since is None or not lock.is_left_behind(since, self._given.program):
+            lock, died = failed.lock, module.setting.died
+            if not (lock and died and lock.is_left_behind(*died, self._given.program)):
                 raise
             module.setting.said(f"The state is still locked by a run of ours that was killed: {lock}")
             await module.unlock(lock)
@@ -237,8 +237,8 @@ class TerraformTarget:
                 ) from busy
             self._trees.refuse_older(deed.fence)
             self._ledger.refuse_older(deed.fence)
-            with self._ledger.running():
-                yield Setting(self._given, self._trees.root, (lock,), deed.said)
+            with self._ledger.running() as died:
+                yield Setting(self._given, self._trees.root, (lock,), died, deed.said)
 
 
 def _artifact(deed: Deed) -> Path:

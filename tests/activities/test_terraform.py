@@ -2,10 +2,13 @@
 
 import asyncio
 import os
+import pwd
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -14,11 +17,13 @@ from pydantic import JsonValue, ValidationError
 
 from activities.ports import Place, TargetRefusalError, TargetTroubleError
 from activities.targets.terraform import TerraformTarget
+from activities.terraform_locks import StateLock
 from domain.environment import Absent, Unknown, same
 from domain.fence import Fence
 from domain.value import digest_of
 from tests.activities.artifacts import COMPONENT, SUBJECT, Artifact, deed, site
 from tests.activities.infrastructure import StateServer, at_hand, contents, in_state
+from tests.activities.object_server import BUCKET, let_in
 
 Make = Callable[..., TerraformTarget]
 SLOWLY: Final = """
@@ -31,13 +36,27 @@ resource "terraform_data" "slow" {{
 """
 """A resource that is not made before there is a file ``go``, and that counts its making."""
 HTTP: Final = 'terraform {\n  backend "http" {}\n}\n'
+S3: Final = """
+terraform {
+  backend "s3" {
+    use_lockfile                = true
+    use_path_style              = true
+    skip_credentials_validation = true
+    skip_requesting_account_id  = true
+    skip_region_validation      = true
+    skip_metadata_api_check     = true
+  }
+}
+"""
+OURS: Final = f"{pwd.getpwuid(os.getuid()).pw_name}@{socket.gethostname()}"
 WORKER: Final = """
 import asyncio, sys
 from pathlib import Path
-from tests.activities.artifacts import deed, site
-from tests.activities.test_terraform import target_in
+from tests.activities.artifacts import deed
+from tests.activities.test_terraform import SLOWLY, release, target_in
 folder = Path(sys.argv[1])
-asyncio.run(target_in(folder).place(deed(1, 1, site(folder, "1.0.0"))))
+new = release(folder, "1.0.0", SLOWLY.format(folder=folder))
+asyncio.run(target_in(folder).place(deed(1, 1, new)))
 """
 
 
@@ -46,8 +65,8 @@ def _terraform(monkeypatch: pytest.MonkeyPatch) -> None:
     at_hand(monkeypatch)
 
 
-def target_in(folder: Path, **settings: JsonValue) -> TerraformTarget:
-    return TerraformTarget({"root": "live", **settings}, Place(folder, SUBJECT, COMPONENT))
+def target_in(place: Path, /, **settings: JsonValue) -> TerraformTarget:
+    return TerraformTarget({"root": "live", **settings}, Place(place, SUBJECT, COMPONENT))
 
 
 @pytest.fixture
@@ -138,26 +157,27 @@ async def test_what_was_changed_beside_it_is_seen_and_an_undo_puts_the_release_b
     assert same((await make().observe()).capture.holding, old.placement)
 
 
-async def test_a_kill_in_the_middle_is_gone_on_from(make: Make, tmp_path: Path, states: StateServer) -> None:
+async def test_a_kill_in_the_middle_is_gone_on_from(
+    make: Make, tmp_path: Path, s3: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Its lock on the state is taken away, since it is ours and its holder is dead; what was left undone is done."""
-    new = release(tmp_path, "1.0.0", HTTP + SLOWLY.format(folder=tmp_path))
-    target = make(backend_config=states.settings)
+    let_in(monkeypatch, s3)
+    new = release(tmp_path, "1.0.0", S3 + SLOWLY.format(folder=tmp_path))
+    target = make(backend_config={"endpoints": f'{{s3="{s3}"}}', "bucket": BUCKET, "key": tmp_path.name})
 
     placing = asyncio.create_task(target.place(deed(1, 1, new)))
     await begun(tmp_path)
     kill(tmp_path, "apply")
     with pytest.raises(TargetTroubleError):
         await placing
-    left, between = dict(states.lock), await target.observe()
+    between = await target.observe()
     (tmp_path / "go").touch()
     said: list[str] = []
     await target.place(deed(1, 1, new, said=said.append))
 
-    assert left["Operation"] == "OperationTypeApply"
     assert isinstance(between.capture.holding, Unknown)
     assert "was begun" in between.capture.holding.why
     assert any("still locked by a run of ours that was killed" in line for line in said)
-    assert not states.lock
     assert same((await target.observe()).capture.holding, new.placement)
 
 
@@ -167,19 +187,39 @@ async def test_a_lock_of_somebody_else_is_left_alone(make: Make, tmp_path: Path,
     states.lock = {"ID": "5a1e", "Who": "ada@desk", "Created": "2099-01-01T00:00:00Z", "Operation": "Plan"}
 
     for _ in range(2):
-        with pytest.raises(TargetTroubleError, match="The state is locked: 5a1e of ada@desk"):
+        with pytest.raises(TargetTroubleError, match="The state is locked: 5a1e of somebody"):
             await make(backend_config=states.settings).place(deed(1, 1, new))
 
     assert states.lock["ID"] == "5a1e"
 
 
+@pytest.mark.parametrize(
+    ("who", "created", "program", "is_left"),
+    [
+        (OURS, 150, "terraform", True),
+        ("ada@desk", 150, "terraform", False),
+        (OURS, 50, "terraform", False),
+        (OURS, 250, "terraform", False),
+        (OURS, 150, sys.executable, False),
+    ],
+    ids=["ours", "somebody's", "before our run", "after it", "whose program runs"],
+)
+def test_a_lock_is_left_behind_only_where_everything_says_so(
+    who: str, created: int, program: str, *, is_left: bool
+) -> None:
+    """Ours, of the time of the run that died, and no such program runs here."""
+    lock = StateLock("5a1e", who, f"{datetime.fromtimestamp(created, UTC):%Y-%m-%d %H:%M:%S}.5 +0000 UTC")
+
+    assert lock.is_left_behind(100, 200, program) is is_left
+
+
 async def test_what_a_killed_worker_has_started_is_waited_for(make: Make, tmp_path: Path) -> None:
     """Its Terraform goes on, and holds our lock: nobody comes between, and nothing is made twice."""
-    new = release(tmp_path, "1.0.0", SLOWLY.format(folder=tmp_path))
     worker = subprocess.Popen([sys.executable, "-c", WORKER, str(tmp_path)])
     await begun(tmp_path)
     worker.kill()
     worker.wait()
+    new = release(tmp_path, "1.0.0", SLOWLY.format(folder=tmp_path))
 
     placing = asyncio.create_task(make().place(deed(1, 1, new)))
     done, _ = await asyncio.wait([placing], timeout=0.3)
@@ -261,7 +301,7 @@ async def test_what_others_have_made_is_taken_over_only_where_that_is_wanted(
         ({}, 'terraform {\n  backend "local" {}\n}\n', "keeps its state in a file beside its configuration"),
         ({}, "resource {\n", "init failed: .*Correct the release"),
         ({}, 'variable "db" {}\n', "plan failed: No value for required variable"),
-        ({}, 'resource "terraform_data" "x" {\n  inptu = 1\n}\n', "plan failed: Unsupported argument"),
+        ({}, 'resource "terraform_data" "x" {\n  inptu = 1\n}\n', "validate failed: Unsupported argument"),
     ],
 )
 async def test_what_can_never_be_applied_is_refused_when_it_is_drawn_up(
