@@ -41,9 +41,10 @@ async def previews(tools: Tools, request: Request, terms: Terms, steps: tuple[St
             faults.append(f"{step.component} cannot be deployed to {request.subject.environment}: {refusal}")
             continue
         room = _LONGEST - sum(map(len, said.values()))
-        said[step.component] = (
-            preview.diff if len(preview.diff) <= room else "… its diff is too long to be shown here"
-        )
+        if preview.diff:
+            said[step.component] = (
+                preview.diff if len(preview.diff) <= room else "… its diff is too long to be shown here"
+            )
         promised[-1] = step.but(change=digest_of(preview.actions.encode()) if preview.actions else None)
     return Previewed(tuple(promised), said, tuple(faults))
 

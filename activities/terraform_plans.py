@@ -104,7 +104,7 @@ def say_some(addresses: list[str]) -> str:
 def beyond(approved: Mapping[str, Action], plan: ReadPlan) -> dict[str, Action]:
     """Return what a second try would do that was not approved for the first.
 
-    What the first has done is no longer in the plan, and what it left unfinished is replaced, where it was to be created.
+    What the first has done is no longer in the plan; what was to be created and is unfinished may be replaced.
     """
     return {
         address: action

@@ -30,10 +30,13 @@ _NOT_OURS: Final = (
 )
 """What a worker's own environment would lead astray: a deed is done by the configuration alone."""
 _EXCERPT: Final = re.compile(r"\d+: |on \S+ line \d+")
+_PLAIN: Final = frozenset({"workspace", "force-unlock"})
+"""Commands that print without colours as they are."""
 _OVERRIDE: Final = "towpath_override.tf.json"
 _NOT_BY_WAITING: Final = (
-    "problems with the configuration", "No value for required variable", "Invalid value for", "Unsupported Terraform Core",
-    "Inconsistent dependency lock file", "Provider dependency changes detected", "Saved plan is stale",
+    "problems with the configuration", "No value for required variable", "Invalid value for",
+    "Unsupported Terraform Core", "Inconsistent dependency lock file", "Provider dependency changes detected",
+    "Saved plan is stale",
 )  # fmt: skip
 
 
@@ -96,7 +99,7 @@ class Module(NamedTuple):
         output = self.passing / "plan.json"
         output.unlink(missing_ok=True)
         await self("show", "-json", str(self._plan), output=output)
-        return ReadPlan.model_validate_json(output.read_bytes())  # noqa: ASYNC240 - of this machine
+        return ReadPlan.model_validate_json(output.read_bytes())
 
     async def shown(self) -> list[str]:
         """Return the plan as people read it, secrets masked."""
@@ -170,9 +173,9 @@ class Module(NamedTuple):
             telling(line)
 
         given = self.setting.given
-        plain = [] if output or verb in {"workspace", "force-unlock"} else ["-no-color"]
+        plain = [] if output or verb in _PLAIN else ["-no-color"]
         program = Program(
-            (given.program, verb, *words[:1], *plain, *words[1:]) if verb == "workspace" else (given.program, verb, *plain, *words),
+            (given.program, verb, *plain, *words),
             self.folder,
             self._variables(),
             given.timeout,
@@ -230,8 +233,8 @@ async def opened(setting: Setting, source: Path) -> AsyncGenerator[Module, None]
         folder = passing / "release" / setting.given.folder
         if not _configuration(folder):
             raise TargetRefusalError(
-                f"The release has no file *.tf or *.tf.json in “{setting.given.folder}”: with no configuration all that "
-                "there is would be destroyed. Say folder: where it is."
+                f"The release has no file *.tf or *.tf.json in “{setting.given.folder}”: with no configuration "
+                "all that there is would be destroyed. Say folder: where it is."
             )
         yield Module(setting, folder, passing)
     finally:

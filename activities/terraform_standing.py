@@ -48,8 +48,8 @@ class Ledger:
             return None
         except ValidationError as broken:
             raise TargetRefusalError(
-                f"{self._file} cannot be read, so nobody can tell what was applied last. Put it back from a backup; where "
-                "nothing was ever applied from this root, remove it."
+                f"{self._file} cannot be read, so nobody can tell what was applied last. Put it back from a backup; "
+                "where nothing was ever applied from this root, remove it."
             ) from broken
 
     def write(self, applied: Applied) -> None:

@@ -18,6 +18,7 @@ from activities.terraform_standing import Applied, Ledger
 from activities.trees import Trees
 from domain.environment import Absent, Placement, Unknown, same
 from domain.fence import Fence
+from domain.journal import Capture
 from domain.plan import Undo
 from domain.value import Value, digest_of, say_duration
 
@@ -84,8 +85,8 @@ class TerraformTarget:
                         f"{say_actions(otherwise)}."
                     )
                 self._refuse_what_is_forbidden(plan, begun.approved)
-                self._ledger.write(begun)
                 await self._trees.place(deed)
+                self._ledger.write(begun)
                 await self._apply(module)
             self._ledger.write(begun.but(done=True))
 
@@ -101,21 +102,23 @@ class TerraformTarget:
                 return
             before = self._ledger.read()
             begun = Applied(fence=deed.fence, took_over=before.took_over if before else False)
-            if not await self._stands_already(deed):
-                source = await self._source(deed)
+            source = await self._source(deed)
+            if source and not await self._stands_already(deed):
+                destroying = isinstance(deed.capture.holding, Absent)
+                if not destroying:
+                    await self._trees.restore(deed)  # while it stands, it says what is to be destroyed
                 self._ledger.write(begun)
-                if not isinstance(deed.capture.holding, Absent):
-                    await self._trees.restore(deed)  # first, so that a tree that is gone is found untouched
                 async with self._opened(source, setting) as module:
-                    await self._planned(module, destroying=isinstance(deed.capture.holding, Absent))
+                    await self._planned(module, destroying=destroying)
                     await self._apply(module)
             await self._trees.restore(deed)
             self._ledger.write(begun.but(done=True))
 
     async def _why_unknown(self, seen: Observation) -> str:
         applied = self._ledger.read()
-        if applied and not applied.done:
-            return f"deed {applied.fence} was begun in {self._trees.root} and not finished"
+        begun = applied.fence if applied and not applied.done else seen.fence
+        if begun and not (applied and applied.done and applied.fence == begun):
+            return f"deed {begun} was begun in {self._trees.root} and not finished"
         if not (self._given.drift and isinstance(seen.capture.holding, Placement)):
             return ""
         setting = Setting(self._given, self._trees.root)
@@ -133,7 +136,7 @@ class TerraformTarget:
         if not self._given.adopt:
             raise TargetRefusalError(
                 f"The state knows resources that were not applied from {self._trees.root}: {say_some(known)}. Write "
-                "adopt: true to take them over; where nothing is to be put back, an undo will then leave them to people."
+                "adopt: true to take them over; the undo of this first deed will then be left to people."
             )
         return True
 
@@ -147,8 +150,8 @@ class TerraformTarget:
         }
         if found:
             raise TargetRefusalError(
-                f"{self._given.program} would {say_actions(found)}, which the target forbids. Change the release, or take "
-                f"{' and '.join(sorted(set(found.values())))} out of forbid: for as long as that is wanted."
+                f"{self._given.program} would {say_actions(found)}, which the target forbids. Change the release, or "
+                f"take {' and '.join(sorted(set(found.values())))} out of forbid: for as long as that is wanted."
             )
 
     async def _stands_already(self, deed: Deed) -> bool:
@@ -160,26 +163,38 @@ class TerraformTarget:
             return deed.capture.note == seen.capture.note
         return same(deed.capture.holding, seen.capture.holding)
 
-    async def _source(self, deed: Deed) -> Path:
-        """Return the configuration that puts the capture back."""
+    async def _source(self, deed: Deed) -> Path | None:
+        """Return the configuration that is applied, or destroyed, to put the capture back; None where none stands."""
         holding = deed.capture.holding if deed.capture else Absent()
         if isinstance(holding, Placement):
             return _artifact(deed)
-        applied = self._ledger.read()
+        stands = (await self._trees.observe()).capture
         if isinstance(holding, Absent):
-            if applied and applied.took_over:
-                raise TargetRefusalError(
-                    f"Before the first deed in {self._trees.root} there were resources already, whose configuration is not "
-                    "known, so they are not destroyed. Put back by hand what was changed, and then skip this undo."
-                )
-            return self._trees.root / "current"
-        link = json.loads(deed.capture.note).get("link") if deed.capture and deed.capture.note else None
+            return self._what_is_destroyed(stands)
+        if stands.note == (deed.capture.note if deed.capture else ""):
+            return self._trees.root / "current" if stands.note else None
+        link = json.loads(deed.capture.note)["link"] if deed.capture and deed.capture.note else None
         if not link or not (self._trees.root / str(link)).is_dir():
             raise TargetRefusalError(
-                f"What stood in {self._trees.root} before has no configuration that is known here. Put it back by hand, "
-                "and then skip this undo."
+                f"What stood in {self._trees.root} before has no configuration that is known here. Put it back by "
+                "hand, and then skip this undo."
             )
         return self._trees.root / str(link)
+
+    def _what_is_destroyed(self, stands: Capture) -> Path | None:
+        if isinstance(stands.holding, Absent):
+            return None
+        applied = self._ledger.read()
+        if applied and applied.took_over:
+            raise TargetRefusalError(
+                f"Before the first deed in {self._trees.root} there were resources already, whose configuration is not "
+                "known, so they are not destroyed. Put back by hand what was changed, and then skip this undo."
+            )
+        if isinstance(stands.holding, Unknown):
+            raise TargetRefusalError(
+                f"{stands.holding.why}, so it is not destroyed. Give each a root of its own."
+            )
+        return self._trees.root / "current"
 
     def _is_done(self, fence: Fence) -> bool:
         applied = self._ledger.read()
@@ -216,8 +231,8 @@ class TerraformTarget:
         except FailedError as failed:
             if failed.lock:
                 raise TargetTroubleError(
-                    f"The state is locked: {failed.lock}. It is tried again; where nobody works on it any more, take the "
-                    f"lock away with {self._given.program} force-unlock."
+                    f"The state is locked: {failed.lock}. It is tried again; where nobody works on it any more, "
+                    f"take the lock away with {self._given.program} force-unlock."
                 ) from failed
             raise fail(failed) from failed
 
@@ -253,8 +268,8 @@ def _refuse_another(deed: Deed, plan: ReadPlan) -> None:
     now = say_actions(plan.actions)
     if deed.promised and digest_of(now.encode()) != deed.promised:
         raise TargetRefusalError(
-            f"Nothing was applied, since the plan now has other actions than were approved: {now}. Promote again, to have "
-            "them approved."
+            f"Nothing was applied, since the plan now has other actions than were approved: {now}. "
+            "Promote again, to have them approved."
         )
 
 

@@ -5,7 +5,6 @@ import os
 import pwd
 import signal
 import socket
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -87,7 +86,7 @@ def release(folder: Path, version: str, more: str = "") -> Artifact:
 
 async def begun(folder: Path) -> None:
     """Wait until the slow resource is being made."""
-    while not (folder / "log").exists():
+    while not (folder / "log").exists():  # noqa: ASYNC110 - another process makes it
         await asyncio.sleep(0.01)
 
 
@@ -95,7 +94,7 @@ def kill(folder: Path, verb: str) -> None:
     """Kill, at once, the Terraform that works below a folder."""
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            words, where = (process / "cmdline").read_bytes().split(b"\0"), os.readlink(process / "cwd")
+            words, where = (process / "cmdline").read_bytes().split(b"\0"), str((process / "cwd").readlink())
         except OSError:
             continue
         if words[:2] == [b"terraform", verb.encode()] and where.startswith(str(folder)):
@@ -215,10 +214,10 @@ def test_a_lock_is_left_behind_only_where_everything_says_so(
 
 async def test_what_a_killed_worker_has_started_is_waited_for(make: Make, tmp_path: Path) -> None:
     """Its Terraform goes on, and holds our lock: nobody comes between, and nothing is made twice."""
-    worker = subprocess.Popen([sys.executable, "-c", WORKER, str(tmp_path)])
+    worker = await asyncio.create_subprocess_exec(sys.executable, "-c", WORKER, str(tmp_path))
     await begun(tmp_path)
     worker.kill()
-    worker.wait()
+    await worker.wait()
     new = release(tmp_path, "1.0.0", SLOWLY.format(folder=tmp_path))
 
     placing = asyncio.create_task(make().place(deed(1, 1, new)))
