@@ -196,7 +196,7 @@ async def test_a_changed_basis_voids_the_approval(town: Town) -> None:
 
 
 async def test_other_actions_than_were_approved_void_the_approval(town: Town) -> None:
-    """Where a target says its actions beforehand, people approve those: with others they are asked anew, and shown them."""
+    """Where a target says its actions beforehand, people approve those: with others they are asked anew."""
     await town.reach_production("1.0.0")
     place = town.place(town.production)
     town.world.actions[place] = "create database"
