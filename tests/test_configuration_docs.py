@@ -82,8 +82,8 @@ def said(field: FieldInfo) -> str:
             return f"`{str(flag).lower()}`"
         case () | {} | None | "":
             return "none"
-        case tuple() as several:
-            return f"`[{', '.join(map(str, several))}]`" if len(several) > 1 else f"`{several[0]}`"
+        case (only, *others):
+            return f"`[{', '.join(map(str, (only, *others)))}]`" if others else f"`{only}`"
         case other:
             return f"`{other}`"
 

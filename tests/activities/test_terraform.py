@@ -21,7 +21,7 @@ from domain.environment import Absent, Unknown, same
 from domain.fence import Fence
 from domain.value import digest_of
 from tests.activities.artifacts import COMPONENT, SUBJECT, Artifact, deed, site
-from tests.activities.infrastructure import StateServer, at_hand, contents, in_state
+from tests.activities.infrastructure import StateServer, at_hand, contents, in_state, own_copy
 from tests.activities.object_server import BUCKET, let_in
 
 Make = Callable[..., TerraformTarget]
@@ -70,7 +70,10 @@ def target_in(place: Path, /, **settings: JsonValue) -> TerraformTarget:
 
 @pytest.fixture
 def make(tmp_path: Path) -> Make:
-    return lambda **settings: target_in(tmp_path, **settings)
+    def make(**settings: JsonValue) -> TerraformTarget:
+        return target_in(tmp_path, **settings)
+
+    return make
 
 
 @pytest.fixture
@@ -97,7 +100,11 @@ def kill(folder: Path, verb: str) -> None:
             words, where = (process / "cmdline").read_bytes().split(b"\0"), str((process / "cwd").readlink())
         except OSError:
             continue
-        if words[:2] == [b"terraform", verb.encode()] and where.startswith(str(folder)):
+        if (
+            words[0].endswith(b"terraform")
+            and words[1:2] == [verb.encode()]
+            and where.startswith(str(folder))
+        ):
             os.kill(int(process.name), signal.SIGKILL)
 
 
@@ -162,7 +169,11 @@ async def test_a_kill_in_the_middle_is_gone_on_from(
     """Its lock on the state is taken away, since it is ours and its holder is dead; what was left undone is done."""
     let_in(monkeypatch, s3)
     new = release(tmp_path, "1.0.0", S3 + SLOWLY.format(folder=tmp_path))
-    target = make(backend_config={"endpoints": f'{{s3="{s3}"}}', "bucket": BUCKET, "key": tmp_path.name})
+    program = own_copy(tmp_path)  # what other tests run at the same time is not its lock's holder
+    target = make(
+        program=program,
+        backend_config={"endpoints": f'{{s3="{s3}"}}', "bucket": BUCKET, "key": tmp_path.name},
+    )
 
     placing = asyncio.create_task(target.place(deed(1, 1, new)))
     await begun(tmp_path)
@@ -195,10 +206,10 @@ async def test_a_lock_of_somebody_else_is_left_alone(make: Make, tmp_path: Path,
 @pytest.mark.parametrize(
     ("who", "created", "program", "is_left"),
     [
-        (OURS, 150, "terraform", True),
-        ("ada@desk", 150, "terraform", False),
-        (OURS, 50, "terraform", False),
-        (OURS, 250, "terraform", False),
+        (OURS, 150, "/nowhere/terraform", True),
+        ("ada@desk", 150, "/nowhere/terraform", False),
+        (OURS, 50, "/nowhere/terraform", False),
+        (OURS, 250, "/nowhere/terraform", False),
         (OURS, 150, sys.executable, False),
     ],
     ids=["ours", "somebody's", "before our run", "after it", "whose program runs"],
