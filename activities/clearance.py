@@ -9,6 +9,7 @@ from temporalio.exceptions import ApplicationError
 from activities.archive import Archive
 from activities.around import Around, Engine
 from activities.ports import BadSealError, Deed, Observation, Target, Undone
+from activities.previewing import why_otherwise
 from activities.proving import Proving
 from activities.quarantines import find_quarantine
 from activities.releases import Brought, ReleaseRefusedError, bring
@@ -173,6 +174,10 @@ class Clearing:
         if refusal := judge(warrant, step, facts) or await self._carried_out(proposal, fence.turn, entry):
             raise await self._refused(refusal, subject, fence.turn, journaled=entry is not None)
 
+        if entry is None and (why := await why_otherwise(self._tools, target, subject, step)):
+            refusal = Refusal(cause=Cause.VOID, why=why)
+            raise await self._refused(refusal, subject, fence.turn, journaled=False)
+
         draft = Entry(
             subject=subject,
             fence=fence,
@@ -292,6 +297,7 @@ class Clearing:
             said=say,
             asker=warrant.asker,
             actor=str(warrant.request.actor),
+            promised="" if fence else entry.step.change or "",
         )
 
     async def _undone(self, entry: Entry) -> Undone | None:

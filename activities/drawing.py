@@ -11,7 +11,7 @@ from temporalio import activity
 from activities.archive import RECEIPTS_REMEMBERED, Archive
 from activities.judging import Candidate, Judged, Judging
 from activities.ports import BadSealError, ImageTarget, PlacedTarget, TargetRefusalError, TargetTroubleError
-from activities.previewing import previews
+from activities.previewing import Previewed, previews
 from activities.proving import Proving
 from activities.quarantines import find_quarantined
 from activities.releases import ReleaseRefusedError, fetch_artifact, read_release
@@ -125,7 +125,10 @@ class Drawing:
             drawn = await self._unless_cut_short(drawn, release, subject)
         if terms.lane != LaneTerms():
             drawn = drawn._replace(notes=(*drawn.notes, f"its lane: {terms.lane}"))
-        shown, unfit = ({}, ()) if faults else await previews(self._tools, request, terms, drawn.steps)
+        shown = Previewed(drawn.steps, {})
+        if not faults:
+            shown = await previews(self._tools, request, terms, drawn.steps)
+        drawn = drawn._replace(steps=shown.steps)
         way = await self._the_way(release, configuration, subject)
         judged = Judged()
         if not drawn.nothing_to_do:
@@ -138,8 +141,17 @@ class Drawing:
         banned = await self._bans(subject.service, (release.version,))
         if terms.observe_only:
             drawn = drawn._replace(notes=(*drawn.notes, say_observing(subject.environment)))
-        refused = (*posed, *foreign, *banned, *astray, *faults, *unfit, *way, *refusals(judged.rulings))
-        return _Draft(drawn, terms, release, refused, judged, shown)
+        refused = (
+            *posed,
+            *foreign,
+            *banned,
+            *astray,
+            *faults,
+            *shown.faults,
+            *way,
+            *refusals(judged.rulings),
+        )
+        return _Draft(drawn, terms, release, refused, judged, shown.diffs)
 
     async def _posed(self, request: Request, terms: Terms) -> tuple[str, ...]:
         """Say why the requester may be somebody else, where that matters."""

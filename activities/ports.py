@@ -73,6 +73,8 @@ class Deed(NamedTuple):
     """Who asked for it."""
     undoes: Undone | None = None
     """For an undo by a program: what is taken away."""
+    promised: str = ""
+    """Digest of the actions that were approved: a target that says them beforehand does those and no others."""
 
 
 class Target(Protocol):
@@ -113,14 +115,22 @@ class ImageTarget(Target, Protocol):
     def takes_images(self) -> Literal[True]: ...
 
 
+class Preview(NamedTuple):
+    """What a deed would change: a diff that people can read, of a few KiB at most, without secrets."""
+
+    diff: str
+    actions: str = ""
+    """One text for the same set of actions, where people approve that set and not only the release."""
+
+
 @runtime_checkable
 class PreviewingTarget(Target, Protocol):
     """A target that can say beforehand what a deed would change, to the letter."""
 
-    async def preview(self, deed: Deed) -> str:
-        """Return a diff that people can read, of a few KiB at most, without secrets. Changes nothing.
+    async def preview(self, deed: Deed) -> Preview:
+        """Look, and change nothing. The deed's fence has no meaning.
 
-        The deed's fence has no meaning. Raises ``TargetRefusalError`` where ``place`` would.
+        Raises ``TargetRefusalError`` where ``place`` would.
         """
         ...
 

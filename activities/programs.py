@@ -22,6 +22,7 @@ _HEAD: Final = 1 << 20
 _TAIL: Final = LONGEST_ANSWER + 2
 _LINGER: Final = 1.0
 _LAST_WAIT: Final = 5.0
+_SOON: Final = 0.1
 _GLANCE: Final = 0.02
 _NOT_FOR_PROGRAMS: Final = ("TEMPORAL_", "TOWPATH_")
 _UNPRINTABLE: Final = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f]")
@@ -39,6 +40,8 @@ class Program(NamedTuple):
     """What it reads there, in place of what it is told."""
     output: Path | None = None
     """A new file that its stdout goes to, as it is: nothing of it is passed on, and its answer is empty."""
+    lasting: Path | None = None
+    """A new file that all it prints goes to, and is passed on from: it is not ended by the end of who listens."""
     secrets: Sequence[str] = ()
     """Variables of the worker's that it needs, and whose values are masked whatever their names."""
     without: Sequence[str] = ()
@@ -107,7 +110,11 @@ async def _run(
         raise NotStartedError(f"The variable {missing[0]} is not set where the worker runs.")
     secrets = secrets_in(env) | {env[name] for name in program.secrets}
     # A file, not a pipe: a program need not read what it is told.
-    with tempfile.TemporaryFile() as stdin, _opened(program.output) as output:
+    with (
+        tempfile.TemporaryFile() as stdin,
+        _opened(program.output) as output,
+        _opened(program.lasting) as lasting,
+    ):
         stdin.write(canonical(told).encode() if program.stdin is None else program.stdin)
         stdin.seek(0)
         async with _listening(secrets, said) as out, _listening(secrets, said) as err:
@@ -115,8 +122,8 @@ async def _run(
                 process = await asyncio.create_subprocess_exec(
                     *program.argv,
                     stdin=stdin,
-                    stdout=output or out.far_end,
-                    stderr=err.far_end,
+                    stdout=lasting or output or out.far_end,
+                    stderr=lasting or err.far_end,
                     cwd=program.cwd,
                     env=env,
                     pass_fds=inherited,
@@ -128,7 +135,8 @@ async def _run(
                 ) from no
             out.let_go()
             err.let_go()
-            code = await _see_out(process, program, stop)
+            async with _passed_on(program.lasting, out):
+                code = await _see_out(process, program, stop)
             await asyncio.wait((out.closed, err.closed), timeout=_LINGER)  # its background may hold them open
     return Ended(code, out.last, err.last or out.last)
 
@@ -233,6 +241,27 @@ async def _listening(secrets: frozenset[str], said: Callable[[str], None]) -> As
         transport.close()
         await listener.closed
         listener.finish()
+
+
+@asynccontextmanager
+async def _passed_on(file: Path | None, listener: _Listener) -> AsyncGenerator[None, None]:
+    """Let the listener hear what is written to a file, while it is."""
+    if file is None:
+        yield
+        return
+
+    async def pass_on(lines: BinaryIO) -> None:
+        while True:
+            listener.data_received(lines.read(_TAIL))
+            await asyncio.sleep(_SOON)
+
+    with file.open("rb") as lines:
+        passing = asyncio.ensure_future(pass_on(lines))
+        try:
+            yield
+        finally:
+            passing.cancel()
+            listener.data_received(lines.read())
 
 
 def _opened(file: Path | None) -> AbstractContextManager[BinaryIO | None]:

@@ -36,6 +36,7 @@ class Step(Value):
 
     ``of`` names, for a step that restores, the deed that is undone: the journal entry with its capture. ``at``
     says which target it is where the component has many; steps of one ``wave`` are done side by side.
+    ``change`` is the digest of the actions that its target promises, where people approve those too.
     """
 
     component: Identifier
@@ -49,6 +50,7 @@ class Step(Value):
     of: Fence | None = None
     at: Identifier | None = None
     wave: int = 0
+    change: Digest | None = None
 
     @property
     def berth(self) -> str:
@@ -168,7 +170,14 @@ def material_difference(step: Step, observed: Holding) -> str:
 
 def _actions(plan: Plan) -> list[tuple[str, ...]]:
     """What would be done, step by step, as far as people approve it."""
-    return [(step.berth, step.target, step.verb, step.undo, _content(step.after)) for step in plan.steps]
+    return [
+        (step.berth, step.target, step.verb, step.undo, _content(step.after), *_promise(step))
+        for step in plan.steps
+    ]
+
+
+def _promise(step: Step) -> tuple[str, ...]:
+    return (step.change,) if step.change else ()
 
 
 class Deed(Value):
@@ -198,7 +207,9 @@ def _can_be_undone(step: Step) -> bool:
 
 
 def _restoring(deed: Deed) -> Step:
-    return deed.step.but(verb=Verb.RESTORE, before=deed.step.after, after=deed.step.before, of=deed.fence)
+    return deed.step.but(
+        verb=Verb.RESTORE, before=deed.step.after, after=deed.step.before, of=deed.fence, change=None
+    )
 
 
 def is_nothing_to_do(steps: Iterable[Step]) -> bool:

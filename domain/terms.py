@@ -153,7 +153,7 @@ class Proposal(Value):
     """A request, the terms it would be done by, and the plan: what is put before the approvers, sealed.
 
     ``refusals`` say, a sentence each, why it cannot be done; ``nothing_to_do`` why it need not be. ``previews`` are
-    diffs by component, from targets that can make one: for the reader, and no part of what is approved.
+    diffs by component, from targets that can make one: for the reader. What of them is approved is in the steps.
     """
 
     request: Request

@@ -17,6 +17,7 @@ from activities.ports import (
     NotInStoreError,
     Observation,
     Place,
+    Preview,
     Progress,
     StaleFenceError,
     TargetRefusalError,
@@ -40,6 +41,8 @@ class World:
         self.writes: list[tuple[str, Fence, Holding]] = []
         self.says: dict[str, tuple[str, ...]] = {}
         """What a deploy to a place prints."""
+        self.actions: dict[str, str] = {}
+        """What a deploy to a place would do, where it says so beforehand."""
         self.refuses: set[str] = set()
         """Places that refuse to be deployed to."""
         self.stuck: set[str] = set()
@@ -108,6 +111,10 @@ class FakeTarget:
     async def observe(self) -> Observation:
         holding = self._world.held.get(self._name, Absent())
         return Observation(Capture(holding=holding), self._world.fences.get(self._name))
+
+    async def preview(self, deed: Deed) -> Preview:
+        actions = self._world.actions.get(self._name, "")
+        return Preview(f"+ {deed.after}" if actions else "", actions)
 
     async def place(self, deed: Deed) -> None:
         for line in self._world.says.get(self._name, ()):

@@ -85,8 +85,8 @@ def said(field: FieldInfo) -> str:
             return f"`{str(flag).lower()}`"
         case () | {} | None | "":
             return "none"
-        case (only,):
-            return f"`{only}`"
+        case (only, *others):
+            return f"`[{', '.join(map(str, (only, *others)))}]`" if others else f"`{only}`"
         case other:
             return f"`{other}`"
 

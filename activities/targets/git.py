@@ -21,6 +21,7 @@ from activities.ports import (
     Deed,
     Observation,
     Place,
+    Preview,
     StaleFenceError,
     TargetRefusalError,
     TargetTroubleError,
@@ -102,13 +103,13 @@ class GitTarget:
 
         await self._make_stand(deed, fill)
 
-    async def preview(self, deed: Deed) -> str:
+    async def preview(self, deed: Deed) -> Preview:
         """Return the diff of the commit that ``place`` would make now."""
         async with self._opened() as clone, unpacked(deed, self._settings.write) as files:
             before = Tree(clone, (await self._look(clone)).tip)
             async with drafted(clone, before) as draft:
                 await draft_deed(draft, before, self._settings.write, deed, files)
-                return await preview_of(clone, before, await draft.done())
+                return Preview(await preview_of(clone, before, await draft.done()))
 
     async def _make_stand(self, deed: Deed, fill: Fill) -> None:
         async with self._opened() as clone:

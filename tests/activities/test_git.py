@@ -323,9 +323,9 @@ async def test_lanes_of_one_branch_do_not_know_each_other(
 
 async def test_a_preview_is_the_diff_and_changes_nothing(make: Make, fleet: Fleet, new: Artifact) -> None:
     """People see the lines before and after; what looks secret around them is masked."""
-    diff = await make([*TAG, {"file": VALUES, "path": "resources.limits.memory", "value": "512Mi"}]).preview(
-        deed(0, 0, new)
-    )
+    target = make([*TAG, {"file": VALUES, "path": "resources.limits.memory", "value": "512Mi"}])
+
+    diff = (await target.preview(deed(0, 0, new))).diff
 
     assert '-    tag: "1.0.0"     # written by releases\n' in diff
     assert '+    tag: "2.0.0"     # written by releases\n' in diff

@@ -15,6 +15,7 @@ from domain.environment import Absent, same
 from domain.fence import Fence
 from domain.plan import Undo
 from tests.activities.artifacts import COMPONENT, SUBJECT, Artifact, deed, site
+from tests.activities.infrastructure import at_hand, contents
 from tests.activities.supervised import Kept
 
 IDLE: Final = Kept("[program:idle]\ncommand=/bin/sleep 1000\nstartsecs=0\n")
@@ -44,10 +45,15 @@ def _git(folder: Path) -> dict[str, JsonValue]:
     return {"repository": "fleet.git", "write": [{"folder": "production/site"}]}
 
 
+def _terraform(_: Path) -> dict[str, JsonValue]:
+    return {"root": "live", "drift": False}
+
+
 SETTINGS: dict[str, Callable[[Path], dict[str, JsonValue]]] = {
     "directory": _directory,
     "command": _command,
     "supervisor": _supervisor,
+    "terraform": _terraform,
     "git": _git,
 }
 
@@ -59,7 +65,9 @@ def kept() -> Generator[None, None, None]:
 
 
 @pytest.fixture(params=sorted(TARGETS))
-def kind(request: pytest.FixtureRequest) -> str:
+def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    if request.param == "terraform":
+        at_hand(monkeypatch)
     return str(request.param)
 
 
@@ -70,12 +78,12 @@ def target(kind: str, tmp_path: Path) -> ConfiguredTarget:
 
 @pytest.fixture
 def old(tmp_path: Path) -> Artifact:
-    return site(tmp_path, "1.0.0")
+    return site(tmp_path, "1.0.0", contents("1.0.0"))
 
 
 @pytest.fixture
 def new(tmp_path: Path) -> Artifact:
-    return site(tmp_path, "2.0.0")
+    return site(tmp_path, "2.0.0", contents("2.0.0"))
 
 
 async def test_nothing_stands_at_first(target: Target) -> None:

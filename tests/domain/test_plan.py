@@ -238,3 +238,15 @@ def test_a_deploy_may_give_up_and_an_undo_may_not() -> None:
         Verb.OBSERVE: True,
         Verb.RESTORE: False,
     }
+
+
+def test_what_a_target_promises_is_approved_with_the_plan_and_no_part_of_its_undo() -> None:
+    """Other actions make another plan, materially; a plan that promises none has the digest it always had."""
+    promised, other = (first(change=digest(actions))(PLAN) for actions in ("create", "delete"))
+
+    assert len({PLAN.intent, promised.intent, other.intent}) == 3
+    assert material(promised, other)
+    assert not material(promised, promised.but(terms=digest("other terms")))
+    assert (
+        put_back(promised, [Deed(step=promised.steps[0], fence=Fence(turn=1, act=1))]).steps[0].change is None
+    )

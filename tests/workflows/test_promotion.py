@@ -195,6 +195,24 @@ async def test_a_changed_basis_voids_the_approval(town: Town) -> None:
     assert (await handle.result()).outcome is Outcome.PROMOTED
 
 
+async def test_other_actions_than_were_approved_void_the_approval(town: Town) -> None:
+    """Where a target says its actions beforehand, people approve those: with others they are asked anew."""
+    await town.reach_production("1.0.0")
+    place = town.place(town.production)
+    town.world.actions[place] = "create database"
+    handle = await town.waiting_in_production("2.0.0")
+    status = await town.until(handle, Phase.WAITING_FOR_APPROVAL)
+    town.world.actions[place] = "delete database"
+
+    await town.approve(handle)
+
+    again = await town.until_new_plan(handle, status.intent)
+    assert town.world.version(place) == "1.0.0"
+    assert "would now be changed in other ways than were approved: delete database" in str(again.records)
+    await town.approve(handle)
+    assert (await handle.result()).outcome is Outcome.PROMOTED
+
+
 async def test_cancel_while_it_waits_ends_cancelled(town: Town) -> None:
     """Nothing was touched, and the workflow completes rather than failing."""
     handle = await town.waiting_in_production("1.0.0")
