@@ -167,6 +167,7 @@ def _account_of(paper: Paper, requester: Vouched, decisions: Sequence[Vouched]) 
         decisions=tuple(decisions),
         quorum=policy.quorum if policy else 0,
         approvers=policy.approvers if policy else (),
+        also=policy.also if policy else (),
         signed=policy.signed if policy else False,
         healthy=receipt.healthy,
         evidence=receipt.evidence,

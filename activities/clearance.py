@@ -109,13 +109,7 @@ class Clearing:
         if configuration.place(subject) is None or subject.environment not in configuration.environments:
             return Policy(quorum=1, approvers=(), valid=timedelta())
         approval = configuration.approval(subject, risk, pivots=bool(proposal.plan.pivots))
-        return Policy(
-            quorum=approval.quorum,
-            approvers=approval.approvers,
-            valid=approval.valid,
-            signed=approval.signed,
-            windows=configuration.outlived(subject),
-        )
+        return approval.policy(proposal.release).but(windows=configuration.outlived(subject))
 
     def _asks_for_signed_releases(self) -> bool:
         environment = self._tools.settings.current().environments.get(self._tools.environment)

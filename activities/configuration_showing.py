@@ -18,6 +18,7 @@ from domain.configuration import (
 )
 from domain.fault import Spot
 from domain.names import Subject
+from domain.terms import ApprovalTerms
 from domain.value import Value
 
 
@@ -112,8 +113,11 @@ def _risk(configuration: Configuration, subject: Subject, service: Spot, environ
     floor = configuration.environments[subject.environment]
     for approval, spot in ((place.approval, service), (floor.approval, environment)):
         for level in approval.levels if approval else ():
-            quorum = configuration.approval(subject, level).quorum
-            yield Held(f"approval.{level}.quorum", quorum, spot.below("approval", level.value))
+            terms = configuration.approval(subject, level)
+            below = spot.below("approval", level.value)
+            yield Held(f"approval.{level}.quorum", terms.quorum, below)
+            if terms.also:
+                yield Held(f"approval.{level}.also", tuple(map(str, terms.also)), below)
     if floor.risk:
         for condition in ("high", "medium"):
             yield Held(f"risk.{condition}", getattr(floor.risk, condition), environment.below("risk"))
@@ -143,3 +147,14 @@ def _approval(
     yield Held(
         "approval.people", terms.approvers, Spot(ORGANISATION_FILE, ("groups",)) if terms.groups else None
     )
+    for key, value, stands in (
+        ("also", tuple(map(str, terms.also)), bool(terms.also)),
+        ("separate", terms.separate, terms.separate != ApprovalTerms().separate),
+    ):
+        if stands:
+            said = (
+                spot.below("approval", key)
+                for approval, spot in both
+                if approval and getattr(approval, key) is not None
+            )
+            yield Held(f"approval.{key}", value, next(said, None))

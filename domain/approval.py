@@ -50,18 +50,70 @@ class Decision(Value):
         return self.actor.proof is Proof.SSH_SIGNATURE
 
 
-class Policy(Value):
+class Party(StrEnum):
+    """Somebody with a part in a promotion, who may be kept from deciding on it."""
+
+    REQUESTER = "requester"
+    AUTHOR = "author"
+    """Whoever made the release, by its own word."""
+
+
+class Quorum(Value):
+    """So many of these people."""
+
+    quorum: int
+    approvers: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.quorum} of: {', '.join(self.approvers) or 'nobody, since its groups are empty'}"
+
+
+class Policy(Quorum):
     """Who decides now: the live members of the groups, how many are needed, and how long a grant lives.
 
     Where it is ``signed``, a decision counts only where its signature was found good. A grant outlives the next of
     its ``windows`` in any case.
     """
 
-    quorum: int
-    approvers: tuple[str, ...]
     valid: timedelta
     signed: bool = False
     windows: Schedule = Schedule()
+    also: tuple[Quorum, ...] = ()
+    """Further quorums, each of which is to be had as well. One person counts once in each that names them."""
+    separate: tuple[Party, ...] = (Party.REQUESTER,)
+    """Whose own decisions do not count."""
+    author: str = ""
+    """Who made the release at hand, as it says itself; empty where it does not say."""
+
+    @property
+    def quorums(self) -> tuple[Quorum, ...]:
+        """Return every quorum that is asked for."""
+        return tuple(one for one in (self, *self.also) if one.quorum)
+
+    @property
+    def people(self) -> tuple[str, ...]:
+        """Return everybody who may decide, each once, as they are written first."""
+        named: dict[str, str] = {}
+        for one in (self, *self.also):
+            for name in one.approvers:
+                named.setdefault(person(name), name)
+        return tuple(named.values())
+
+    def __str__(self) -> str:
+        return say_quorums(self.quorums)
+
+    def why_apart(self, name: str, requester: Actor) -> str:
+        """Say why this person is kept from deciding, or nothing where they are not."""
+        if Party.REQUESTER in self.separate and person(name) == person(requester.name):
+            return f"{name} asked for this promotion, and nobody decides on their own request"
+        if Party.AUTHOR in self.separate and self.author and person(name) == person(self.author):
+            return f"{name} made this release, and nobody decides here on a release of their own"
+        return ""
+
+
+def say_quorums(quorums: Iterable[Quorum]) -> str:
+    """Say in words what all has to be had."""
+    return "; and ".join(Quorum.__str__(one) for one in quorums)
 
 
 class Standing(StrEnum):
@@ -73,17 +125,17 @@ class Standing(StrEnum):
 def counting(
     policy: Policy, requester: Actor, intent: Digest, decisions: Iterable[Decision]
 ) -> tuple[Decision, ...]:
-    """Return the decisions that count: each approver's latest on this intent, never the requester's own.
+    """Return the decisions that count: each approver's latest on this intent, never of who is kept apart.
 
     Signed ones are in the order in which they were signed: whoever presents an older one again changes nothing.
     """
-    allowed = {person(name) for name in policy.approvers}
+    allowed = {person(name) for name in policy.people}
     latest = {
         person(decision.actor.name): decision
         for decision in (_as_signed(decisions) if policy.signed else decisions)
         if decision.intent == intent
         and person(decision.actor.name) in allowed
-        and not decision.actor.is_same_person(requester)
+        and not policy.why_apart(decision.actor.name, requester)
     }
     return tuple(latest.values())
 
@@ -103,23 +155,35 @@ def standing(policy: Policy, requester: Actor, intent: Digest, decisions: Sequen
     votes = counting(policy, requester, intent, decisions)
     if any(vote.verdict is Verdict.REJECT for vote in votes):
         return Standing.REJECTED
-    return Standing.GRANTED if len(votes) >= policy.quorum else Standing.PENDING
+    complete = all(len(_of(one, votes)) >= one.quorum for one in policy.quorums)
+    return Standing.GRANTED if complete else Standing.PENDING
+
+
+def _of(quorum: Quorum, votes: Iterable[Decision]) -> list[Decision]:
+    """Return the decisions of this quorum's people."""
+    allowed = {person(name) for name in quorum.approvers}
+    return [vote for vote in votes if person(vote.actor.name) in allowed]
 
 
 def has_lapsed(
     policy: Policy, requester: Actor, intent: Digest, decisions: Sequence[Decision], now: datetime
 ) -> bool:
-    """Tell whether a granted approval is too old: its quorum was complete longer than ``valid`` ago.
+    """Tell whether a granted approval is too old: its last quorum was complete longer than ``valid`` ago.
 
     Where there are windows, the next one after that must have closed, too. Whoever joins a complete quorum does not
     make it younger; whoever of it approves again does.
     """
-    times = sorted(vote.at for vote in counting(policy, requester, intent, decisions))
-    if not 0 < policy.quorum <= len(times):
+    votes = counting(policy, requester, intent, decisions)
+    complete: list[datetime] = []
+    for one in policy.quorums:
+        times = sorted(vote.at for vote in _of(one, votes))
+        if len(times) < one.quorum:
+            return False
+        complete.append(times[one.quorum - 1])
+    if not complete:
         return False
-    complete = times[policy.quorum - 1]
-    ends = complete + policy.valid
-    return now > max(ends, policy.windows.closes(complete) or ends)
+    ends = max(complete) + policy.valid
+    return now > max(ends, policy.windows.closes(max(complete)) or ends)
 
 
 def why_not_counted(policy: Policy, requester: Actor, answer: Answer, intent: Digest) -> str:
@@ -136,9 +200,9 @@ def why_not_counted(policy: Policy, requester: Actor, answer: Answer, intent: Di
             "decisions here are signed, and this one is not; `towpath approve --key FILE` signs it, and with "
             "--print writes it out for other ways to send it"
         )
-    if person(answer.by) == person(requester.name):
-        return f"{answer.by} asked for this promotion, and nobody decides on their own request"
-    if person(answer.by) not in {person(name) for name in policy.approvers}:
-        who = ", ".join(policy.approvers) or "nobody"
+    if why := policy.why_apart(answer.by, requester):
+        return why
+    if person(answer.by) not in {person(name) for name in policy.people}:
+        who = ", ".join(policy.people) or "nobody"
         return f"{answer.by} is not an approver here; the approvers are: {who}"
     return ""

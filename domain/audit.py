@@ -8,7 +8,7 @@ from datetime import datetime
 
 from pydantic import Field
 
-from domain.approval import Decision, Standing, Verdict, standing
+from domain.approval import Decision, Quorum, Standing, Verdict, standing
 from domain.environment import same
 from domain.journal import Entry, LetIn, Receipt
 from domain.names import Subject, promotion_id
@@ -73,11 +73,18 @@ class Account(Value):
     decisions: tuple[Vouched, ...] = ()
     quorum: int = 0
     approvers: tuple[str, ...] = ()
+    also: tuple[Quorum, ...] = ()
     signed: bool = False
     healthy: bool = True
     evidence: tuple[str, ...] = ()
     why: str = ""
     fingerprint: Digest
+
+    @property
+    def quorums(self) -> tuple[Quorum, ...]:
+        """Return who had to approve; none where nobody had to."""
+        first = Quorum(quorum=self.quorum, approvers=self.approvers)
+        return tuple(one for one in (first, *self.also) if one.quorum)
 
 
 class Audit(Value):
@@ -171,9 +178,8 @@ def approval_findings(
         yield _found(receipt, f"nothing proves that {requester.name} asked for it: {requester.unproven}")
     if standing(policy, request.actor, receipt.intent or "", decisions) is not Standing.GRANTED:
         unproven = "; ".join(f"{decisions[place].actor.name}: {why}" for place, why in why_not.items())
-        who = f"{policy.quorum} of {', '.join(policy.approvers) or 'nobody'}"
         beside = f" ({unproven})" if policy.signed and unproven else ""
-        yield _found(receipt, f"it was not let in by {who}{beside}")
+        yield _found(receipt, f"it was not let in by {policy}{beside}")
 
 
 def _found(receipt: Receipt, what: str) -> Finding:

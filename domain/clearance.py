@@ -224,8 +224,7 @@ def judge_approval(
     """Judge the decisions on a proposal by the live policy."""
     intent = proposal.plan.intent
     if standing(policy, request.actor, intent, decisions) is not Standing.GRANTED:
-        who = ", ".join(policy.approvers) or "nobody"
-        why = f"plan {short(intent)} lacks the approval of {policy.quorum} of {who}"
+        why = f"plan {short(intent)} lacks the approval of {policy}"
         return Refusal(cause=Cause.VOID, why=why)
     if has_lapsed(policy, request.actor, intent, decisions, now):
         return Refusal(cause=Cause.VOID, why=f"the approval of plan {short(intent)} has lapsed")

@@ -11,6 +11,7 @@ from typing import Final
 from pydantic import Field, JsonValue, model_validator
 
 from domain.actor import PersonName, person
+from domain.approval import Party
 from domain.berth import Berth, at_of, berth_of, component_of
 from domain.gate import OnFreeze
 from domain.names import Identifier, Subject
@@ -18,7 +19,7 @@ from domain.notice import ChannelAddress, Event, Notice, Route, channels_for
 from domain.release import Kind
 from domain.risk import Risk, RiskTable
 from domain.rule import MOST_RULES, RuleTerms
-from domain.terms import ApprovalTerms, CheckTerms, Fleet, LanePolicy, LaneTerms, TargetTerms, Terms
+from domain.terms import ApprovalTerms, CheckTerms, Fleet, LanePolicy, LaneTerms, QuorumTerms, TargetTerms, Terms
 from domain.value import Duration, Value
 from domain.windows import PlannedFreeze, Schedule, Window
 
@@ -37,6 +38,13 @@ def service_file(service: str) -> str:
     return f"services/{service}.yaml"
 
 
+class FurtherQuorum(Value):
+    """One more quorum beside the first: ``quorum`` people out of the groups in ``from``."""
+
+    quorum: int = Field(default=1, ge=1, le=50)
+    groups: tuple[Identifier, ...] = Field(alias="from", min_length=1)
+
+
 class ApprovalAtRisk(Value):
     """Who approves: ``quorum`` people out of the groups in ``from``. The floor says what is not written."""
 
@@ -44,6 +52,8 @@ class ApprovalAtRisk(Value):
     groups: tuple[Identifier, ...] = Field(default=(), alias="from")
     wait: Duration | None = None
     valid: Duration | None = None
+    also: tuple[FurtherQuorum, ...] | None = Field(default=None, max_length=10)
+    """What has to be had as well. A service's stand beside its environment's, and take none of those away."""
 
 
 class Approval(ApprovalAtRisk):
@@ -53,6 +63,8 @@ class Approval(ApprovalAtRisk):
     """How long approvers are left alone before the first reminder; ``0s`` is for ever."""
     signed: bool | None = None
     """Whether only decisions with a good OpenSSH signature count, on requests with one."""
+    separate: tuple[Party, ...] | None = None
+    """Whose own decisions do not count: by default the requester's. A service may only add to its environment's."""
     low: ApprovalAtRisk | None = None
     medium: ApprovalAtRisk | None = None
     high: ApprovalAtRisk | None = None
@@ -69,7 +81,9 @@ class Approval(ApprovalAtRisk):
         if own is None:
             return self
         written = {name: getattr(own, name) for name in type(own).model_fields}
-        return self.but(**{name: value for name, value in written.items() if value not in {None, ()}})
+        del written["groups"]
+        said = {name: value for name, value in written.items() if value is not None}
+        return self.but(**said, groups=own.groups or self.groups)
 
 
 class PivotApproval(Value):
@@ -191,6 +205,13 @@ def may_yield(floor: EnvironmentFile) -> bool:
     return floor.yields is True or (floor.yields is None and not floor.soak)
 
 
+def separate(floor: Approval | None, asked: Approval | None = None) -> tuple[Party, ...]:
+    """Return whose own decisions do not count: whom the environment keeps apart, and whom the service adds."""
+    kept = (Party.REQUESTER,) if floor is None or floor.separate is None else floor.separate
+    added = (asked.separate if asked else None) or ()
+    return tuple(party for party in Party if party in {*kept, *added})
+
+
 class Configuration(Value):
     """The whole folder, read and found consistent."""
 
@@ -254,7 +275,12 @@ class Configuration(Value):
             wait=min((one.wait for one in given if one.wait is not None), default=usual.wait),
             valid=min((one.valid for one in given if one.valid is not None), default=usual.valid),
             signed=any(one.signed for one in given),
+            also=tuple(self._further(one) for approval in given for one in approval.also or ()),
+            separate=separate(floor, asked),
         )
+
+    def _further(self, one: FurtherQuorum) -> QuorumTerms:
+        return QuorumTerms(quorum=one.quorum, groups=one.groups, approvers=self.members(one.groups))
 
     def lane(self, subject: Subject) -> LaneTerms:
         """Return how a promotion waits: the service's word, tightened to the environment's."""
@@ -317,7 +343,7 @@ class Configuration(Value):
 
     def _asks_people(self, subject: Subject) -> bool:
         levels = list(Risk) if self.weighs_risk(subject) else [None]
-        return any(self.approval(subject, risk).quorum for risk in levels)
+        return any(self.approval(subject, risk).quorums for risk in levels)
 
     def _allowed(self, people: tuple[str, ...], floor: Approval | None) -> tuple[str, ...]:
         """Leave out whoever the floor would not let approve, where it says who may."""

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
+from domain.approval import say_quorums
 from domain.audit import Account, Audit, Vouched
 from domain.terms import Story
 from domain.value import say_duration, short
@@ -69,11 +70,12 @@ def _account(account: Account) -> Iterator[str]:
 def _approval(account: Account) -> Iterator[str]:
     if account.story is not Story.PROMOTION:
         return
-    if not account.quorum:
+    quorums = account.quorums
+    if not quorums:
         yield "* Nobody had to approve"
         return
     how = "signed" if account.signed else "not signed"
-    yield f"* Had to be approved by {account.quorum} of {', '.join(account.approvers) or 'nobody'} ({how})"
+    yield f"* Had to be approved by {say_quorums(quorums)} ({how})"
     yield from (f"    * {_decided(one)}" for one in account.decisions)
 
 

@@ -1,10 +1,11 @@
 """Whether a service stays above an environment's floor, and whether those who must approve can."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
 from typing import Final
 
 from domain.actor import person
+from domain.approval import Party
 from domain.configuration import (
     LANE_POLICIES,
     ORGANISATION_FILE,
@@ -15,6 +16,7 @@ from domain.configuration import (
     ServiceEnvironment,
     environment_file,
     may_yield,
+    separate,
 )
 from domain.fault import Fault, Spot
 from domain.names import Subject
@@ -33,7 +35,16 @@ def own_faults(configuration: Configuration, spot: Spot, floor: Approval) -> Ite
         here = floor.at(risk)
         if here.groups and _are_known(configuration, here):
             quorum = 1 if here.quorum is None else here.quorum
-            yield from _too_few(below, quorum, configuration.members(here.groups), _spots(here.groups))
+            yield from _too_few(
+                below,
+                quorum,
+                configuration.members(here.groups),
+                _spots(here.groups),
+                alone=Party.REQUESTER not in separate(floor),
+            )
+        yield from _further_faults(
+            configuration, below, here, separate(floor), has_own=_has_also(floor, risk)
+        )
 
 
 def _levels(spot: Spot, *written: Approval | None) -> Iterator[tuple[Risk | None, Spot]]:
@@ -82,6 +93,7 @@ def floor_faults(
         )
     if place.approval:
         yield from _unknown_groups(configuration, spot.below("approval"), place.approval)
+        yield from _joined(spot.below("approval"), place.approval, environment.approval, subject.environment)
     for risk, below in _levels(spot.below("approval"), place.approval, environment.approval):
         yield from _approval_faults(configuration, subject, below, risk)
 
@@ -189,6 +201,18 @@ def _laxer(spot: Spot, bound: Spot, asked: ApprovalAtRisk, floor: Approval, name
             )
 
 
+def _joined(spot: Spot, asked: Approval, floor: Approval | None, name: str) -> Iterator[Fault]:
+    """Find whom the service would let decide on what is their own, and the environment would not."""
+    kept = separate(floor)
+    if asked.separate is not None and (lost := [party for party in kept if party not in asked.separate]):
+        yield Fault(
+            spot.below("separate"),
+            f"{name} keeps the {' and the '.join(lost)} from deciding, and a service cannot lift that",
+            f"write [{', '.join(kept)}], or leave it out",
+            bound=Spot(environment_file(name), ("approval", "separate")),
+        )
+
+
 def _strangers(
     configuration: Configuration, spot: Spot, bound: Spot, asked: Approval, floor: Approval
 ) -> Iterator[Fault]:
@@ -216,6 +240,10 @@ def _quorum_faults(
     """Hold what approval takes at this risk, floor and service together, against who may give it."""
     asked, floor = _at(configuration, subject, risk)
     terms = configuration.approval(subject, risk)
+    place = configuration.place(subject)
+    if asked and place:
+        has_own = _has_also(place.approval, risk)
+        yield from _further_faults(configuration, spot, asked, terms.separate, has_own=has_own)
     bound = Spot(environment_file(subject.environment), ("approval",))
     if terms.quorum and not terms.groups:
         yield Fault(
@@ -230,7 +258,29 @@ def _quorum_faults(
         and _are_known(configuration, asked)
         and (floor is None or _are_known(configuration, floor))
     ):
-        yield from _too_few(spot, terms.quorum, terms.approvers, (bound, *_spots(terms.groups)))
+        alone = Party.REQUESTER not in terms.separate
+        yield from _too_few(spot, terms.quorum, terms.approvers, (bound, *_spots(terms.groups)), alone=alone)
+
+
+def _has_also(written: Approval | None, risk: Risk | None) -> bool:
+    """Tell whether further quorums are written at this very place, not taken over from the lines beside it."""
+    here = (written.levels.get(risk) if risk else written) if written else None
+    return bool(here and here.also)
+
+
+def _further_faults(
+    configuration: Configuration, spot: Spot, approval: Approval, apart: tuple[Party, ...], *, has_own: bool
+) -> Iterator[Fault]:
+    """Hold each further quorum that is written here against the people who can give it."""
+    known = configuration.organisation.groups
+    for index, one in enumerate(approval.also or ()) if has_own else ():
+        here = spot.below("also", index)
+        unknown = [group for group in one.groups if group not in known]
+        for group in unknown:
+            yield _unknown(here, group, known)
+        if not unknown:
+            people, alone = configuration.members(one.groups), Party.REQUESTER not in apart
+            yield from _too_few(here, one.quorum, people, _spots(one.groups), alone=alone)
 
 
 def _unknown_groups(configuration: Configuration, spot: Spot, approval: Approval) -> Iterator[Fault]:
@@ -239,12 +289,16 @@ def _unknown_groups(configuration: Configuration, spot: Spot, approval: Approval
     for here, asked in ((spot, approval), *below):
         for group in asked.groups:
             if group not in known:
-                yield Fault(
-                    here.below("from"),
-                    f"there is no group “{group}” in {ORGANISATION_FILE}",
-                    suggest(group, known),
-                    leans_on=_spots((group,)),
-                )
+                yield _unknown(here, group, known)
+
+
+def _unknown(spot: Spot, group: str, known: Collection[str]) -> Fault:
+    return Fault(
+        spot.below("from"),
+        f"there is no group “{group}” in {ORGANISATION_FILE}",
+        suggest(group, known),
+        leans_on=_spots((group,)),
+    )
 
 
 def _spots(groups: tuple[str, ...]) -> tuple[Spot, ...]:
@@ -255,8 +309,10 @@ def _are_known(configuration: Configuration, approval: Approval) -> bool:
     return all(group in configuration.organisation.groups for group in approval.groups)
 
 
-def _too_few(spot: Spot, quorum: int, people: tuple[str, ...], leans_on: tuple[Spot, ...]) -> Iterator[Fault]:
-    """Hold a quorum against the people who can give it, of whom the one who asks never counts."""
+def _too_few(
+    spot: Spot, quorum: int, people: tuple[str, ...], leans_on: tuple[Spot, ...], *, alone: bool
+) -> Iterator[Fault]:
+    """Hold a quorum against the people who can give it; unless ``alone`` will do, the one who asks never counts."""
     leaning = (spot, *leans_on)
     who = _people(people)
     if quorum > len(people):
@@ -266,7 +322,7 @@ def _too_few(spot: Spot, quorum: int, people: tuple[str, ...], leans_on: tuple[S
             "lower it, or add people to the groups in from",
             leaning,
         )
-    elif 0 < quorum == len(people):
+    elif 0 < quorum == len(people) and not alone:
         yield Fault(
             spot.below("quorum"),
             f"{_approvers(quorum)} of {who} cannot be had for what one of them asks for, "

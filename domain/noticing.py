@@ -121,14 +121,13 @@ def _wanted(
     approval, intent = proposal.terms.approval, proposal.plan.intent
     # Not ``since``: a wait goes on in a new run, and its plan is the same.
     waited = now - proposal.drawn_up
-    who = ", ".join(approval.approvers) or "nobody, since its groups are empty"
     ends = f"{proposal.drawn_up + approval.wait:%Y-%m-%d %H:%M %Z}"
     said = [
         f"{proposal.request.actor.name} asks to let {status.version} of {status.subject} in.",
         f"Reason: {proposal.request.reason}" if proposal.request.reason else "",
         *[f"{number}. {step}; undo: {step.undo}" for number, step in enumerate(proposal.plan.steps, start=1)],
         *[f"Note: {note}" for note in proposal.notes],
-        f"It takes {approval.quorum} of: {who}. Without it, the promotion expires at {ends}.",
+        f"It takes {approval}. Without it, the promotion expires at {ends}.",
     ]
     text, command = "\n".join(filter(None, said)), approve_commands(id_, intent)
     what = f"{status.version} of {status.subject}"

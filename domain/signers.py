@@ -56,10 +56,10 @@ def _missing(configuration: Configuration, subject: Subject, spot: Spot) -> Iter
             spot, f"there is no {SIGNERS_FILE} beside towpath.yaml, so nobody's signature would count", FIX
         )
         return
-    without = [name for name in approval.approvers if not _matches(name, signers)]
+    without = [name for name in approval.policy(None).people if not _matches(name, signers)]
     if not without:
         return
-    too_few = len(approval.approvers) - len(without) < approval.quorum
+    too_few = any(len(set(one.approvers) - {*without}) < one.quorum for one in approval.quorums)
     yield Fault(
         spot,
         f"{', '.join(without)} cannot sign: {SIGNERS_FILE} has no key of theirs",

@@ -114,7 +114,7 @@ def _tell_votes(status: PromotionStatus) -> str:
         f"- {vote.actor} says {vote.verdict}{f': {vote.comment}' if vote.comment else ''}"
         for vote in status.decisions
     ]
-    return "\n".join([f"Needs {approval.quorum} of: {', '.join(approval.approvers) or 'nobody'}", *given])
+    return "\n".join([f"Needs {approval}", *given])
 
 
 def _tell_refused(refused: Iterable[RefusedRecord]) -> str:

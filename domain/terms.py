@@ -8,6 +8,7 @@ from typing import Final
 from pydantic import Field, JsonValue
 
 from domain.actor import Actor
+from domain.approval import Party, Policy, Quorum, say_quorums
 from domain.berth import Berth
 from domain.folding import unfolded
 from domain.gate import OnFreeze
@@ -90,6 +91,12 @@ class CheckTerms(Value):
     every: Duration = timedelta(seconds=1)
 
 
+class QuorumTerms(Quorum):
+    """A further quorum, and the groups that its people are of."""
+
+    groups: tuple[Identifier, ...]
+
+
 class ApprovalTerms(Value):
     """How many people must approve, out of whom, how long that is waited for, and how long a grant lives."""
 
@@ -101,6 +108,30 @@ class ApprovalTerms(Value):
     valid: Duration = timedelta(days=1)
     signed: bool = False
     """Only signed decisions count, on a signed request."""
+    also: tuple[QuorumTerms, ...] = ()
+    """What has to be had beside the first quorum."""
+    separate: tuple[Party, ...] = (Party.REQUESTER,)
+    """Whose own decisions do not count."""
+
+    def policy(self, release: Release | None) -> Policy:
+        """Return by whom, and how, is decided on this release."""
+        return Policy(
+            quorum=self.quorum,
+            approvers=self.approvers,
+            valid=self.valid,
+            signed=self.signed,
+            also=tuple(Quorum(quorum=one.quorum, approvers=one.approvers) for one in self.also),
+            separate=self.separate,
+            author=release.author if release else "",
+        )
+
+    @property
+    def quorums(self) -> tuple[Quorum, ...]:
+        """Return every quorum that is asked for; none where nobody is asked."""
+        return self.policy(None).quorums
+
+    def __str__(self) -> str:
+        return say_quorums(self.quorums)
 
 
 class LanePolicy(StrEnum):

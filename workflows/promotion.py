@@ -155,8 +155,7 @@ class PromotionWorkflow(PromotionDoors):
         if verdict is not Standing.PENDING:
             return verdict
         approval = proposal.terms.approval
-        who = ", ".join(approval.approvers) or "nobody, since its groups are empty"
-        self._log.enter(Phase.WAITING_FOR_APPROVAL, f"{approval.quorum} of: {who}")
+        self._log.enter(Phase.WAITING_FOR_APPROVAL, str(approval))
         publish({PHASE: Phase.WAITING_FOR_APPROVAL})
         since = self._waiting_since = self._waiting_since or workflow.now()
         try:

@@ -253,13 +253,7 @@ class PromotionDoors(Steered):
         return LaneMessage(subject=self._subject, verb=verb, content=content.model_dump(mode="json"))
 
     def _policy(self, proposal: Proposal) -> Policy:
-        approval = proposal.terms.approval
-        return Policy(
-            quorum=approval.quorum,
-            approvers=approval.approvers,
-            valid=approval.valid,
-            signed=approval.signed,
-        )
+        return proposal.terms.approval.policy(proposal.release)
 
     def _standing(self, proposal: Proposal) -> Standing:
         return standing(self._policy(proposal), self._asked.actor, proposal.plan.intent, self._decisions)

@@ -200,11 +200,8 @@ def show_plan(proposal: Proposal) -> None:
     if proposal.risk:
         say(f"  risk: {proposal.risk.level}, for {proposal.risk.why}")
     approval = proposal.terms.approval
-    if approval.quorum:
-        say(
-            f"  needs {approval.quorum} of: "
-            f"{', '.join(approval.approvers) or 'nobody, since its groups are empty'}"
-        )
+    if approval.quorums:
+        say(f"  needs {approval}")
     for line in proposal.refusals:
         say(f"  refused: {line}", "yellow")
     if proposal.nothing_to_do:

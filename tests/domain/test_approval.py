@@ -8,7 +8,9 @@ from domain.actor import Actor, Channel, Proof
 from domain.approval import (
     Answer,
     Decision,
+    Party,
     Policy,
+    Quorum,
     Standing,
     Verdict,
     counting,
@@ -28,6 +30,14 @@ policies = st.builds(
     quorum=st.integers(0, 3),
     approvers=st.sampled_from([("ana", "bo", "cy"), ("Bo", "cy"), ("ANA",), ()]),
     valid=st.just(timedelta(hours=1)),
+    also=st.lists(
+        st.builds(
+            Quorum, quorum=st.integers(1, 2), approvers=st.sampled_from([("eve",), ("cy ", "EVE", "ana"), ()])
+        ),
+        max_size=2,
+    ).map(tuple),
+    separate=st.lists(st.sampled_from(Party), unique=True).map(tuple),
+    author=st.sampled_from(["", "Bo "]),
 )
 people = st.sampled_from([*TYPED])
 votes = st.lists(st.tuples(people, st.integers(0, 2), st.sampled_from(Verdict), st.booleans()), max_size=6)
@@ -49,8 +59,13 @@ def cast(votes: list[tuple[str, int, Verdict, bool]]) -> list[Decision]:
 def latest(
     policy: Policy, votes: list[tuple[str, int, Verdict, bool]]
 ) -> dict[str, tuple[Verdict, datetime]]:
-    """Each approver's last word on this plan, the requester aside."""
-    allowed = {name.lower() for name in policy.approvers} - {"ana"}
+    """Each approver's last word on this plan, aside of those who are kept apart."""
+    names = [*policy.approvers, *(name for one in policy.also for name in one.approvers)]
+    allowed = {name.strip().lower() for name in names}
+    if Party.REQUESTER in policy.separate:
+        allowed -= {"ana"}
+    if Party.AUTHOR in policy.separate:
+        allowed -= {policy.author.strip().lower()}
     return {
         who: (verdict, NOON + timedelta(minutes=minute))
         for minute, (who, _, verdict, here) in enumerate(votes)
@@ -58,13 +73,28 @@ def latest(
     }
 
 
+def completed(policy: Policy, votes: list[tuple[str, int, Verdict, bool]]) -> list[datetime | None]:
+    """When each quorum that is asked for was complete; None where it is not."""
+    words = latest(policy, votes)
+    complete: list[datetime | None] = []
+    for quorum, named in [
+        (policy.quorum, policy.approvers),
+        *((one.quorum, one.approvers) for one in policy.also),
+    ]:
+        of = {name.strip().lower() for name in named}
+        times = sorted(at for who, (_, at) in words.items() if who in of)
+        if quorum:
+            complete.append(times[quorum - 1] if quorum <= len(times) else None)
+    return complete
+
+
 @given(policy=policies, votes=votes)
 def test_a_gate_opens_exactly_when_enough_others_approve_and_nobody_rejects(
     policy: Policy, votes: list[tuple[str, int, Verdict, bool]]
 ) -> None:
-    """Doubled votes, strangers', the requester's and other plans' add nothing; a last word counts."""
+    """Enough in every quorum. Doubled votes, strangers', those of who is kept apart and on other plans add nothing."""
     words = [verdict for verdict, _ in latest(policy, votes).values()]
-    expected = Standing.GRANTED if len(words) >= policy.quorum else Standing.PENDING
+    expected = Standing.GRANTED if all(completed(policy, votes)) else Standing.PENDING
     if Verdict.REJECT in words:
         expected = Standing.REJECTED
 
@@ -117,9 +147,9 @@ def test_a_grant_lapses_exactly_when_its_quorum_is_older_than_valid(
     policy: Policy, votes: list[tuple[str, int, Verdict, bool]], off: int
 ) -> None:
     """To the microsecond, from the moment at which enough had approved."""
-    times = sorted(at for _, at in latest(policy, votes).values())
-    is_complete = 0 < policy.quorum <= len(times)
-    complete = times[policy.quorum - 1] if is_complete else NOON
+    times = completed(policy, votes)
+    is_complete = bool(times) and all(times)
+    complete = max((at for at in times if at), default=NOON)
     now = complete + policy.valid + timedelta(microseconds=off)
 
     assert has_lapsed(policy, REQUESTER, PLAN, cast(votes), now) == (is_complete and off > 0)
@@ -178,6 +208,28 @@ def test_a_refusal_says_what_to_do_instead(by: str, plan: str, why: str) -> None
     policy = Policy(quorum=1, approvers=("ana", "bo"), valid=timedelta(hours=1))
 
     assert why_not_counted(policy, REQUESTER, Answer(by=by, plan=plan), PLAN).startswith(why)
+
+
+def test_a_plan_waits_for_every_quorum_by_name() -> None:
+    """Whoever is in two groups is one of each; the first complete quorum is not enough."""
+    security = Quorum(quorum=1, approvers=("eve", "bo"))
+    policy = Policy(quorum=2, approvers=("bo", "cy"), valid=timedelta(hours=1), also=(security,))
+    bo, cy = ("bo", 0, Verdict.APPROVE, True), ("cy", 0, Verdict.APPROVE, True)
+
+    assert str(policy) == "2 of: bo, cy; and 1 of: eve, bo"
+    assert policy.people == ("bo", "cy", "eve")
+    assert standing(policy, REQUESTER, PLAN, cast([bo])) is Standing.PENDING
+    assert standing(policy, REQUESTER, PLAN, cast([bo, cy])) is Standing.GRANTED
+
+
+def test_an_author_is_told_why_their_word_does_not_count() -> None:
+    """The rule is named, and only where it holds."""
+    policy = Policy(quorum=1, approvers=("bo",), valid=timedelta(hours=1), author="Bo")
+    answer = Answer(by="bo", plan=PLAN)
+
+    assert why_not_counted(policy, REQUESTER, answer, PLAN) == ""
+    apart = policy.but(separate=(Party.AUTHOR,))
+    assert why_not_counted(apart, REQUESTER, answer, PLAN).startswith("bo made this release, and nobody")
 
 
 def test_where_nobody_may_approve_the_refusal_says_so() -> None:

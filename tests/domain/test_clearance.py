@@ -151,11 +151,11 @@ WRONG: dict[str, tuple[Wrong, Cause, str]] = {
         Cause.FORBIDDEN,
         "production only observes",
     ),
-    "no approval": (warranted(decisions=()), Cause.VOID, "lacks the approval of 1 of ana, bo"),
+    "no approval": (warranted(decisions=()), Cause.VOID, "lacks the approval of 1 of: ana, bo"),
     "an approver who left": (
         fact(policy=FACTS.policy.but(approvers=("ana",))),
         Cause.VOID,
-        "lacks the approval of 1 of ana",
+        "lacks the approval of 1 of: ana",
     ),
     "one's own approval": (
         warranted(decisions=(APPROVED.but(actor=Actor(name="ANA", proof=Proof.SSH_SIGNATURE)),)),

@@ -38,6 +38,14 @@ approvals = st.fixed_dictionaries(
         "wait": few_hours,
         "valid": few_hours,
         "signed": st.sampled_from([None, False, True]),
+        "separate": st.sampled_from([None, (), ("author",), ("requester",), ("requester", "author")]),
+        "also": st.none()
+        | st.lists(
+            st.fixed_dictionaries(
+                {"quorum": st.integers(1, 2), "from": st.sampled_from([("one",), ("two",)])}
+            ),
+            max_size=1,
+        ),
     }
 ).map(Approval.model_validate)
 WAITING = {LanePolicy.QUEUE: math.inf, LanePolicy.SUPERSEDE: 1, LanePolicy.REFUSE: 0}
@@ -107,6 +115,9 @@ def test_a_service_can_only_tighten(configuration: Configuration) -> None:
     for key in ("wait", "valid"):
         limit = getattr(floor, key)
         assert limit is None or getattr(terms.approval, key) <= limit
+    for one in floor.also or ():
+        assert (one.quorum, one.groups) in {(held.quorum, held.groups) for held in terms.approval.also}
+    assert set(terms.approval.separate) >= set(("requester",) if floor.separate is None else floor.separate)
     if floor.groups:
         allowed = {name.strip().casefold() for name in configuration.members(floor.groups)}
         assert {name.strip().casefold() for name in terms.approval.approvers} <= allowed
@@ -152,6 +163,9 @@ def test_a_floor_is_undercut_exactly_where_it_is_told(configuration: Configurati
         weaker.add(("approval", "quorum"))
     if asked.signed is False and floor.signed:
         weaker.add(("approval", "signed"))
+    kept = ("requester",) if floor.separate is None else floor.separate
+    if asked.separate is not None and {*kept} - {*asked.separate}:
+        weaker.add(("approval", "separate"))
     for key in ("wait", "valid"):
         ours, theirs = getattr(asked, key), getattr(floor, key)
         if ours is not None and theirs is not None and ours > theirs:
@@ -174,6 +188,8 @@ def test_a_configuration_without_fault_can_be_approved_as_it_is_written(configur
     assert place
 
     assert len(terms.approvers) >= terms.quorum
+    assert all(len(one.approvers) >= one.quorum for one in terms.also)
+    assert set(terms.separate) >= {*((place.approval and place.approval.separate) or ())}
     for key in ("quorum", "wait", "valid"):
         written = getattr(place.approval, key, None)
         assert written is None or getattr(terms, key) == written
@@ -312,7 +328,8 @@ def test_whoever_is_to_sign_and_cannot_is_told_exactly_then(
     floor = EnvironmentFile(environment="production", approval=approval)
     built = configured(floor, ServiceEnvironment(), people).but(signers=signers)
     terms = built.approval(SUBJECT)
-    can = {name for name in terms.approvers if any(fnmatchcase(name, one) for one in signers or ())}
+    everybody = {name for one in (terms, *terms.also) for name in one.approvers}
+    can = {name for name in everybody if any(fnmatchcase(name, one) for one in signers or ())}
 
     found = list(signer_faults(built))
 
@@ -321,8 +338,9 @@ def test_whoever_is_to_sign_and_cannot_is_told_exactly_then(
     elif signers is None:
         assert [fault.is_warning for fault in found] == [False]
     else:
-        wanting = set(terms.approvers) - can
-        assert [fault.is_warning for fault in found] == ([len(can) >= terms.quorum] if wanting else [])
+        wanting = {name for name in terms.policy(None).people if name not in can}
+        enough = all(len(can & {*one.approvers}) >= one.quorum for one in terms.quorums)
+        assert [fault.is_warning for fault in found] == ([enough] if wanting else [])
 
 
 def test_names_are_read_as_openssh_reads_them() -> None:

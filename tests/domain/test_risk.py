@@ -116,6 +116,19 @@ def test_low_risk_may_pass_without_a_person() -> None:
     assert asked == {None: 1, Risk.LOW: 0, Risk.MEDIUM: 1, Risk.HIGH: 1}
 
 
+def test_further_quorums_of_environment_and_service_add_up_at_each_risk() -> None:
+    """A level may ask nobody further, which takes away the words beside it and none of the other file."""
+    floor = Approval.model_validate(
+        {"from": ["all"], "also": [{"quorum": 2, "from": ["all"]}], "low": {"also": []}}
+    )
+    asked = Approval.model_validate({"also": [{"from": ["all"]}], "medium": {"also": []}})
+    both = configuration(floor, asked)
+
+    found = {risk: [one.quorum for one in both.approval(SUBJECT, risk).also] for risk in (None, *Risk)}
+
+    assert found == {None: [2, 1], Risk.LOW: [1], Risk.MEDIUM: [2], Risk.HIGH: [2, 1]}
+
+
 @pytest.mark.parametrize(
     ("asked", "problem"),
     [
@@ -123,6 +136,14 @@ def test_low_risk_may_pass_without_a_person() -> None:
         (Approval(high=ApprovalAtRisk(quorum=9)), "high.quorum: 9 approvers cannot be had"),
         (Approval(high=ApprovalAtRisk.model_validate({"from": ["nobody"]})), "high.from: there is no group"),
         (Approval(high=ApprovalAtRisk(quorum=3)), ""),
+        (
+            Approval(high=ApprovalAtRisk.model_validate({"also": [{"from": ["nobody"]}]})),
+            "high.also.0.from: there is no group",
+        ),
+        (
+            Approval(high=ApprovalAtRisk.model_validate({"also": [{"quorum": 9, "from": ["all"]}]})),
+            "high.also.0.quorum: 9 approvers cannot be had",
+        ),
     ],
 )
 def test_a_level_below_the_floor_is_a_mistake(asked: Approval, problem: str) -> None:

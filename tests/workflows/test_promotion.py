@@ -160,6 +160,31 @@ async def test_a_quorum_of_two_needs_two_people(town: Town) -> None:
     assert report.outcome is Outcome.PROMOTED
 
 
+async def test_every_quorum_is_asked_for_and_asked_for_again_at_the_effect(town: Town) -> None:
+    """One group's word is not the other's; a quorum that was added since voids what was given without it."""
+    organisation = town.settings.configuration.organisation
+    groups = {**organisation.groups, "security": ("eve@example.com",), "owners": ("di@example.com",)}
+    town.settings.configuration = town.settings.configuration.but(
+        organisation=organisation.but(groups=groups)
+    )
+    both = {"quorum": 1, "from": ["managers"], "also": [{"from": ["security"]}]}
+    town.change_place(town.production, approval=Approval.model_validate(both))
+    handle = await town.waiting_in_production("1.0.0")
+    await town.approve(handle, "bo@example.com")
+    status = await town.until(handle, Phase.WAITING_FOR_APPROVAL)
+    assert "and 1 of: eve@example.com" in str(status.records)
+
+    three = {**both, "also": [*both["also"], {"from": ["owners"]}]}  # type: ignore[misc]
+    town.change_place(town.production, approval=Approval.model_validate(three))
+    await town.approve(handle, "eve@example.com")
+    again = await town.until_new_plan(handle, status.intent)
+
+    assert again.proposal
+    assert len(again.proposal.terms.approval.also) == len(both["also"]) + 1
+    assert "lacks the approval of 1 of: " in str(again.records)
+    assert town.world.version(town.place(town.production)) == "absent"
+
+
 async def test_an_approver_who_left_the_group_no_longer_counts(town: Town) -> None:
     """Who may is read live at the effect: an approval by somebody removed since opens nothing."""
     handle = await town.waiting_in_production("1.0.0")

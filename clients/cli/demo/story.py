@@ -140,7 +140,7 @@ class Story:
             [
                 f"plan {short(proposal.plan.intent)}, asked for by {proposal.request.actor.name}",
                 *(f"{step}; undo: {step.undo}" for step in proposal.plan.steps),
-                f"needs {approval.quorum} of: {', '.join(approval.approvers)}",
+                f"needs {approval}",
             ],
         )
 
