@@ -172,7 +172,7 @@ async def test_every_quorum_is_asked_for_and_asked_for_again_at_the_effect(town:
     handle = await town.waiting_in_production("1.0.0")
     await town.approve(handle, "bo@example.com")
     status = await town.until(handle, Phase.WAITING_FOR_APPROVAL)
-    assert "and 1 of: eve@example.com" in str(status.records)
+    assert "and 1 of: eve@example.com" in str(status)
 
     three = {**both, "also": [*both["also"], {"from": ["owners"]}]}  # type: ignore[misc]
     town.change_place(town.production, approval=Approval.model_validate(three))
