@@ -19,7 +19,16 @@ from domain.notice import ChannelAddress, Event, Notice, Route, channels_for
 from domain.release import Kind
 from domain.risk import Risk, RiskTable
 from domain.rule import MOST_RULES, RuleTerms
-from domain.terms import ApprovalTerms, CheckTerms, Fleet, LanePolicy, LaneTerms, QuorumTerms, TargetTerms, Terms
+from domain.terms import (
+    ApprovalTerms,
+    CheckTerms,
+    Fleet,
+    LanePolicy,
+    LaneTerms,
+    QuorumTerms,
+    TargetTerms,
+    Terms,
+)
 from domain.value import Duration, Value
 from domain.windows import PlannedFreeze, Schedule, Window
 
