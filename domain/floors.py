@@ -69,7 +69,8 @@ def pivot_faults(configuration: Configuration, spot: Spot, environment: Environm
             "name groups, as pivots: {from: [release-managers]}, or under approval",
         )
     elif all(group in configuration.organisation.groups for group in groups):
-        yield from _too_few(spot, pivots.quorum, configuration.members(groups), _spots(groups))
+        alone = Party.REQUESTER not in separate(floor)
+        yield from _too_few(spot, pivots.quorum, configuration.members(groups), _spots(groups), alone=alone)
 
 
 def floor_faults(

@@ -328,7 +328,7 @@ def test_whoever_is_to_sign_and_cannot_is_told_exactly_then(
     floor = EnvironmentFile(environment="production", approval=approval)
     built = configured(floor, ServiceEnvironment(), people).but(signers=signers)
     terms = built.approval(SUBJECT)
-    everybody = {name for one in (terms, *terms.also) for name in one.approvers}
+    everybody = {*terms.approvers, *(name for one in terms.also for name in one.approvers)}
     can = {name for name in everybody if any(fnmatchcase(name, one) for one in signers or ())}
 
     found = list(signer_faults(built))
