@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from pydantic import Field, StringConstraints
 
@@ -50,6 +50,18 @@ class Decision(Value):
         return self.actor.proof is Proof.SSH_SIGNATURE
 
 
+class Requester(NamedTuple):
+    """Who asked, and by which key, where the request is signed."""
+
+    name: str
+    key: str = ""
+
+    def is_behind(self, answer: Answer) -> bool:
+        """Tell whether it is the requester who answers, by whatever name."""
+        key = answer.signed.key if answer.signed else ""
+        return person(answer.by) == person(self.name) or bool(key and key == self.key)
+
+
 class Policy(Value):
     """Who decides now: the live members of the groups, how many are needed, and how long a grant lives.
 
@@ -71,11 +83,15 @@ class Standing(StrEnum):
 
 
 def counting(
-    policy: Policy, requester: Actor, intent: Digest, decisions: Iterable[Decision]
+    policy: Policy,
+    requester: Requester,
+    intent: Digest,
+    decisions: Iterable[Decision],
 ) -> tuple[Decision, ...]:
     """Return the decisions that count: each approver's latest on this intent, never the requester's own.
 
     Signed ones are in the order in which they were signed: whoever presents an older one again changes nothing.
+    One key has one voice, whatever names it has, and none where the request was signed with it.
     """
     allowed = {person(name) for name in policy.approvers}
     latest = {
@@ -83,9 +99,20 @@ def counting(
         for decision in (_as_signed(decisions) if policy.signed else decisions)
         if decision.intent == intent
         and person(decision.actor.name) in allowed
-        and not decision.actor.is_same_person(requester)
+        and person(decision.actor.name) != person(requester.name)
     }
-    return tuple(latest.values())
+    return _one_voice_a_key(latest.values(), requester.key) if policy.signed else tuple(latest.values())
+
+
+def _one_voice_a_key(votes: Iterable[Decision], own: str) -> tuple[Decision, ...]:
+    """Keep of each key the vote that was signed last; a rejection stays, by whichever name it was said."""
+    heard: dict[str, Decision] = {}
+    for vote in votes:
+        key = (vote.signature.key if vote.signature else "") or person(vote.actor.name)
+        before = heard.get(key)
+        if before is None or before.verdict is Verdict.APPROVE:
+            heard[key] = vote
+    return tuple(vote for key, vote in heard.items() if key != own)
 
 
 def _as_signed(decisions: Iterable[Decision]) -> list[Decision]:
@@ -98,7 +125,12 @@ def _as_signed(decisions: Iterable[Decision]) -> list[Decision]:
     return sorted(proven, key=lambda decision: decision.at)
 
 
-def standing(policy: Policy, requester: Actor, intent: Digest, decisions: Sequence[Decision]) -> Standing:
+def standing(
+    policy: Policy,
+    requester: Requester,
+    intent: Digest,
+    decisions: Sequence[Decision],
+) -> Standing:
     """Tell where a gate stands, given every decision so far, oldest first. One rejection refuses."""
     votes = counting(policy, requester, intent, decisions)
     if any(vote.verdict is Verdict.REJECT for vote in votes):
@@ -107,7 +139,11 @@ def standing(policy: Policy, requester: Actor, intent: Digest, decisions: Sequen
 
 
 def has_lapsed(
-    policy: Policy, requester: Actor, intent: Digest, decisions: Sequence[Decision], now: datetime
+    policy: Policy,
+    requester: Requester,
+    intent: Digest,
+    decisions: Sequence[Decision],
+    now: datetime,
 ) -> bool:
     """Tell whether a granted approval is too old: its quorum was complete longer than ``valid`` ago.
 
@@ -122,7 +158,7 @@ def has_lapsed(
     return now > max(ends, policy.windows.closes(complete) or ends)
 
 
-def why_not_counted(policy: Policy, requester: Actor, answer: Answer, intent: Digest) -> str:
+def why_not_counted(policy: Policy, requester: Requester, answer: Answer, intent: Digest) -> str:
     """Say in a sentence why this answer would not count, or nothing where it would."""
     waiting = short(intent)
     if not answer.plan:
@@ -136,8 +172,8 @@ def why_not_counted(policy: Policy, requester: Actor, answer: Answer, intent: Di
             "decisions here are signed, and this one is not; `towpath approve --key FILE` signs it, and with "
             "--print writes it out for other ways to send it"
         )
-    if person(answer.by) == person(requester.name):
-        return f"{answer.by} asked for this promotion, and nobody decides on their own request"
+    if requester.is_behind(answer):
+        return f"{requester.name} asked for this promotion, and nobody decides on their own request"
     if person(answer.by) not in {person(name) for name in policy.approvers}:
         who = ", ".join(policy.approvers) or "nobody"
         return f"{answer.by} is not an approver here; the approvers are: {who}"

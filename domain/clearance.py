@@ -223,11 +223,11 @@ def judge_approval(
 ) -> Refusal | None:
     """Judge the decisions on a proposal by the live policy."""
     intent = proposal.plan.intent
-    if standing(policy, request.actor, intent, decisions) is not Standing.GRANTED:
+    if standing(policy, request.requester, intent, decisions) is not Standing.GRANTED:
         who = ", ".join(policy.approvers) or "nobody"
         why = f"plan {short(intent)} lacks the approval of {policy.quorum} of {who}"
         return Refusal(cause=Cause.VOID, why=why)
-    if has_lapsed(policy, request.actor, intent, decisions, now):
+    if has_lapsed(policy, request.requester, intent, decisions, now):
         return Refusal(cause=Cause.VOID, why=f"the approval of plan {short(intent)} has lapsed")
     return None
 
