@@ -262,9 +262,7 @@ class PromotionDoors(Steered):
         )
 
     def _standing(self, proposal: Proposal) -> Standing:
-        return standing(
-            self._policy(proposal), self._asked.requester, proposal.plan.intent, self._decisions
-        )
+        return standing(self._policy(proposal), self._asked.requester, proposal.plan.intent, self._decisions)
 
     def _who_rejected(self) -> str:
         votes = [vote for vote in self._decisions if vote.verdict is Verdict.REJECT]
