@@ -29,17 +29,17 @@ async def look_until_well(tools: Tools, proposal: Proposal, expected: Mapping[st
     """Run every check side by side until it passes or its time is up."""
     subject, began = proposal.plan.subject, tools.clock.now()
     applying = [terms for terms in proposal.terms.health if _applies(terms, expected)]
-    looks = [(terms, _expected(terms, expected)) for terms in applying]
+    looks = [(terms, looked_for(terms, expected)) for terms in applying]
     if not looks:
         return Verdict(("no health check applies, so nothing is proven",), passed=True, proven=False)
-    if not any(isinstance(holding, Placement) for _, (_, holding) in looks):
+    if not any(isinstance(holding, Placement) for _, (_, holding, _) in looks):
         return Verdict(
             ("nothing is to stand there, so there is nothing to check",), passed=True, proven=False
         )
     findings = await asyncio.gather(
         *(
-            _until_well(tools.check(terms), terms, Expected(subject, component, holding, began, say))
-            for terms, (component, holding) in looks
+            _until_well(tools.check(terms), terms, Expected(subject, component, holding, began, say, beside))
+            for terms, (component, holding, beside) in looks
         )
     )
     return Verdict(
@@ -84,9 +84,14 @@ def _meant(terms: CheckTerms, expected: Mapping[str, Holding]) -> list[str]:
     return [berth for berth in expected if asked in {berth, component_of(berth)}]
 
 
-def _expected(terms: CheckTerms, expected: Mapping[str, Holding]) -> tuple[str | None, Holding]:
-    """Return what this check should find: its component's placement, or the only one there is."""
+def looked_for(
+    terms: CheckTerms, expected: Mapping[str, Holding]
+) -> tuple[str | None, Holding, Mapping[str, Placement]]:
+    """Return whose answer this check is to find: its component's, or the only one's, or that of any of several."""
     if meant := _meant(terms, expected):
-        return terms.component, expected[meant[0]]
+        return terms.component, expected[meant[0]], {}
     first = next(iter(expected))
-    return (component_of(first) if len(set(map(component_of, expected))) == 1 else None), expected[first]
+    if len(set(map(component_of, expected))) == 1:
+        return component_of(first), expected[first], {}
+    placed = {component_of(one): held for one, held in expected.items() if isinstance(held, Placement)}
+    return None, next(iter((*placed.values(), expected[first]))), placed

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 from domain.marker import MARKER_PATH, is_marker_path
 
+_STATE_FOLDER: Final = ".towpath"
 _MARKER_FOLDER: Final = MARKER_PATH.partition("/")[0]
 _UNFIT: Final = re.compile(r"[\x00-\x1f\x7f\\\ud800-\udfff]")
 _KERNEL_FOLLOWS: Final = 40
@@ -48,6 +49,11 @@ def objection(entries: Iterable[Entry]) -> Objection | None:
     if all(entry.kind == tarfile.DIRTYPE for entry in tree):
         return Objection("", "holds no files", "Check that it was built, and that the path is right")
     for entry in tree:
+        if _STATE_FOLDER in entry.name.casefold().split("/"):
+            why = "is where Towpath keeps an environment's private keys"
+            return Objection(
+                entry.name, why, "Pack the folder that your build makes, not that of the configuration"
+            )
         if is_marker_path(entry.name):
             return Objection(entry.name, "is where Towpath says which release runs", "Remove it")
         if entry.name.casefold() == _MARKER_FOLDER and entry.kind != tarfile.DIRTYPE:

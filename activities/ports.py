@@ -189,6 +189,8 @@ class Expected(NamedTuple):
     began: datetime
     said: Callable[[str], None] = unsaid
     """Takes each line that a program of the check prints for people. Never blocks."""
+    beside: Mapping[str, Placement] = {}
+    """Where the check is of no component in particular: whatever is to stand there, each by its component."""
 
 
 class Check(Protocol):

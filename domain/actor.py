@@ -4,11 +4,25 @@ import unicodedata
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import StringConstraints
+from pydantic import AfterValidator, StringConstraints
 
 from domain.value import Value
 
-PersonName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+
+def _one_visible_line(name: str) -> str:
+    """Whoever is asked to believe a name must see all of it, and nothing that a name would write below itself."""
+    if any(unicodedata.category(letter) in _UNSEEN for letter in name):
+        message = "a name is one line, of letters that can be seen"
+        raise ValueError(message)
+    return name
+
+
+_UNSEEN = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
+PersonName = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
+    AfterValidator(_one_visible_line),
+]
 
 
 class Proof(StrEnum):

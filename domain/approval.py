@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from pydantic import Field, StringConstraints
 
@@ -48,6 +48,13 @@ class Decision(Value):
     def is_proven(self) -> bool:
         """Tell whether somebody who checked the signature found it good. Only one's own check is to be believed."""
         return self.actor.proof is Proof.SSH_SIGNATURE
+
+
+class Requester(NamedTuple):
+    """Who asked, and by which key, where the request is signed."""
+
+    name: str
+    key: str = ""
 
 
 class Party(StrEnum):
@@ -102,10 +109,12 @@ class Policy(Quorum):
     def __str__(self) -> str:
         return say_quorums(self.quorums)
 
-    def why_apart(self, name: str, requester: Actor) -> str:
-        """Say why this person is kept from deciding, or nothing where they are not."""
-        if Party.REQUESTER in self.separate and person(name) == person(requester.name):
-            return f"{name} asked for this promotion, and nobody decides on their own request"
+    def why_apart(self, name: str, requester: Requester, signed: Signature | None = None) -> str:
+        """Say why this person is kept from deciding, or nothing where they are not. A key tells whatever the name."""
+        key = signed.key if signed else ""
+        is_requester = person(name) == person(requester.name) or bool(key and key == requester.key)
+        if Party.REQUESTER in self.separate and is_requester:
+            return f"{requester.name} asked for this promotion, and nobody decides on their own request"
         if Party.AUTHOR in self.separate and self.author and person(name) == person(self.author):
             return f"{name} made this release, and nobody decides here on a release of their own"
         return ""
@@ -123,11 +132,15 @@ class Standing(StrEnum):
 
 
 def counting(
-    policy: Policy, requester: Actor, intent: Digest, decisions: Iterable[Decision]
+    policy: Policy,
+    requester: Requester,
+    intent: Digest,
+    decisions: Iterable[Decision],
 ) -> tuple[Decision, ...]:
     """Return the decisions that count: each approver's latest on this intent, never of who is kept apart.
 
     Signed ones are in the order in which they were signed: whoever presents an older one again changes nothing.
+    One key has one voice, whatever names it has, and none where the request was signed with it.
     """
     allowed = {person(name) for name in policy.people}
     latest = {
@@ -135,9 +148,20 @@ def counting(
         for decision in (_as_signed(decisions) if policy.signed else decisions)
         if decision.intent == intent
         and person(decision.actor.name) in allowed
-        and not policy.why_apart(decision.actor.name, requester)
+        and not policy.why_apart(decision.actor.name, requester, decision.signature)
     }
-    return tuple(latest.values())
+    return _one_voice_a_key(latest.values()) if policy.signed else tuple(latest.values())
+
+
+def _one_voice_a_key(votes: Iterable[Decision]) -> tuple[Decision, ...]:
+    """Keep of each key the vote that was signed last; a rejection stays, by whichever name it was said."""
+    heard: dict[str, Decision] = {}
+    for vote in votes:
+        key = (vote.signature.key if vote.signature else "") or person(vote.actor.name)
+        before = heard.get(key)
+        if before is None or before.verdict is Verdict.APPROVE:
+            heard[key] = vote
+    return tuple(heard.values())
 
 
 def _as_signed(decisions: Iterable[Decision]) -> list[Decision]:
@@ -150,7 +174,12 @@ def _as_signed(decisions: Iterable[Decision]) -> list[Decision]:
     return sorted(proven, key=lambda decision: decision.at)
 
 
-def standing(policy: Policy, requester: Actor, intent: Digest, decisions: Sequence[Decision]) -> Standing:
+def standing(
+    policy: Policy,
+    requester: Requester,
+    intent: Digest,
+    decisions: Sequence[Decision],
+) -> Standing:
     """Tell where a gate stands, given every decision so far, oldest first. One rejection refuses."""
     votes = counting(policy, requester, intent, decisions)
     if any(vote.verdict is Verdict.REJECT for vote in votes):
@@ -166,7 +195,11 @@ def _of(quorum: Quorum, votes: Iterable[Decision]) -> list[Decision]:
 
 
 def has_lapsed(
-    policy: Policy, requester: Actor, intent: Digest, decisions: Sequence[Decision], now: datetime
+    policy: Policy,
+    requester: Requester,
+    intent: Digest,
+    decisions: Sequence[Decision],
+    now: datetime,
 ) -> bool:
     """Tell whether a granted approval is too old: its last quorum was complete longer than ``valid`` ago.
 
@@ -186,7 +219,7 @@ def has_lapsed(
     return now > max(ends, policy.windows.closes(max(complete)) or ends)
 
 
-def why_not_counted(policy: Policy, requester: Actor, answer: Answer, intent: Digest) -> str:
+def why_not_counted(policy: Policy, requester: Requester, answer: Answer, intent: Digest) -> str:
     """Say in a sentence why this answer would not count, or nothing where it would."""
     waiting = short(intent)
     if not answer.plan:
@@ -200,7 +233,7 @@ def why_not_counted(policy: Policy, requester: Actor, answer: Answer, intent: Di
             "decisions here are signed, and this one is not; `towpath approve --key FILE` signs it, and with "
             "--print writes it out for other ways to send it"
         )
-    if why := policy.why_apart(answer.by, requester):
+    if why := policy.why_apart(answer.by, requester, answer.signed):
         return why
     if person(answer.by) not in {person(name) for name in policy.people}:
         who = ", ".join(policy.people) or "nobody"

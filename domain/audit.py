@@ -176,7 +176,7 @@ def approval_findings(
         yield _found(receipt, "the request in it is for something else")
     if policy.signed and not requester.is_proven:
         yield _found(receipt, f"nothing proves that {requester.name} asked for it: {requester.unproven}")
-    if standing(policy, request.actor, receipt.intent or "", decisions) is not Standing.GRANTED:
+    if standing(policy, request.requester, receipt.intent or "", decisions) is not Standing.GRANTED:
         unproven = "; ".join(f"{decisions[place].actor.name}: {why}" for place, why in why_not.items())
         beside = f" ({unproven})" if policy.signed and unproven else ""
         yield _found(receipt, f"it was not let in by {policy}{beside}")

@@ -223,10 +223,10 @@ def judge_approval(
 ) -> Refusal | None:
     """Judge the decisions on a proposal by the live policy."""
     intent = proposal.plan.intent
-    if standing(policy, request.actor, intent, decisions) is not Standing.GRANTED:
+    if standing(policy, request.requester, intent, decisions) is not Standing.GRANTED:
         why = f"plan {short(intent)} lacks the approval of {policy}"
         return Refusal(cause=Cause.VOID, why=why)
-    if has_lapsed(policy, request.actor, intent, decisions, now):
+    if has_lapsed(policy, request.requester, intent, decisions, now):
         return Refusal(cause=Cause.VOID, why=f"the approval of plan {short(intent)} has lapsed")
     return None
 

@@ -121,8 +121,8 @@ class Receipt(Value):
         """Who said yes to it, of those who might."""
         if self.let_in is None:
             return ()
-        asked, policy = self.let_in.request.actor, self.let_in.policy
-        votes = counting(policy, asked, self.intent or "", self.let_in.decisions)
+        asked, policy = self.let_in.request, self.let_in.policy
+        votes = counting(policy, asked.requester, self.intent or "", self.let_in.decisions)
         return tuple(vote.actor.name for vote in votes if vote.verdict is Verdict.APPROVE)
 
     def brought(self, release: Digest) -> bool:

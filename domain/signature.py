@@ -9,6 +9,7 @@ from typing import Annotated, Final
 
 from pydantic import AwareDatetime, Field
 
+from domain.key import key_of
 from domain.value import Value, say_duration
 
 AHEAD: Final = timedelta(minutes=5)
@@ -23,6 +24,11 @@ class Signature(Value):
     at: AwareDatetime
     expires: AwareDatetime
     ssh: Annotated[str, Field(max_length=LARGEST_SIGNATURE)]
+
+    @property
+    def key(self) -> str:
+        """Tell by which key it was made, where that can be read; whose that is, OpenSSH says."""
+        return key_of(self.ssh)
 
 
 def out_of_time(signature: Signature, now: datetime) -> str:

@@ -8,7 +8,7 @@ from typing import Final
 from pydantic import Field, JsonValue
 
 from domain.actor import Actor
-from domain.approval import Party, Policy, Quorum, say_quorums
+from domain.approval import Party, Policy, Quorum, Requester, say_quorums
 from domain.berth import Berth
 from domain.folding import unfolded
 from domain.gate import OnFreeze
@@ -47,6 +47,10 @@ class Request(Value):
     """For a settlement: how many deeds the lost change was to do."""
     signature: Signature | None = None
     """By the requester's own key, where the environment asks for it."""
+
+    @property
+    def requester(self) -> Requester:
+        return Requester(self.actor.name, self.signature.key if self.signature else "")
 
     @property
     def may_give_up(self) -> bool:

@@ -215,7 +215,7 @@ class PromotionDoors(Steered):
         if self._proposal is None or self._request is None:
             return
         intent = self._proposal.plan.intent
-        if why := why_not_counted(self._policy(self._proposal), self._request.actor, said, intent):
+        if why := why_not_counted(self._policy(self._proposal), self._request.requester, said, intent):
             raise RefusedError(why)
         mine = Actor(name=said.by)
         votes = [
@@ -256,7 +256,7 @@ class PromotionDoors(Steered):
         return proposal.terms.approval.policy(proposal.release)
 
     def _standing(self, proposal: Proposal) -> Standing:
-        return standing(self._policy(proposal), self._asked.actor, proposal.plan.intent, self._decisions)
+        return standing(self._policy(proposal), self._asked.requester, proposal.plan.intent, self._decisions)
 
     def _who_rejected(self) -> str:
         votes = [vote for vote in self._decisions if vote.verdict is Verdict.REJECT]

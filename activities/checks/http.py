@@ -157,7 +157,7 @@ class HttpCheck:
                 passed=True, proven=False, sentence=f"{well}; it is not known what is to stand here: unproven"
             )
         if self._settings.proves:
-            proof = self._claim(self._settings.proves, answer, expected.holding)
+            proof = self._claim(self._settings.proves, answer, expected.holding, *expected.beside.values())
             return Finding(passed=True, proven=True, sentence=f"{well}; {proof}")
         url = httpx.URL(self._settings.http).copy_with(raw_path=f"/{MARKER_PATH}".encode(), fragment=None)
         marker, why = _read_marker(await self._ask(client, url))
@@ -167,12 +167,13 @@ class HttpCheck:
             return Finding(
                 passed=True, proven=False, sentence=f"{well}; {url} is of {marker.component}: unproven"
             )
-        self._compare(marker, expected, expected.holding, url)
+        wanted = expected.beside.get(marker.component, expected.holding)
+        self._compare(marker, expected, wanted, url)
         return Finding(
-            passed=True, proven=True, sentence=f"{well}; {url} names {expected.holding}, deed {marker.fence}"
+            passed=True, proven=True, sentence=f"{well}; {url} names {wanted}, deed {marker.fence}"
         )
 
-    def _claim(self, proves: Proves, answer: _Answer, wanted: Placement) -> str:
+    def _claim(self, proves: Proves, answer: _Answer, wanted: Placement, *or_one_of: Placement) -> str:
         where = f"header {proves.header}" if proves.header else f"JSON path {proves.json_path}"
         found = (
             answer.headers.get(proves.header)
@@ -183,21 +184,25 @@ class HttpCheck:
             raise _Unwell(
                 f"{self._settings.http} answered without the {where}, which is to prove its revision"
             )
-        if (
-            found != wanted.version
-            and not names_digest(found, wanted.release)
-            and not names_digest(found, wanted.artifact)
-        ):
-            raise _Unwell(f"{self._settings.http} answered with {where}: {found[:100]}, not {wanted}")
-        return f"its {where} names {wanted}"
+        for placement in (wanted, *or_one_of):
+            if found == placement.version or any(
+                names_digest(found, digest) for digest in (placement.release, placement.artifact)
+            ):
+                return f"its {where} names {placement}"
+        raise _Unwell(f"{self._settings.http} answered with {where}: {found[:100]}, not {wanted}")
 
     def _compare(self, marker: Marker, expected: Expected, wanted: Placement, url: httpx.URL) -> None:
         if marker.subject != expected.subject:
             raise _Unwell(
                 f"{url} names {marker.subject}, not {expected.subject}: this is the address of something else"
             )
-        if (marker.release, marker.artifact) != (wanted.release, wanted.artifact):
+        if marker.release != wanted.release:
             raise _Unwell(f"{url} names {marker.version} ({short(marker.release)}), not {wanted}")
+        if marker.artifact != wanted.artifact:
+            raise _Unwell(
+                f"{url} names artifact {short(marker.artifact)} of {marker.component}, "
+                f"not {wanted}’s {short(wanted.artifact)}"
+            )
         if wanted.fence and wanted.fence.outranks(marker.fence):
             raise _Unwell(
                 f"{url} was placed by deed {marker.fence}, before deed {wanted.fence}: an old answer"

@@ -12,7 +12,7 @@ from clients.cli.recalling import read_time
 from clients.cli.terminal import leave, say, say_aside, say_json, say_plain
 from clients.trouble import UsageError
 from domain.outcome import Exit
-from workers.settings import surroundings
+from workers.settings import Surroundings, surroundings
 
 if TYPE_CHECKING:
     from domain.audit import Audit
@@ -95,9 +95,20 @@ def _audit(service: str, environment: str, head: str) -> "Audit":
     store, archive = open_archive(place)
     auditor = Auditor(store, archive, OpenSshSigners(place.folder))
     try:
-        return asyncio.run(auditor.audit(service, environment, head))
+        found = asyncio.run(auditor.audit(service, environment, head))
     except StoreError as error:
         raise UsageError(str(error)) from error
+    if not (found.accounts or found.findings):
+        _must_be_known(place, "service", service)
+        _must_be_known(place, "environment", environment)
+    return found
+
+
+def _must_be_known(place: Surroundings, what: str, name: str) -> None:
+    """An audit of nothing finds nothing wrong: a slip of the pen must not pass for a clean bill."""
+    file = f"{what}s/{name}.yaml"
+    if name and not (place.folder / file).is_file():
+        raise UsageError(f"There is no {what} “{name}”: no receipt of it, and no {file} in {place.folder}.")
 
 
 def _narrowed(found: "Audit", release: str, since: str, until: str) -> "Audit":

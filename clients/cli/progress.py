@@ -5,7 +5,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Self
 
 from clients.cli.showing import is_own, where
-from clients.cli.terminal import console, plain, say
+from clients.cli.terminal import console, plain, quoted, say
 from clients.overview import Overview
 from domain.outcome import Phase
 from domain.record import (
@@ -101,7 +101,7 @@ def tell_record(record: Record) -> Iterator[str]:
     """Say a record in a line; what the outcome is, is said at the end."""
     match record:
         case DecisionRecord(decision=decision):
-            comment = f": {decision.comment}" if decision.comment else ""
+            comment = f": {quoted(decision.comment)}" if decision.comment else ""
             yield f"{decision.actor} says {decision.verdict}{comment}"
         case JudgementRecord(of=of, passed=passed, sentences=sentences):
             said = f": {'; '.join(sentences)}" if sentences else ""
@@ -109,7 +109,7 @@ def tell_record(record: Record) -> Iterator[str]:
         case EffectRecord(did=did, fence=fence):
             yield f"{did} [fence {fence}]"
         case OverrideRecord(actor=actor, did=did, comment=comment):
-            yield f"{actor} says {did}{f': {comment}' if comment else ''}"
+            yield f"{actor} says {did}{f': {quoted(comment)}' if comment else ''}"
         case RefusedRecord(door=door, why=why):
             yield f"refused: {door}: {why}"
         case PhaseRecord() | OutcomeRecord():

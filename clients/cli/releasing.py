@@ -16,7 +16,7 @@ from clients.cli.carrying import carrying
 from clients.cli.grammar import AsJson, Key, Service, Version
 from clients.cli.identity import find_me
 from clients.cli.reading import open_releases, read_configuration
-from clients.cli.terminal import say, say_aside, say_commands, say_json, say_table
+from clients.cli.terminal import quoted, say, say_aside, say_commands, say_json, say_table
 from clients.trouble import ClientError, DeclinedError, UsageError
 from domain.gate import Quarantine
 from domain.image import SCHEME, Image, read_image
@@ -244,7 +244,7 @@ def _show(found: Release) -> None:
         say(f"  {part.name} ({part.kind}): {part.files} files, {say_size(part.size)}, {short(part.artifact)}")
     for name in ("author", "revision", "notes"):
         if said := getattr(found, name):
-            say(f"  {name}: {said}")
+            say(f"  {name}: {quoted(said)}")
     if found.signature:
         say("  signed by its author")
 

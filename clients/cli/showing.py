@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 
-from clients.cli.terminal import say, say_commands, say_lines, say_table
+from clients.cli.terminal import quoted, say, say_commands, say_lines, say_table
 from clients.connection import DEFAULT_ADDRESS, embedded_address
 from clients.overview import Overview, Rows
 from domain.environment import Unknown
@@ -177,11 +177,11 @@ def _show_promotion(status: PromotionStatus) -> None:
         STYLES.get(status.phase, "bold"),
     )
     if status.request and status.request.reason:
-        say(f"  why: {status.request.reason}")
+        say(f"  why: {quoted(status.request.reason)}")
     if status.proposal:
         show_plan(status.proposal)
     for vote in status.decisions:
-        say(f"  {vote.actor} says {vote.verdict}{f': {vote.comment}' if vote.comment else ''}")
+        say(f"  {vote.actor} says {vote.verdict}{f': {quoted(vote.comment)}' if vote.comment else ''}")
 
 
 def show_plan(proposal: Proposal) -> None:

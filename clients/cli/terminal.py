@@ -24,6 +24,11 @@ def say(text: str = "", style: str = "") -> None:
     _print(_console(to_errors=False), text, style)
 
 
+def quoted(text: str) -> str:
+    """Return people's words, each further line set off: they begin no line that could pass for one of ours."""
+    return "\n    │ ".join(text.strip().splitlines())
+
+
 def say_aside(text: str) -> None:
     """Print what is not the answer, so that a program that reads the answer does not meet it."""
     _print(_console(to_errors=True), text, "dim")

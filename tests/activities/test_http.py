@@ -9,10 +9,12 @@ import pytest
 from pydantic import JsonValue, ValidationError
 
 from activities.checks.http import HttpCheck, HttpSettings
+from activities.health import looked_for
 from activities.ports import Expected, Finding
-from domain.environment import Placement
+from domain.environment import Absent, Holding, Placement
 from domain.fence import Fence
 from domain.marker import MARKER_PATH, marker
+from domain.terms import CheckTerms
 from tests.activities.answers import Answer, Site, as_json
 from tests.activities.artifacts import COMPONENT, SUBJECT
 
@@ -142,6 +144,31 @@ async def test_a_later_deed_of_the_same_release_proves_it_too(look: Look, site: 
     site.answers[WELL_KNOWN] = _marked(turn=6)
 
     assert (await look()).proven
+
+
+@pytest.mark.parametrize("proves", [None, {"header": "X-Revision"}])
+async def test_of_several_components_whichever_answers_is_held_to_its_own_release(
+    site: Site, proves: JsonValue
+) -> None:
+    """A check of no component in particular does not take one component's answer for a wrong one of another's."""
+    api = HELD.but(version="1.1.0", release=f"sha256:{'d' * 64}", artifact=f"sha256:{'e' * 64}")
+    site.answers["/"] = Answer(headers={"X-Revision": "1.1.0"})
+    site.answers[WELL_KNOWN] = as_json(
+        marker(SUBJECT, "api", api, Fence(turn=5, act=1)).model_dump(mode="json")
+    )
+    check = HttpCheck({"http": f"{site.address}/", "proves": proves}, Path())
+    stands: dict[str, Holding] = {"docs": Absent(), COMPONENT: HELD, "api": api}
+
+    found = await check.look(_any_of(stands))
+    other = await check.look(_any_of(stands | {"api": HELD}))
+
+    assert (found.passed, found.proven) == (True, True), found.sentence
+    assert not other.passed
+
+
+def _any_of(stands: dict[str, Holding]) -> Expected:
+    component, holding, beside = looked_for(CheckTerms(check="http"), stands)
+    return Expected(SUBJECT, component, holding, datetime(2026, 1, 1, tzinfo=UTC), beside=beside)
 
 
 async def test_the_marker_is_asked_for_at_the_origin(look: Look, site: Site) -> None:

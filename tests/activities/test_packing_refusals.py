@@ -112,6 +112,7 @@ def test_special_file_is_refused(make: Callable[[Path], None], what: str, site: 
         {".Well-Known": {"towpath.JSON": File()}},
         {".well-known": Link("run")},
         {".well-known": File()},
+        {"project": {".towpath": {"keys": {"production.pem": File()}}}},
     ],
     ids=str,
 )

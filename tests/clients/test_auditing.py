@@ -83,6 +83,10 @@ async def test_what_is_whole_ends_with_0_and_what_is_not_with_10(sealed: Command
     [
         (("verify", "--head", "12345678"), "--head takes a receipt's whole digest"),
         (("verify", "--service", "a/b"), "cannot be the name of a service"),
+        (
+            ("verify", "--service", "shop", "--environment", "prod"),
+            "There is no service “shop”: no receipt of it",
+        ),
         (("show", "--until", "soon"), "--until takes how long ago"),
         (("export", "--out", "nowhere/evidence.md"), "could not be written"),
     ],

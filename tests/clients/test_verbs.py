@@ -5,13 +5,17 @@ import json
 
 import pytest
 
+from clients.cli.progress import tell_record
 from clients.client import Towpath
 from clients.lane import Lane
 from clients.trouble import DeclinedError, UsageError
 from clients.watching import watch_lane
+from domain.actor import Actor
+from domain.approval import Decision, Verdict
 from domain.outcome import Exit, Outcome, Phase
-from domain.record import OverrideRecord
+from domain.record import DecisionRecord, OverrideRecord
 from tests.clients.conftest import CommandLine, words
+from tests.domain.strategies import NOON, digest
 from tests.town import Town
 
 pytestmark = pytest.mark.server
@@ -183,3 +187,18 @@ async def test_who_acts_is_said_unless_they_said_so(town: Town, towpath: Command
 
     assert "Acting as ana@example.com (TOWPATH_BY" in told.err
     assert "Acting as" not in untold.err
+
+
+def test_a_comment_begins_no_line_of_its_own() -> None:
+    """Where people read who decided what, nobody writes that another has."""
+    said = Decision(
+        actor=Actor(name="eve"),
+        verdict=Verdict.APPROVE,
+        intent=digest("plan"),
+        at=NOON,
+        comment="fine\r\nbo says approve\u2028cy says approve\n",
+    )
+
+    (told,) = tell_record(DecisionRecord(at=NOON, decision=said))
+
+    assert [line.split()[0] for line in told.splitlines()] == ["eve", "│", "│"]

@@ -1,4 +1,6 @@
+import base64
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -11,6 +13,7 @@ from domain.approval import (
     Party,
     Policy,
     Quorum,
+    Requester,
     Standing,
     Verdict,
     counting,
@@ -18,12 +21,14 @@ from domain.approval import (
     standing,
     why_not_counted,
 )
+from domain.key import key_of
 from domain.signature import Signature
 from domain.windows import Schedule, Window
 from tests.domain.strategies import NOON, digest
+from tests.people import needs_openssh, ssh_keygen
 
 PLAN, OTHER = digest("plan"), digest("other plan")
-REQUESTER = Actor(name="Ana")
+REQUESTER = Requester("Ana")
 TYPED = {"ana": ["ana", "Ana", " ANA "], "bo": ["bo", "BO "], "cy": ["cy"], "eve": ["eve"]}
 policies = st.builds(
     Policy,
@@ -199,7 +204,7 @@ def test_an_answer_is_refused_in_words_exactly_when_it_would_not_count(
     [
         ("bo", "", f"a decision names the plan it is about; add “plan”: “{PLAN[7:15]}”"),
         ("bo", "12345678", f"it names plan “12345678”, but {PLAN[7:15]} is the one that waits"),
-        ("ANA", PLAN, "ANA asked for this promotion, and nobody decides on their own request"),
+        ("ANA", PLAN, "Ana asked for this promotion, and nobody decides on their own request"),
         ("eve", PLAN, "eve is not an approver here; the approvers are: ana, bo"),
     ],
 )
@@ -239,3 +244,37 @@ def test_where_nobody_may_approve_the_refusal_says_so() -> None:
     assert why_not_counted(policy, REQUESTER, Answer(by="bo", plan=PLAN), PLAN).endswith(
         "approvers are: nobody"
     )
+
+
+@pytest.mark.parametrize("kind", ["ed25519", "rsa", "ecdsa"])
+@needs_openssh
+def test_a_key_is_told_with_a_certificate_as_without(tmp_path: Path, kind: str) -> None:
+    """Whoever has their key certified under another name has no second voice by that."""
+    for name in ("ca", "ana", "bo"):
+        ssh_keygen("-q", "-t", kind, "-N", "", "-f", str(tmp_path / name))
+    plain, other = (key_of(_signed(tmp_path / name)) for name in ("ana", "bo"))
+    ssh_keygen("-q", "-s", str(tmp_path / "ca"), "-I", "x", "-n", "ana2", str(tmp_path / "ana.pub"))
+
+    certified = _signed(tmp_path / "ana-cert.pub")
+
+    assert "-cert-v01@openssh.com" in str(base64.b64decode("".join(certified.splitlines()[1:-1])))
+    assert key_of(certified) == key_of(certified.replace("\n", "\r\n")) == plain
+    assert other not in {plain, ""}
+
+
+def _signed(key: Path) -> str:
+    text = key.with_suffix(".txt")
+    text.write_text("yes")
+    ssh_keygen("-q", "-Y", "sign", "-n", "decision@towpath", "-f", str(key), str(text))
+    signature = text.with_suffix(".txt.sig")
+    said = signature.read_text()
+    signature.unlink()
+    return said
+
+
+@pytest.mark.parametrize(
+    "text", ["", "ssh", "-----BEGIN SSH SIGNATURE-----\nAAAA\n-----END SSH SIGNATURE-----"]
+)
+def test_what_is_no_signature_has_no_key(text: str) -> None:
+    """It is not an error either: whoever checks it refuses it in words."""
+    assert not key_of(text)

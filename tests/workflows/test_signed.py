@@ -156,7 +156,7 @@ ATTEMPTS: Final[tuple[tuple[Callable[[Gate], Answer], str], ...]] = (
     (_with_a_later_end, "its signature does not fit"),
     (_dated_ahead, "ahead of this worker's clock"),
     (_that_is_none, "its signature does not fit"),
-    (_of_the_requester_as_another, f"it was signed with the key of {ANA}"),
+    (_of_the_requester_as_another, f"{ANA} asked for this promotion, and nobody decides"),
     (_of_the_requester, "nobody decides on their own request"),
 )
 
@@ -174,6 +174,29 @@ async def test_what_is_not_the_approvers_own_is_refused_in_words(gate: Gate) -> 
 
     await gate.handle.signal("approve", gate.answer(gate.sign()))
     assert (await asyncio.wait_for(gate.handle.result(), 30)).outcome is Outcome.PROMOTED
+
+
+async def test_one_key_has_one_voice_whatever_names_it_has(town: Town, people: People) -> None:
+    """Neither does whoever asked approve by a second name of theirs, nor one approver twice."""
+    people.allow(town.folder, {ANA: ANA, f"{BO},{CY}": CY, f"ana@home.example,{BO}": ANA})
+    for environment in (town.dev, town.staging):
+        await town.promoted("1.0", environment)
+    town.change_place(town.production, approval=SIGNED.but(quorum=2))
+    handle = await ask(town, people, "1.0")
+    status = await town.until(handle, Phase.WAITING_FOR_APPROVAL)
+    assert status.proposal
+    gate = Gate(town, people, handle, status.proposal)
+
+    own = gate.answer(gate.sign(whose=ANA, by=BO), by=BO)
+    assert "nobody decides on their own request" in await gate.refused(own)
+    for name in (CY, BO):
+        await handle.signal("approve", gate.answer(gate.sign(whose=CY, by=name), by=name))
+    async with asyncio.timeout(PATIENCE.total_seconds()):
+        while len((decided := await gate.status()).decisions) < 2:
+            await town.client.get_workflow_handle(handle.id).describe()
+
+    assert decided.phase is Phase.WAITING_FOR_APPROVAL
+    assert all(vote.is_proven for vote in decided.decisions)
 
 
 async def test_a_key_revoked_before_the_effect_opens_nothing(gate: Gate) -> None:
