@@ -96,7 +96,7 @@ def tell_pipeline(status: PipelineStatus) -> str:
 
 
 def _tell_plan(proposal: Proposal) -> str:
-    lines = [f"Plan {short(proposal.plan.intent)}, asked for by {proposal.request.actor}:"]
+    lines = [f"Plan {short(proposal.plan.intent)}, asked for by {proposal.asked_by}:"]
     lines += [
         f"{number}. {step}; undo: {step.undo}" for number, step in enumerate(proposal.plan.steps, start=1)
     ]

@@ -206,6 +206,12 @@ class Proposal(Value):
     previews: dict[Berth, str] = Field(default_factory=dict)
 
     @property
+    def asked_by(self) -> str:
+        """Name who asked: claimed, unless the environment takes signed requests only, and took this one."""
+        actor, proves = self.request.actor, self.terms.approval.signed and not self.refusals
+        return actor.name if proves and self.request.signature else str(actor)
+
+    @property
     def is_forward(self) -> bool:
         """Tell whether gates apply: they stop what moves forward, never what puts back or merely looks."""
         return any(step.verb is Verb.PLACE for step in self.plan.steps)

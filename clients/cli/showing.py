@@ -186,7 +186,7 @@ def _show_promotion(status: PromotionStatus) -> None:
 
 def show_plan(proposal: Proposal) -> None:
     """Show what would be done, how each step is undone, who decides, and what speaks against it."""
-    asked = f"asked for by {proposal.request.actor}"
+    asked = f"asked for by {proposal.asked_by}"
     say(
         f"Plan {short(proposal.plan.intent)} for {proposal.request.version or ''} of "
         f"{proposal.plan.subject}, {asked}:"

@@ -55,6 +55,8 @@ async def test_a_release_is_asked_for_and_let_in_under_signatures(town: Town, to
     assert "nothing was signed" in stale.said
     assert (taken.code, printed.code, report.outcome) == (Exit.DONE, Exit.DONE, Outcome.PROMOTED)
     assert f"{bo} says approve" in seen.said
+    assert f"asked for by {ana}" in seen.said
+    assert "(claimed, not proven)" not in seen.said
     assert f"{bo} (claimed, not proven)" not in seen.said
 
 
