@@ -10,11 +10,17 @@ from activities.parsing import Mapped, errors_in, keys_of, rest_of, told_once
 from activities.wording import in_words, show
 from activities.yaml_lines import Keys, Node
 from domain.configuration import (
-    PLACE_KEYS,
-    RESERVED_NAMES,
     EnvironmentFile,
     Organisation,
     ServiceFile,
+)
+from domain.fault import Fault, Spot
+from domain.names import is_identifier
+from domain.spelling import suggest
+from domain.value import Value
+from domain.written import (
+    PLACE_KEYS,
+    RESERVED_NAMES,
     as_written,
     check_kinds,
     check_settings,
@@ -24,10 +30,6 @@ from domain.configuration import (
     split_rule,
     target_settings,
 )
-from domain.fault import Fault, Spot
-from domain.names import is_identifier
-from domain.spelling import suggest
-from domain.value import Value
 
 Models = Mapping[str, type[Value]]
 """Kind → the model of what people may write about it."""

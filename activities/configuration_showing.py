@@ -7,19 +7,21 @@ from pydantic import TypeAdapter
 
 from activities.configuration_file import Models
 from domain.configuration import (
-    CHECK_KEYS,
     ORGANISATION_FILE,
     Configuration,
     EnvironmentFile,
     ServiceEnvironment,
     environment_file,
-    line_of,
     service_file,
 )
 from domain.fault import Spot
 from domain.names import Subject
 from domain.terms import ApprovalTerms
 from domain.value import Value
+from domain.written import (
+    CHECK_KEYS,
+    line_of,
+)
 
 
 class Held(NamedTuple):

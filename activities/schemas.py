@@ -10,9 +10,6 @@ from pydantic_core import core_schema
 
 from activities.configuration_file import Kinds
 from domain.configuration import (
-    CHECK_KEYS,
-    RESERVED_NAMES,
-    RULE_KEYS,
     EnvironmentFile,
     Organisation,
     ServiceEnvironment,
@@ -21,6 +18,11 @@ from domain.configuration import (
 from domain.rule import MOST_RULES, RuleTerms, Weight
 from domain.terms import CheckTerms, Fleet
 from domain.value import Value, say_duration
+from domain.written import (
+    CHECK_KEYS,
+    RESERVED_NAMES,
+    RULE_KEYS,
+)
 
 Schema = dict[str, Any]
 

@@ -14,9 +14,6 @@ from activities.git_settings import Credentials, Write
 from activities.rules import RULES
 from activities.targets import TARGETS
 from domain.configuration import (
-    CHECK_KEYS,
-    PLACE_KEYS,
-    RULE_KEYS,
     Approval,
     ComponentFile,
     EnvironmentFile,
@@ -30,6 +27,11 @@ from domain.rule import RuleTerms
 from domain.terms import CheckTerms
 from domain.value import Value, say_duration
 from domain.windows import PlannedFreeze, Window
+from domain.written import (
+    CHECK_KEYS,
+    PLACE_KEYS,
+    RULE_KEYS,
+)
 
 REFERENCE = (Path(__file__).parent.parent / "docs/reference/configuration.md").read_text()
 MODELS: dict[str, type[Value]] = {

@@ -377,7 +377,8 @@ async def test_killed_in_the_middle_of_a_push(
 ) -> None:
     """A worker killed before or after the branch has moved leaves a clone that the next attempt goes on with."""
     hook = "pre-receive" if moment == "before" else "post-receive"
-    fleet.hook(hook, f"touch {tmp_path}/pushing; while [ ! -e {tmp_path}/go-on ]; do sleep 0.02; done")
+    waits = f"n=0; while [ ! -e {tmp_path}/go-on ] && [ $n -lt 3000 ]; do n=$((n+1)); sleep 0.02; done"
+    fleet.hook(hook, f"touch {tmp_path}/pushing; {waits}")
     await asyncio.to_thread(_killed_while_pushing, tmp_path)
     clone = next((tmp_path / "here" / "repositories").glob("*/config")).parent
     (clone / "refs" / "towpath" / "0.lock").write_text("")
@@ -402,6 +403,7 @@ def _killed_while_pushing(folder: Path) -> None:
     worker = subprocess.Popen([sys.executable, "-c", script, str(folder)])
     pause = threading.Event()
     while not (folder / "pushing").exists():
+        assert worker.poll() is None, "it ended before it pushed"
         pause.wait(0.02)
     worker.send_signal(signal.SIGKILL)
     worker.wait()

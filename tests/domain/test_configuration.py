@@ -16,9 +16,6 @@ from domain.configuration import (
     Organisation,
     ServiceEnvironment,
     ServiceFile,
-    as_written,
-    split_check,
-    split_place,
 )
 from domain.consistency import faults
 from domain.names import Subject
@@ -26,6 +23,11 @@ from domain.release import Kind
 from domain.signers import names_in, signer_faults
 from domain.terms import ApprovalTerms, LanePolicy, LaneTerms, TargetTerms
 from domain.windows import Window
+from domain.written import (
+    as_written,
+    split_check,
+    split_place,
+)
 
 SUBJECT = Subject(service="shop", environment="production")
 PEOPLE = ("ana", "Ana ", "bo", "cy", "di")
