@@ -112,9 +112,10 @@ class Policy(Quorum):
     def why_apart(self, name: str, requester: Requester, signed: Signature | None = None) -> str:
         """Say why this person is kept from deciding, or nothing where they are not. A key tells whatever the name."""
         key = signed.key if signed else ""
-        is_requester = person(name) == person(requester.name) or bool(key and key == requester.key)
-        if Party.REQUESTER in self.separate and is_requester:
-            return f"{requester.name} asked for this promotion, and nobody decides on their own request"
+        is_themselves = person(name) == person(requester.name)
+        if Party.REQUESTER in self.separate and (is_themselves or (key and key == requester.key)):
+            who = name if is_themselves else requester.name
+            return f"{who} asked for this promotion, and nobody decides on their own request"
         if Party.AUTHOR in self.separate and self.author and person(name) == person(self.author):
             return f"{name} made this release, and nobody decides here on a release of their own"
         return ""

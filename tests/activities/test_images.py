@@ -205,7 +205,7 @@ async def test_target_that_takes_files_refuses_an_image_in_its_plan(tmp_path: Pa
     assert said["staging"] == ()
     assert " ".join(said["dev"]) == (
         f"web is the image {WEB}, and its target directory takes files only: give it a target that takes "
-        "images, such as command"
+        "images, such as command or git"
     )
 
 

@@ -108,7 +108,7 @@ async def test_a_flood_is_cut_and_its_end_kept(tools: Tools, store: MemoryStore,
     await _deploy(tools, tmp_path, f"{flood}\nprint('the end')")
 
     lines = _kept(store)
-    assert "line 00000" in lines[0] + lines[1]
+    assert any("line 00000" in line for line in lines)
     assert lines[-1] == "the end"
     assert sum(map(len, lines)) < transcribing.LONGEST + 2 * transcribing.TAIL
     assert sum("bytes are not kept" in line for line in lines) == 1

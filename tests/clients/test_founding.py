@@ -151,7 +151,8 @@ async def test_editors_are_given_the_schemas(offline: CommandLine) -> None:
         assert json.loads(((offline.folder / file).parent / hint).read_text())["type"] == "object"
     service: dict[str, Any] = json.loads((await offline.type("config", "schema", "service")).out)
     place = service["properties"]["environments"]["additionalProperties"]
-    targets = {one["properties"]["target"]["const"]: one for one in place["additionalProperties"]["anyOf"]}
+    forms = [one for one in place["additionalProperties"]["anyOf"] if "target" in one["properties"]]
+    targets = {one["properties"]["target"]["const"]: one for one in forms}
     checks = place["properties"]["health"]["items"]["anyOf"]
     assert targets["command"]["properties"]["timeout"]["default"] == "10m"
     assert targets["directory"]["additionalProperties"] is False

@@ -204,7 +204,7 @@ def test_an_answer_is_refused_in_words_exactly_when_it_would_not_count(
     [
         ("bo", "", f"a decision names the plan it is about; add “plan”: “{PLAN[7:15]}”"),
         ("bo", "12345678", f"it names plan “12345678”, but {PLAN[7:15]} is the one that waits"),
-        ("ANA", PLAN, "Ana asked for this promotion, and nobody decides on their own request"),
+        ("ANA", PLAN, "ANA asked for this promotion, and nobody decides on their own request"),
         ("eve", PLAN, "eve is not an approver here; the approvers are: ana, bo"),
     ],
 )
