@@ -117,9 +117,7 @@ def _configuration(place: Surroundings) -> list[Finding]:
     findings += _schemas(place)
     if found.configuration:
         many = found.configuration
-        sentence = (
-            f"{len(many.services)} services and {len(many.environments)} environments in {place.folder}"
-        )
+        sentence = f"{_many(len(many.services), 'service')} and {_many(len(many.environments), 'environment')} in {place.folder}"
         findings.append(_good("configuration", sentence))
     return findings
 
@@ -279,3 +277,7 @@ _NEEDY: Final[tuple[tuple[str, str, Exit, Callable[[str], str]], ...]] = (
     ),
     ("unserved promotions", f"{_RUNNING} AND TowpathPhase='no worker'", Exit.NOBODY_POLLS, _say_unserved),
 )
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
