@@ -117,7 +117,8 @@ def _configuration(place: Surroundings) -> list[Finding]:
     findings += _schemas(place)
     if found.configuration:
         many = found.configuration
-        sentence = f"{_many(len(many.services), 'service')} and {_many(len(many.environments), 'environment')} in {place.folder}"
+        named = _many(len(many.services), "service"), _many(len(many.environments), "environment")
+        sentence = f"{' and '.join(named)} in {place.folder}"
         findings.append(_good("configuration", sentence))
     return findings
 
