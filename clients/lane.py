@@ -7,6 +7,7 @@ from temporalio.client import Client, WorkflowHandle
 from temporalio.service import RPCError
 
 from activities.asking import ask_status
+from activities.clock import SystemClock
 from activities.errands import ASK, WITHDRAW
 from clients.speaking import (
     NO_ENGINE,
@@ -134,7 +135,7 @@ class Lane:
             id=self.id,
             task_queue=ENGINE_QUEUE,
             start_signal=ASK,
-            start_signal_args=[Ask(asker=asker, number=FIRST, request=request)],
+            start_signal_args=[Ask(asker=asker, number=FIRST, request=request, dated=SystemClock().now())],
             static_summary=f"The lane of {self.subject}",
             search_attributes=attributes(names),
         )

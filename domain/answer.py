@@ -30,6 +30,8 @@ class Ask(Value):
     """What its own terms say of the lane. The lane reads it there, whatever else is written here."""
     since: AwareDatetime | None = None
     """When it was first asked for, in whatever run. The lane writes its arrival where nobody says."""
+    dated: AwareDatetime | None = None
+    """When it was sent: no turn of it is older. The sender says so, for a lane has to say the same in every replay."""
     comes_back: bool = False
     """It was in this lane before."""
 

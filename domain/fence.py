@@ -43,9 +43,9 @@ def milliseconds(moment: datetime) -> int:
     return (moment - _EPOCH) // timedelta(milliseconds=1)
 
 
-def next_turn(last: int, now: datetime) -> int:
+def next_turn(last: int, dated: datetime) -> int:
     """Return the turn after ``last``, at least the milliseconds since 1970: a lane born again outranks."""
-    return max(last + 1, milliseconds(now))
+    return max(last + 1, milliseconds(dated))
 
 
 def is_too_far_ahead(turn: int, now: datetime) -> bool:

@@ -92,18 +92,20 @@ def _told_offline(newest: Receipt | None) -> str:
 def next_change(lane: LaneState, now: datetime) -> LaneState | None:
     """Return the lane with its next change running, or None where it is busy or nobody waits.
 
-    What is unsettled is settled first, newest first, as undoing goes.
+    What is unsettled is settled first, newest first, as undoing goes. The turn depends on the lane and on what was
+    asked alone: ``now`` only says since when it runs.
     """
     if lane.running or not lane.recalled:
         return None
-    turn = next_turn(lane.last_turn, now)
     if lane.unsettled:
+        turn = lane.last_turn + 1
         settlement = Running(
             turn=turn, ask=_settlement(lane, max(lane.unsettled)), since=now, joined=lane.orphans
         )
         return lane.but(last_turn=turn, running=settlement, orphans=())
     if lane.queue:
         ask, *rest = lane.queue
+        turn = next_turn(lane.last_turn, ask.dated) if ask.dated else lane.last_turn + 1
         return lane.but(last_turn=turn, queue=tuple(rest), running=Running(turn=turn, ask=ask, since=now))
     return None
 

@@ -1,11 +1,11 @@
 """What is asked for, by which terms it would be done, and the two together as put before people."""
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from enum import StrEnum
 from typing import Final
 
-from pydantic import Field, JsonValue
+from pydantic import AwareDatetime, Field, JsonValue
 
 from domain.actor import Actor
 from domain.approval import Party, Policy, Quorum, Requester, say_quorums
@@ -195,7 +195,7 @@ class Proposal(Value):
     release: Release | None = None
     terms: Terms
     plan: Plan
-    drawn_up: datetime
+    drawn_up: AwareDatetime
     refusals: tuple[str, ...] = ()
     nothing_to_do: str = ""
     notes: tuple[str, ...] = ()

@@ -371,7 +371,7 @@ class Town:
         """Ask a lane for a rollback or adoption as an operator's command does, and wait for its answer."""
         asker = f"person/{uuid.uuid4()}"
         request = Request(story=story, subject=self.subject(environment), actor=Actor(name=by), of=of)
-        ask = Ask(asker=asker, number=1, request=request)
+        ask = Ask(asker=asker, number=1, request=request, dated=datetime.now(UTC))
         await self.client.start_workflow(
             "LaneWorkflow",
             id=lane_id(request.subject),

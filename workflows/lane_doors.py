@@ -1,5 +1,6 @@
 """What promotions, changes and people may say to a lane, and what it shows of itself."""
 
+from datetime import UTC, datetime
 from typing import Final, TypeVar
 
 from pydantic import ValidationError
@@ -13,6 +14,7 @@ from workflows.steering import Steered
 with workflow.unsafe.imports_passed_through():
     from domain.answer import Answer, Ask, Awake, Order, Stuck, Told, Withdrawal
     from domain.doors import Signal, Word
+    from domain.fence import is_too_far_ahead, milliseconds
     from domain.journal import Recollection
     from domain.lane import LaneState
     from domain.names import PHASE, Subject
@@ -24,6 +26,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.change import ChangeWorkflow
     from workflows.chronicle import Chronicle, Memory, publish
 
+_LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 MessageT = TypeVar("MessageT", bound=Value)
 LARGEST_ASK: Final = 40 * 1024
 """Bytes: with all that it leaves to be understood written out, a warrant is still below the server's 64 KiB."""
@@ -61,8 +64,13 @@ class LaneDoors(Steered):
         if ask.request.story is Story.SETTLEMENT or not ask.asker:
             message = "somebody asks for a promotion, a rollback or an adoption; a lane settles by itself"
             raise RefusedError(message)
-        terms = self._read_proposal(ask.proposal).terms.lane if ask.proposal else LaneTerms()
-        self._heard.append(ask.but(lane=terms, since=ask.since or workflow.now()))
+        proposal = self._read_proposal(ask.proposal) if ask.proposal else None
+        terms, now = proposal.terms.lane if proposal else LaneTerms(), workflow.now()
+        dated = max(ask.dated or now, proposal.drawn_up if proposal else _LONG_AGO)
+        if is_too_far_ahead(milliseconds(dated), now):
+            message = f"it is dated {dated:%Y-%m-%d %H:%M %Z}, which is more than a day ahead"
+            raise RefusedError(message)
+        self._heard.append(ask.but(lane=terms, since=ask.since or now, dated=dated))
 
     @workflow.signal(description="For whoever asked: ask no longer")
     def withdraw(self, raw: RawValue) -> None:

@@ -246,6 +246,7 @@ class PromotionDoors(Steered):
             proposal=self._sealed,
             decisions=tuple(_to_show(vote) for vote in self._decisions if vote.intent == intent),
             since=self._asked_at,
+            dated=workflow.now(),
             comes_back=comes_back,
         )
 

@@ -4,7 +4,6 @@ import asyncio
 import socket
 import sys
 import urllib.request
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -63,11 +62,11 @@ def hall(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Hall]:
 async def test_it_is_restarted_under_load_and_what_was_lost_is_counted(hall: Hall) -> None:
     """Whoever asks meanwhile is answered by the old release, by nobody for a moment, and then by the new one alone."""
     await hall.target.place(deed(1, 1, hall.release("1.0.0")))
-    answers: list[str] = []
+    answers = [hall.answer()]
     over = asyncio.Event()
 
     async def ask() -> None:
-        while not over.is_set():
+        while not over.is_set() or answers[-1] != "2.0.0":
             answers.append(await asyncio.to_thread(hall.answer))
             await asyncio.sleep(0.01)
 
@@ -77,10 +76,8 @@ async def test_it_is_restarted_under_load_and_what_was_lost_is_counted(hall: Hal
     over.set()
     await asking
 
-    seen = Counter(answers)
     assert answers[0] == "1.0.0"
-    assert hall.answer() == "2.0.0"
-    assert seen[""] > 0
+    assert set(answers) <= {"1.0.0", "", "2.0.0"}
     assert answers.index("2.0.0") > len(answers) - 1 - answers[::-1].index("1.0.0")
     (told,) = said
     lost, _, asked, *_ = told.rpartition(": ")[2].split()

@@ -9,6 +9,7 @@ from typing import Final
 from domain.actor import Actor
 from domain.answer import Ask, Done, NotBegun, Undone
 from domain.clearance import Cause, Refusal
+from domain.fence import milliseconds
 from domain.journal import OpenTurn, Recollection
 from domain.lane import LaneState, Running, ended, lost, next_change, recalled
 from domain.names import Subject
@@ -129,7 +130,7 @@ class World:
         asker = self.askers[name]
         if asker.waits_for is None:
             asker.number += 1
-            ask = ask_of(name, asker.number, story, lane, self.arrivals + age)
+            ask = ask_of(name, asker.number, story, lane, self.arrivals + age).but(dated=self.now)
             ask = ask.but(comes_back=asker.asks_again is not None)
             asker.asks_again = None
             asker.waits_for = key_of(ask)
@@ -242,12 +243,16 @@ class World:
 
     # What changes do.
 
+    @property
+    def now(self) -> datetime:
+        return EPOCH + timedelta(milliseconds=self.clock)
+
     def start(self) -> None:
         """The lane gives out its next turn, if it can."""
         lane = self.lane
         if lane is None:
             return
-        after = next_change(lane, EPOCH + timedelta(milliseconds=self.clock))
+        after = next_change(lane, self.now)
         if after is None:
             idle = not lane.queue and not self.owed
             assert self.change or not lane.recalled or idle, "the lane stands still while somebody waits"
@@ -257,7 +262,7 @@ class World:
         running = after.running
         assert running
         self._check_next(running)
-        self._check_turn(running.turn)
+        self._check_turn(running)
         self.lane, self.change = after, Change(running.turn, running.ask.request)
         self.turns.append(running.turn)
         if not running.is_settlement:
@@ -275,11 +280,13 @@ class World:
         line = sorted((not is_rollback(key), place, key) for key, place in self.in_hand.items())
         assert line[0][2] == key_of(running.ask), "somebody was overtaken"
 
-    def _check_turn(self, turn: int) -> None:
+    def _check_turn(self, running: Running) -> None:
+        turn, dated = running.turn, running.ask.dated
         traces = (*self.journals, *self.receipts)
         mine = self.turns[self.life_began :]
         assert turn > max((*traces, *mine), default=-1), "a turn does not outrank an earlier one"
-        assert turn >= self.clock, "a turn lies before its time"
+        assert dated is None or turn >= milliseconds(dated), "a turn lies before its time"
+        assert running.is_settlement or dated, "an ask without its time"
 
     def journal(self) -> None:
         """The change's first deed is cleared and noted."""
