@@ -416,6 +416,36 @@ async def test_an_ask_with_forged_terms_begins_nothing(town: Town, attacker: Att
     assert town.world.version(town.place(town.production)) == "absent"
 
 
+async def test_an_ask_of_another_day_moves_no_turn_ahead(town: Town, attacker: Attacker) -> None:
+    """
+    An ask, or the terms in it, dated far ahead or without a zone is refused: the lane's next turns would be too high.
+    """
+    await town.promoted("1.0.0", town.dev)
+    warrant = await attacker.warrant(town.dev, "2.0.0", 0)
+    assert warrant.proposal
+    terms = Proposal.model_validate_json(warrant.proposal.text).model_dump(mode="json")
+    naive, far = (
+        warrant.proposal.but(body=json.dumps({**terms, "drawn_up": when}))
+        for when in ("2999-01-01T00:00:00", "2999-01-01T00:00:00Z")
+    )
+    lane, ask = town.lane(town.dev), Ask(asker="person/eve", request=warrant.request)
+    before = (await town.lane_status(town.dev)).last_turn
+
+    for forged in (
+        ask.but(proposal=naive),
+        ask.but(proposal=far),
+        ask.but(dated=datetime(2999, 1, 1, tzinfo=UTC)),
+    ):
+        await lane.signal("ask", forged)
+
+    status = await town.lane_status(town.dev)
+    assert status.last_turn == before
+    assert ["cannot be read" in one.why or "more than a day ahead" in one.why for one in status.refused] == [
+        True
+    ] * 3
+    assert (await town.promoted("2.0.0", town.dev)).outcome is Outcome.PROMOTED
+
+
 async def _ask(town: Town, environment: str, ask: Ask) -> None:
     await town.client.start_workflow(
         "LaneWorkflow",
