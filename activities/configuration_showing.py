@@ -49,7 +49,8 @@ def effective(
         yield from _settings(name, targets[terms.target], terms.settings, written)
     for name, fleet in place.fleets_in_full.items():
         yield Held(f"{name}.waves", fleet.waves, _of(place.fleets[name], "waves", service.below(name)).spot)
-        yield _of(fleet, "parallel", service.below(name))._replace(key=f"{name}.parallel")
+        paced = ("parallel", "pause")
+        yield from (_of(fleet, key, service.below(name))._replace(key=f"{name}.{key}") for key in paced)
     for index, check in enumerate(place.health):
         spot, key = service.below("health", index), f"health[{index}]"
         yield from _settings(key, checks[check.check], check.settings, spot)

@@ -35,7 +35,7 @@ from domain.plan import Deed, Plan
 from domain.release import ROLLBACK_BUDGET, Release
 from domain.rule import notes, refusals
 from domain.soak import cut_soak, proves_the_way
-from domain.terms import LaneTerms, Proposal, Request, Sealed, Story, Terms, most_waves
+from domain.terms import LaneTerms, Proposal, Request, Sealed, Story, Terms, in_waves
 from domain.value import digest_of
 
 LOOKS: Final = 5
@@ -111,7 +111,7 @@ class Drawing:
             terms = configuration.terms(subject, ROLLBACK_BUDGET, _nonce())
             return _Draft(Drawn(()), terms, refusals=(str(error),))
         terms = configuration.terms(subject, release.budget, _nonce())
-        terms = terms.but(budget=release.budget * most_waves(terms.fleets.values()))
+        terms = terms.but(budget=in_waves(release.budget, terms.fleets.values()))
         astray = tuple(
             f"release {release.version} has a component {component.name}, which {subject.environment} has no "
             f"target for; add it under environments.{subject.environment} in services/{subject.service}.yaml"

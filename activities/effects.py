@@ -13,7 +13,7 @@ from activities.archive import Archive
 from activities.around import Around
 from activities.clearance import OUTRANKED, Cleared, Clearing, not_cleared
 from activities.drawing import Drawing
-from activities.health import watch
+from activities.health import watch, watch_one
 from activities.ports import BadSealError, StaleFenceError, TargetRefusalError
 from activities.proving import Proving
 from activities.receipts import Receipts
@@ -34,6 +34,7 @@ ResultT = TypeVar("ResultT")
 BEAT: Final = timedelta(seconds=1)
 TARGET_REFUSED: Final = "TargetRefused"
 BAD_SEAL: Final = "BadSeal"
+SICK: Final = "Sick"
 
 
 class EffectActivities:
@@ -80,7 +81,8 @@ class EffectActivities:
         """Do one step, after this environment's own clearance. A second run finds what the first one did.
 
         Fails with ``NotCleared`` where it may not be done, ``Outranked`` where a newer change was here, and
-        ``TargetRefused`` where the target will not: in each case nothing more was touched by this run.
+        ``TargetRefused`` where the target will not: in each case nothing more was touched by this run. Where
+        another wave waits for it, the step is done once it is well, and fails with ``Sick`` where it is not.
         """
         self._own(order.warrant.request.subject)
         return await _alive(self._perform(order))
@@ -156,7 +158,21 @@ class EffectActivities:
                     await cleared.target.place(cleared.deed)
             except StaleFenceError as stale:
                 raise ApplicationError(str(stale), type=OUTRANKED, non_retryable=True) from stale
-        return await self._verified(cleared, f"placed {cleared.deed.after}")
+        placed = await self._verified(cleared, f"placed {cleared.deed.after}")
+        return placed.but(evidence=await self._well(order, cleared))
+
+    async def _well(self, order: StepOrder, cleared: Cleared) -> Sequence[str]:
+        """See that a step is well where the next wave waits for that; what is sick ends its wave."""
+        proposal, step = self._clearing.unseal(order.warrant), order.step
+        if not proposal.plan.is_waited_for(step):
+            return ()
+        fence, what = cleared.deed.fence, f"look whether {step.berth} is well"
+        async with transcribed(self._tools, cleared.deed.subject, fence.turn, f"health-{fence.act}", what):
+            verdict = await watch_one(self._tools, proposal, step)
+        if not verdict.passed:
+            message = f"{step.berth} is not well, so no other wave begins: {'; '.join(verdict.sentences)}"
+            raise ApplicationError(message, type=SICK, non_retryable=True)
+        return verdict.sentences
 
     async def _restore(self, order: StepOrder) -> Performed:
         subject, of = order.warrant.request.subject, order.step.of

@@ -10,7 +10,8 @@ from activities.tools import Tools
 from activities.transcribing import say
 from domain.berth import berth_of, component_of
 from domain.environment import Holding, Placement
-from domain.terms import CheckTerms, Proposal
+from domain.plan import Step
+from domain.terms import CheckTerms, Fleet, Proposal
 
 SHORTEST_PAUSE: Final = timedelta(seconds=1)
 LONGEST_PAUSE: Final = timedelta(seconds=30)
@@ -51,11 +52,28 @@ async def look_until_well(tools: Tools, proposal: Proposal, expected: Mapping[st
 
 async def watch(tools: Tools, proposal: Proposal, began: datetime) -> Verdict:
     """Look again and again until the soak that began then is over, or what should stand there is not well."""
-    soak, expected = proposal.terms.soak, proposal.plan.after
-    pause = min(max(soak / LOOKS_A_SOAK, SHORTEST_PAUSE), LONGEST_PAUSE)
+    return await _watch(tools, proposal, proposal.plan.after, began, proposal.terms.soak)
+
+
+async def watch_one(tools: Tools, proposal: Proposal, step: Step) -> Verdict:
+    """See that one of a component's targets is well, by the checks that look at it alone, through its whole pause.
+
+    Nothing is said where there is no such check.
+    """
+    own = tuple(terms for terms in proposal.terms.health if terms.looks_at(step.berth))
+    alone = proposal.but(terms=proposal.terms.but(health=own))
+    pause = proposal.terms.fleets.get(step.component, Fleet()).pause
+    verdict = await _watch(tools, alone, {step.berth: step.after}, tools.clock.now(), pause)
+    return verdict if own else verdict._replace(sentences=())
+
+
+async def _watch(
+    tools: Tools, proposal: Proposal, expected: Mapping[str, Holding], began: datetime, lasting: timedelta
+) -> Verdict:
+    pause = min(max(lasting / LOOKS_A_SOAK, SHORTEST_PAUSE), LONGEST_PAUSE)
     while True:
         verdict = await look_until_well(tools, proposal, expected)
-        left = began + soak - tools.clock.now()
+        left = began + lasting - tools.clock.now()
         if not verdict.passed or left <= timedelta():
             return verdict
         await asyncio.sleep(min(pause, left).total_seconds())

@@ -28,6 +28,8 @@ class Performed(Value):
 
     did: str
     holds: Holding
+    evidence: tuple[str, ...] = ()
+    """What its own health checks found, where another wave waits for it to be well."""
 
 
 class Account(Value):

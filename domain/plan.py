@@ -102,6 +102,10 @@ class Plan(Value):
             self.but(steps=tuple(steps)) for _, steps in groupby(self.steps, lambda step: step.component)
         )
 
+    def is_waited_for(self, step: Step) -> bool:
+        """Tell whether another wave of the same component begins only once this step is well."""
+        return any(one.component == step.component and one.wave > step.wave for one in self.steps)
+
     @property
     def intent(self) -> Digest:
         """Digest of what people approve: release, environment, actions, undo kinds, terms."""

@@ -1,6 +1,6 @@
 """What is asked for, by which terms it would be done, and the two together as put before people."""
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from datetime import timedelta
 from enum import StrEnum
 from typing import Final
@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, Field, JsonValue
 
 from domain.actor import Actor
 from domain.approval import Party, Policy, Quorum, Requester, say_quorums
-from domain.berth import Berth
+from domain.berth import Berth, berth_of
 from domain.folding import unfolded
 from domain.gate import OnFreeze
 from domain.names import Identifier, Subject
@@ -70,15 +70,18 @@ class Fleet(Value):
 
     waves: tuple[tuple[Identifier, ...], ...] = ()
     parallel: int = Field(default=10, ge=1, le=100)
+    pause: Duration = Field(default=timedelta(), ge=timedelta(), le=timedelta(days=1))
+    """For how long each wave is watched before the next one begins."""
 
     def wave(self, at: str | None) -> int:
         """Return the number of a target's wave, from 1; 0 for the only target of a component."""
         return next((number for number, wave in enumerate(self.waves, start=1) if at in wave), 0)
 
 
-def most_waves(fleets: Iterable[Fleet]) -> int:
-    """Return how many waves the longest of these takes; what has one target takes one."""
-    return max((len(fleet.waves) for fleet in fleets), default=1) or 1
+def in_waves(budget: timedelta, fleets: Collection[Fleet]) -> timedelta:
+    """Return how long a change may take: its budget for each wave of the longest fleet, and every pause."""
+    waves = max((len(fleet.waves) for fleet in fleets), default=1) or 1
+    return budget * waves + sum((fleet.pause * max(len(fleet.waves) - 1, 0) for fleet in fleets), timedelta())
 
 
 class CheckTerms(Value):
@@ -93,6 +96,10 @@ class CheckTerms(Value):
     settings: dict[str, JsonValue] = Field(default_factory=dict)
     within: Duration = timedelta(seconds=60)
     every: Duration = timedelta(seconds=1)
+
+    def looks_at(self, berth: str) -> bool:
+        """Tell whether it looks at this one of a component's many targets, and at no other."""
+        return self.target is not None and berth_of(self.component or "", self.target) == berth
 
 
 class QuorumTerms(Quorum):

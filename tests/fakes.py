@@ -23,6 +23,7 @@ from activities.ports import (
     TargetRefusalError,
     unheard,
 )
+from domain.berth import berth_of
 from domain.configuration import Configuration
 from domain.environment import Absent, Holding, Placement, same
 from domain.fence import Fence
@@ -48,7 +49,9 @@ class World:
         self.stuck: set[str] = set()
         """Places whose undo fails."""
         self.sick: set[str] = set()
-        """Versions that are not healthy."""
+        """Versions that are not healthy, anywhere or, as ``version at place``, at one place."""
+        self.looks: list[str] = []
+        """Places whose health was looked at, in order."""
         self.slow: dict[str, asyncio.Event] = {}
         """Places whose deploy waits for this event."""
         self.reached = asyncio.Event()
@@ -143,13 +146,17 @@ class FakeTarget:
 class FakeCheck:
     """Well is what is not sick in the world, and is what was expected."""
 
-    def __init__(self, _: CheckTerms, world: World) -> None:
+    def __init__(self, terms: CheckTerms, world: World) -> None:
+        self._at = terms.target
         self._world = world
 
     async def look(self, expected: Expected) -> Finding:
-        place = f"{expected.subject.environment}/{expected.subject.service}/{expected.component}"
+        berth = berth_of(expected.component or "None", self._at)
+        place = f"{expected.subject.environment}/{expected.subject.service}/{berth}"
         holding = self._world.held.get(place, Absent())
-        if isinstance(holding, Placement) and holding.version in self._world.sick:
+        self._world.looks.append(place)
+        sick = self._world.sick
+        if isinstance(holding, Placement) and {holding.version, f"{holding.version} at {place}"} & sick:
             return Finding(passed=False, proven=True, sentence=f"{holding.version} is sick")
         proven = same(holding, expected.holding)
         return Finding(passed=proven, proven=proven, sentence=f"{holding} answers")

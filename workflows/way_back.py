@@ -167,6 +167,8 @@ class WayBack(ChangeDoors):
         is_one_of_many = self._proposal is not None and len(self._proposal.plan.steps) > 1
         did = f"{deed.step.berth}: {performed.did}" if is_one_of_many else performed.did
         self._log.record(EffectRecord(at=workflow.now(), fence=deed.fence, did=did))
+        if performed.evidence:
+            self._note_judgement(f"health of {deed.step.berth}", *performed.evidence, passed=True)
 
     def _note_judgement(self, of: str, *sentences: str, passed: bool) -> None:
         self._log.record(JudgementRecord(at=workflow.now(), of=of, passed=passed, sentences=sentences))

@@ -82,7 +82,7 @@ def test_editors_know_both_forms() -> None:
     place = schemas(kinds)["service"]["properties"]["environments"]["additionalProperties"]
 
     many = place["additionalProperties"]["anyOf"][-1]
-    assert set(many["properties"]) == {"targets", "waves", "parallel"}
+    assert set(many["properties"]) == {"targets", "waves", "parallel", "pause"}
     assert many["required"] == ["targets"]
 
 
@@ -95,6 +95,7 @@ def test_editors_know_both_forms() -> None:
         (("[us-1], ", "[], [us-1], "), "this wave is empty"),
         (("parallel: 2", "parallel: 0"), "parallel"),
         (("parallel: 2", "paralel: 2"), "paralel"),
+        (("parallel: 2", "pause: 2d"), "pause"),
         (
             ("eu-2: {target: directory, root: live/eu-2}", "eu-2: {target: dircetory}"),
             "no target “dircetory”",

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from hypothesis import assume, given
@@ -18,6 +19,7 @@ from domain.plan import (
     material,
     put_back,
 )
+from domain.terms import CheckTerms, Fleet, in_waves
 from tests.domain.strategies import NOON, digest, holdings, plans, steps
 
 OLD = Placement(version="1.0", release=digest("1.0"), artifact=digest("site 1.0"))
@@ -250,3 +252,31 @@ def test_what_a_target_promises_is_approved_with_the_plan_and_no_part_of_its_und
     assert (
         put_back(promised, [Deed(step=promised.steps[0], fence=Fence(turn=1, act=1))]).steps[0].change is None
     )
+
+
+def test_a_step_is_waited_for_exactly_where_its_component_has_a_later_wave() -> None:
+    """Neither the last wave nor another component makes a step one that has to be well first."""
+    early, late = PLACE.but(at="eu-1", wave=1), PLACE.but(at="us-1", wave=2)
+    plan = PLAN.but(steps=(early, late, SECOND.but(wave=3)))
+
+    assert [plan.is_waited_for(step) for step in plan.steps] == [True, False, False]
+
+
+def test_a_check_looks_at_one_target_exactly_where_it_names_it() -> None:
+    """What names no target is about all of them, and no single one of them answers it."""
+    named = CheckTerms(check="http", component="site", target="eu-1")
+
+    assert named.looks_at("site@eu-1")
+    assert not any(map(named.looks_at, ("site", "site@us-1", "db@eu-1")))
+    assert not named.but(target=None).looks_at("site")
+
+
+def test_a_change_has_its_budget_for_each_wave_and_every_pause() -> None:
+    """The longest road counts once, what people want to wait for in full."""
+    minute = timedelta(minutes=1)
+    site = Fleet(waves=(("a",), ("b",), ("c",)), pause=5 * minute)
+    api = Fleet(waves=(("a",), ("b",)), pause=minute)
+
+    assert in_waves(10 * minute, []) == 10 * minute
+    assert in_waves(10 * minute, [Fleet()]) == 10 * minute
+    assert in_waves(10 * minute, [site, api]) == (30 + 10 + 1) * minute

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import timedelta
 
 from domain.configuration import ComponentFile, PivotApproval
 from domain.environment import Absent
 from domain.names import change_id
 from domain.outcome import Outcome, Phase
 from domain.release import Kind
-from domain.terms import Fleet, TargetTerms
+from domain.terms import CheckTerms, Fleet, TargetTerms
 from tests.town import Town
 
 FAKE = TargetTerms(target="fake")
@@ -26,11 +27,20 @@ def compose(town: Town, **targets: TargetTerms) -> None:
         town.change_place(environment, targets=dict(targets), health=())
 
 
-def spread(town: Town, *waves: Sequence[str], parallel: int = 10) -> None:
+def spread(town: Town, *waves: Sequence[str], parallel: int = 10, pause: timedelta = timedelta()) -> None:
     """Give dev's site many targets, in these waves."""
     targets = {f"site@{at}": FAKE for wave in waves for at in wave}
-    fleet = Fleet(waves=tuple(map(tuple, waves)), parallel=parallel)
+    fleet = Fleet(waves=tuple(map(tuple, waves)), parallel=parallel, pause=pause)
     town.change_place(town.dev, targets=targets, fleets={"site": fleet}, health=())
+
+
+def watch_each(town: Town, *ats: str) -> None:
+    """Give these targets of dev's site a health check each."""
+    each = tuple(
+        CheckTerms(check="fake", component="site", target=at, within=timedelta(), every=timedelta(seconds=1))
+        for at in ats
+    )
+    town.change_place(town.dev, health=each)
 
 
 def written(town: Town, since: int = 0) -> list[str]:
@@ -101,6 +111,40 @@ async def test_waves_go_in_order_and_a_failed_one_undoes_those_before_in_reverse
     assert back[-1] == "site@eu-1"
     assert set(back[-3:-1]) == {"site@eu-2", "site@us-1"}
     assert town.world.doubled() == []
+
+
+async def test_a_sick_wave_stops_before_the_next_one_begins(town: Town) -> None:
+    """Each wave is looked at by its targets' own checks; the sick one is named, and only what was reached undone."""
+    spread(town, ["eu-1"], ["eu-2", "us-1"], ["us-2"])
+    watch_each(town, "eu-1", "us-1", "us-2")
+    first = await town.promoted("1.0.0", town.dev)
+    assert [place.rpartition("@")[2] for place in town.world.looks[:2]] == ["eu-1", "us-1"]
+    assert await events_of(town, first.turn) <= 18 + 3 * 6
+    town.world.sick.add(f"2.0.0 at {town.place(town.dev, 'site@us-1')}")
+
+    report = await town.promoted("2.0.0", town.dev)
+
+    assert report.outcome is Outcome.ROLLED_BACK
+    assert report.why == "site@us-1 is not well, so no other wave begins: 2.0.0 is sick"
+    assert "site@us-2" not in written(town, 4)
+    assert {town.world.version(place) for place in town.world.held} == {"1.0.0"}
+
+
+async def test_a_wave_is_watched_through_its_pause(town: Town) -> None:
+    """What turns sick while the next wave waits is as good as sick at once: nothing else is reached."""
+    spread(town, ["eu-1"], ["us-1"], pause=timedelta(seconds=20))
+    watch_each(town, "eu-1")
+    handle = await town.promote("1.0.0", town.dev)
+    async with asyncio.timeout(20):
+        while not town.world.looks:  # noqa: ASYNC110 - the world sets no event for it
+            await asyncio.sleep(0.02)
+    town.world.sick.add("1.0.0")
+
+    report = await handle.result()
+
+    assert report.why == "site@eu-1 is not well, so no other wave begins: 1.0.0 is sick"
+    assert written(town)[0] == "site@eu-1"
+    assert "site@us-1" not in written(town)
 
 
 async def test_no_more_targets_are_changed_at_once_than_is_said(town: Town) -> None:
