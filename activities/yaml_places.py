@@ -17,6 +17,7 @@ from ruamel.yaml.events import (
     NodeEvent,
     ScalarEvent,
 )
+from ruamel.yaml.scanner import Scanner
 
 from activities.yaml_paths import Index, Key, Match, Path, Step, read_path, say_path
 
@@ -69,7 +70,9 @@ def read_text(text: str) -> Text:
     """Read all documents. Raises ``NoPlaceError``."""
     builder = _Builder(text)
     try:
-        for event in YAML(typ="safe", pure=True).parse(text):
+        parser = YAML(typ="safe", pure=True)
+        parser.Scanner = _Scanner
+        for event in parser.parse(text):
             builder.take(event)
     except (YAMLError, ValueError, OverflowError, RecursionError) as wrong:
         mark = getattr(wrong, "problem_mark", None)
@@ -144,6 +147,17 @@ def _nothing(part: Part, path: Path, number: int) -> str:
         return f"{why} but what << may bring there; name the place that it comes from"
     names = [key.value for key, _ in part.entries]
     return f"{why}; there is {', '.join(names[:10])}" if names else why
+
+
+class _Scanner(Scanner):
+    """Takes a tab for a blank wherever Kubernetes' own parsers do: behind a key's colon, and before a comment."""
+
+    def scan_to_next_token(self) -> None:
+        super().scan_to_next_token()
+        while self.reader.peek() == "\t" and not self.allow_simple_key:
+            while self.reader.peek() == "\t":
+                self.reader.forward()
+            super().scan_to_next_token()
 
 
 class _Open:

@@ -21,7 +21,7 @@ class Segment(Value):
     subject: Subject
     turn: int
     act: str
-    """The deed’s number, or ``health`` or ``soak``; ``health-`` and its number for the health of a deed's own target."""
+    """The deed’s number, or ``health`` or ``soak``; ``health-`` and its number for a deed's own target."""
     attempt: int
     what: str
     """What was attempted, in words."""
