@@ -6,7 +6,7 @@ from typing import Final
 
 from activities.git_settings import Write
 from activities.ports import Deed, TargetRefusalError
-from activities.yaml_edits import Scalar, get, put, put_beside, put_item
+from activities.yaml_edits import Scalar, get, put, put_as_in, put_beside, put_item
 from activities.yaml_paths import Key, Match, Path, read_path, say_path
 from activities.yaml_places import NoPlaceError
 from domain.environment import Placement
@@ -80,12 +80,11 @@ def put_back(write: Write, text: str, captured: str) -> str:
     for name, path in _places(write):
         if before[name] == get(bare, path, write.document, is_json=_is_json(write)):
             continue
-        value = before[name]
-        if value is None:
+        if before[name] is None:
             raise NoPlaceError(
                 f"{say_path(path)} was not there before, and the lines around it have changed since"
             )
-        bare = put(bare, path, write.document, value, is_json=_is_json(write))
+        bare = put_as_in(bare, path, write.document, _bare(captured), is_json=_is_json(write))
     return _mark(text) + bare
 
 

@@ -9,6 +9,8 @@ import re
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
+from ruamel.yaml.events import AliasEvent
+
 from activities.yaml_paths import Key, Path, say_path
 from activities.yaml_places import NoPlaceError, NotThereError, Part, Text, find, read_text
 
@@ -19,8 +21,9 @@ _NOT_TEXT: Final = re.compile(
     r"|0[xob][0-9a-fA-F_]+|[0-9][0-9_]*(:[0-9]+)*(\.[0-9_]*)?|\.[0-9_]+|[0-9_]*\.?[0-9_]*[eE][-+]?[0-9_]+"
     r"|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}.*|=|<<"
 )
+_ANCHOR: Final = 2
 _VALUE: Final = 4
-"""Where a scalar's value stands in what the parser said of it."""
+"""Where an anchor, and a scalar's value, stand in what the parser said of it."""
 _WHOLE: Final = re.compile(r"0|[1-9][0-9]*")
 
 
@@ -46,10 +49,29 @@ def put(text: str, path: Path, document: Mapping[str, str], value: Scalar, *, is
     if part.kind == "scalar" and part.value == str(value) and isinstance(value, str):
         return text
     written = json.dumps(value, ensure_ascii=False) if is_json else rendered(value, part)
-    if part.start == part.end and not text[: part.start].endswith((" ", "\t")):
-        written = f" {written}"
-    changed = text[: part.start] + written + text[part.end :]
+    changed = _with_instead(text, part, written)
     _prove(before, _readable(changed, is_json=is_json), _Change(part.first, 1, 1), path, value)
+    return changed
+
+
+def put_as_in(
+    text: str, path: Path, document: Mapping[str, str], origin: str, *, is_json: bool = False
+) -> str:
+    """Return the text with the value that another text has at this place, written as it is there: a number stays one.
+
+    Raises ``NoPlaceError``, ``NotThereError`` where the other text has none.
+    """
+    before, source = (read_text(_readable(one, is_json=is_json)) for one in (text, origin))
+    part, wanted = find(before, path, document), find(source, path, document)
+    anchors = {said[_ANCHOR] for said in before.said[: part.first] if said[0] != AliasEvent.__name__}
+    if wanted.kind == "alias" and wanted.value not in anchors:
+        raise NoPlaceError(
+            f"{say_path(path)} was *{wanted.value}, and no &{wanted.value} stands above it now"
+        )
+    changed = _with_instead(text, part, origin[wanted.start : wanted.end])
+    _prove(before, _readable(changed, is_json=is_json), _Change(part.first, 1, 1), path)
+    if get(changed, path, document, is_json=is_json) != get(origin, path, document, is_json=is_json):
+        raise NoPlaceError(f"{say_path(path)} cannot be written here as it was")
     return changed
 
 
@@ -121,6 +143,12 @@ def _double(value: str) -> str:
 def _readable(text: str, *, is_json: bool) -> str:
     """A tab between the parts of a JSON text means no more than a blank, and YAML would not have it."""
     return text.replace("\t", " ") if is_json else text
+
+
+def _with_instead(text: str, part: Part, written: str) -> str:
+    """Write this where a value stands, or where nothing does."""
+    is_close = part.start == part.end and not text[: part.start].endswith((" ", "\t"))
+    return text[: part.start] + (" " if is_close else "") + written + text[part.end :]
 
 
 def _with_lines(text: str, after: int, lines: list[str]) -> str:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 from ruamel.yaml import YAML
 
-from activities.yaml_edits import get, put, put_beside, put_item
+from activities.yaml_edits import get, put, put_as_in, put_beside, put_item
 from activities.yaml_paths import Index, Key, Match, read_path, say_path
 from activities.yaml_places import NoPlaceError
 
@@ -145,6 +145,27 @@ def test_keys_and_entries_are_added_in_the_style_around() -> None:
         put_item("a: 1", "images", {"name": "new", "newTag": "v1"})
         == "a: 1\nimages:\n- name: new\n  newTag: v1"
     )
+
+
+@pytest.mark.parametrize("written", ["3", "3.0", "true", "~", "'3'", '"3"', "*three", "three"])
+def test_what_is_put_back_is_what_it_was(written: str) -> None:
+    """An undo makes no text of a number, a truth, an alias or nothing, and keeps their quotes."""
+    before = f"x: &three 3\nreplicas: {written}  # ours\nnext: 1\n"
+    now = before.replace(f"replicas: {written}", "replicas: 5").replace("next: 1", "next: 2")
+
+    after = put_as_in(now, read_path("replicas"), {}, before)
+
+    assert after == before.replace("next: 1", "next: 2")
+    assert put_as_in("replicas:\n", read_path("replicas"), {}, before.replace("*three", "0")) == (
+        f"replicas: {written.replace('*three', '0')}\n"
+    )
+
+
+def test_what_cannot_be_put_back_as_it_was_is_refused() -> None:
+    """An alias of what is not there, or a text that needs the lines around it, is no value here."""
+    for before in ("x: &x 1\na: *x\n", "a: 1, 2\n"):
+        with pytest.raises(NoPlaceError):
+            put_as_in("{a: 3}\n", read_path("a"), {}, before)
 
 
 def test_json_stays_json() -> None:
