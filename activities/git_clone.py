@@ -4,12 +4,12 @@ import asyncio
 import secrets
 import shutil
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Final, NamedTuple, NoReturn
 
-from activities.git_running import Access, Git, GitFailedError, fail
+from activities.git_running import MOST_PRINTED, Access, Git, GitFailedError, fail
 from activities.locks import locked_with_children
 from activities.ports import TargetRefusalError, TargetTroubleError
 from domain.value import canonical, digest_of, say_duration
@@ -25,6 +25,8 @@ _CONFIGURATION: Final = """\
 	promisor = true
 	partialclonefilter = blob:none
 """
+_MOST_LOOSE: Final = 2000
+"""Objects, about, that lie apart before they are packed."""
 _BROKEN: Final = ("bad object", "corrupt", "unable to read", "missing blob", "missing tree", "missing commit")
 _RACES: Final = (
     "stale info",
@@ -65,7 +67,9 @@ async def opened(source: Source, folder: Path) -> AsyncGenerator["Clone", None]:
             ) from busy
         home = folder / name
         _prepare(home, source.access.address)
-        yield Clone(Git(home, source.access, source.limit, lock, source.author), source)
+        clone = Clone(Git(home, source.access, source.limit, lock, source.author), source)
+        yield clone
+        await clone.tidy()
 
 
 def _lock(folder: Path, name: str) -> Path:
@@ -95,6 +99,7 @@ class Clone:
     def __init__(self, git: Git, source: Source) -> None:
         self.git = git
         self._source = source
+        self._grew = False
 
     @property
     def address(self) -> str:
@@ -117,7 +122,14 @@ class Clone:
             for head in heads
         }
 
+    async def tidy(self) -> None:
+        """Where much has come together, pack it. What is left of a history that was rewritten stays for two weeks."""
+        if self._grew:
+            with suppress(GitFailedError):  # it is as good as before, and tried again after the next deed
+                await self.git("-c", f"gc.auto={_MOST_LOOSE}", "gc", "--auto", "--quiet")
+
     async def _fetch(self, heads: list[str]) -> None:
+        self._grew = True
         await self.git(
             "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules",
             "--no-auto-maintenance", "--filter=blob:none", "origin", *(f"+{head}:{self._own(head)}" for head in heads),
@@ -139,13 +151,15 @@ class Clone:
             self._fail("Reading", failed)
         return [line.partition("\trefs/heads/")[2] for line in listed.decode(errors="replace").splitlines()]
 
-    async def local(self, *words: str, stdin: bytes = b"", index: Path | None = None) -> bytes:
+    async def local(
+        self, *words: str, stdin: bytes = b"", index: Path | None = None, most: int = MOST_PRINTED
+    ) -> bytes:
         """Run what should work on any clone that is whole; where it does not, the clone is given up for a new one.
 
-        It may have to fetch the content of a file.
+        It may have to fetch the content of a file. Returns ``most`` bytes at most.
         """
         try:
-            return await self.git(*words, stdin=stdin, index=index)
+            return await self.git(*words, stdin=stdin, index=index, most=most)
         except GitFailedError as failed:
             said = "\n".join(failed.said)
             if "promisor remote" in said or "unable to access" in said:
@@ -174,9 +188,17 @@ class Clone:
             return False
         return True
 
+    async def leads_to(self, old: str, tip: str) -> bool:
+        """Tell whether a commit is part of another one's history."""
+        try:
+            await self.git("merge-base", "--is-ancestor", old, tip)
+        except GitFailedError:
+            return False
+        return True
+
     async def push(self, commit: str, branch: str, expected: str | None) -> None:
         """Let a branch be this commit. Raises ``LostRaceError`` where it no longer stands as expected."""
-        head = f"refs/heads/{branch}"
+        head, self._grew = f"refs/heads/{branch}", True
         try:
             await self.git(
                 "push", "--no-verify", "--no-follow-tags", "--recurse-submodules=no",

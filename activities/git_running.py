@@ -31,7 +31,9 @@ _CONFIGURED: Final = (
     ("core.hooksPath", "/dev/null"),
     ("core.attributesFile", "/dev/null"),
     ("core.fsmonitor", "false"),
+    ("core.bigFileThreshold", "4m"),
     ("gc.auto", "0"),
+    ("gc.autoDetach", "false"),
     ("maintenance.auto", "false"),
     ("protocol.version", "2"),
     ("http.followRedirects", "false"),
@@ -48,6 +50,13 @@ _FORBIDDEN: Final = (
 _NOT_FOUND: Final = (
     "not found", "does not appear to be a git repository", "does not exist", "no such file or directory", "error: 404",
 )  # fmt: skip
+_SAYS_NOTHING: Final = (
+    "fatal: Could not read from remote repository",
+    "Please make sure you have",
+    "and the repository",
+)
+"""What git adds where ssh has said why."""
+MOST_PRINTED: Final = 64 << 20
 _MOVED: Final = ("error: 301", "error: 302", "error: 307", "error: 308")
 
 
@@ -90,10 +99,11 @@ class GitFailedError(Exception):
     @property
     def reason(self) -> str:
         """Return the line that says most: hints and summaries stand around it."""
+        said = [line for line in self.said if not line.startswith(_SAYS_NOTHING)]
         for begins in ("remote: error", "remote: ERROR", "fatal:", "ERROR:", "remote:", "error:", ""):
-            for line in self.said:
+            for line in said:
                 if line.startswith(begins):
-                    return line[:300].removeprefix("fatal: ").rstrip(".")
+                    return line[:300].removeprefix("fatal: ").rstrip(".?")
         return "it was stopped, since it took too long" if self.code is None else "it did not say why"
 
 
@@ -112,8 +122,12 @@ class Git(NamedTuple):
         stdin: bytes = b"",
         index: Path | None = None,
         heard: Callable[[str], None] | None = None,
+        most: int = MOST_PRINTED,
     ) -> bytes:
-        """Return what it prints. Raises ``GitFailedError``, and ``TargetRefusalError`` where it cannot be started."""
+        """Return what it prints, or so many bytes of its beginning.
+
+        Raises ``GitFailedError``, and ``TargetRefusalError`` where it cannot be started.
+        """
         said: list[str] = []
         with tempfile.TemporaryDirectory(dir=self.folder / "passing") as passing:
             output = Path(passing, "output")
@@ -136,7 +150,8 @@ class Git(NamedTuple):
                 ) from no
             if ended.code != 0:
                 raise GitFailedError(words, ended.code, said)
-            return output.read_bytes()  # noqa: ASYNC240 - of this machine, and small
+            with output.open("rb") as printed:  # noqa: ASYNC230 - of this machine, and bounded
+                return printed.read(most)
 
     def _variables(self, index: Path | None) -> dict[str, str]:
         name, mail = self.author

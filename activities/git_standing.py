@@ -5,8 +5,9 @@ from typing import NamedTuple
 
 from activities.git_clone import Clone
 from activities.git_edits import Values
+from activities.git_memory import Memory
 from activities.git_settings import Write
-from activities.git_trails import LANE, LOG_FORMAT, Trail, newest
+from activities.git_trails import LANE, LOG_FORMAT, Trail, newest, record_of
 from activities.git_trees import Tree
 from activities.ports import TargetRefusalError
 from activities.yaml_places import NoPlaceError
@@ -56,14 +57,14 @@ async def look(clone: Clone, branch: str, writes: Sequence[Write], lane: str) ->
     """Look at the repository as it is now. Raises as ``Clone.tips``, and where the branch is not there."""
     tips = dict(await clone.tips())
     tip = tips.pop(branch)
-    review = next(iter(tips.values()), None)
+    review_branch, review = next(iter(tips.items()), ("", None))
     if tip is None and (others := await clone.branches()):
         shown = ", ".join(sorted(others)[:10])
         raise TargetRefusalError(
             f"{clone.address} has no branch {branch}; it has {shown}. Write one of them."
         )
-    trail = await _newest(clone, lane, tip) if tip else None
-    waiting = await _newest(clone, lane, review) if review else None
+    trail = await _newest(clone, lane, branch, tip) if tip else None
+    waiting = await _newest(clone, lane, review_branch, review) if review else None
     both = [found for found in (trail, waiting) if found]
     foremost = max(both, key=lambda found: (found.fence.turn, found.fence.act), default=None)
     try:
@@ -73,10 +74,21 @@ async def look(clone: Clone, branch: str, writes: Sequence[Write], lane: str) ->
     return Standing(tip or "", review, trail, foremost, values, trouble)
 
 
-async def _newest(clone: Clone, lane: str, tip: str) -> Trail | None:
-    """Search all of a branch's history: a merge may bring an old commit to its top, and squashing a new one below."""
-    words = ("log", f"--format={LOG_FORMAT}", "--fixed-strings", f"--grep={LANE}: {lane}", tip, "--")
-    return newest((await clone.local(*words)).decode(errors="replace"), lane)
+async def _newest(clone: Clone, lane: str, branch: str, tip: str) -> Trail | None:
+    """Find the newest fence in all of a branch's history: a merge may bring an old commit to its top.
+
+    What was read for an earlier tip is remembered in the clone, as long as that is part of this history.
+    """
+    known = Memory(clone.git.folder, lane, branch)
+    if known.tip == tip:
+        return newest(known.log, lane)
+    is_further = bool(known.tip) and await clone.leads_to(known.tip, tip)
+    unread = f"{known.tip}..{tip}" if is_further else tip
+    words = ("log", f"--format={LOG_FORMAT}", "--fixed-strings", f"--grep={LANE}: {lane}", unread, "--")
+    log = (await clone.local(*words)).decode(errors="replace") + (known.log if is_further else "")
+    found = newest(log, lane)
+    known.keep(tip, record_of(log, found.commit) if found else "")
+    return found
 
 
 async def changed_by_others(clone: Clone, standing: Standing, writes: Sequence[Write]) -> list[str]:

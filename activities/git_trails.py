@@ -79,6 +79,11 @@ def newest(log: str, lane: str) -> Trail | None:
     return trails[-1] if trails else None
 
 
+def record_of(log: str, commit: str) -> str:
+    """Return what a log says of one commit."""
+    return next(record for record in log.split("\x1e") if record.strip().startswith(commit)) + "\x1e"
+
+
 def _read(log: str, lane: str) -> Iterator[Trail]:
     for record in log.split("\x1e"):
         commit, _, rest = record.strip().partition("\x1f")

@@ -23,6 +23,7 @@ from domain.journal import Capture
 from domain.value import digest_of
 from tests.activities.artifacts import COMPONENT, SUBJECT, Artifact, deed, site
 from tests.activities.fleet import FILES, Fleet, served
+from tests.activities.secure_shell import SERVER, listening
 
 Make = Callable[..., GitTarget]
 OVERLAY, VALUES, RELEASE = (
@@ -359,6 +360,25 @@ async def test_over_http_with_a_password(
         await target.observe()
 
 
+@pytest.mark.skipif(SERVER is None, reason="there is no sshd here: install openssh-server")
+async def test_over_ssh_with_a_key(make: Make, fleet: Fleet, tmp_path: Path, new: Artifact) -> None:
+    """A key that is let in commits; another key, and a host that is not the known one, are refused in words."""
+    with listening(tmp_path / "ssh") as host:
+        address, known = host.address(fleet.bare), str(host.known_hosts)
+        target = make(repository=address, credentials={"key": str(host.key), "known_hosts": known})
+        await target.place(deed(1, 1, new))
+        assert same((await target.observe()).capture.holding, new.placement)
+
+        stranger = {"key": str(tmp_path / "ssh" / "host"), "known_hosts": known}
+        with pytest.raises(TargetRefusalError, match=r"(?i)permission denied.* Check the credentials"):
+            await make(repository=address, credentials=stranger).observe()
+        host.known_hosts.write_text("")
+        with pytest.raises(TargetRefusalError, match=r"host key is known.* Check the credentials"):
+            await target.observe()
+
+    assert '"2.0.0"' in fleet.files()[VALUES]
+
+
 async def test_what_the_host_says_against_a_push_is_told(make: Make, fleet: Fleet, new: Artifact) -> None:
     """A protected branch is a refusal in the host's own words, and nothing was changed."""
     fleet.hook("pre-receive", "echo 'main is protected, ask Jo' >&2; exit 1")
@@ -421,6 +441,33 @@ async def test_a_broken_clone_is_made_anew(make: Make, fleet: Fleet, tmp_path: P
     await target.place(deed(1, 1, new))
 
     assert '"2.0.0"' in fleet.files()[VALUES]
+
+
+async def test_a_look_reads_no_history_twice(
+    make: Make, fleet: Fleet, old: Artifact, new: Artifact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What others pushed since is all that is read for the newest of our commits; a rewritten history is read anew."""
+    target, local, read = make(), Clone.local, list[str]()
+
+    async def listened(clone: Clone, *words: str, **more: Any) -> bytes:
+        if words[0] == "log":
+            read.append(words[-2])
+        return await local(clone, *words, **more)
+
+    monkeypatch.setattr(Clone, "local", listened)
+    first = fleet("rev-parse", "main").strip()
+    await target.place(deed(1, 1, old))
+    ours = fleet("rev-parse", "main").strip()
+    theirs = fleet.push({"README.md": "# Ours\n"})
+
+    looks = [(await target.observe()).fence for _ in range(3)]
+
+    assert looks == [Fence(turn=1, act=1)] * 3
+    assert read == [first, f"{first}..{ours}", f"{ours}..{theirs}"]
+    fleet("update-ref", "refs/heads/main", ours)
+    await target.place(deed(2, 1, new))
+    assert read[3] == ours
+    assert same((await target.observe()).capture.holding, new.placement)
 
 
 async def test_nothing_of_a_hostile_repository_is_followed(
