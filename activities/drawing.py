@@ -2,18 +2,17 @@
 
 import asyncio
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from temporalio import activity
 
+from activities.admitting import Admitting
 from activities.archive import RECEIPTS_REMEMBERED, Archive
 from activities.judging import Candidate, Judged, Judging
 from activities.ports import BadSealError, ImageTarget, PlacedTarget, TargetRefusalError, TargetTroubleError
 from activities.previewing import Previewed, previews
-from activities.proving import Proving
-from activities.quarantines import find_quarantined
 from activities.releases import ReleaseRefusedError, fetch_artifact, read_release
 from activities.tools import Tools
 from domain.berth import component_of
@@ -28,13 +27,13 @@ from domain.drawing import (
 )
 from domain.environment import Holding, Placement
 from domain.fence import Fence
-from domain.gate import say_banned, say_observing
+from domain.gate import say_observing
 from domain.journal import Entry, OpenTurn, called_off
 from domain.names import Subject
 from domain.plan import Deed, Plan
 from domain.release import ROLLBACK_BUDGET, Release
 from domain.rule import notes, refusals
-from domain.soak import cut_soak, proves_the_way
+from domain.soak import cut_soak
 from domain.terms import LaneTerms, Proposal, Request, Sealed, Story, Terms, in_waves
 from domain.value import digest_of
 
@@ -58,7 +57,7 @@ class Drawing:
     def __init__(self, tools: Tools, archive: Archive) -> None:
         self._tools = tools
         self._archive = archive
-        self._proving = Proving(tools.signers, tools.clock)
+        self._admitting = Admitting(tools, archive)
         self._judging = Judging(tools, archive)
 
     async def propose(self, request: Request) -> Sealed:
@@ -125,72 +124,31 @@ class Drawing:
             drawn = await self._unless_cut_short(drawn, release, subject)
         if terms.lane != LaneTerms():
             drawn = drawn._replace(notes=(*drawn.notes, f"its lane: {terms.lane}"))
+        kept_out = await self._admitting.of_release(release, configuration, subject)
+        is_posed = await self._admitting.is_posed(request, configuration)
         shown = Previewed(drawn.steps, {})
-        if not faults:
+        # A plan of Terraform's runs what the release says: nothing is looked at of one that may not come in.
+        if not (faults or kept_out or is_posed):
             shown = await previews(self._tools, request, terms, drawn.steps)
         drawn = drawn._replace(steps=shown.steps)
-        way = await self._the_way(release, configuration, subject)
         judged = Judged()
         if not drawn.nothing_to_do:
             candidate = Candidate(request, release, drawn.steps, artifacts)
             judged = await self._judging.judge(candidate, configuration)
         pivots, level = any(step.is_pivot for step in drawn.steps), judged.risk.level if judged.risk else None
         terms = terms.but(approval=configuration.approval(subject, level, pivots=pivots))
-        posed = await self._posed(request, terms)
-        foreign = await self._foreign(release, configuration, subject.environment)
-        banned = await self._bans(subject.service, (release.version,))
+        posed = await self._admitting.of_requester(request, terms)
         if terms.observe_only:
             drawn = drawn._replace(notes=(*drawn.notes, say_observing(subject.environment)))
         refused = (
             *posed,
-            *foreign,
-            *banned,
+            *kept_out,
             *astray,
             *faults,
             *shown.faults,
-            *way,
             *refusals(judged.rulings),
         )
         return _Draft(drawn, terms, release, refused, judged, shown.diffs)
-
-    async def _posed(self, request: Request, terms: Terms) -> tuple[str, ...]:
-        """Say why the requester may be somebody else, where that matters."""
-        why = await self._proving.request(request) if terms.approval.signed else ""
-        return (f"{request.actor.name} may not have asked for this: {why}",) if why else ()
-
-    async def _foreign(
-        self, release: Release, configuration: Configuration, environment: str
-    ) -> tuple[str, ...]:
-        """Say why the release may be somebody else's, where that matters."""
-        asks = configuration.environments[environment].signed_releases
-        why = await self._proving.release(release) if asks else ""
-        return (
-            (f"release {release.version} may not be {release.author or 'anybody'}’s: {why}",) if why else ()
-        )
-
-    async def _bans(self, service: str, versions: Iterable[str]) -> tuple[str, ...]:
-        """Say which of these releases are in quarantine, and what cannot be read counts as that."""
-        try:
-            found = await find_quarantined(self._tools.store, service, versions)
-        except ReleaseRefusedError as error:
-            return (str(error),)
-        return tuple(map(say_banned, found.values()))
-
-    async def _the_way(
-        self, release: Release, configuration: Configuration, subject: Subject
-    ) -> tuple[str, ...]:
-        place = configuration.place(subject)
-        said = [await self._vouch(release, before) for before in (place.after if place else ())]
-        return tuple(sentence for sentence in said if sentence)
-
-    async def _vouch(self, release: Release, environment: str) -> str:
-        """Say why an earlier environment's newest receipt does not vouch for a release, or nothing."""
-        earlier = Subject(service=release.service, environment=environment)
-        try:
-            receipts = await self._archive.receipts_of(earlier, release.digest())
-        except BadSealError as error:
-            return f"the newest receipt of {earlier} cannot be believed: {error}"
-        return proves_the_way(release, environment, receipts)
 
     async def _unless_cut_short(self, drawn: Drawn, release: Release, subject: Subject) -> Drawn:
         """Where a release stands whose soak was cut short, there is something to do: it is the way to a whole soak."""
@@ -212,7 +170,7 @@ class Drawing:
         drawn = draw_rollback(request, receipts)
         back = (step.after.version for step in drawn.steps if isinstance(step.after, Placement))
         # A rollback restores what was let in before: it is told, and not kept from it.
-        notes = await self._bans(request.subject.service, back)
+        notes = await self._admitting.banned(request.subject.service, back)
         return _Draft(drawn._replace(notes=(*drawn.notes, *notes)), terms)
 
     async def _settlement(self, request: Request, configuration: Configuration) -> _Draft:

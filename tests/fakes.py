@@ -44,6 +44,8 @@ class World:
         """What a deploy to a place prints."""
         self.actions: dict[str, str] = {}
         """What a deploy to a place would do, where it says so beforehand."""
+        self.previewed: list[str] = []
+        """Places that were asked what a deploy would do."""
         self.refuses: set[str] = set()
         """Places that refuse to be deployed to."""
         self.stuck: set[str] = set()
@@ -116,6 +118,7 @@ class FakeTarget:
         return Observation(Capture(holding=holding), self._world.fences.get(self._name))
 
     async def preview(self, deed: Deed) -> Preview:
+        self._world.previewed.append(self._name)
         actions = self._world.actions.get(self._name, "")
         return Preview(f"+ {deed.after}" if actions else "", actions)
 

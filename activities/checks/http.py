@@ -13,6 +13,7 @@ from typing import Annotated, ClassVar, Final, NamedTuple, Self
 import httpx
 from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, ValidationError, model_validator
 
+from activities.matching import EndlessSearchError, is_found
 from activities.ports import Expected, Finding
 from domain.environment import Absent, Placement
 from domain.marker import MARKER_PATH, Marker
@@ -107,7 +108,7 @@ class HttpCheck:
         try:
             async with httpx.AsyncClient(headers=_HEADERS, trust_env=False, verify=_trust()) as client:
                 answer = await self._ask(client, httpx.URL(self._settings.http))
-                self._judge(answer)
+                await self._judge(answer)
                 return await self._prove(client, answer, expected)
         except _Unwell as found:
             return Finding(passed=False, proven=False, sentence=str(found))
@@ -131,16 +132,14 @@ class HttpCheck:
         took = timedelta(seconds=asyncio.get_running_loop().time() - began)
         return _Answer(response.status_code, response.headers, bytes(body[:_LARGEST]), took)
 
-    def _judge(self, answer: _Answer) -> None:
+    async def _judge(self, answer: _Answer) -> None:
         settings = self._settings
         if answer.status not in settings.status:
             raise _Unwell(f"{settings.http} answered {_say_status(answer)}, not {_either(settings.status)}")
         if settings.body is not None and settings.body not in answer.text:
             raise _Unwell(f"{settings.http} answered without “{settings.body}” in {_say_body(answer)}")
-        if settings.matches is not None and not re.search(settings.matches, answer.text):
-            raise _Unwell(
-                f"{settings.http} answered without a match of “{settings.matches}” in {_say_body(answer)}"
-            )
+        if settings.matches is not None:
+            await self._match(settings.matches, answer)
         for name, wanted in settings.headers.items():
             if (found := answer.headers.get(name)) != wanted:
                 raise _Unwell(f"{settings.http} answered with {name}: {found or 'nothing'}, not {wanted}")
@@ -148,6 +147,16 @@ class HttpCheck:
             raise _Unwell(
                 f"{settings.http} took {_say_milliseconds(answer.took)}, "
                 f"which is more than {_say_milliseconds(settings.latency)}"
+            )
+
+    async def _match(self, pattern: str, answer: _Answer) -> None:
+        try:
+            found = await is_found(pattern, answer.text)
+        except EndlessSearchError as endless:
+            raise _Unwell(f"the answer of {self._settings.http} {endless}") from endless
+        if not found:
+            raise _Unwell(
+                f"{self._settings.http} answered without a match of “{pattern}” in {_say_body(answer)}"
             )
 
     async def _prove(self, client: httpx.AsyncClient, answer: _Answer, expected: Expected) -> Finding:
@@ -249,7 +258,7 @@ def _follow(path: str, body: bytes) -> str | None:
     """Return what a dotted path leads to in a JSON text, as text; None where it leads nowhere."""
     try:
         found = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     for step in path.split("."):
         match found:

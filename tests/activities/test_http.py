@@ -1,13 +1,15 @@
 """The http check, beyond what every check keeps: what counts as well, and what proves the revision."""
 
+import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from pydantic import JsonValue, ValidationError
 
+from activities import matching
 from activities.checks.http import HttpCheck, HttpSettings
 from activities.health import looked_for
 from activities.ports import Expected, Finding
@@ -85,6 +87,39 @@ async def test_a_condition_that_fails_says_which(
 
     assert not found.passed
     assert why in found.sentence
+
+
+async def test_a_pattern_without_an_end_is_no_match(
+    look: Look, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pattern that takes years on some answer holds up nobody, and is told."""
+    monkeypatch.setattr(matching, "LONGEST_SEARCH", timedelta(seconds=0.4))
+    site.answers["/"] = Answer(body=b"a" * 50 + b"!")
+    beats = 0
+
+    async def beat() -> None:
+        nonlocal beats
+        while True:
+            await asyncio.sleep(0.01)
+            beats += 1
+
+    beating = asyncio.create_task(beat())
+    found = await look(matches="(a+)+$")
+    beating.cancel()
+
+    assert not found.passed
+    assert "could not be searched for “(a+)+$”; write a simpler pattern" in found.sentence
+    assert beats > 10
+
+
+async def test_an_answer_as_deep_as_a_well_names_nothing(look: Look, site: Site) -> None:
+    """What is nested without end is no proof, and no fault of the worker's."""
+    site.answers["/"] = Answer(body=b"[" * 200_000)
+
+    found = await look(proves={"json": "build"})
+
+    assert not found.passed
+    assert "without the JSON path build" in found.sentence
 
 
 async def test_the_marker_proves_the_revision(look: Look, site: Site) -> None:

@@ -226,6 +226,7 @@ async def test_a_request_in_anothers_name_is_refused(town: Town, people: People)
     assert (forged.outcome, unsigned.outcome) == (Outcome.REFUSED, Outcome.REFUSED)
     assert f"{ANA} may not have asked for this: it was signed with the key of {BO}" in forged.why
     assert "it is not signed; name a key by --key" in unsigned.why
+    assert town.place(town.production) not in town.world.previewed
 
 
 async def test_only_releases_of_their_authors_are_let_in_where_that_is_asked(
@@ -241,6 +242,7 @@ async def test_only_releases_of_their_authors_are_let_in_where_that_is_asked(
     town.store.content[manifest_key(town.service, "2.0")] = made.canonical().encode()
 
     unsigned = await town.promoted("1.0", town.dev)
+    assert town.world.previewed == []  # a plan of Terraform's would have run what is in it
     await town.freeze(town.dev)
     handle = await town.promote("2.0", town.dev)
     await town.until(handle, Phase.WAITING_FOR_GATE)
