@@ -162,6 +162,7 @@ class Clearing:
             observes=configuration.observes(subject),
             schedule=configuration.schedule(subject),
             begins=order.act == 1 and entry is None,
+            rules=configuration.rules(subject) if configuration.place(subject) else (),
             quarantine=await self._quarantine(proposal),
         )
         warrant, facts = await self._proven(order.warrant, proposal, facts)

@@ -90,6 +90,7 @@ class Drawing:
             nothing_to_do=draft.drawn.nothing_to_do,
             notes=(*draft.drawn.notes, *notes(draft.judged.rulings)),
             rulings=draft.judged.rulings,
+            held_to=draft.judged.held_to,
             risk=draft.judged.risk,
             previews=dict(draft.previews),
         )

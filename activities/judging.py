@@ -21,7 +21,7 @@ from domain.names import Subject
 from domain.plan import Step
 from domain.release import Release
 from domain.risk import Assessment, RiskTable, highest, usual
-from domain.rule import RuleTerms, Ruling, abridged, cut, rule_on
+from domain.rule import RuleTerms, Ruling, abridged, cut, marks_of, rule_on
 from domain.terms import Request
 from domain.value import say_duration
 
@@ -46,6 +46,7 @@ class Judged(NamedTuple):
 
     rulings: tuple[Ruling, ...] = ()
     risk: Assessment | None = None
+    held_to: tuple[str, ...] | None = None
 
 
 class Judging:
@@ -61,11 +62,11 @@ class Judging:
         rules, weighs = configuration.rules(subject), configuration.weighs_risk(subject)
         table = configuration.environments[subject.environment].risk
         if not rules and not table:
-            return Judged(risk=usual(steps) if weighs else None)
+            return Judged(risk=usual(steps) if weighs else None, held_to=())
         async with self._case(candidate, configuration) as case:
             rulings = await self._rulings(rules, case)
             risk = await _assess(table, case) if table else usual(steps) if weighs else None
-        return Judged(abridged(rulings), risk)
+        return Judged(abridged(rulings), risk, marks_of(rules))
 
     @asynccontextmanager
     async def _case(self, candidate: Candidate, configuration: Configuration) -> AsyncGenerator[Case, None]:

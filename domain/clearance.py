@@ -13,6 +13,7 @@ from domain.fence import Fence, is_too_far_ahead
 from domain.gate import Freeze, Pin, Quarantine, say_banned, say_observing
 from domain.names import Subject, change_id
 from domain.plan import Step, differs, material_difference
+from domain.rule import RuleTerms, unjudged
 from domain.terms import Proposal, Request, Sealed
 from domain.value import Value, short
 from domain.windows import Schedule
@@ -89,6 +90,8 @@ class Facts(Value):
     schedule: Schedule = Schedule()
     begins: bool = False
     """Whether this would be the change's first deed, which windows are for."""
+    rules: tuple[RuleTerms, ...] = ()
+    """What releases are held to now."""
     policy: Policy = NOBODY
     unproven_release: str = ""
     """Why the release is not its author's, where only signed ones are let in; nothing where it is, or need not be."""
@@ -113,6 +116,7 @@ def judge(warrant: Warrant, step: Step, facts: Facts) -> Refusal | None:
         or _judge_bans(proposal, facts)
         or _judge_standing(warrant, proposal, facts)
         or _judge_gates(proposal, facts)
+        or _judge_rules(proposal, facts)
         or _judge_approval(warrant, proposal, facts)
         or _judge_basis(proposal, facts)
     )
@@ -210,6 +214,17 @@ def _judge_gates(proposal: Proposal, facts: Facts) -> Refusal | None:
 
 def _closed(why: str, remedy: str) -> Refusal:
     return Refusal(cause=Cause.GATE, why=why, remedy=remedy)
+
+
+def _judge_rules(proposal: Proposal, facts: Facts) -> Refusal | None:
+    """A rule that was written since the plan is judged with the next one, not here: that may take minutes."""
+    if not (proposal.is_forward and facts.begins) or proposal.held_to is None:
+        return None
+    if new := unjudged(facts.rules, proposal.held_to):
+        intent, named = short(proposal.plan.intent), ", ".join(new)
+        why = f"{facts.environment} holds releases to more than when plan {intent} was drawn up: {named}"
+        return Refusal(cause=Cause.VOID, why=why)
+    return None
 
 
 def _judge_approval(warrant: Warrant, proposal: Proposal, facts: Facts) -> Refusal | None:

@@ -1,13 +1,13 @@
 """What a release must keep to, to be let into an environment, and what was found of it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from enum import StrEnum
 from typing import Final
 
 from pydantic import Field, JsonValue
 
 from domain.names import Identifier
-from domain.value import Value
+from domain.value import Value, canonical, digest_of, short
 
 MOST_RULES: Final = 50
 """So many an environment may ask for, and a service beside it."""
@@ -44,6 +44,21 @@ class RuleTerms(Value):
     @property
     def label(self) -> str:
         return self.name or self.rule
+
+    @property
+    def mark(self) -> str:
+        """What it asks for, as a word: rules with the same mark ask for the same, whatever is said about them."""
+        return short(digest_of(canonical([self.rule, self.settings]).encode()))
+
+
+def marks_of(rules: Iterable[RuleTerms]) -> tuple[str, ...]:
+    """Return the marks of the rules that may refuse a release."""
+    return tuple(dict.fromkeys(one.mark for one in rules if one.severity is Weight.BLOCK))
+
+
+def unjudged(rules: Iterable[RuleTerms], marks: Collection[str]) -> tuple[str, ...]:
+    """Name the rules that may refuse a release and are none of those that it was held to."""
+    return tuple(one.label for one in rules if one.severity is Weight.BLOCK and one.mark not in marks)
 
 
 class Ruling(Value):

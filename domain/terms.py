@@ -208,6 +208,8 @@ class Proposal(Value):
     notes: tuple[str, ...] = ()
     rulings: tuple[Ruling, ...] = ()
     """What was found of the rules; those not kept are among the refusals, or among the notes."""
+    held_to: tuple[str, ...] | None = None
+    """The marks of those rules that could have refused it; None where none was judged, or by an older worker."""
     risk: Assessment | None = None
     """How much is at stake, where the configuration asks."""
     previews: dict[Berth, str] = Field(default_factory=dict)

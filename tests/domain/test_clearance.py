@@ -14,6 +14,7 @@ from domain.fence import Fence, milliseconds
 from domain.gate import Freeze, Pin, Quarantine
 from domain.names import Subject, change_id
 from domain.plan import Plan, Step, Undo, Verb
+from domain.rule import RuleTerms, Weight
 from domain.signature import Signature
 from domain.terms import Proposal, Request, Story, Terms
 from domain.windows import PlannedFreeze, Schedule, Window
@@ -39,7 +40,8 @@ TERMS = Terms(targets={}, configuration=digest("configuration"), nonce="1")
 PLAN = Plan(
     subject=SUBJECT, version="2.0", release=digest("2.0"), steps=(PLACE, SECOND), terms=TERMS.digest()
 )
-PROPOSAL = Proposal(request=REQUEST, terms=TERMS, plan=PLAN, drawn_up=NOON)
+RULE = RuleTerms(rule="metadata", settings={"metadata": {"require": ["author"]}})
+PROPOSAL = Proposal(request=REQUEST, terms=TERMS, plan=PLAN, drawn_up=NOON, held_to=(RULE.mark,))
 APPROVED = Decision(
     actor=Actor(name="bo", proof=Proof.SSH_SIGNATURE),
     verdict=Verdict.APPROVE,
@@ -151,6 +153,13 @@ WRONG: dict[str, tuple[Wrong, Cause, str]] = {
         Cause.FORBIDDEN,
         "production only observes",
     ),
+    "a rule that was written since": (
+        fact(
+            rules=(RULE, RULE.but(settings={"metadata": {"require": ["notes"]}}, name="notes")), begins=True
+        ),
+        Cause.VOID,
+        "production holds releases to more than when plan",
+    ),
     "no approval": (warranted(decisions=()), Cause.VOID, "lacks the approval of 1 of: ana, bo"),
     "an approver who left": (
         fact(policy=FACTS.policy.but(approvers=("ana",))),
@@ -231,6 +240,25 @@ def test_facts_without_a_policy_clear_nothing_forward(quorum: int) -> None:
 
     assert judge(unapproved, PLACE, forgetful)
     assert (judge(unapproved, PLACE, FACTS.but(policy=policy)) is None) == (quorum == 0)
+
+
+def test_only_a_rule_that_could_refuse_and_was_not_judged_voids_a_plan() -> None:
+    """What is said about a rule, what only warns, what is asked no more, and a change that has begun, void nothing."""
+    said_otherwise = RULE.but(name="author", message="name yourself", remedy="--author")
+    warning = RuleTerms(rule="files", settings={"files": {}}, severity=Weight.WARN)
+    stricter = RULE.but(settings={"metadata": {"require": ["author", "notes"]}})
+    raised = warning.but(severity=Weight.BLOCK)
+
+    def cause(
+        *rules: RuleTerms, begins: bool = True, held_to: tuple[str, ...] | None = (RULE.mark,)
+    ) -> object:
+        facts = FACTS.but(rules=rules, begins=begins, proposal=PROPOSAL.but(held_to=held_to))
+        refusal = judge(WARRANT, PLACE, facts)
+        return refusal and refusal.cause
+
+    assert [cause(RULE), cause(said_otherwise, warning), cause()] == [None, None, None]
+    assert [cause(RULE, stricter), cause(raised), cause(RULE, held_to=())] == [Cause.VOID] * 3
+    assert [cause(stricter, begins=False), cause(stricter, held_to=None)] == [None, None]
 
 
 def test_a_window_that_has_closed_stops_nothing_that_has_begun() -> None:

@@ -125,6 +125,21 @@ async def test_a_floor_that_was_raised_holds_for_what_was_let_through(town: Town
     assert not town.world.held
 
 
+async def test_a_rule_that_is_written_while_a_promotion_waits_is_judged(town: Town) -> None:
+    """What was let through before is not done: it is held to the new rule first, and refused by that."""
+    environment = await town.freeze(town.dev)
+    handle = await town.promote("1.0.0", town.dev)
+    await town.until(handle, Phase.WAITING_FOR_GATE)
+    floor(town, town.dev, rules=(rule("metadata", {"require": ["notes"]}),))
+
+    await environment.signal("thaw", {"by": "olga@example.com"})
+    report = await asyncio.wait_for(handle.result(), 30)
+
+    assert report.outcome is Outcome.REFUSED
+    assert "says nothing of its notes" in report.why
+    assert not town.world.held
+
+
 async def test_thirty_rules_are_judged_at_once(town: Town) -> None:
     """A validation of thirty rules takes seconds, and the slow ones among them do not add up."""
     program = ["sh", "-c", "echo passed"]
