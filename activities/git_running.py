@@ -184,4 +184,5 @@ def fail(what: str, address: str, failed: GitFailedError) -> NoReturn:
         raise TargetRefusalError(
             f"{why} Check the address; a private repository may say the same."
         ) from failed
-    raise TargetTroubleError(f"{why} It is tried again.") from failed
+    room = " Make room on the worker's disk." if "no space left on device" in said else ""
+    raise TargetTroubleError(f"{why}{room} It is tried again.") from failed
