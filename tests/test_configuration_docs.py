@@ -10,7 +10,7 @@ from pydantic.fields import FieldInfo
 
 from activities.checks import CHECKS
 from activities.configuration_folder import read_folder
-from activities.git_settings import Credentials, Write
+from activities.git.settings import Credentials, Write
 from activities.rules import RULES
 from activities.targets import TARGETS
 from domain.configuration import (

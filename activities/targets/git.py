@@ -9,14 +9,14 @@ from typing import ClassVar, Final, Literal
 
 from pydantic import JsonValue
 
-from activities.git_clone import Clone, LostRaceError, Source, opened
-from activities.git_drafts import Undone, draft_deed, draft_undo, unpacked
-from activities.git_previews import preview_of
-from activities.git_running import Access
-from activities.git_settings import Credentials, GitSettings
-from activities.git_standing import Standing, changed_by_others, digest_of_values, look
-from activities.git_trails import lane_of, message
-from activities.git_trees import Draft, Tree, drafted
+from activities.git.clone import Clone, LostRaceError, Source, opened
+from activities.git.drafts import Undone, draft_deed, draft_undo, unpacked
+from activities.git.previews import preview_of
+from activities.git.running import Access
+from activities.git.settings import Credentials, GitSettings
+from activities.git.standing import Standing, changed_by_others, digest_of_values, look
+from activities.git.trails import lane_of, message
+from activities.git.trees import Draft, Tree, drafted
 from activities.ports import (
     Deed,
     Observation,

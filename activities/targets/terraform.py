@@ -11,10 +11,10 @@ from pydantic import JsonValue
 
 from activities.locks import locked_with_children
 from activities.ports import Deed, Observation, Place, Preview, TargetRefusalError, TargetTroubleError
-from activities.terraform_plans import Action, ReadPlan, beyond, say_actions, say_some
-from activities.terraform_running import FailedError, Module, Setting, fail, opened
-from activities.terraform_settings import TerraformSettings
-from activities.terraform_standing import Applied, Ledger
+from activities.terraform.plans import Action, ReadPlan, beyond, say_actions, say_some
+from activities.terraform.running import FailedError, Module, Setting, fail, opened
+from activities.terraform.settings import TerraformSettings
+from activities.terraform.standing import Applied, Ledger
 from activities.trees import Trees
 from domain.environment import Absent, Placement, Unknown, same
 from domain.fence import Fence

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from pydantic import JsonValue, ValidationError
 
-from activities.git_clone import Clone
+from activities.git.clone import Clone
 from activities.ports import Place, StaleFenceError, TargetRefusalError, TargetTroubleError
 from activities.targets.git import GitTarget
 from domain.environment import Absent, Placement, Unknown, same

@@ -16,7 +16,7 @@ from pydantic import JsonValue, ValidationError
 
 from activities.ports import Place, TargetRefusalError, TargetTroubleError
 from activities.targets.terraform import TerraformTarget
-from activities.terraform_locks import StateLock
+from activities.terraform.locks import StateLock
 from domain.environment import Absent, Unknown, same
 from domain.fence import Fence
 from domain.value import digest_of

@@ -12,7 +12,7 @@ _HERE: Final = "\0"
 NOISE: Final = (
     "", "# version: old", "    # an odd one", "#", "# {{ not a template }}", "# é € 🚀 \ttab", "# images:", " ",
 )  # fmt: skip
-NEIGHBOURS: Final = (
+NEIGHBOURS: Final[tuple[str, ...]] = (
     "plain: old", "quoted: 'old'", 'double: "old \\" # no comment"', "empty:", "flow: {a: old, b: [old, 'x, y']}",
     "list:\n- old\n- name: old\n  tag: old", "list:\n    -   old", "text: |\n  target: old\n\n  # kept\n",
     "folded: >-\n  old\n  old", "anchor: &a {v: old}\nalias: *a", "anchors: &b\n  v: old\nmerged:\n  <<: *b",

@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError
 
 from activities.linking import see_onto_disk
 from activities.ports import StaleFenceError, TargetRefusalError
-from activities.terraform_plans import Action
+from activities.terraform.plans import Action
 from domain.fence import Fence
 from domain.value import Value
 

@@ -13,10 +13,10 @@ from typing import Final, NamedTuple
 from activities.packing import CorruptArtifactError, unpack
 from activities.ports import TargetRefusalError, TargetTroubleError, unsaid
 from activities.programs import NotStartedError, Program, run
-from activities.terraform_locks import StateLock, lock_in
-from activities.terraform_plans import ReadPlan
-from activities.terraform_settings import TerraformSettings
-from activities.terraform_standing import Died
+from activities.terraform.locks import StateLock, lock_in
+from activities.terraform.plans import ReadPlan
+from activities.terraform.settings import TerraformSettings
+from activities.terraform.standing import Died
 from activities.variables import variable
 
 _NOT_OURS: Final = (

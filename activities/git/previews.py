@@ -3,8 +3,8 @@
 import re
 from typing import Final
 
-from activities.git_clone import Clone
-from activities.git_trees import Tree
+from activities.git.clone import Clone
+from activities.git.trees import Tree
 from activities.masking import MASK, secrets_in
 
 _LONGEST: Final = 3000

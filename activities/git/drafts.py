@@ -8,10 +8,10 @@ from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
-from activities.git_clone import Clone
-from activities.git_edits import edited, put_back, seen
-from activities.git_settings import Write
-from activities.git_trees import Draft, Tree, merged
+from activities.git.clone import Clone
+from activities.git.edits import edited, put_back, seen
+from activities.git.settings import Write
+from activities.git.trees import Draft, Tree, merged
 from activities.packing import CorruptArtifactError, unpack, verify_digest
 from activities.ports import Deed, TargetRefusalError
 from activities.yaml_places import NoPlaceError

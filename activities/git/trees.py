@@ -6,10 +6,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from activities.git_clone import Clone
-from activities.git_edits import seen
-from activities.git_running import GitFailedError
-from activities.git_settings import Write
+from activities.git.clone import Clone
+from activities.git.edits import seen
+from activities.git.running import GitFailedError
+from activities.git.settings import Write
 from activities.ports import TargetRefusalError
 
 _LARGEST: Final = 4 << 20

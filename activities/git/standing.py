@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from activities.git_clone import Clone
-from activities.git_edits import Values
-from activities.git_memory import Memory
-from activities.git_settings import Write
-from activities.git_trails import LANE, LOG_FORMAT, Trail, newest, record_of
-from activities.git_trees import Tree
+from activities.git.clone import Clone
+from activities.git.edits import Values
+from activities.git.memory import Memory
+from activities.git.settings import Write
+from activities.git.trails import LANE, LOG_FORMAT, Trail, newest, record_of
+from activities.git.trees import Tree
 from activities.ports import TargetRefusalError
 from activities.yaml_places import NoPlaceError
 from domain.environment import Absent, Holding, Unknown

@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final, NamedTuple, NoReturn
 
-from activities.git_running import MOST_PRINTED, Access, Git, GitFailedError, fail
+from activities.git.running import MOST_PRINTED, Access, Git, GitFailedError, fail
 from activities.locks import locked_with_children
 from activities.ports import TargetRefusalError, TargetTroubleError
 from domain.value import canonical, digest_of, say_duration

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from activities.git_settings import Write
+from activities.git.settings import Write
 from activities.ports import Deed, TargetRefusalError
 from activities.yaml_edits import Scalar, get, put, put_as_in, put_beside, put_item
 from activities.yaml_paths import Key, Match, Path, read_path, say_path
