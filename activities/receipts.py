@@ -3,9 +3,11 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Final
 
 from temporalio import activity
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
+from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.archive import Archive
@@ -25,6 +27,9 @@ from domain.plan import Deed, Step, Verb
 from domain.soak import judge_soak
 from domain.terms import Proposal, Story, TargetTerms
 
+TRIES_IN_SILENCE: Final = 7
+"""So often a way back is tried, within about a minute, before a person has to hear of it."""
+
 
 class Receipts:
     """Leaves receipts for one environment, and recalls them."""
@@ -35,8 +40,25 @@ class Receipts:
         self._clearing = clearing
 
     async def conclude(self, account: Account) -> Left:
-        """Look, then write the receipt, once. Once it is being written, a cancel comes too late."""
+        """Look, then write the receipt, once. Once it is being written, a cancel comes too late.
+
+        A way back is tried for ever, but not in silence: after a minute of tries that all failed, the last one's
+        reason is what is not well.
+        """
         proposal = self._clearing.unseal(account.warrant)
+        try:
+            return await self._conclude(account, proposal)
+        except ApplicationError as error:
+            if error.non_retryable or not _is_endless(account, proposal):
+                raise
+            why = error.message
+        except Exception as error:
+            if not _is_endless(account, proposal):
+                raise
+            why = str(error) or type(error).__name__
+        return Left(well=False, evidence=(f"it could not be looked at, or its receipt not be left: {why}",))
+
+    async def _conclude(self, account: Account, proposal: Proposal) -> Left:
         if standing := await self._archive.receipt(proposal.plan.subject, account.warrant.turn):
             if standing.settled is not account.settled:
                 raise over(standing)
@@ -189,6 +211,12 @@ class Receipts:
             entry = await self._archive.entry(proposal.plan.subject, step.of.turn, step.of.act)
         targets: Mapping[str, TargetTerms] = proposal.terms.targets
         return entry.target if entry and not entry.void else targets.get(step.berth)
+
+
+def _is_endless(account: Account, proposal: Proposal) -> bool:
+    """Tell whether this has been tried for a minute, and would be for ever."""
+    goes_back = account.settled is Settled.UNDONE or not proposal.plan.goes_forward
+    return goes_back and activity.in_activity() and activity.info().attempt >= TRIES_IN_SILENCE
 
 
 def _of(proposal: Proposal) -> int | None:

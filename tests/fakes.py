@@ -52,6 +52,8 @@ class World:
         """Places whose undo fails."""
         self.sick: set[str] = set()
         """Versions that are not healthy, anywhere or, as ``version at place``, at one place."""
+        self.baffling: set[str] = set()
+        """Versions at which a health check breaks."""
         self.looks: list[str] = []
         """Places whose health was looked at, in order."""
         self.slow: dict[str, asyncio.Event] = {}
@@ -158,6 +160,8 @@ class FakeCheck:
         place = f"{expected.subject.environment}/{expected.subject.service}/{berth}"
         holding = self._world.held.get(place, Absent())
         self._world.looks.append(place)
+        if isinstance(holding, Placement) and holding.version in self._world.baffling:
+            raise RuntimeError(f"{holding.version} is too much for this check")
         sick = self._world.sick
         if isinstance(holding, Placement) and {holding.version, f"{holding.version} at {place}"} & sick:
             return Finding(passed=False, proven=True, sentence=f"{holding.version} is sick")

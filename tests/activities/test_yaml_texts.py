@@ -1,5 +1,6 @@
 """Files as people keep them: whatever is written around a value, not a byte of it changes."""
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from hypothesis import given
@@ -71,7 +72,7 @@ def texts(draw: some.DrawFn) -> Written:
     return Written(head, value, tail, path)
 
 
-def _beside(draw: some.DrawFn, around: some.SearchStrategy[list[str]], lines: list[str]) -> list[str]:
+def _beside(draw: some.DrawFn, around: some.SearchStrategy[Sequence[str]], lines: list[str]) -> list[str]:
     before, after = draw(around), draw(around)
     after = [one for one in after if one.split(":")[0] not in {other.split(":")[0] for other in before}]
     return [*"\n".join(before).split("\n"), *lines, *"\n".join(after).split("\n")]

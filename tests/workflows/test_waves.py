@@ -4,6 +4,9 @@ import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 
+import pytest
+
+from activities import receipts
 from domain.configuration import ComponentFile, PivotApproval
 from domain.environment import Absent
 from domain.names import change_id
@@ -145,6 +148,26 @@ async def test_a_wave_is_watched_through_its_pause(town: Town) -> None:
     assert report.why == "site@eu-1 is not well, so no other wave begins: 1.0.0 is sick"
     assert written(town)[0] == "site@eu-1"
     assert "site@us-1" not in written(town)
+
+
+async def test_a_way_back_that_nobody_can_look_at_calls_a_person(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A check that breaks on what was put back is tried for ever, but not in silence."""
+    monkeypatch.setattr(receipts, "TRIES_IN_SILENCE", 2)
+    spread(town, ["eu-1"])
+    watch_each(town, "eu-1")
+    await town.promoted("1.0.0", town.dev)
+    town.world.sick.add("2.0.0")
+    town.world.baffling.add("1.0.0")
+
+    handle = await town.promote("2.0.0", town.dev)
+    status = await town.until_change(town.dev, Phase.STUCK)
+
+    assert "its receipt not be left: 1.0.0 is too much for this check" in status.waits_for
+    town.world.baffling.clear()
+    await (await town.change(town.dev)).signal("retry", {"by": "olga@example.com"})
+    assert (await handle.result()).outcome is Outcome.ROLLED_BACK
 
 
 async def test_no_more_targets_are_changed_at_once_than_is_said(town: Town) -> None:
