@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 
 from ruamel.yaml.events import AliasEvent
 
+from activities.yaml_documents import locate
 from activities.yaml_paths import Key, Path, say_path
 from activities.yaml_places import NoPlaceError, NotThereError, Part, Text, find, read_text
 
@@ -30,7 +31,7 @@ _WHOLE: Final = re.compile(r"0|[1-9][0-9]*")
 def get(text: str, path: Path, document: Mapping[str, str], *, is_json: bool = False) -> str | None:
     """Return the text of a value, None where nothing is there. Raises ``NoPlaceError``."""
     try:
-        part = find(read_text(_readable(text, is_json=is_json)), path, document)
+        part = locate(_readable(text, is_json=is_json), path, document).part
     except NotThereError:
         return None
     if part.kind not in {"scalar", "alias"}:
@@ -40,18 +41,18 @@ def get(text: str, path: Path, document: Mapping[str, str], *, is_json: bool = F
 
 def put(text: str, path: Path, document: Mapping[str, str], value: Scalar, *, is_json: bool = False) -> str:
     """Return the text with another value there, in quotes of the kind that stood there. Raises ``NoPlaceError``."""
-    before = read_text(_readable(text, is_json=is_json))
-    part = find(before, path, document)
+    place = locate(_readable(text, is_json=is_json), path, document)
+    piece, part = text[place.start : place.end], place.part
     if part.kind not in {"scalar", "alias"}:
         raise NoPlaceError(f"{say_path(path)} is a {part.kind}, not a single value")
-    if part.style in {"|", ">"} or "\n" in text[part.start : part.end]:
+    if part.style in {"|", ">"} or "\n" in piece[part.start : part.end]:
         raise NoPlaceError(f"{say_path(path)} is written over several lines; write it on one")
     if part.kind == "scalar" and part.value == str(value) and isinstance(value, str):
         return text
     written = json.dumps(value, ensure_ascii=False) if is_json else rendered(value, part)
-    changed = _with_instead(text, part, written)
-    _prove(before, _readable(changed, is_json=is_json), _Change(part.first, 1, 1), path, value)
-    return changed
+    changed = _with_instead(piece, part, written)
+    _prove(place.text, _readable(changed, is_json=is_json), _Change(part.first, 1, 1), path, value)
+    return text[: place.start] + changed + text[place.end :]
 
 
 def put_as_in(
@@ -61,35 +62,36 @@ def put_as_in(
 
     Raises ``NoPlaceError``, ``NotThereError`` where the other text has none.
     """
-    before, source = (read_text(_readable(one, is_json=is_json)) for one in (text, origin))
-    part, wanted = find(before, path, document), find(source, path, document)
-    anchors = {said[_ANCHOR] for said in before.said[: part.first] if said[0] != AliasEvent.__name__}
+    place, source = (locate(_readable(one, is_json=is_json), path, document) for one in (text, origin))
+    piece, part, wanted = text[place.start : place.end], place.part, source.part
+    anchors = {said[_ANCHOR] for said in place.text.said[: part.first] if said[0] != AliasEvent.__name__}
     if wanted.kind == "alias" and wanted.value not in anchors:
         raise NoPlaceError(
             f"{say_path(path)} was *{wanted.value}, and no &{wanted.value} stands above it now"
         )
-    changed = _with_instead(text, part, origin[wanted.start : wanted.end])
-    _prove(before, _readable(changed, is_json=is_json), _Change(part.first, 1, 1), path)
-    if get(changed, path, document, is_json=is_json) != get(origin, path, document, is_json=is_json):
+    written = origin[source.start : source.end][wanted.start : wanted.end]
+    changed = _with_instead(piece, part, written)
+    _prove(place.text, _readable(changed, is_json=is_json), _Change(part.first, 1, 1), path)
+    result = text[: place.start] + changed + text[place.end :]
+    if get(result, path, document, is_json=is_json) != get(origin, path, document, is_json=is_json):
         raise NoPlaceError(f"{say_path(path)} cannot be written here as it was")
-    return changed
+    return result
 
 
 def put_beside(text: str, sibling: Path, document: Mapping[str, str], entries: Mapping[str, str]) -> str:
     """Return the text with more keys on lines of their own, right below a key of one line. Raises ``NoPlaceError``."""
-    before = read_text(text)
-    found = find(before, sibling, document)
-    parent = find(before, sibling[:-1], document)
+    place = locate(text, sibling, document)
+    piece, found, parent = text[place.start : place.end], place.part, find(place.text, sibling[:-1], document)
     if parent.in_brackets:
         raise NoPlaceError(
             f"{say_path(sibling[:-1])} is written in braces; write a line for each of its keys"
         )
     key = next(key for key, value in parent.entries if value.first == found.first)
-    column = key.start - (text.rfind("\n", 0, key.start) + 1)
+    column = key.start - (piece.rfind("\n", 0, key.start) + 1)
     lines = [f"{' ' * column}{name}: {rendered(value)}" for name, value in entries.items()]
-    changed = _with_lines(text, found.end_of_text, lines)
-    _prove(before, changed, _Change(found.last + 1, 0, 2 * len(entries)), sibling)
-    return changed
+    changed = _with_lines(piece, found.end_of_text, lines)
+    _prove(place.text, changed, _Change(found.last + 1, 0, 2 * len(entries)), sibling)
+    return text[: place.start] + changed + text[place.end :]
 
 
 def put_item(text: str, name: str, entries: Mapping[str, str]) -> str:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from ruamel.yaml import YAML
@@ -21,7 +22,9 @@ from ruamel.yaml.scanner import Scanner
 
 from activities.yaml_paths import Index, Key, Match, Path, Step, read_path, say_path
 
-_MOST_EVENTS: Final = 500_000
+_MOST_EVENTS: Final = 100_000
+_REMEMBERED: Final = 8
+"""Texts: a file is read for each value in it, before and after."""
 _DEEPEST: Final = 200
 _PROPERTIES: Final = re.compile(r"(?:[&!][^\s,\[\]{}]*\s+)+")
 
@@ -32,6 +35,10 @@ class NoPlaceError(Exception):
 
 class NotThereError(NoPlaceError):
     """A path leads to nothing."""
+
+
+class NoDocumentError(NotThereError):
+    """No document is the one that is meant."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +52,9 @@ class Part:
     kind: str
     """scalar, alias, list or mapping."""
     value: str = ""
+    """What a scalar says, or an alias' anchor."""
+    says: str | None = None
+    """What a scalar says, or the one that an alias stands for."""
     style: str | None = None
     in_brackets: bool = False
     """Whether it is written in braces or brackets, or stands in some."""
@@ -66,6 +76,14 @@ class Text(NamedTuple):
     said: tuple[tuple[object, ...], ...]
 
 
+def several(count: int, path: Path) -> NoPlaceError:
+    return NoPlaceError(
+        f"{count} documents in it have {say_path(path)}: say which by document:, as in "
+        "{kind: Deployment, metadata.name: web}"
+    )
+
+
+@lru_cache(maxsize=_REMEMBERED)
 def read_text(text: str) -> Text:
     """Read all documents. Raises ``NoPlaceError``."""
     builder = _Builder(text)
@@ -87,7 +105,7 @@ def find(text: Text, path: Path, document: Mapping[str, str]) -> Part:
     fitting = [root for root in text.documents if _fits(root, document)]
     if not fitting:
         wanted = ", ".join(f"{key}: {value}" for key, value in document.items())
-        raise NotThereError(f"no document in it has {wanted}" if document else "it is empty")
+        raise NoDocumentError(f"no document in it has {wanted}" if document else "it is empty")
     found, why = [], []
     for root in fitting:
         try:
@@ -95,10 +113,7 @@ def find(text: Text, path: Path, document: Mapping[str, str]) -> Part:
         except NotThereError as no:
             why.append(no)
     if len(found) > 1:
-        raise NoPlaceError(
-            f"{len(found)} documents in it have {say_path(path)}: say which by document:, as in "
-            "{kind: Deployment, metadata.name: web}"
-        )
+        raise several(len(found), path)
     if not found:
         raise why[0]
     return found[0]
@@ -110,7 +125,7 @@ def _fits(root: Part, document: Mapping[str, str]) -> bool:
             part = _walk(root, read_path(path))
         except NotThereError:
             return False
-        if part.kind != "scalar" or part.value != wanted:
+        if part.says != wanted:
             return False
     return True
 
@@ -130,11 +145,11 @@ def _walk(root: Part, path: Path) -> Part:
 def _below(part: Part, step: Step) -> list[Part]:
     match step:
         case Key(name):
-            return [value for key, value in part.entries if key.kind == "scalar" and key.value == name]
+            return [value for key, value in part.entries if key.says == name]
         case Index(number):
             return list(part.items[number : number + 1])
         case Match(key, value):
-            return [item for item in part.items if any(one.value == value for one in _below(item, Key(key)))]
+            return [item for item in part.items if any(one.says == value for one in _below(item, Key(key)))]
 
 
 def _nothing(part: Part, path: Path, number: int) -> str:
@@ -145,7 +160,7 @@ def _nothing(part: Part, path: Path, number: int) -> str:
         )
     if any(key.value == "<<" for key, _ in part.entries):
         return f"{why} but what << may bring there; name the place that it comes from"
-    names = [key.value for key, _ in part.entries]
+    names = [key.says or "…" for key, _ in part.entries]
     return f"{why}; there is {', '.join(names[:10])}" if names else why
 
 
@@ -196,6 +211,7 @@ class _Builder:
         self.said: list[tuple[object, ...]] = []
         self._text = text
         self._open: list[_Open] = []
+        self._anchors: dict[str, str] = {}
 
     def take(self, event: Event) -> None:
         number = len(self.said)
@@ -205,6 +221,8 @@ class _Builder:
         match event:
             case ScalarEvent() | AliasEvent():
                 self._place(self._leaf(event, number))
+            case DocumentStartEvent():
+                self._anchors.clear()
             case CollectionStartEvent():
                 inside = bool(self._open) and self._open[-1].in_brackets
                 self._open.append(_Open(event, number, in_brackets=inside))
@@ -217,12 +235,15 @@ class _Builder:
         start, end = event.start_mark.index, event.end_mark.index
         inside = bool(self._open) and self._open[-1].in_brackets
         if isinstance(event, AliasEvent):
-            return Part(start, end, number, number, "alias", event.anchor, in_brackets=inside)
+            says = self._anchors.get(event.anchor)
+            return Part(start, end, number, number, "alias", event.anchor, says, in_brackets=inside)
         if properties := _PROPERTIES.match(self._text, start, end):
             start = properties.end()
         value, style = str(getattr(event, "value", "")), getattr(event, "style", None)
+        if event.anchor:
+            self._anchors[event.anchor] = value
         return Part(
-            start, end, number, number, "scalar", value, style, in_brackets=inside, anchor=event.anchor
+            start, end, number, number, "scalar", value, value, style, in_brackets=inside, anchor=event.anchor
         )
 
     def _place(self, part: Part) -> None:

@@ -59,7 +59,7 @@ async def draft_deed(
             )
         for write in several:
             with _in(file, before):
-                text = edited(write, text, deed)
+                text = await asyncio.to_thread(edited, write, text, deed)
         await draft.put_text(file, text)
 
 
@@ -102,13 +102,17 @@ async def _undone(clone: Clone, writes: Sequence[Write], captured: str, ours: st
     """Take our change out of a text that others have changed since; else, each value by itself."""
     text = await merged(clone, now, ours, captured)
     try:
-        if text is not None and all(seen(write, text) == seen(write, captured) for write in writes):
+        if text is not None and await asyncio.to_thread(_is_seen_alike, writes, text, captured):
             return text
     except NoPlaceError:
         pass
     for write in writes:
-        now = put_back(write, now, captured)
+        now = await asyncio.to_thread(put_back, write, now, captured)
     return now
+
+
+def _is_seen_alike(writes: Sequence[Write], text: str, other: str) -> bool:
+    return all(seen(write, text) == seen(write, other) for write in writes)
 
 
 def _by_file(writes: Sequence[Write]) -> list[tuple[str, list[Write]]]:

@@ -1,5 +1,6 @@
 """Commits read and made without a working tree: nothing that stands in a repository is ever a file of ours."""
 
+import asyncio
 import tempfile
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -88,7 +89,7 @@ class Tree:
                 continue
             if write.where not in texts:
                 texts[write.where] = await self.text(write.where)
-            values |= seen(write, texts[write.where])
+            values |= await asyncio.to_thread(seen, write, texts[write.where])
         return values
 
 
