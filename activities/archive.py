@@ -2,13 +2,23 @@
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from typing import Final, TypeVar
+from typing import Final, Generic, NamedTuple, TypeVar
 
 from activities.ports import AlreadyExistsError, BadSealError, NotInStoreError, Seals, Store
 from domain.folding import folded
 from domain.journal import Entry, Evidence, OpenTurn, Receipt
-from domain.names import Subject, is_identifier, journal_key, journal_prefix, receipt_key, receipt_prefix
+from domain.names import (
+    Subject,
+    is_identifier,
+    journal_key,
+    journal_prefix,
+    page_key,
+    receipt_key,
+    receipt_prefix,
+    segment_key,
+)
 from domain.terms import Proposal, Sealed
+from domain.trail import Page, Segment
 from domain.value import Digest, Value, digest_of
 
 KINDS: Final[dict[type[Value], str]] = {
@@ -16,12 +26,22 @@ KINDS: Final[dict[type[Value], str]] = {
     Entry: "journal",
     Receipt: "receipt",
     Evidence: "evidence",
+    Segment: "segment",
+    Page: "page",
 }
 """What is written over a seal, so that one kind of paper never passes for another."""
 
 PaperT = TypeVar("PaperT", bound=Value)
 RECEIPTS_REMEMBERED: Final = 20
 """How far back is looked for what can be rolled back, and for how a release was soaked."""
+
+
+class Kept(NamedTuple, Generic[PaperT]):
+    """A paper, the digest of its text, and whether it stands there to the letter as it was written."""
+
+    paper: PaperT
+    digest: Digest
+    as_written: bool
 
 
 class Archive:
@@ -56,6 +76,14 @@ class Archive:
             return None
         sealed = Sealed.model_validate_json(await self._store.read(receipt_key(subject, others[0])))
         return digest_of(sealed.body.encode())
+
+    async def write_segment(self, segment: Segment) -> Segment:
+        """Write a segment of a trail where none stands; return the one that stands, whoever wrote it."""
+        return await self._write_once(_own_key(segment), segment)
+
+    async def write_page(self, page: Page) -> Page:
+        """Write a page of a ledger where none stands; return the one that stands, whoever wrote it."""
+        return await self._write_once(_own_key(page), page)
 
     async def _write_once(self, key: str, paper: PaperT) -> PaperT:
         environment = key.split("/")[2]
@@ -120,12 +148,20 @@ class Archive:
             return None
 
     async def _read(self, key: str, environment: str, kind: type[PaperT]) -> PaperT:
-        sealed = Sealed.model_validate_json(await self._store.read(key))
+        return (await self.read(key, environment, kind)).paper
+
+    async def read(self, key: str, environment: str, kind: type[PaperT]) -> "Kept[PaperT]":
+        """Read the paper under a key.
+
+        Raises ``NotInStoreError``, and ``BadSealError`` where what stands there is not to be believed.
+        """
+        content = await self._store.read(key)
+        sealed = Sealed.model_validate_json(content)
         paper = self.unseal(sealed, environment, kind)
         if _own_key(paper) != key:
             message = f"“{key}” holds the paper of {_own_key(paper)}: somebody moved it"
             raise BadSealError(message)
-        return paper
+        return Kept(paper, digest_of(sealed.body.encode()), sealed.canonical().encode() == content)
 
 
 async def turns_with_receipts(
@@ -148,5 +184,9 @@ def _own_key(paper: Value) -> str:
             return journal_key(subject, fence.turn, fence.act)
         case Receipt(subject=subject, turn=turn):
             return receipt_key(subject, turn)
+        case Segment(trail=trail, first=first):
+            return segment_key(trail.subject, trail.version, trail.run, first)
+        case Page(subject=subject, number=number):
+            return page_key(subject, number)
         case _:
             return ""

@@ -8,6 +8,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.archive import Archive
 from activities.around import Around, Engine
+from activities.bookkeeping import Bookkeeping
 from activities.ports import BadSealError, Deed, Observation, Target, Undone
 from activities.previewing import why_otherwise
 from activities.proving import Proving
@@ -64,8 +65,11 @@ def over(receipt: Receipt) -> ApplicationError:
 class Clearing:
     """Judges, captures, seals and journals for one environment."""
 
-    def __init__(self, tools: Tools, archive: Archive, around: Around | None = None) -> None:
+    def __init__(
+        self, tools: Tools, archive: Archive, books: Bookkeeping, around: Around | None = None
+    ) -> None:
         self._tools = tools
+        self._books = books
         self._archive = archive
         self._around = around or Engine()
         self._proving = Proving(tools.signers, tools.clock)
@@ -82,9 +86,13 @@ class Clearing:
             raise not_cleared(refusal, journaled=False) from error
 
     async def hear(self, warrant: Warrant, proposal: Proposal, *, gates: bool = True) -> Facts:
-        """Gather in one read what lane, asker, environment, store and clock say; needs no configuration."""
+        """Gather in one read what lane, asker, environment, store and clock say; needs no configuration.
+
+        What the asker has recorded until now is kept at once: nothing is done before it is.
+        """
         subject = proposal.plan.subject
         word = await self._around.word(subject, warrant, gates=gates)
+        await self._books.keep_told(word.promotion, is_needed=gates)
         return Facts(
             now=self._tools.clock.now(),
             workflow_id=self._around.workflow_id,

@@ -11,6 +11,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.archive import Archive
 from activities.around import Around
+from activities.bookkeeping import Bookkeeping
 from activities.clearance import OUTRANKED, Cleared, Clearing, not_cleared
 from activities.drawing import Drawing
 from activities.health import watch, watch_one
@@ -24,11 +25,11 @@ from domain.clearance import Cause, Refusal, Warrant
 from domain.environment import Unknown, same
 from domain.journal import Evidence, Recollection, Soaked
 from domain.names import Subject
-from domain.order import Account, Left, Performed, StepOrder
+from domain.order import Account, DrawOrder, Left, Performed, ProofOrder, StepOrder
 from domain.plan import Verb
 from domain.road import Waymark
-from domain.statement import ProofOrder
 from domain.terms import Request, Sealed, Story
+from domain.trail import Piece
 
 ResultT = TypeVar("ResultT")
 BEAT: Final = timedelta(seconds=1)
@@ -43,20 +44,26 @@ class EffectActivities:
     def __init__(self, tools: Tools, around: Around | None = None) -> None:
         self._tools = tools
         self._archive = Archive(tools.store, tools.seals)
-        self._clearing = Clearing(tools, self._archive, around)
+        self._books = Bookkeeping(tools, self._archive)
+        self._clearing = Clearing(tools, self._archive, self._books, around)
         self._drawing = Drawing(tools, self._archive)
         self._signpost = Signpost(tools, self._archive)
         self._proving = Proving(tools.signers, tools.clock)
-        self._receipts = Receipts(tools, self._archive, self._clearing)
+        self._receipts = Receipts(tools, self._archive, self._clearing, self._books)
 
     @activity.defn
-    async def draw_up(self, request: Request) -> Sealed:
+    async def draw_up(self, order: DrawOrder) -> Sealed:
         """Return the sealed proposal for a request: terms, plan, and whatever speaks against it.
 
         Changes nothing, but for a settlement: there every deed of the lost change that has not begun is called
-        off first. A second run makes a new nonce, and so another proposal.
+        off first. A second run makes a new nonce, and so another proposal. The records of the promotion that
+        asks are kept first, and promotions of the same lane that ended in silence have theirs closed.
         """
+        request = order.request
         self._own(request.subject)
+        if order.records:
+            await self._books.keep_own(order.records)
+            await self._books.close_strays(request.subject)
         if request.story is Story.SETTLEMENT:
             await self._clearing.settling(request)
         return await _alive(self._drawing.propose(request))
@@ -71,10 +78,17 @@ class EffectActivities:
     async def prove(self, order: ProofOrder) -> str:
         """Say why a signature is not that person's over that statement, or nothing where it is.
 
-        A first opinion, for whoever waits: the effect asks again. Touches nothing.
+        A first opinion, for whoever waits: the effect asks again. Touches nothing; the promotion's records are kept
+        on the way.
         """
         self._own_environment(order.environment)
+        await self._books.keep_own(order.records)
         return await self._proving.why_not(order.statement, order.signature)
+
+    @activity.defn
+    async def keep(self, records: Piece) -> None:
+        """Keep records of the promotion that this runs for, in its environment's store. Twice is once."""
+        await self._books.keep_own(records)
 
     @activity.defn
     async def perform(self, order: StepOrder) -> Performed:

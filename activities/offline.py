@@ -19,7 +19,7 @@ from domain.actor import Channel
 from domain.clearance import Warrant
 from domain.fence import Fence, is_too_far_ahead, next_turn
 from domain.journal import Entry, OpenTurn, Settled, can_be_rolled_back
-from domain.order import Account, StepOrder
+from domain.order import Account, StepOrder, order_drawing
 from domain.outcome import Outcome
 from domain.plan import Step
 from domain.terms import Proposal, Request, Story
@@ -125,7 +125,7 @@ class OfflineRollback:
         """Draw up, undo every step whatever becomes of the others, look, and leave the receipt."""
         began = self._tools.clock.now()
         effects = EffectActivities(self._tools, Nobody(request.subject, turn))
-        sealed = await effects.draw_up(request)
+        sealed = await effects.draw_up(order_drawing(request))
         proposal = Proposal.model_validate_json(sealed.text)
         if proposal.refusals:
             raise NotRolledBackError(f"{request.subject} is not rolled back: {'; '.join(proposal.refusals)}.")

@@ -34,6 +34,8 @@ class Word(NamedTuple):
     freeze: Freeze | None
     pin: Pin | None
     unanswered: tuple[str, ...]
+    promotion: PromotionStatus | None = None
+    """What the promotion that asks says of itself, where it is one and still asks."""
 
 
 class _Silence(Exception):
@@ -63,10 +65,11 @@ async def ask_around(client: Client, subject: Subject, warrant: Warrant, *, gate
         open_turn=lane.turn if isinstance(lane, LaneStatus) and _is_for(lane, warrant) else None,
         taken=lane.turn if isinstance(lane, LaneStatus) else None,
         lane_listens=lane is not None,
-        asking=not isinstance(asker, BaseException) and asker,
+        asking=not (isinstance(asker, BaseException) or asker is None),
         freeze=environment.freeze if isinstance(environment, EnvironmentStatus) else None,
         pin=environment.pins.get(subject.service) if isinstance(environment, EnvironmentStatus) else None,
         unanswered=tuple(name for name, answer in named.items() if isinstance(answer, _Silence)),
+        promotion=asker if isinstance(asker, PromotionStatus) else None,
     )
 
 
@@ -79,21 +82,27 @@ async def _nobody() -> None:
     """Ask nobody."""
 
 
-async def _ask_asker(client: Client, warrant: Warrant) -> bool:
-    """A promotion is asked back: by its own id, and for the very decisions that it was given.
+class _Somebody:
+    """Asks, and has no workflow to be asked back."""
+
+
+async def _ask_asker(client: Client, warrant: Warrant) -> PromotionStatus | _Somebody | None:
+    """Return who asks, or None where nobody does.
+
+    A promotion is asked back: by its own id, and for the very decisions that it was given.
 
     Whoever asks a lane for a rollback or an adoption has no workflow to be asked.
     """
     request = warrant.request
     if request.story is not Story.PROMOTION:
-        return True
+        return _Somebody()
     if warrant.asker != promotion_id(request.subject, request.version or ""):
-        return False
+        return None
     status = await _ask(client, warrant.asker, PromotionStatus)
     if status is None or status.phase is not Phase.IN_LANE or status.request != request:
-        return False
+        return None
     given = [decision.but(comment="") for decision in status.decisions]
-    return all(decision.but(comment="") in given for decision in warrant.decisions)
+    return status if all(decision.but(comment="") in given for decision in warrant.decisions) else None
 
 
 async def _ask(client: Client, workflow_id: str, status: type[StatusT]) -> StatusT | None:

@@ -11,6 +11,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.archive import Archive
+from activities.bookkeeping import Bookkeeping
 from activities.clearance import Clearing, not_cleared, over
 from activities.finishing import to_the_end
 from activities.health import Verdict, look_until_well
@@ -34,10 +35,11 @@ TRIES_IN_SILENCE: Final = 7
 class Receipts:
     """Leaves receipts for one environment, and recalls them."""
 
-    def __init__(self, tools: Tools, archive: Archive, clearing: Clearing) -> None:
+    def __init__(self, tools: Tools, archive: Archive, clearing: Clearing, books: Bookkeeping) -> None:
         self._tools = tools
         self._archive = archive
         self._clearing = clearing
+        self._books = books
 
     async def conclude(self, account: Account) -> Left:
         """Look, then write the receipt, once. Once it is being written, a cancel comes too late.
@@ -77,6 +79,8 @@ class Receipts:
         self, account: Account, proposal: Proposal, journal: Sequence[Entry], verdict: Verdict
     ) -> Left:
         facts = await self._clearing.hear(account.warrant, proposal, gates=False)
+        if not facts.asking:
+            await self._books.close_strays(proposal.plan.subject)
         if refusal := self._judge(account, proposal, facts):
             raise not_cleared(refusal, journaled=True)
         done = account.settled is Settled.DONE
@@ -87,7 +91,9 @@ class Receipts:
             # Nothing was begun, and no lane knows of the turn: there is nothing to account for.
             return Left(well=True, after=after, lane_listens=facts.lane_listens)
         receipt = _write_up(account, proposal, journal, verdict, facts.now).but(
-            after=after, let_in=await self._clearing.let_in(account.warrant, proposal)
+            after=after,
+            let_in=await self._clearing.let_in(account.warrant, proposal),
+            ledger=await self._books.page(proposal.plan.subject),
         )
         if receipt.story is Story.SETTLEMENT and receipt.of is not None:
             await self._close_lost(receipt, receipt.of)
@@ -132,6 +138,7 @@ class Receipts:
     async def recall(self, subject: Subject) -> Recollection:
         """Remember, from store and targets alone. An earlier lane's change that still runs is waited for first."""
         await self._outlive_strays(activity.client(), subject)
+        await self._books.close_strays(subject)
         closed = await self._archive.receipt_turns(subject)
         journals = await self._archive.journal_turns(subject)
         newest = await self._archive.newest_receipts(subject, 1)

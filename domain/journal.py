@@ -113,6 +113,8 @@ class Receipt(Value):
     """Head of the change's record chain."""
     previous: Digest | None = None
     """Of the text of the receipt that was the newest when this one was written: none can be taken out unnoticed."""
+    ledger: Digest | None = None
+    """Of the text of the page that was the lane's newest then: nor can the records of promotions."""
     began: datetime
     ended: datetime
 

@@ -120,6 +120,10 @@ SEARCH_ATTRIBUTES: Final = (SERVICE, ENVIRONMENT, STORY, RELEASE, PHASE, OUTCOME
 
 TRANSCRIPTS: Final = "logs"
 """The folder of the release store that holds what programs printed."""
+TRAILS: Final = "record"
+"""The folder of the release store that holds the records of promotions."""
+LEDGERS: Final = "ledger"
+"""The folder of the release store that holds what stands for those records."""
 
 
 def manifest_key(service: str, version: str) -> str:
@@ -154,6 +158,24 @@ def receipt_key(subject: Subject, turn: int) -> str:
 def receipt_prefix(subject: Subject) -> str:
     """Name the folder of a subject's receipts, likewise."""
     return f"receipt/{subject.service}/{subject.environment}"
+
+
+def trail_prefix(subject: Subject, version: str, run: str) -> str:
+    """Name the folder of the records of one promotion, in one run of its workflow."""
+    return f"{TRAILS}/{subject.service}/{subject.environment}/{version}/{run}"
+
+
+def segment_key(subject: Subject, version: str, run: str, first: int) -> str:
+    return f"{trail_prefix(subject, version, run)}/{first}.json"
+
+
+def ledger_prefix(subject: Subject) -> str:
+    """Name the folder of a lane's ledger, likewise."""
+    return f"{LEDGERS}/{subject.service}/{subject.environment}"
+
+
+def page_key(subject: Subject, number: int) -> str:
+    return f"{ledger_prefix(subject)}/{number}.json"
 
 
 def transcript_key(subject: Subject, turn: int, piece: str) -> str:

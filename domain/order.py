@@ -8,11 +8,38 @@ from domain.berth import Berth
 from domain.clearance import Warrant
 from domain.environment import Holding
 from domain.journal import Settled
-from domain.names import Subject
+from domain.names import Identifier, Subject
 from domain.outcome import Outcome
 from domain.plan import Step
-from domain.terms import Sealed
+from domain.signature import Signature
+from domain.statement import Statement
+from domain.terms import Request, Sealed
+from domain.trail import Piece
 from domain.value import Digest, Value
+
+
+class DrawOrder(Request):
+    """Draw up a proposal for this request; the records of the promotion that asks, where one does, come along."""
+
+    records: Piece | None = None
+
+    @property
+    def request(self) -> Request:
+        return Request.model_construct(**{name: getattr(self, name) for name in Request.model_fields})
+
+
+def order_drawing(request: Request, records: Piece | None = None) -> DrawOrder:
+    asked = {name: getattr(request, name) for name in Request.model_fields}
+    return DrawOrder.model_construct(**asked, records=records)
+
+
+class ProofOrder(Value):
+    """Asks an environment's worker whether this is the person's own signature; records come along."""
+
+    environment: Identifier
+    statement: Statement
+    signature: Signature
+    records: Piece | None = None
 
 
 class StepOrder(Value):

@@ -7,10 +7,12 @@ from typing import Annotated, Final, Literal
 from pydantic import Field, TypeAdapter
 
 from domain.actor import Actor
-from domain.approval import Decision
+from domain.approval import Decision, Policy
 from domain.fence import Fence
 from domain.outcome import Outcome, Phase
-from domain.value import Digest, Value
+from domain.statement import Matter
+from domain.terms import Request
+from domain.value import Digest, Value, canonical, digest_of
 
 GENESIS: Final = "sha256:" + "0" * 64
 
@@ -18,6 +20,36 @@ GENESIS: Final = "sha256:" + "0" * 64
 class _Link(Value):
     at: datetime
     previous: Digest = GENESIS
+
+    @property
+    def linked(self) -> str:
+        """What the next record stands on: all but the time, which another worker that replays this may tell otherwise.
+
+        The time is under the seal of the segment that the record is kept in. What is left at its default is left
+        out, so that a field which a later version adds changes no hash.
+        """
+        said = self.model_dump(mode="json", exclude={"at"}, exclude_defaults=True)
+        return canonical({**said, "record": getattr(self, "record", "")})
+
+    @property
+    def link(self) -> Digest:
+        """The hash that the next record holds."""
+        return digest_of(self.linked.encode())
+
+
+class RequestRecord(_Link):
+    """Somebody asked for it."""
+
+    record: Literal["request"] = "request"
+    request: Request
+
+
+class ProposalRecord(_Link):
+    """A plan was drawn up: what decisions on it are about, and who decides."""
+
+    record: Literal["proposal"] = "proposal"
+    matter: Matter
+    policy: Policy
 
 
 class PhaseRecord(_Link):
@@ -78,7 +110,9 @@ class OutcomeRecord(_Link):
 
 
 Record = Annotated[
-    PhaseRecord
+    RequestRecord
+    | ProposalRecord
+    | PhaseRecord
     | DecisionRecord
     | JudgementRecord
     | EffectRecord
@@ -99,11 +133,22 @@ class Chain(Value):
     records: tuple[Record, ...] = ()
     anchor: Digest = GENESIS
     dropped: int = 0
+    written: int = 0
+    """How many from the beginning are known to be kept in the store."""
+
+    @property
+    def count(self) -> int:
+        return self.dropped + len(self.records)
+
+    @property
+    def unwritten(self) -> tuple[Record, ...]:
+        """The newest records, of those that are remembered, which nobody has said are kept."""
+        return self.records[max(self.written - self.dropped, 0) :]
 
     @property
     def head(self) -> Digest:
         """The hash of the newest record, which stands for all before it."""
-        return self.records[-1].digest() if self.records else self.anchor
+        return self.records[-1].link if self.records else self.anchor
 
     def with_record(self, record: Record) -> "Chain":
         """Return the chain with one more record, linked to the newest."""
@@ -114,8 +159,13 @@ class Chain(Value):
         surplus = len(self.records) - count
         if surplus <= 0:
             return self
-        last_dropped = self.records[surplus - 1].digest()
+        last_dropped = self.records[surplus - 1].link
         return self.but(records=self.records[surplus:], anchor=last_dropped, dropped=self.dropped + surplus)
+
+
+def links_hold(anchor: Digest, records: Sequence[Record]) -> bool:
+    """Tell whether each record holds the hash of the one before, and the first one the anchor."""
+    return first_broken(Chain(records=tuple(records), anchor=anchor)) is None
 
 
 def first_broken(chain: Chain) -> int | None:
@@ -124,7 +174,7 @@ def first_broken(chain: Chain) -> int | None:
     for position, record in enumerate(chain.records):
         if record.previous != previous:
             return position
-        previous = record.digest()
+        previous = record.link
     return None
 
 

@@ -51,14 +51,6 @@ def matter_of(proposal: Proposal) -> Matter:
     )
 
 
-class ProofOrder(Value):
-    """Asks an environment's worker whether this is the person's own signature."""
-
-    environment: Identifier
-    statement: Statement
-    signature: Signature
-
-
 def decision_statement(matter: Matter, decision: Decision, signature: Signature) -> Statement:
     """Return what an approver signs: the verdict on this plan, in this promotion, and the comment with it."""
     return _statement(

@@ -13,9 +13,10 @@ from domain.fence import Fence
 from domain.gate import Freeze, Pin
 from domain.names import Identifier, Subject
 from domain.outcome import Outcome, Phase
-from domain.record import Record, RefusedRecord
+from domain.record import GENESIS, Record, RefusedRecord
 from domain.road import Road, WalkRequest
 from domain.terms import Proposal, Request, Story
+from domain.trail import Piece
 from domain.value import Digest, Value
 
 
@@ -41,6 +42,19 @@ class PromotionStatus(Value):
     why: str = ""
     records: tuple[Record, ...] = ()
     head: Digest | None = None
+    run: str = ""
+    """Of its workflow."""
+    anchor: Digest = GENESIS
+    """What the first of these records stands on."""
+    dropped: int = 0
+    """How many came before them."""
+    written: int = 0
+    """How many from the beginning it knows to be kept in the store."""
+
+    @property
+    def piece(self) -> Piece:
+        """What it would have kept, if it were asked now."""
+        return Piece(first=self.dropped, anchor=self.anchor, records=self.records, written=self.written)
 
 
 class ChangeStatus(Value):

@@ -138,6 +138,7 @@ class Town:
                 verbs.draw_up,
                 verbs.road,
                 verbs.prove,
+                verbs.keep,
                 verbs.perform,
                 verbs.soak,
                 verbs.conclude,

@@ -25,6 +25,7 @@ WORKFLOWS: Final[list[type]] = [
 PASSED_THROUGH: Final = (
     "activities",
     "domain",
+    "workflows.bookkeeper",
     "workflows.change_doors",
     "workflows.chronicle",
     "workflows.counting",

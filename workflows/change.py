@@ -20,7 +20,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.gate import OnFreeze
     from domain.journal import Evidence, Settled
     from domain.names import OUTCOME, PHASE, Subject, lane_id, read_id
-    from domain.order import Account, Left, StepOrder
+    from domain.order import Account, Left, StepOrder, order_drawing
     from domain.outcome import Outcome, Phase
     from domain.plan import Deed, Plan, Step, put_back, say_staying
     from domain.record import OutcomeRecord
@@ -104,7 +104,7 @@ class ChangeWorkflow(WayBack):
             self._log.enter(Phase.PREPARING, "its plan")
             drawing = workflow.start_activity_method(
                 EffectActivities.draw_up,
-                self._warrant.request,
+                order_drawing(self._warrant.request),
                 task_queue=self._queue,
                 start_to_close_timeout=patience.DRAWING_UP,
                 heartbeat_timeout=patience.HEARTBEAT,

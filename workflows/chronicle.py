@@ -44,6 +44,18 @@ class Chronicle:
     def refused(self) -> tuple[RefusedRecord, ...]:
         return self._memory.refused
 
+    def keep(self, count: int) -> None:
+        """Know that the first ``count`` records are kept in the store."""
+        chain = self.chain
+        self._memory = self._memory.but(chain=chain.but(written=max(chain.written, count)))
+
+    @property
+    def is_long(self) -> bool:
+        """Tell whether so much is not kept yet that some of it may soon have to be let go."""
+        unwritten = self.chain.unwritten
+        size = sum(len(record.linked.encode()) for record in unwritten)
+        return len(unwritten) > REMEMBERED_RECORDS // 2 or size > REMEMBERED_BYTES // 2
+
     def remember(self, memory: Memory) -> None:
         """Go on from what an earlier run remembered."""
         self._memory = memory

@@ -14,6 +14,12 @@ PUBLISH_AFTER: Final = timedelta(seconds=10)
 DRAWING_UP: Final = timedelta(minutes=15)
 """A proposal may have to fetch and verify a big release."""
 
+KEEPING: Final = timedelta(seconds=30)
+"""Records are kept by the environment's worker at a promotion's end; whatever that comes to, it ends."""
+
+KEEPING_UP: Final = timedelta(minutes=10)
+"""The same while a promotion goes on."""
+
 HEARTBEAT: Final = timedelta(seconds=15)
 """A worker silent for this long is taken for dead."""
 

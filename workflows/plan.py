@@ -14,6 +14,7 @@ from workflows.doorkeeper import BadStartError, RefusedError, read_value
 with workflow.unsafe.imports_passed_through():
     from activities.effects import EffectActivities
     from domain.names import Subject, effects_queue, read_id
+    from domain.order import order_drawing
     from domain.terms import Proposal, Request, Story
     from workflows import patience
 
@@ -35,7 +36,7 @@ class PlanWorkflow:
         try:
             sealed = await workflow.execute_activity_method(
                 EffectActivities.draw_up,
-                asked,
+                order_drawing(asked),
                 task_queue=effects_queue(environment),
                 schedule_to_start_timeout=NOBODY_CAME,
                 schedule_to_close_timeout=patience.DRAWING_UP,

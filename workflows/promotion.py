@@ -31,8 +31,10 @@ with workflow.unsafe.imports_passed_through():
         effects_queue,
         read_id,
     )
+    from domain.order import order_drawing
     from domain.outcome import Outcome, Phase
-    from domain.record import JudgementRecord, OutcomeRecord, OverrideRecord
+    from domain.record import JudgementRecord, OutcomeRecord, OverrideRecord, ProposalRecord, RequestRecord
+    from domain.statement import matter_of
     from domain.status import Report
     from domain.terms import Proposal, Request, Story
     from workflows import patience
@@ -59,11 +61,15 @@ class PromotionWorkflow(PromotionDoors):
     @workflow.run
     async def run(self, request: Any = None, carried: Any = None) -> Report:
         self._begin(request, carried)
+        self._books.begin()
         try:
             ending = await self._tell()
         except (asyncio.CancelledError, ActivityError) as stop:
             ending = await self._stopped(stop)
-        return self._end(ending)
+        report = self._end(ending)
+        if not self._is_unheard:
+            await self._books.close()
+        return report
 
     async def _tell(self) -> Ending:
         while True:
@@ -123,9 +129,10 @@ class PromotionWorkflow(PromotionDoors):
         """Have the environment's own worker draw up terms and plan; say so where nobody does."""
         self._log.enter(Phase.PREPARING, f"the terms of {self._subject.environment}")
         queue = effects_queue(self._subject.environment)
+        piece = self._books.piece()
         drawing = workflow.start_activity_method(
             EffectActivities.draw_up,
-            self._asked,
+            order_drawing(self._asked, piece),
             task_queue=queue,
             start_to_close_timeout=patience.DRAWING_UP,
             heartbeat_timeout=patience.HEARTBEAT,
@@ -137,7 +144,9 @@ class PromotionWorkflow(PromotionDoors):
         except TimeoutError:
             await self._notice_silence(queue)
         self._sealed = await drawing
+        self._books.kept(piece)
         self._proposal = Proposal.model_validate_json(self._sealed.text)
+        self._note_proposal(self._proposal)
         return self._proposal
 
     def _judged(self, proposal: Proposal) -> Ending | None:
@@ -270,6 +279,8 @@ class PromotionWorkflow(PromotionDoors):
         self._request = asked
         if carried is not None:
             self._carry_on(read_value(carried, Carried))
+        else:
+            self._log.record(RequestRecord(at=workflow.now(), request=asked))
         self._log.show()
 
     def _carry_on(self, carried: Carried) -> None:
@@ -284,6 +295,7 @@ class PromotionWorkflow(PromotionDoors):
     def _end(self, ending: Ending) -> Report:
         self._ending = ending
         self._log.record(OutcomeRecord(at=workflow.now(), outcome=ending.outcome, why=ending.why))
+        self._is_unheard = self._log.phase is Phase.NO_WORKER
         self._log.enter(Phase.ENDED)
         publish(
             {
@@ -339,3 +351,7 @@ class PromotionWorkflow(PromotionDoors):
     def _note_judgement(self, of: str, *sentences: str, passed: bool) -> None:
         record = JudgementRecord(at=workflow.now(), of=of, passed=passed, sentences=sentences)
         self._log.record(record)
+
+    def _note_proposal(self, proposal: Proposal) -> None:
+        matter, policy = matter_of(proposal), self._policy(proposal)
+        self._log.record(ProposalRecord(at=workflow.now(), matter=matter, policy=policy))

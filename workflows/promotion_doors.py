@@ -19,15 +19,17 @@ with workflow.unsafe.imports_passed_through():
     from domain.approval import DecideAnswer, Decision, Policy, Standing, Verdict, standing, why_not_counted
     from domain.doors import Does, Signal, Word, at_promotion
     from domain.names import Subject, effects_queue, promotion_id
+    from domain.order import ProofOrder
     from domain.outcome import Outcome, Phase
     from domain.record import DecisionRecord
     from domain.signature import Signature
-    from domain.statement import ProofOrder, decision_statement, matter_of
+    from domain.statement import decision_statement, matter_of
     from domain.status import PromotionStatus
     from domain.telling import tell_promotion
     from domain.terms import Proposal, Request, Sealed
     from domain.value import Value, short
     from workflows import patience
+    from workflows.bookkeeper import Bookkeeper
     from workflows.chronicle import Chronicle, Memory
 
 
@@ -77,7 +79,9 @@ class PromotionDoors(Steered):
         self._checking = 0
         self._stopping = False
         self._ending: Ending | None = None
+        self._is_unheard = False
         self._log = Chronicle(Phase.PREPARING, self._details)
+        self._books = Bookkeeper(self._log, self._subject)
 
     @workflow.signal(
         description='Let it in. Input: {"by": "you@example.com", "comment": "", "plan": "its first 8 digits"}',
@@ -148,6 +152,10 @@ class PromotionDoors(Steered):
             why=ending.why if ending else "",
             records=self._log.chain.records,
             head=self._log.chain.head,
+            run=workflow.info().run_id,
+            anchor=self._log.chain.anchor,
+            dropped=self._log.chain.dropped,
+            written=self._log.chain.written,
         )
 
     def _steer(self, signal: Signal, word: Word) -> None:
@@ -187,10 +195,12 @@ class PromotionDoors(Steered):
         if self._checking >= patience.CHECKED_AT_ONCE:
             message = "too many signatures are being looked at; sign again in a minute"
             raise RefusedError(message)
+        piece = self._books.piece()
         order = ProofOrder(
             environment=self._subject.environment,
             statement=decision_statement(matter_of(proposal), decision, signature),
             signature=signature,
+            records=piece,
         )
         self._checking += 1
         try:
@@ -204,6 +214,7 @@ class PromotionDoors(Steered):
             )
         finally:
             self._checking -= 1
+        self._books.kept(piece)
         if why:
             raise RefusedError(why)
         return decision.but(actor=decision.actor.but(proof=Proof.SSH_SIGNATURE))

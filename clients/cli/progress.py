@@ -15,8 +15,10 @@ from domain.record import (
     OutcomeRecord,
     OverrideRecord,
     PhaseRecord,
+    ProposalRecord,
     Record,
     RefusedRecord,
+    RequestRecord,
 )
 from domain.telling import approve_commands
 from domain.value import say_duration
@@ -112,5 +114,5 @@ def tell_record(record: Record) -> Iterator[str]:
             yield f"{actor} says {did}{f': {quoted(comment)}' if comment else ''}"
         case RefusedRecord(door=door, why=why):
             yield f"refused: {door}: {why}"
-        case PhaseRecord() | OutcomeRecord():
+        case RequestRecord() | ProposalRecord() | PhaseRecord() | OutcomeRecord():
             return

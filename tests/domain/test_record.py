@@ -70,9 +70,9 @@ def test_a_chain_holds_what_was_recorded_in_order(records: list[Record]) -> None
     assert [record.but(previous=GENESIS) for record in chain.records] == records
     assert [record.previous for record in chain.records] == [
         GENESIS,
-        *(r.digest() for r in chain.records[:-1]),
+        *(r.link for r in chain.records[:-1]),
     ]
-    assert chain.head == chain.records[-1].digest()
+    assert chain.head == chain.records[-1].link
 
 
 @given(records=records, at=places)

@@ -1,0 +1,150 @@
+"""Keeping what promotions record of themselves: before each deed, at their end, and for those that ended in silence."""
+
+import asyncio
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple
+
+from temporalio import activity
+from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.service import RPCError, RPCStatusCode
+
+from activities.archive import Archive
+from activities.asking import ask_status
+from activities.ports import BadSealError
+from activities.tools import Tools
+from activities.trails import Trails
+from domain.names import ENVIRONMENT, SERVICE, MisnamedWorkflowError, Subject, promotion_id, read_id
+from domain.status import PromotionStatus
+from domain.trail import ENDED, Piece, Trail
+from domain.value import Digest
+
+LAST_WORDS: Final = timedelta(hours=1)
+"""A workflow that has ended and does not answer for so long after is not asked any more."""
+AT_ONCE: Final = 20
+"""How many promotions that ended in silence are closed at one time; the rest are the next one's."""
+
+_ENDINGS: Final = {
+    WorkflowExecutionStatus.COMPLETED: ENDED,
+    WorkflowExecutionStatus.FAILED: "its workflow failed",
+    WorkflowExecutionStatus.CANCELED: "its workflow was cancelled",
+    WorkflowExecutionStatus.TERMINATED: "its workflow was terminated",
+    WorkflowExecutionStatus.CONTINUED_AS_NEW: "it goes on in a new run",
+    WorkflowExecutionStatus.TIMED_OUT: "its workflow timed out",
+}
+_GONE: Final = "its workflow is not on the server any more"
+_SPEECHLESS: Final = "; it could not be asked for its last records"
+
+
+class _Ending(NamedTuple):
+    """How a workflow ended, and when, as far as the server still knows."""
+
+    how: str
+    at: datetime | None = None
+
+
+class Bookkeeping:
+    """Keeps the trails of one environment's promotions."""
+
+    def __init__(self, tools: Tools, archive: Archive) -> None:
+        self._tools = tools
+        self._trails = Trails(tools.store, archive, tools.clock)
+
+    async def keep_own(self, piece: Piece | None) -> None:
+        """Keep what the promotion that this activity runs for has sent along: its id and run are the server's word.
+
+        A store that was tampered with is told in the log, and stops the next deed, not this.
+        """
+        trail = self._own_trail()
+        if piece is None or trail is None:
+            return
+        try:
+            await self._trails.keep(trail, piece)
+        except BadSealError as error:
+            activity.logger.warning("records_not_kept", extra={"trail": str(trail), "why": str(error)})
+
+    async def keep_told(self, status: PromotionStatus | None, *, is_needed: bool) -> None:
+        """Keep what a promotion answered when it was asked.
+
+        Raises ``BadSealError`` where this ``is_needed`` before a deed, and what stands in the store is not to be
+        believed. What puts back, or accounts for what was done, is never stopped by that.
+        """
+        if status is None or not status.run:
+            return
+        trail = Trail(subject=status.subject, version=status.version, run=status.run)
+        try:
+            await self._trails.keep(trail, status.piece)
+        except BadSealError:
+            if is_needed:
+                raise
+
+    async def page(self, subject: Subject) -> Digest | None:
+        """Return what stands for the ledger of a lane now; nothing where there is none that is to be believed."""
+        try:
+            newest = await self._trails.newest_page(subject)
+        except BadSealError:
+            return None
+        return newest.digest if newest else None
+
+    async def close_strays(self, subject: Subject) -> None:
+        """Close the trails of promotions that ended without closing them: terminated, failed, or cut off.
+
+        What they had recorded last is asked of their histories, as long as those are kept. A second run closes what
+        a first has not. Without an engine there is nobody to be asked.
+        """
+        if not activity.in_activity():
+            return
+        try:
+            newest = await self._trails.newest_page(subject)
+            strays = await self._not_running(subject, newest.paper.open if newest else ())
+            await asyncio.gather(*(self._close(trail) for trail in strays[:AT_ONCE]))
+        except (BadSealError, RPCError) as error:
+            activity.logger.warning("trails_not_closed", extra={"lane": str(subject), "why": str(error)})
+
+    async def _not_running(self, subject: Subject, known: tuple[Trail, ...]) -> list[Trail]:
+        own = self._own_trail()
+        others = [trail for trail in known if trail != own]
+        if not others:
+            return []
+        query = (
+            f"WorkflowType='PromotionWorkflow' AND ExecutionStatus='Running' "
+            f"AND {SERVICE}='{subject.service}' AND {ENVIRONMENT}='{subject.environment}'"
+        )
+        running = {found.run_id async for found in activity.client().list_workflows(query)}
+        return [trail for trail in others if trail.run not in running]
+
+    async def _close(self, trail: Trail) -> None:
+        client = activity.client()
+        ending = await _ending(client, trail)
+        if ending is None:
+            return
+        handle = client.get_workflow_handle(promotion_id(trail.subject, trail.version), run_id=trail.run)
+        status = None if ending.at is None else await ask_status(handle, PromotionStatus)
+        if status is None and ending.at and self._tools.clock.now() < ending.at + LAST_WORDS:
+            return
+        piece = status.piece if status else await self._trails.end_of(trail)
+        how = ending.how if status else f"{ending.how}{_SPEECHLESS}"
+        await self._trails.keep(trail, piece.but(closed=how))
+
+    def _own_trail(self) -> Trail | None:
+        info = activity.info()
+        try:
+            service, environment, version = read_id(info.workflow_id or "", "promotion", 3)
+        except MisnamedWorkflowError:
+            return None
+        if environment != self._tools.environment or not info.workflow_run_id:
+            return None
+        subject = Subject(service=service, environment=environment)
+        return Trail(subject=subject, version=version, run=info.workflow_run_id)
+
+
+async def _ending(client: Client, trail: Trail) -> _Ending | None:
+    """Ask the server itself how a run ended; None where it runs."""
+    handle = client.get_workflow_handle(promotion_id(trail.subject, trail.version), run_id=trail.run)
+    try:
+        seen = await handle.describe()
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return _Ending(_GONE)
+        raise
+    how = _ENDINGS.get(seen.status) if seen.status else None
+    return _Ending(how, seen.close_time) if how else None

@@ -1,0 +1,107 @@
+"""The trails of an environment's promotions, and the ledgers of its lanes, in the store."""
+
+from typing import Final, TypeVar
+
+from pydantic import ValidationError
+
+from activities.archive import Archive, Kept
+from activities.ports import BadSealError, Clock, Store
+from domain.names import Subject, ledger_prefix, page_key, segment_key, trail_prefix
+from domain.trail import Closed, DisagreementError, Page, Piece, Segment, Trail, next_segment, page_after
+
+KeptT = TypeVar("KeptT", Segment, Page)
+TRIES: Final = 20
+"""How often a page is written anew because another worker was quicker."""
+
+
+class Trails:
+    """Keeps records, write-ahead and once. What it is given twice, it keeps once; what stands, stands."""
+
+    def __init__(self, store: Store, archive: Archive, clock: Clock) -> None:
+        self._store = store
+        self._archive = archive
+        self._clock = clock
+
+    async def keep(self, trail: Trail, piece: Piece) -> None:
+        """Keep what of a piece is not kept yet; open the trail in the ledger first, and close it last.
+
+        Raises ``BadSealError`` where what stands there is not to be believed or tells another story, and
+        ``StoreError`` as the store does.
+        """
+        last = await self._last(trail)
+        if last is None:
+            await self._note(trail)
+        for _ in range(TRIES):
+            segment = _next(trail, piece, last, self._clock)
+            if segment is None:
+                break
+            await self._archive.write_segment(segment)
+            last = await self._last(trail)
+        if last and last.paper.closed:
+            await self._note(
+                Closed(
+                    trail=trail,
+                    count=last.paper.end,
+                    head=last.paper.head,
+                    segment=last.digest,
+                    how=last.paper.closed,
+                )
+            )
+
+    async def end_of(self, trail: Trail) -> Piece:
+        """Return the empty piece that comes after all that is kept."""
+        last = await self._last(trail)
+        if last is None:
+            return Piece()
+        return Piece(first=last.paper.end, anchor=last.paper.head, written=last.paper.end)
+
+    async def newest_page(self, subject: Subject) -> Kept[Page] | None:
+        numbers = _numbers(await self._store.list(ledger_prefix(subject)))
+        if not numbers:
+            return None
+        return await self._read(page_key(subject, numbers[-1]), subject, Page)
+
+    async def _last(self, trail: Trail) -> Kept[Segment] | None:
+        subject = trail.subject
+        firsts = _numbers(await self._store.list(trail_prefix(subject, trail.version, trail.run)))
+        if not firsts:
+            return None
+        return await self._read(segment_key(subject, trail.version, trail.run, firsts[-1]), subject, Segment)
+
+    async def _read(self, key: str, subject: Subject, kind: type[KeptT]) -> Kept[KeptT]:
+        try:
+            return await self._archive.read(key, subject.environment, kind)
+        except ValidationError as error:
+            raise BadSealError(
+                f"“{key}” in the store cannot be read: it was altered, or a newer Towpath wrote it"
+            ) from error
+
+    async def _note(self, event: Trail | Closed) -> None:
+        """Write the ledger's next page; one that another worker wrote meanwhile comes before it."""
+        subject = event.trail.subject if isinstance(event, Closed) else event.subject
+        for _ in range(TRIES):
+            newest = await self.newest_page(subject)
+            page = page_after(
+                newest.paper if newest else None,
+                newest.digest if newest else None,
+                event,
+                self._clock.now(),
+            )
+            if page is None or await self._archive.write_page(page) == page:
+                return
+        message = f"The ledger of {subject} was written by others {TRIES} times in between."
+        raise TimeoutError(message)
+
+
+def _next(trail: Trail, piece: Piece, last: Kept[Segment] | None, clock: Clock) -> Segment | None:
+    try:
+        return next_segment(
+            trail, piece, last.paper if last else None, last.digest if last else None, clock.now()
+        )
+    except DisagreementError as error:
+        raise BadSealError(str(error)) from error
+
+
+def _numbers(keys: list[str]) -> list[int]:
+    names = [key.rsplit("/", 1)[1].removesuffix(".json") for key in keys]
+    return sorted(int(name) for name in names if name.isdecimal())
