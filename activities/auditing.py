@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from pydantic import ValidationError
 
 from activities.archive import Archive, turns_with_receipts
+from activities.auditing_trails import TrailAuditor
 from activities.ports import BadSealError, NotInStoreError, Signers, Store
 from domain.actor import Proof
 from domain.approval import Decision
@@ -15,6 +16,7 @@ from domain.audit import (
     Audit,
     Finding,
     Paper,
+    Told,
     Vouched,
     approval_findings,
     chain_findings,
@@ -25,11 +27,22 @@ from domain.journal import LetIn, Receipt
 from domain.names import Subject, manifest_key, receipt_key
 from domain.release import Release
 from domain.statement import decision_statement, request_statement
-from domain.terms import Sealed
+from domain.terms import Sealed, Story
+from domain.trail_audit import KeptPage, receipt_findings
 from domain.value import digest_of
 
 AT_ONCE: Final = 8
 """How many receipts are looked at at the same time."""
+
+
+class _Looked(NamedTuple):
+    """What was found of one lane."""
+
+    subject: Subject
+    accounts: tuple[Account, ...]
+    told: tuple[Told, ...]
+    findings: tuple[Finding, ...]
+    pages: tuple[KeptPage, ...]
 
 
 class Auditor:
@@ -39,38 +52,46 @@ class Auditor:
         self._store = store
         self._archive = archive
         self._signers = signers
+        self._trails = TrailAuditor(store, archive, signers)
 
     async def audit(self, service: str, environment: str, head: str) -> Audit:
         """Return what was found, oldest first, of one service or environment, or of all.
 
-        ``head`` is the digest of a receipt that was there once. Raises ``StoreError`` as the store does.
+        ``head`` is the digest of a receipt, or of a page of a ledger, that was there once. Raises ``StoreError``
+        as the store does.
         """
         there: dict[Subject, list[int]] = {}
         for subject, turn in sorted(
             await turns_with_receipts(self._store, service, environment), key=lambda one: one[1]
         ):
             there.setdefault(subject, []).append(turn)
+        for subject in sorted(await self._trails.subjects(service, environment), key=str):
+            there.setdefault(subject, [])
+        looked = [await self._lane(subject, turns) for subject, turns in there.items()]
+        return _together(looked, head)
+
+    async def _lane(self, subject: Subject, turns: Sequence[int]) -> "_Looked":
+        """Look at all that is kept of one lane: receipts, records, and the ledger that stands for those."""
+        papers: list[Paper] = []
         accounts: list[Account] = []
         findings: list[Finding] = []
-        heads: dict[str, str] = {}
-        for subject, turns in there.items():
-            papers: list[Paper] = []
-            for first in range(0, len(turns), AT_ONCE):
-                read = [self._read(subject, turn) for turn in turns[first : first + AT_ONCE]]
-                for one in await asyncio.gather(*read):
-                    if isinstance(one, Finding):
-                        findings.append(one)
-                        continue
-                    account, found = await self._account(one)
-                    papers.append(one)
-                    accounts.append(account)
-                    findings += [*paper_findings(one), *found]
-            findings += chain_findings(subject, papers)
-            heads |= {str(subject): papers[-1].fingerprint} if papers else {}
-        if head and head not in {account.fingerprint for account in accounts}:
-            findings.append(Finding(what=f"the receipt {head}, which was there once, is not there any more"))
-        ended = sorted(accounts, key=lambda account: account.ended)
-        return Audit(accounts=tuple(ended), findings=tuple(findings), heads=heads)
+        for first in range(0, len(turns), AT_ONCE):
+            read = [self._read(subject, turn) for turn in turns[first : first + AT_ONCE]]
+            for one in await asyncio.gather(*read):
+                if isinstance(one, Finding):
+                    findings.append(one)
+                    continue
+                account, found = await self._account(one)
+                papers.append(one)
+                accounts.append(account)
+                findings += [*paper_findings(one), *found]
+        findings += chain_findings(subject, papers)
+        shelf = await self._trails.shelf(subject)
+        findings += shelf.findings
+        for paper in papers:
+            findings += receipt_findings(paper.receipt, shelf.pages, shelf.of(paper.receipt.version or ""))
+        told = tuple(_with_turn(one, papers) for one in shelf.told)
+        return _Looked(subject, tuple(accounts), told, tuple(findings), shelf.pages)
 
     async def _read(self, subject: Subject, turn: int) -> Paper | Finding:
         try:
@@ -148,6 +169,32 @@ class Auditor:
             return "it was not signed"
         statement = decision_statement(matter_of_receipt(receipt, let_in), decision, signature)
         return await self._signers.why_not(statement, signature.ssh, signature.at)
+
+
+def _together(looked: Sequence[_Looked], head: str) -> Audit:
+    """Return what was found of all lanes, and whether what was there once is there still."""
+    accounts = [account for one in looked for account in one.accounts]
+    pages = {page.digest for one in looked for page in one.pages}
+    findings = [finding for one in looked for finding in one.findings]
+    if head and head not in pages | {account.fingerprint for account in accounts}:
+        findings.append(Finding(what=f"the paper {head}, which was there once, is not there any more"))
+    return Audit(
+        accounts=tuple(sorted(accounts, key=lambda account: account.ended)),
+        promotions=tuple(sorted((told for one in looked for told in one.told), key=lambda told: told.began)),
+        findings=tuple(findings),
+        heads={str(one.subject): one.accounts[-1].fingerprint for one in looked if one.accounts},
+        ledgers={str(one.subject): one.pages[-1].digest for one in looked if one.pages},
+    )
+
+
+def _with_turn(told: Told, papers: Sequence[Paper]) -> Told:
+    """Name the receipt that a promotion's change left."""
+    turns = [
+        paper.receipt.turn
+        for paper in papers
+        if paper.receipt.intent in told.plans and paper.receipt.story is Story.PROMOTION
+    ]
+    return told.but(turn=max(turns)) if turns else told
 
 
 def _account_of(paper: Paper, requester: Vouched, decisions: Sequence[Vouched]) -> Account:

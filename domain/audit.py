@@ -5,6 +5,7 @@ Pure: whoever reads the store hands over what was read, and what OpenSSH says of
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from typing import Literal
 
 from pydantic import Field
 
@@ -22,12 +23,19 @@ class Finding(Value):
 
     subject: Subject | None = None
     turn: int | None = None
+    version: str = ""
+    """Of the promotion, where it is about one's records."""
     what: str
 
     def __str__(self) -> str:
         if self.subject is None:
             return self.what
-        return f"{f'turn {self.turn} of ' if self.turn else ''}{self.subject}: {self.what}"
+        of = (
+            f"turn {self.turn} of "
+            if self.turn
+            else f"the promotion of {self.version} of " * bool(self.version)
+        )
+        return f"{of}{self.subject}: {self.what}"
 
 
 class Paper(Value):
@@ -87,13 +95,53 @@ class Account(Value):
         return tuple(one for one in (first, *self.also) if one.quorum)
 
 
+class Told(Value):
+    """What the records of one promotion say: who asked, who decided, and how it ended."""
+
+    subject: Subject
+    version: str
+    run: str
+    began: datetime
+    ended: datetime | None = None
+    """None where nothing says that it has ended."""
+    outcome: str = ""
+    why: str = ""
+    requester: Vouched
+    reason: str = ""
+    release: Digest | None = None
+    plans: tuple[Digest, ...] = ()
+    """Intents, in the order in which they were put before people."""
+    quorums: tuple[Quorum, ...] = ()
+    signed: bool = False
+    decisions: tuple[Vouched, ...] = ()
+    found: tuple[str, ...] = ()
+    """What was judged, and did not pass."""
+    refused: tuple[str, ...] = ()
+    """What came through its doors and was not taken."""
+    steered: tuple[str, ...] = ()
+    """What people had it do: held, resumed, retried, skipped, cancelled."""
+    records: int
+    lost: int = 0
+    """Records that it had to let go before they could be kept."""
+    head: Digest
+    closed: str = ""
+    turn: int | None = None
+    """Of the receipt that its change left, where it made one."""
+
+
 class Audit(Value):
     """Everything that was looked at, oldest first, and everything that does not hold."""
 
+    schema_version: Literal[1] = 1
     accounts: tuple[Account, ...] = ()
+    """Changes, by their receipts."""
+    promotions: tuple[Told, ...] = ()
+    """Promotions, by their records; those that changed nothing as well."""
     findings: tuple[Finding, ...] = ()
     heads: dict[str, Digest] = Field(default_factory=dict)
     """Per service and environment the digest of the newest receipt: kept elsewhere, it stands for all before it."""
+    ledgers: dict[str, Digest] = Field(default_factory=dict)
+    """Likewise of the newest page of the ledger, which stands for the records of promotions."""
 
 
 def matter_of_receipt(receipt: Receipt, let_in: LetIn) -> Matter:

@@ -1,12 +1,12 @@
 """The evidence report: what an auditor reads, in Markdown, of one release or of a period."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from domain.approval import say_quorums
-from domain.audit import Account, Audit, Vouched
+from domain.audit import Account, Audit, Told, Vouched
 from domain.terms import Story
-from domain.value import say_duration, short
+from domain.value import Digest, say_duration, short
 
 KEEP: Final = (
     "Each is bound to all before it. Keep these digests elsewhere: `towpath audit verify --head DIGEST` finds out "
@@ -30,25 +30,37 @@ def _lines(audit: Audit) -> Iterator[str]:
         yield from (f"* {finding}" for finding in audit.findings)
     for account in audit.accounts:
         yield ""
-        yield from _account(account)
-    if audit.heads:
-        yield ""
-        yield "## The newest receipts"
-        yield ""
-        yield KEEP
-        yield ""
-        yield from (f"* {place}: `{head}`" for place, head in audit.heads.items())
+        yield from _account(account, audit.promotions)
+    for told in audit.promotions:
+        if told.turn is None:
+            yield ""
+            yield from tell_promotion(told)
+    yield from _newest("receipts", audit.heads)
+    yield from _newest("pages of ledgers", audit.ledgers)
+
+
+def _newest(what: str, digests: Mapping[str, Digest]) -> Iterator[str]:
+    if not digests:
+        return
+    yield ""
+    yield f"## The newest {what}"
+    yield ""
+    yield KEEP
+    yield ""
+    yield from (f"* {place}: `{digest}`" for place, digest in digests.items())
 
 
 def _summary(audit: Audit) -> str:
-    count = len(audit.accounts)
-    looked = f"{count} receipt{'' if count == 1 else 's'}"
+    counts = ((len(audit.accounts), "receipt"), (len(audit.promotions), "promotion"))
+    looked = " and ".join(f"{count} {what}{'' if count == 1 else 's'}" for count, what in counts)
     if not audit.findings:
-        return f"{looked} looked at. Every seal and signature, and the chain of receipts, is good."
+        return (
+            f"{looked} looked at. Every seal and signature, and every chain of receipts and records, is good."
+        )
     return f"{looked} looked at. **{len(audit.findings)} of what they say does not hold.**"
 
 
-def _account(account: Account) -> Iterator[str]:
+def _account(account: Account, promotions: Sequence[Told]) -> Iterator[str]:
     what = (
         account.version if account.story is Story.PROMOTION else f"{account.story} {account.version}".strip()
     )
@@ -65,6 +77,45 @@ def _account(account: Account) -> Iterator[str]:
     if account.why:
         yield f"* Why: {_one_line(account.why)}"
     yield f"* Receipt: `{short(account.fingerprint)}`"
+    for told in promotions:
+        if (told.subject, told.turn) == (account.subject, account.turn):
+            yield from _doors(told)
+            yield _record(told)
+
+
+def tell_promotion(told: Told) -> Iterator[str]:
+    """Yield what the records of a promotion say that left no receipt of its own."""
+    yield f"## {told.subject}: {told.version} {_how(told)}"
+    yield ""
+    until = f", until {told.ended:%Y-%m-%d %H:%M:%S} UTC" if told.ended else ""
+    yield f"* When: {told.began:%Y-%m-%d %H:%M:%S} UTC{until}; nothing was changed by it"
+    if told.release:
+        yield f"* Release: `{told.release}`"
+    yield f"* Asked for by {told.requester}{f': {_one_line(told.reason)}' if told.reason else ''}"
+    if told.quorums:
+        yield f"* Had to be approved by {say_quorums(told.quorums)} ({'signed' if told.signed else 'not signed'})"
+    yield from (f"    * {_decided(one)}" for one in told.decisions)
+    if told.why:
+        yield f"* Why: {_one_line(told.why)}"
+    yield from _doors(told)
+    yield _record(told)
+
+
+def _how(told: Told) -> str:
+    if told.outcome:
+        return told.outcome
+    return f"came to no end: {_one_line(told.closed)}" if told.closed else "is still open"
+
+
+def _doors(told: Told) -> Iterator[str]:
+    yield from (f"* Found: {_one_line(one)}" for one in told.found if one.partition(": ")[2] != told.why)
+    yield from (f"* Steered: {_one_line(one)}" for one in told.steered)
+    yield from (f"* Refused at {_one_line(one)}" for one in told.refused)
+
+
+def _record(told: Told) -> str:
+    lost = f", and {told.lost} that it had to let go" if told.lost else ""
+    return f"* Records: {told.records}{lost}, run `{told.run}`, the last is `{short(told.head)}`"
 
 
 def _approval(account: Account) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """``audit verify``, ``audit show``, ``audit export``: from the store alone, without a server."""
 
 import asyncio
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,7 +26,7 @@ audit = typer.Typer(
 Head = Annotated[
     str,
     typer.Option(
-        "--head", metavar="DIGEST", help="A receipt that was there once, and has to be there still."
+        "--head", metavar="DIGEST", help="A receipt or page that was there once, and has to be there still."
     ),
 ]
 OfRelease = Annotated[str, typer.Option("--release", metavar="VERSION", help="Only of this release.")]
@@ -42,7 +43,7 @@ Out = Annotated[
 def verify(
     service: ForService = "", environment: ForEnvironment = "", head: Head = "", as_json: AsJson = False
 ) -> None:
-    """Check every seal and signature, and that no receipt was altered, taken out or put in. Ends with 10 if so."""
+    """Check every seal and signature, and that no receipt or record was altered or is missing. Ends with 10 if so."""
     found = _audit(service, environment, head)
     if as_json:
         say_json(found)
@@ -78,6 +79,14 @@ def export(
     _report(_narrowed(_audit(service, environment, ""), release, since, until), out, as_json=as_json)
 
 
+@audit.command()
+def schema() -> None:
+    """Print the JSON Schema of what `audit export --json` writes."""
+    from domain.audit import Audit
+
+    say_plain(json.dumps(Audit.model_json_schema(mode="serialization"), indent=2) + "\n")
+
+
 def _audit(service: str, environment: str, head: str) -> "Audit":
     from activities.auditing import Auditor
     from activities.ports import StoreError
@@ -90,7 +99,7 @@ def _audit(service: str, environment: str, head: str) -> "Audit":
             name_of(what, name)
     if head and not head.startswith("sha256:"):
         raise UsageError(
-            "--head takes a receipt's whole digest, as `towpath audit verify` prints it: sha256:…"
+            "--head takes a receipt's or page's whole digest, as `towpath audit verify` prints it: sha256:…"
         )
     store, archive = open_archive(place)
     auditor = Auditor(store, archive, OpenSshSigners(place.folder))
@@ -98,7 +107,7 @@ def _audit(service: str, environment: str, head: str) -> "Audit":
         found = asyncio.run(auditor.audit(service, environment, head))
     except StoreError as error:
         raise UsageError(str(error)) from error
-    if not (found.accounts or found.findings):
+    if not (found.accounts or found.promotions or found.findings):
         _must_be_known(place, "service", service)
         _must_be_known(place, "environment", environment)
     return found
@@ -108,7 +117,9 @@ def _must_be_known(place: Surroundings, what: str, name: str) -> None:
     """An audit of nothing finds nothing wrong: a slip of the pen must not pass for a clean bill."""
     file = f"{what}s/{name}.yaml"
     if name and not (place.folder / file).is_file():
-        raise UsageError(f"There is no {what} “{name}”: no receipt of it, and no {file} in {place.folder}.")
+        raise UsageError(
+            f"There is no {what} “{name}”: nothing is kept of it, and {place.folder} has no {file}."
+        )
 
 
 def _narrowed(found: "Audit", release: str, since: str, until: str) -> "Audit":
@@ -122,7 +133,14 @@ def _narrowed(found: "Audit", release: str, since: str, until: str) -> "Audit":
         and (first is None or one.ended >= first)
         and (last is None or one.ended <= last)
     )
-    return found.but(accounts=accounts)
+    promotions = tuple(
+        one
+        for one in found.promotions
+        if (not release or one.version == release)
+        and (first is None or one.ended is None or one.ended >= first)
+        and (last is None or one.began <= last)
+    )
+    return found.but(accounts=accounts, promotions=promotions)
 
 
 def _report(found: "Audit", out: Path | None, *, as_json: bool) -> None:
@@ -136,22 +154,32 @@ def _report(found: "Audit", out: Path | None, *, as_json: bool) -> None:
             out.write_text(text, encoding="utf-8")
         except OSError as error:
             raise UsageError(f"{out} could not be written: {error.strerror}.") from error
-        say(f"Written to {out}: {len(found.accounts)} receipts, {len(found.findings)} findings.")
+        counts = f"{len(found.accounts)} receipts, {len(found.promotions)} promotions"
+        say(f"Written to {out}: {counts}, {len(found.findings)} findings.")
     leave(Exit.REFUSED if found.findings else Exit.DONE)
 
 
 def _say_verdict(found: "Audit") -> None:
-    if not found.accounts and not found.findings:
-        say("Nothing has been let in anywhere yet: there is no receipt.")
+    if not (found.accounts or found.promotions or found.findings):
+        say("Nothing has been asked for anywhere yet: there is no receipt, and no record.")
         return
     for finding in found.findings:
         say(str(finding), "red")
-    count = len(found.accounts)
     if not found.findings:
-        say(
-            f"{count} receipts are good: every seal, every signature, and the chain that binds them.", "green"
-        )
-    for place, head in found.heads.items():
+        counts = f"{len(found.accounts)} receipts and the records of {len(found.promotions)} promotions"
+        say(f"{counts} are good: every seal, every signature, and the chains that bind them.", "green")
+    newest = [*found.heads.items(), *((f"{place}, ledger", head) for place, head in found.ledgers.items())]
+    for place, head in newest:
         say_aside(f"{place}: {head}")
+    _say_weaknesses(found)
+
+
+def _say_weaknesses(found: "Audit") -> None:
+    """Say what holds and proves less than it might."""
+    for told in found.promotions:
+        if told.lost:
+            say_aside(
+                f"{told.version} of {told.subject} let {told.lost} records go before they could be kept."
+            )
     if unsigned := sum(1 for one in found.accounts if one.quorums and not one.signed):
         say_aside(f"{unsigned} were let in by names that were claimed, not proven.")

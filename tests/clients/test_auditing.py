@@ -67,7 +67,7 @@ async def test_what_is_whole_ends_with_0_and_what_is_not_with_10(sealed: Command
     nothing = await sealed.type("audit", "verify")
 
     assert (good.code, told.code, shown.code, exported.code) == (Exit.DONE,) * 4
-    assert "2 receipts are good" in good.said
+    assert "2 receipts and the records of 0 promotions are good" in good.said
     assert head in good.err
     assert "Asked for by ana@example.com (claimed, not proven): adopted # 2" in shown.out
     assert report.read_text() == shown.out
@@ -75,17 +75,17 @@ async def test_what_is_whole_ends_with_0_and_what_is_not_with_10(sealed: Command
     assert (bad.code, cut.code, nothing.code) == (Exit.REFUSED, Exit.REFUSED, Exit.DONE)
     assert "the receipt before it" in bad.said
     assert "which was there once, is not there any more" in cut.said
-    assert "there is no receipt" in nothing.said
+    assert "there is no receipt, and no record" in nothing.said
 
 
 @pytest.mark.parametrize(
     ("words", "why"),
     [
-        (("verify", "--head", "12345678"), "--head takes a receipt's whole digest"),
+        (("verify", "--head", "12345678"), "--head takes a receipt's or page's whole digest"),
         (("verify", "--service", "a/b"), "cannot be the name of a service"),
         (
             ("verify", "--service", "shop", "--environment", "prod"),
-            "There is no service “shop”: no receipt of it",
+            "There is no service “shop”: nothing is kept of it",
         ),
         (("show", "--until", "soon"), "--until takes how long ago"),
         (("export", "--out", "nowhere/evidence.md"), "could not be written"),
