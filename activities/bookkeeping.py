@@ -48,6 +48,7 @@ class Bookkeeping:
     def __init__(self, tools: Tools, archive: Archive) -> None:
         self._tools = tools
         self._trails = Trails(tools.store, archive, tools.clock)
+        self._looked = set[Subject]()
 
     async def keep_own(self, piece: Piece | None) -> None:
         """Keep what the promotion that this activity runs for has sent along: its id and run are the server's word.
@@ -96,6 +97,9 @@ class Bookkeeping:
         try:
             newest = await self._trails.newest_page(subject)
             strays = await self._not_running(subject, newest.paper.open if newest else ())
+            if subject not in self._looked:
+                strays += await self._unheard(subject)
+                self._looked.add(subject)
             await asyncio.gather(*(self._close(trail) for trail in strays[:AT_ONCE]))
         except (BadSealError, RPCError) as error:
             activity.logger.warning("trails_not_closed", extra={"lane": str(subject), "why": str(error)})
@@ -112,6 +116,19 @@ class Bookkeeping:
         running = {found.run_id async for found in activity.client().list_workflows(query)}
         return [trail for trail in others if trail.run not in running]
 
+    async def _unheard(self, subject: Subject) -> list[Trail]:
+        """Return the promotions that ended while no worker was here, and so were never opened.
+
+        Looked for once in the life of a worker: they can only have been while it was not there.
+        """
+        query = (
+            f"WorkflowType='PromotionWorkflow' AND ExecutionStatus!='Running' "
+            f"AND {SERVICE}='{subject.service}' AND {ENVIRONMENT}='{subject.environment}'"
+        )
+        ended = [found async for found in activity.client().list_workflows(query, limit=AT_ONCE)]
+        trails = [trail for found in ended if (trail := self._trail(found.id, found.run_id))]
+        return [trail for trail in trails if not await self._trails.is_open(trail)]
+
     async def _close(self, trail: Trail) -> None:
         client = activity.client()
         ending = await _ending(client, trail)
@@ -127,14 +144,17 @@ class Bookkeeping:
 
     def _own_trail(self) -> Trail | None:
         info = activity.info()
+        return self._trail(info.workflow_id or "", info.workflow_run_id or "")
+
+    def _trail(self, workflow_id: str, run: str) -> Trail | None:
+        """Return the trail of a run; None where it is no promotion into this environment."""
         try:
-            service, environment, version = read_id(info.workflow_id or "", "promotion", 3)
+            service, environment, version = read_id(workflow_id, "promotion", 3)
         except MisnamedWorkflowError:
             return None
-        if environment != self._tools.environment or not info.workflow_run_id:
+        if environment != self._tools.environment or not run:
             return None
-        subject = Subject(service=service, environment=environment)
-        return Trail(subject=subject, version=version, run=info.workflow_run_id)
+        return Trail(subject=Subject(service=service, environment=environment), version=version, run=run)
 
 
 async def _ending(client: Client, trail: Trail) -> _Ending | None:

@@ -48,6 +48,10 @@ class Trails:
                 )
             )
 
+    async def is_open(self, trail: Trail) -> bool:
+        """Tell whether anything of a trail is kept."""
+        return bool(await self._store.list(trail_prefix(trail.subject, trail.version, trail.run)))
+
     async def end_of(self, trail: Trail) -> Piece:
         """Return the empty piece that comes after all that is kept."""
         last = await self._last(trail)

@@ -25,7 +25,8 @@ class Bookkeeper:
         self._keeping_up: asyncio.Task[None] | None = None
 
     def begin(self) -> None:
-        """Keep up from now on: a flood of messages costs an activity now and then, and no record."""
+        """Keep up from now on: a flood of messages costs an activity now and then, and nothing that others said."""
+        self._log.is_kept = True
         self._keeping_up = asyncio.create_task(self._keep_up())
 
     def piece(self) -> Piece:

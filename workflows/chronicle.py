@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from itertools import accumulate
+from typing import Final
 
 from temporalio import workflow
 from temporalio.common import SearchAttributeKey
@@ -13,12 +14,17 @@ from domain.value import Value
 from workflows.counting import count_phase, count_record
 from workflows.patience import REMEMBERED_BYTES, REMEMBERED_RECORDS, REMEMBERED_REFUSALS
 
+LONG: Final = 0.25
+FULL: Final = 0.75
+
 
 class Memory(Value):
     """A chronicle on its way into a new run."""
 
     chain: Chain = Chain()
     refused: tuple[RefusedRecord, ...] = ()
+    untold: int = 0
+    """Refused messages that there was no room to record one by one."""
 
 
 class Chronicle:
@@ -27,6 +33,8 @@ class Chronicle:
     def __init__(self, phase: Phase, details: Callable[[], str]) -> None:
         self.phase = phase
         self.since: datetime = workflow.now()
+        self.is_kept = False
+        """Whether somebody has its records kept in the store."""
         self.waits_for = ""
         self.remedy = ""
         self._details = details
@@ -48,13 +56,22 @@ class Chronicle:
         """Know that the first ``count`` records are kept in the store."""
         chain = self.chain
         self._memory = self._memory.but(chain=chain.but(written=max(chain.written, count)))
+        untold = self._memory.untold
+        if untold and not self._fills(FULL):
+            self._memory = self._memory.but(untold=0)
+            why = f"so many messages came at once that {untold} more which were refused are not written down"
+            self.record(RefusedRecord(at=workflow.now(), door="any", why=why))
 
     @property
     def is_long(self) -> bool:
-        """Tell whether so much is not kept yet that some of it may soon have to be let go."""
+        """Tell whether so much is not kept yet that it should be soon."""
+        return self._fills(LONG)
+
+    def _fills(self, part: float) -> bool:
+        """Tell whether what is not kept yet takes more than this part of what can be remembered."""
         unwritten = self.chain.unwritten
         size = sum(len(record.linked.encode()) for record in unwritten)
-        return len(unwritten) > REMEMBERED_RECORDS // 2 or size > REMEMBERED_BYTES // 2
+        return len(unwritten) > REMEMBERED_RECORDS * part or size > REMEMBERED_BYTES * part
 
     def remember(self, memory: Memory) -> None:
         """Go on from what an earlier run remembered."""
@@ -80,7 +97,13 @@ class Chronicle:
         record = RefusedRecord(at=workflow.now(), door=door, why=why)
         refused = (*self.refused, record)[-REMEMBERED_REFUSALS:]
         self._memory = self._memory.but(refused=refused)
-        self.record(record)
+        if self.is_kept and self._fills(FULL):
+            # Nobody pushes out what others said by sending nonsense.
+            self._memory = self._memory.but(untold=self._memory.untold + 1)
+            count_record(record)
+            self.show()
+        else:
+            self.record(record)
 
     def show(self) -> None:
         workflow.set_current_details(self._details())

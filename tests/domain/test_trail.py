@@ -115,7 +115,9 @@ def test_what_is_whole_is_found_whole(story: list[Record], cuts: list[int], othe
     assert what_is_wrong([*first, *second], pages[:3]) == []
 
 
-@given(story=stories, cuts=cuts, at=st.integers(0, 7), how=st.sampled_from(["edit", "remove", "swap", "insert"]))
+@given(
+    story=stories, cuts=cuts, at=st.integers(0, 7), how=st.sampled_from(["edit", "remove", "swap", "insert"])
+)
 def test_no_record_is_changed_unnoticed(story: list[Record], cuts: list[int], at: int, how: str) -> None:
     """Edited, removed, exchanged with its neighbour, or put in, at every position, even by who could seal it anew."""
     kept = kept_in(story, cuts, trail())

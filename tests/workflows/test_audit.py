@@ -116,6 +116,11 @@ async def test_what_was_let_in_can_be_proven_and_whatever_was_altered_is_found(p
     first, second, rollback = past.keys()
 
     assert not good.findings
+    assert [(one.version, one.outcome, len(one.decisions)) for one in good.promotions] == [
+        ("1.0", "promoted", 1),
+        ("2.0", "promoted", 1),
+    ]
+    assert all(one.requester.is_proven and one.decisions[0].is_proven for one in good.promotions)
     assert [one.story for one in good.accounts] == [Story.PROMOTION, Story.PROMOTION, Story.ROLLBACK]
     for account in good.accounts[:2]:
         assert account.requester.is_proven
@@ -127,6 +132,21 @@ async def test_what_was_let_in_can_be_proven_and_whatever_was_altered_is_found(p
             edited = content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
             assert (await past.glance({**whole, key: edited})).findings, (key, place)
         assert (await past.glance({**whole, **forged(key, content, reason="another")})).findings
+    recorded = [
+        key for key in whole if f"/{town.production}/" in key and key.startswith(("record/", "ledger/"))
+    ]
+    assert len(recorded) >= 8
+    for key in recorded:
+        content = whole[key]
+        for place in range(len(key) % 911, len(content), 911):
+            edited = content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
+            assert (await past.glance({**whole, key: edited})).findings, (key, place)
+        assert (await past.glance({at: text for at, text in whole.items() if at != key})).findings, key
+        other = next(one for one in recorded if one != key)
+        assert (await past.glance({**whole, key: whole[other]})).findings, key
+    vanished = {key: text for key, text in whole.items() if f"/{town.production}/2.0/" not in key}
+    assert (await past.glance(vanished)).findings
+    assert (await past.glance({key: text for key, text in whole.items() if key not in recorded})).findings
     for gone in (first, second):
         assert (await past.glance({key: text for key, text in whole.items() if key != gone})).findings
     exchanged = {**whole, first: whole[second], second: whole[first]}
