@@ -256,3 +256,41 @@ def test_a_page_says_a_thing_once() -> None:
     assert page_after(opened[0].page, opened[0].digest, trail(), NOON) is None
     assert page_after(newest, None, closed, NOON) is None
     assert newest.open == ()
+
+
+@given(story=stories, at=st.integers(0, 7), how=st.sampled_from(["edit", "remove", "swap"]))
+def test_records_of_an_open_trail_hold_each_other(story: list[Record], at: int, how: str) -> None:
+    """Also where its last segment was sealed anew: whatever is before the newest record is bound to it."""
+    whole = chained([*story, RefusedRecord(at=NOON, door="the", why="last")])
+    at %= len(story)
+    records = list(whole.records)
+    match how:
+        case "edit":
+            records[at] = RefusedRecord(at=NOON, previous=records[at].previous, door="x", why="y")
+        case "remove":
+            del records[at]
+        case _:
+            records[at : at + 2] = reversed(records[at : at + 2])
+    segment = next_segment(trail(), tail(whole), None, None, NOON)
+    assert segment
+
+    assert what_is_wrong([sealed(segment.but(records=tuple(records)))], booked(trail()))
+
+
+def test_a_segment_is_missed_where_the_next_was_bound_anew() -> None:
+    """Its number tells, and its first record, even where only records that were let go are said to be between."""
+    first, between, last = (one.segment for one in kept_in(EVERY, [2, 4], trail()))
+    opened = booked(trail())
+    rebound = last.but(before=first.digest())
+
+    assert what_is_wrong([sealed(first), sealed(rebound)], opened)
+    assert what_is_wrong([sealed(first), sealed(rebound.but(first=between.first))], opened)
+
+
+def test_a_page_that_was_written_anew_is_found() -> None:
+    """The next page knows the text of the one before."""
+    pages = booked(trail(), trail("2.0"))
+    store = [*kept_in(EVERY, [], trail()), *kept_in(EVERY, [], trail("2.0"))]
+    later = pages[0].page.but(at=NOON + timedelta(hours=1))
+
+    assert what_is_wrong(store, [KeptPage(later, later.digest()), pages[1]])
