@@ -285,6 +285,7 @@ def test_a_segment_is_missed_where_the_next_was_bound_anew() -> None:
 
     assert what_is_wrong([sealed(first), sealed(rebound)], opened)
     assert what_is_wrong([sealed(first), sealed(rebound.but(first=between.first))], opened)
+    assert what_is_wrong([sealed(first), sealed(rebound.but(lost=len(between.records) - 1))], opened)
 
 
 def test_a_page_that_was_written_anew_is_found() -> None:
