@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import AsyncIterator
+from zlib import crc32
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -11,6 +12,7 @@ from temporalio.testing import WorkflowEnvironment
 
 from domain.names import ENGINE_QUEUE
 from tests.fakes import Bell
+from tests.replaying import histories_of, told_otherwise
 from tests.town import Town, engine_worker
 from workers.server import CLOSED, QUICK, flags, temporal_binary
 from workflows.wire import DATA_CONVERTER
@@ -62,8 +64,17 @@ async def engine(client: Client, bell: Bell) -> AsyncIterator[str]:
 
 
 @pytest.fixture
-async def town(client: Client, engine: str, bell: Bell, tmp_path: object) -> AsyncIterator[Town]:
-    """A service, three environments of its own, a world that they stand in, and their workers."""
+async def town(
+    client: Client, engine: str, bell: Bell, tmp_path: object, request: pytest.FixtureRequest
+) -> AsyncIterator[Town]:
+    """A service, three environments of its own, a world that they stand in, and their workers.
+
+    In one test of four, always the same ones, whatever happened is then replayed; in all with
+    ``TOWPATH_REPLAY_ALL=1``.
+    """
     assert engine
     async with Town(client, bell, tmp_path) as built:
         yield built
+    if "TOWPATH_REPLAY_ALL" in os.environ or crc32(request.node.nodeid.encode()) % 4 == 0:
+        histories = await histories_of(client, built.service, built.settings.configuration.environments)
+        assert not await told_otherwise(histories)

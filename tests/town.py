@@ -66,7 +66,8 @@ from workflows.lane import search_attributes
 PATIENCE = timedelta(seconds=20)
 
 
-def engine_worker(client: Client, notifier: Notifier) -> Worker:
+def engine_worker(client: Client, notifier: Notifier, remembers: int = 1000) -> Worker:
+    """Return the engine's worker. One that ``remembers`` no workflow replays each of them at every step."""
     verbs = ErrandActivities(notifier)
     return Worker(
         client,
@@ -86,6 +87,7 @@ def engine_worker(client: Client, notifier: Notifier) -> Worker:
         interceptors=[Doorkeeper()],
         workflow_runner=sandbox(),
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
+        max_cached_workflows=remembers,
         build_id="tests",
     )
 

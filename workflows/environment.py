@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from temporalio import workflow
@@ -70,7 +70,9 @@ class EnvironmentWorkflow:
 
     async def _tend(self) -> None:
         while True:
-            while free := tuple(one for one in self._waiting if not self._stop(one)):
+            # Taken before anybody is told: after a local activity a replay may read another time.
+            now = workflow.now()
+            while free := tuple(one for one in self._waiting if not self._stop(one, now)):
                 self._waiting = tuple(one for one in self._waiting if one not in free)
                 await errand(ErrandActivities.tell_of_thaw, ThawOrder(waiting=free), "tell of the thaw")
             if is_long() and workflow.all_handlers_finished():
@@ -78,13 +80,13 @@ class EnvironmentWorkflow:
                     freeze=self._freeze, pins=self._pins, waiting=self._waiting, memory=self._log.memory
                 )
                 workflow.continue_as_new(args=[None, carried])
-            await self._until_something_changes()
+            await self._until_something_changes(now)
 
-    async def _until_something_changes(self) -> None:
+    async def _until_something_changes(self, now: datetime) -> None:
         """Wait for a message, or for the end of a gate that somebody waits for. Effects compare, they do not wait."""
         self._stirred = False
-        ends = [gate.until for one in self._waiting for gate in self._stop(one) if gate.until]
-        left = max(min(ends) - workflow.now(), timedelta()) if ends else None
+        ends = [gate.until for one in self._waiting for gate in self._stop(one, now) if gate.until]
+        left = min(ends) - now if ends else None
         with contextlib.suppress(TimeoutError):
             await workflow.wait_condition(
                 lambda: self._stirred or is_long(), timeout=left, timeout_summary="a freeze or pin ends"
@@ -189,11 +191,11 @@ class EnvironmentWorkflow:
             self._log.remember(state.memory)
         self._log.show()
 
-    def _stop(self, asker: str) -> list[Freeze | Pin]:
-        """Return what keeps whoever waits from going on now."""
+    def _stop(self, asker: str, now: datetime) -> list[Freeze | Pin]:
+        """Return what keeps whoever waits from going on."""
         _, service, *_ = (*asker.split("/"), "")
         gates = (self._freeze, self._pins.get(service))
-        return [gate for gate in gates if gate and gate.holds(workflow.now())]
+        return [gate for gate in gates if gate and gate.holds(now)]
 
     def _details(self) -> str:
         return tell_environment(self.status())
