@@ -174,7 +174,10 @@ class Clearing:
             quarantine=await self._quarantine(proposal),
         )
         warrant, facts = await self._proven(order.warrant, proposal, facts)
-        if refusal := judge(warrant, step, facts) or await self._carried_out(proposal, fence.turn, entry):
+        refusal = judge(warrant, step, facts) or await self._carried_out(proposal, fence.turn, entry)
+        if facts.begins and refusal is None:
+            refusal = await self._left_open(subject, fence.turn)
+        if refusal:
             raise await self._refused(refusal, subject, fence.turn, journaled=entry is not None)
 
         if entry is None and (why := await why_otherwise(self._tools, target, subject, step)):
@@ -251,6 +254,18 @@ class Clearing:
                 why = f"plan {short(intent)} was carried out before, in turn {turn}"
                 return Refusal(cause=Cause.VOID, why=why)
         return None
+
+    async def _left_open(self, subject: Subject, due: int) -> Refusal | None:
+        """Nothing begins over a change that is not accounted for, whatever its lane was told: it is settled first.
+
+        Its own word is no receipt: somebody may have completed its last activity by hand.
+        """
+        closed = await self._archive.receipt_turns(subject)
+        lost = max(set(await self._archive.journal_turns(subject)) - {*closed, due}, default=0)
+        if not 0 < lost < due:
+            return None
+        why = f"turn {lost} of {subject} was begun, and no receipt says how it ended: it is settled first"
+        return Refusal(cause=Cause.VOID, why=why, newer=lost)
 
     async def _refused(
         self, refusal: Refusal, subject: Subject, turn: int, *, journaled: bool

@@ -60,7 +60,7 @@ class Refusal(Value):
     opens: datetime | None = None
     """When a planned gate opens; None where that is further away than can be seen."""
     newer: int = 0
-    """A turn that the lane does not know of, where there is one: it has to recall."""
+    """A turn that is not as the lane believes, where there is one: it has to recall."""
 
 
 NOBODY: Final = Policy(quorum=1, approvers=(), valid=timedelta())

@@ -65,7 +65,12 @@ async def engine(client: Client, bell: Bell) -> AsyncIterator[str]:
 
 @pytest.fixture
 async def town(
-    client: Client, engine: str, bell: Bell, tmp_path: object, request: pytest.FixtureRequest
+    client: Client,
+    engine: str,
+    bell: Bell,
+    tmp_path: object,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[Town]:
     """A service, three environments of its own, a world that they stand in, and their workers.
 
@@ -73,8 +78,10 @@ async def town(
     ``TOWPATH_REPLAY_ALL=1``.
     """
     assert engine
+    assert monkeypatch  # what it has replaced is still so when all is replayed
     async with Town(client, bell, tmp_path) as built:
         yield built
     if "TOWPATH_REPLAY_ALL" in os.environ or crc32(request.node.nodeid.encode()) % 4 == 0:
         histories = await histories_of(client, built.service, built.settings.configuration.environments)
-        assert not await told_otherwise(histories)
+        found = await told_otherwise(histories)
+        assert not found, "\n".join(found)

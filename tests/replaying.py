@@ -101,16 +101,30 @@ async def told_otherwise(histories: Sequence[WorkflowHistory]) -> list[str]:
     that a replay makes anew is another proof than the one that was given. Read at other times, a history need give
     the same commands only.
     """
-    findings = [
-        _why(result.history, said, result.replay_failure) async for result, said in _replayed(histories)
-    ]
-    later = [skewed(history) for history in histories]
-    findings += [
-        f"{result.history.workflow_id}, at other times, does not replay: {result.replay_failure}"
-        async for result, _ in _replayed(later)
-        if result.replay_failure
-    ]
+    findings = []
+    for some in _apart(histories):
+        findings += [
+            _why(result.history, said, result.replay_failure) async for result, said in _replayed(some)
+        ]
+        later = [skewed(history) for history in some]
+        findings += [
+            f"{result.history.workflow_id}, at other times, does not replay: {result.replay_failure}"
+            async for result, _ in _replayed(later)
+            if result.replay_failure
+        ]
     return [finding for finding in findings if finding]
+
+
+def _apart(histories: Iterable[WorkflowHistory]) -> Sequence[list[WorkflowHistory]]:
+    """Part those that replay under one run id: a reset run does so under that of the run it was reset from."""
+    parts: list[list[WorkflowHistory]] = []
+    for history in histories:
+        free = (part for part in parts if all(other.run_id != history.run_id for other in part))
+        part = next(free, None)
+        if part is None:
+            parts.append(part := [])
+        part.append(history)
+    return parts
 
 
 async def _replayed(

@@ -148,8 +148,8 @@ class LaneWorkflow(LaneDoors):
 
     async def _free(self, answer: Answer) -> None:
         self._lane, answered = ended(self._lane, answer)
-        if isinstance(answer, NotBegun):
-            self._hear_of_turn(answer.refusal.newer)
+        if isinstance(answer, NotBegun) and answer.refusal.newer:
+            self._lane = self._lane.but(recalled=False)
         await self._tell(answered, answer)
         self._show_phase()
 

@@ -1,6 +1,5 @@
 """What promotions, changes and people may say to a lane, and what it shows of itself."""
 
-from datetime import UTC, datetime
 from typing import Final, TypeVar
 
 from pydantic import ValidationError
@@ -26,7 +25,6 @@ with workflow.unsafe.imports_passed_through():
     from workflows.change import ChangeWorkflow
     from workflows.chronicle import Chronicle, Memory, publish
 
-_LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 MessageT = TypeVar("MessageT", bound=Value)
 LARGEST_ASK: Final = 40 * 1024
 """Bytes: with all that it leaves to be understood written out, a warrant is still below the server's 64 KiB."""
@@ -66,9 +64,10 @@ class LaneDoors(Steered):
             raise RefusedError(message)
         proposal = self._read_proposal(ask.proposal) if ask.proposal else None
         terms, now = proposal.terms.lane if proposal else LaneTerms(), workflow.now()
-        dated = max(ask.dated or now, proposal.drawn_up if proposal else _LONG_AGO)
-        if is_too_far_ahead(milliseconds(dated), now):
-            dated = now  # not believed: no effect is cleared for a turn of another day
+        # Never its own arrival: a replay may hear of it at another time, and a turn is made of this.
+        dated = max(filter(None, (ask.dated, proposal.drawn_up if proposal else None)), default=None)
+        if dated and is_too_far_ahead(milliseconds(dated), now):
+            dated = None  # not believed: no effect is cleared for a turn of another day
         self._heard.append(ask.but(lane=terms, since=ask.since or now, dated=dated))
 
     @workflow.signal(description="For whoever asked: ask no longer")

@@ -24,14 +24,14 @@ from domain.environment import Placement
 from domain.fence import Fence, milliseconds
 from domain.journal import Settled
 from domain.names import change_id, effects_queue, journal_prefix, receipt_prefix
-from domain.order import Account, StepOrder
+from domain.order import Account, Left, StepOrder
 from domain.outcome import Outcome, Phase
 from domain.plan import Step, Undo, Verb
 from domain.status import ChangeStatus, LaneStatus, PromotionStatus
-from domain.terms import Proposal, Request, Sealed, Story
+from domain.terms import CheckTerms, Proposal, Request, Sealed, Story
 from domain.value import Value
 from tests.fakes import Bell
-from tests.temporal_cli import Shell
+from tests.temporal_cli import Said, Shell
 from tests.town import Town
 from workflows.wire import DATA_CONVERTER
 
@@ -522,16 +522,7 @@ async def test_evidence_that_somebody_made_up_is_worth_nothing(town: Town, shell
         kind="evidence", environment=town.dev, key="", body=json.dumps(evidence), signature="made up"
     )
 
-    said = await shell.temporal(
-        "activity",
-        "complete",
-        "-w",
-        change.id,
-        "--activity-id",
-        await _pending(change, "soak"),
-        "--result",
-        sealed.model_dump_json(),
-    )
+    said = await complete(shell, change, "soak", sealed)
 
     assert said.code == 0, said.text
     report = await asyncio.wait_for(handle.result(), 30)
@@ -553,16 +544,7 @@ async def test_an_activity_completed_with_nonsense_holds_nothing_up(
     await town.world.reached.wait()
     change = await town.change(town.dev)
 
-    said = await shell.temporal(
-        "activity",
-        "complete",
-        "-w",
-        change.id,
-        "--activity-id",
-        await _pending(change, "perform"),
-        "--result",
-        result,
-    )
+    said = await complete(shell, change, "perform", result)
     gate.set()
 
     assert said.code == 0, said.text
@@ -571,6 +553,40 @@ async def test_an_activity_completed_with_nonsense_holds_nothing_up(
     assert town.world.version(town.place(town.dev)) == "1.0.0"
     town.world.slow.clear()
     assert (await town.promoted("3.0.0", town.dev)).outcome is Outcome.PROMOTED
+
+
+async def test_health_that_somebody_made_up_lets_nothing_follow(town: Town, shell: Shell) -> None:
+    """
+    A change that is told by hand that all is well has no receipt: it is put back before anything else is done.
+    """
+    await town.promoted("1.0.0", town.dev)
+    town.world.sick.add("2.0.0")
+    town.change_place(town.dev, health=(CheckTerms(check="fake", within=timedelta(seconds=30)),))
+    forged = await town.promote("2.0.0", town.dev)
+    await town.until_change(town.dev, Phase.CHECKING_HEALTH)
+    change = await town.change(town.dev)
+
+    said = await complete(shell, change, "conclude", Left(well=True, evidence=("2.0.0 answers",)))
+
+    assert said.code == 0, said.text
+    assert (await forged.result()).outcome is Outcome.PROMOTED
+    assert [receipt.version for receipt in await town.receipts(town.dev)] == ["1.0.0"]
+    assert (await town.promoted("2.0.0", town.staging)).outcome is Outcome.REFUSED
+    assert (await town.promoted("3.0.0", town.dev)).outcome is Outcome.PROMOTED
+    written = [holding for place, _, holding in town.world.writes if place == town.place(town.dev)]
+    assert [one.version for one in written if isinstance(one, Placement)] == [
+        "1.0.0",
+        "2.0.0",
+        "1.0.0",
+        "3.0.0",
+    ]
+
+
+async def complete(shell: Shell, handle: WorkflowHandle[Any, Any], kind: str, result: Value | str) -> Said:
+    """Complete an activity that waits or runs, as anybody can who reaches the port."""
+    words = ("activity", "complete", "-w", handle.id, "--activity-id", await _pending(handle, kind))
+    text = result if isinstance(result, str) else result.model_dump_json()
+    return await shell.temporal(*words, "--result", text)
 
 
 def scribble(town: Town, key: str) -> None:
