@@ -31,8 +31,9 @@ from domain.status import ChangeStatus, LaneStatus, PromotionStatus
 from domain.terms import CheckTerms, Proposal, Request, Sealed, Story
 from domain.value import Value
 from tests.fakes import Bell
-from tests.temporal_cli import Said, Shell
+from tests.temporal_cli import Shell
 from tests.town import Town
+from tests.workflows.attacks import complete
 from workflows.wire import DATA_CONVERTER
 
 
@@ -490,17 +491,6 @@ async def test_a_big_ask_does_not_fell_the_lane(town: Town, attacker: Attacker) 
     assert (await town.promoted("2.0.0", town.dev)).outcome is Outcome.PROMOTED
 
 
-async def _pending(handle: WorkflowHandle[Any, Any], kind: str) -> str:
-    """Wait for an activity to run, and return its id."""
-    async with asyncio.timeout(20):
-        async for _ in handle.fetch_history_events(wait_new_event=True):
-            for activity in (await handle.describe()).raw_description.pending_activities:
-                if activity.activity_type.name == kind:
-                    return activity.activity_id
-    message = f"{kind} never ran"
-    raise AssertionError(message)
-
-
 async def test_evidence_that_somebody_made_up_is_worth_nothing(town: Town, shell: Shell) -> None:
     """
     A soak completed by hand, with evidence that no worker sealed, is no soak: the change is put back.
@@ -580,13 +570,6 @@ async def test_health_that_somebody_made_up_lets_nothing_follow(town: Town, shel
         "1.0.0",
         "3.0.0",
     ]
-
-
-async def complete(shell: Shell, handle: WorkflowHandle[Any, Any], kind: str, result: Value | str) -> Said:
-    """Complete an activity that waits or runs, as anybody can who reaches the port."""
-    words = ("activity", "complete", "-w", handle.id, "--activity-id", await _pending(handle, kind))
-    text = result if isinstance(result, str) else result.model_dump_json()
-    return await shell.temporal(*words, "--result", text)
 
 
 def scribble(town: Town, key: str) -> None:

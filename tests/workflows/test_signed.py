@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import pytest
@@ -19,7 +20,9 @@ from domain.status import PromotionStatus, Report
 from domain.terms import Proposal
 from domain.value import short
 from tests.people import People, needs_openssh
+from tests.temporal_cli import Shell
 from tests.town import PATIENCE, Town
+from tests.workflows.attacks import complete
 
 pytestmark = [pytest.mark.server, needs_openssh]
 ANA, BO, CY, EVE = "ana@example.com", "bo@example.com", "cy@example.com", "eve@example.com"
@@ -78,6 +81,11 @@ async def ask(town: Town, people: People, version: str, by: str = ANA, whose: st
         town.service, version, town.production, by=by, signer=people.signer(whose)
     )
     return town.client.get_workflow_handle(promotion.id, result_type=Report)
+
+
+@pytest.fixture
+def shell(town: Town, tmp_path: Path) -> Shell:
+    return Shell(town.client, tmp_path)
 
 
 @pytest.fixture
@@ -211,6 +219,22 @@ async def test_a_key_revoked_before_the_effect_opens_nothing(gate: Gate) -> None
     await gate.town.until_new_plan(gate.handle, gate.proposal.plan.intent)
 
     assert gate.town.world.version(gate.town.place(gate.town.production)) == "absent"
+
+
+async def test_a_first_opinion_that_somebody_made_up_opens_nothing(gate: Gate, shell: Shell) -> None:
+    """Whoever completes the look at a forged signature by hand is believed until the effect looks for itself."""
+    town, handle = gate.town, gate.handle
+    await town.close(town.production)  # so that nobody is quicker
+    await handle.signal("approve", gate.answer(gate.sign(whose=EVE)))
+
+    said = await complete(shell, handle, "prove", '""')
+
+    assert said.code == 0, said.text
+    await town.until(handle, Phase.IN_LANE)
+    await town.open(town.production)
+    asked_anew = await town.until_new_plan(handle, gate.proposal.plan.intent)
+    assert "lacks the approval" in str(asked_anew.records)
+    assert town.world.version(town.place(town.production)) == "absent"
 
 
 async def test_a_request_in_anothers_name_is_refused(town: Town, people: People) -> None:
