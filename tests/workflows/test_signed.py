@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import pytest
+from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowHandle, WorkflowUpdateFailedError
 
 from clients.client import Towpath
@@ -70,6 +71,13 @@ class Gate(NamedTuple):
                     return status.refused[-1].why
         raise AssertionError
 
+    async def until_decided(self, by: str) -> None:
+        """Wait until somebody's decision has been looked at and taken."""
+        async with asyncio.timeout(PATIENCE.total_seconds()):
+            async for _ in self.handle.fetch_history_events(wait_new_event=True):
+                if any(vote.actor.name == by for vote in (await self.status()).decisions):
+                    return
+
     async def status(self) -> PromotionStatus:
         status: PromotionStatus = await self.handle.query("status", result_type=PromotionStatus)
         return status
@@ -91,10 +99,14 @@ def shell(town: Town, tmp_path: Path) -> Shell:
 @pytest.fixture
 async def gate(town: Town, people: People) -> Gate:
     """A promotion that waits to be approved, in an environment that counts signed decisions."""
+    return await stand_before(town, people, SIGNED)
+
+
+async def stand_before(town: Town, people: People, approval: Approval) -> Gate:
     people.allow(town.folder, {ANA: ANA, BO: BO, CY: CY})
     for environment in (town.dev, town.staging):
         await town.promoted("1.0", environment)
-    town.change_place(town.production, approval=SIGNED)
+    town.change_place(town.production, approval=approval)
     handle = await ask(town, people, "1.0")
     status = await town.until(handle, Phase.WAITING_FOR_APPROVAL)
     assert status.proposal
@@ -110,6 +122,25 @@ async def test_a_signed_approval_lets_it_in_and_is_shown_as_proven(gate: Gate) -
     assert report.outcome is Outcome.PROMOTED
     (decision,) = (await gate.status()).decisions
     assert decision.actor.proof is Proof.SSH_SIGNATURE
+
+
+async def test_two_signed_approvals_cost_twenty_events(town: Town, people: People) -> None:
+    """From the first signal until the second is judged; change and lane are shown the decisions, and told nothing."""
+    gate = await stand_before(town, people, SIGNED.but(quorum=2))
+    for who in (BO, CY):
+        await gate.handle.signal("approve", gate.answer(gate.sign(whose=who, by=who), by=who))
+        await gate.until_decided(who)
+    await asyncio.wait_for(gate.handle.result(), 30)
+
+    events = [event.event_type for event in (await gate.handle.fetch_history()).events]
+
+    first = events.index(EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED)
+    waited = [
+        number
+        for number, kind in enumerate(events)
+        if kind == EventType.EVENT_TYPE_TIMER_CANCELED and number > first
+    ]
+    assert waited[0] - first <= 20
 
 
 def _unsigned(gate: Gate) -> Answer:
