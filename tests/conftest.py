@@ -64,24 +64,24 @@ async def engine(client: Client, bell: Bell) -> AsyncIterator[str]:
 
 
 @pytest.fixture
-async def town(
-    client: Client,
-    engine: str,
-    bell: Bell,
-    tmp_path: object,
-    request: pytest.FixtureRequest,
-    monkeypatch: pytest.MonkeyPatch,
-) -> AsyncIterator[Town]:
-    """A service, three environments of its own, a world that they stand in, and their workers.
+def replays(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Whether all that happens in this test is replayed: in one of four, always the same; or in every one.
 
-    In one test of four, always the same ones, whatever happened is then replayed; in all with
-    ``TOWPATH_REPLAY_ALL=1``.
+    What a test has replaced is still so by then.
     """
+    del monkeypatch
+    return bool("TOWPATH_REPLAY_ALL" in os.environ or crc32(request.node.nodeid.encode()) % 4 == 0)
+
+
+@pytest.fixture
+async def town(
+    client: Client, engine: str, bell: Bell, tmp_path: object, *, replays: bool
+) -> AsyncIterator[Town]:
+    """A service, three environments of its own, a world that they stand in, and their workers."""
     assert engine
-    assert monkeypatch  # what it has replaced is still so when all is replayed
     async with Town(client, bell, tmp_path) as built:
         yield built
-    if "TOWPATH_REPLAY_ALL" in os.environ or crc32(request.node.nodeid.encode()) % 4 == 0:
+    if replays:
         histories = await histories_of(client, built.service, built.settings.configuration.environments)
         found = await told_otherwise(histories)
         assert not found, "\n".join(found)

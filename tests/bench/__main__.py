@@ -13,7 +13,7 @@ from typing import Final
 from rich.console import Console
 from temporalio.client import Client
 
-from tests.bench import crowd, processes, side_by_side
+from tests.bench import crowd, processes, side_by_side, signatures
 from tests.bench.figures import Figure, show, write
 from workers.server import embedded, temporal_binary
 from workflows.wire import DATA_CONVERTER
@@ -33,6 +33,7 @@ async def measure(folder: Path) -> list[Figure]:
         figures += await _told("memory", processes.memory(client, folder / "memory"))
         figures += await _told("kill -9 of workers", processes.worker_killed(client, folder / "worker"))
     figures += await _told("kill -9 of the server", processes.server_killed(folder / "server"))
+    figures += await _told("signatures", signatures.verification(folder / "signatures"))
     figures += await _told("commands", processes.commands())
     figures += await _told("lists", crowd.lists(folder / "crowd"))
     return figures

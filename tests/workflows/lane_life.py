@@ -21,6 +21,8 @@ class Stand(Enum):
     """Its change is in the middle of its deed."""
     HELD = auto()
     """Its change has done its deed, and somebody holds it."""
+    STUCK = auto()
+    """Its change cannot be undone: a person was called."""
     ENDED = auto()
 
 
@@ -39,6 +41,9 @@ class Mine:
     approvals: set[str] = field(default_factory=set)
     on_hold: bool = False
 
+    def get_stuck(self, outcome: Outcome) -> None:
+        self.stand, self.outcome = Stand.STUCK, outcome
+
     def end(self, outcome: Outcome) -> None:
         self.stand, self.outcome = Stand.ENDED, outcome
 
@@ -51,6 +56,8 @@ class Life:
     held: str = ABSENT
     blocked: bool = False
     """Whether a deed stays in its middle."""
+    rusty: bool = False
+    """Whether nothing can be put back."""
     gates: set[str] = field(default_factory=set)
     """What is closed: a freeze, a pin."""
     mine: list[Mine] = field(default_factory=list)
@@ -98,8 +105,7 @@ class Life:
 
     def cancel(self, one: Mine, outcome: Outcome = Outcome.CANCELLED) -> None:
         if one is self.running:
-            self.writes.append(one.basis)
-            self._free(one, outcome)
+            self._put_back(one, outcome)
             return
         if one in self.queue:
             self.queue.remove(one)
@@ -133,6 +139,15 @@ class Life:
         if self.running.stand is Stand.HELD:
             self._well(self.running)
             self._go_on()
+
+    def oil(self) -> Mine | None:
+        """What cannot be put back can be again; return who is stuck, and goes on as soon as somebody says so."""
+        self.rusty = False
+        one = self.running
+        if one is None or one.stand is not Stand.STUCK or one.outcome is None:
+            return None
+        self._put_back(one, one.outcome)
+        return one
 
     def roll_back(self) -> bool:
         """Undo the newest change that still stands; False where there is none."""
@@ -176,12 +191,18 @@ class Life:
     def _well(self, one: Mine) -> None:
         """The health checks have their say."""
         if one.sick:
-            self.writes.append(one.basis)
-            self._free(one, Outcome.ROLLED_BACK)
+            self._put_back(one, Outcome.ROLLED_BACK)
         else:
             self.befores.append(self.held)
             self.held = one.version
             self._free(one, Outcome.PROMOTED)
+
+    def _put_back(self, one: Mine, outcome: Outcome) -> None:
+        if self.rusty:
+            one.get_stuck(outcome)
+        else:
+            self.writes.append(one.basis)
+            self._free(one, outcome)
 
     def _free(self, one: Mine, outcome: Outcome) -> None:
         one.end(outcome)
