@@ -9,7 +9,7 @@ from domain.journal import Receipt
 from domain.names import Subject
 from domain.record import Chain as Records
 from domain.record import DecisionRecord, ProposalRecord, Record, first_broken
-from domain.trail import Page, Segment, Trail
+from domain.trail import Closed, Page, Segment, Trail
 from domain.value import Digest, short
 
 
@@ -143,23 +143,29 @@ def cross_findings(
     subject: Subject, pages: Sequence[KeptPage], trails: Mapping[Trail, Kept]
 ) -> Iterator[Finding]:
     """Find promotions that the ledger knows and that are not there, or are there and the ledger does not know."""
-    opened = {one.page.opened for one in pages if one.page.opened}
-    for trail in sorted(opened - {trail for trail, kept in trails.items() if kept.segments}, key=str):
-        yield found_of(trail, "it was opened, and none of its records is there")
-    for trail in sorted(trails.keys() - opened, key=str):
-        yield found_of(trail, "its lane's ledger does not know of it: it was put in, or the ledger was cut")
-    for closed in (one.page.closed for one in pages if one.page.closed):
-        kept = trails.get(closed.trail)
-        if kept is None or not kept.segments:
-            continue
-        if (kept.end, kept.head, kept.segments[-1].digest) != (closed.count, closed.head, closed.segment):
-            what = f"it was closed with {closed.count} records, and they are not those that are there"
-            yield found_of(closed.trail, what)
-    if pages:
-        open_now = set(pages[-1].page.open)
-        closed_ones = {one.page.closed.trail for one in pages if one.page.closed}
-        if open_now != opened - closed_ones:
-            yield _found(subject, "its ledger does not say rightly which records are still open")
+    opened = [one.page.opened for one in pages if one.page.opened]
+    closed = [one.page.closed for one in pages if one.page.closed]
+    for trail in opened:
+        if trail not in trails or not trails[trail].segments:
+            yield found_of(trail, "it was opened, and none of its records is there")
+    for trail in trails:
+        if trail not in opened:
+            yield found_of(
+                trail, "its lane's ledger does not know of it: it was put in, or the ledger was cut"
+            )
+    for one in closed:
+        yield from _closing_findings(one, trails.get(one.trail))
+    ended = [one.trail for one in closed]
+    if pages and list(pages[-1].page.open) != [trail for trail in opened if trail not in ended]:
+        yield _found(subject, "its ledger does not say rightly which records are still open")
+
+
+def _closing_findings(closed: Closed, kept: Kept | None) -> Iterator[Finding]:
+    if kept is None or not kept.segments:
+        return
+    if (kept.end, kept.head, kept.segments[-1].digest) != (closed.count, closed.head, closed.segment):
+        what = f"it was closed with {closed.count} records, and they are not those that are there"
+        yield found_of(closed.trail, what)
 
 
 def receipt_findings(
