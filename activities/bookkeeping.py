@@ -13,7 +13,9 @@ from activities.asking import ask_status
 from activities.ports import BadSealError
 from activities.tools import Tools
 from activities.trails import Trails
+from domain.journal import Receipt
 from domain.names import ENVIRONMENT, SERVICE, MisnamedWorkflowError, Subject, promotion_id, read_id
+from domain.record import OutcomeRecord
 from domain.status import PromotionStatus
 from domain.trail import ENDED, Piece, Trail
 from domain.value import Digest
@@ -63,20 +65,40 @@ class Bookkeeping:
         except BadSealError as error:
             activity.logger.warning("records_not_kept", extra={"trail": str(trail), "why": str(error)})
 
-    async def keep_told(self, status: PromotionStatus | None, *, is_needed: bool) -> None:
-        """Keep what a promotion answered when it was asked.
+    async def keep_told(self, status: PromotionStatus | None, *, is_needed: bool) -> Trail | None:
+        """Keep what a promotion answered when it was asked, and return where; None where it is not kept.
 
         Raises ``BadSealError`` where this ``is_needed`` before a deed, and what stands in the store is not to be
         believed. What puts back, or accounts for what was done, is never stopped by that.
         """
         if status is None or not status.run:
-            return
+            return None
         trail = Trail(subject=status.subject, version=status.version, run=status.run)
         try:
             await self._trails.keep(trail, status.piece)
         except BadSealError:
             if is_needed:
                 raise
+            return None
+        return trail
+
+    async def close_by(self, receipt: Receipt, trail: Trail | None) -> bool:
+        """Close the trail of the promotion that a receipt answers, and tell whether that was done.
+
+        Its outcome is the receipt's. Where it was not done, the promotion closes it itself.
+        """
+        if trail is None:
+            return False
+        try:
+            end = await self._trails.end_of(trail)
+            outcome = OutcomeRecord(
+                at=receipt.ended, outcome=receipt.outcome, why=receipt.why, previous=end.anchor
+            )
+            how = f"its change left the receipt of turn {receipt.turn}"
+            await self._trails.keep(trail, end.but(records=(outcome,), closed=how))
+        except BadSealError:
+            return False
+        return True
 
     async def page(self, subject: Subject) -> Digest | None:
         """Return what stands for the ledger of a lane now; nothing where there is none that is to be believed."""

@@ -92,7 +92,7 @@ class Clearing:
         """
         subject = proposal.plan.subject
         word = await self._around.word(subject, warrant, gates=gates)
-        await self._books.keep_told(word.promotion, is_needed=gates)
+        trail = await self._books.keep_told(word.promotion, is_needed=gates)
         return Facts(
             now=self._tools.clock.now(),
             workflow_id=self._around.workflow_id,
@@ -105,6 +105,7 @@ class Clearing:
             freeze=word.freeze,
             pin=word.pin,
             unanswered=word.unanswered,
+            trail=trail,
         )
 
     def _policy(self, proposal: Proposal) -> Policy:

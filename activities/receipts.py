@@ -99,7 +99,11 @@ class Receipts:
             await self._close_lost(receipt, receipt.of)
         left = await self._archive.write_receipt(receipt)
         return Left(
-            well=True, after=dict(left.after), evidence=left.evidence, lane_listens=facts.lane_listens
+            well=True,
+            after=dict(left.after),
+            evidence=left.evidence,
+            lane_listens=facts.lane_listens,
+            recorded=await self._books.close_by(left, facts.trail),
         )
 
     def _judge(self, account: Account, proposal: Proposal, facts: Facts) -> Refusal | None:

@@ -89,6 +89,8 @@ class Done(Value):
     outcome: Outcome
     after: dict[Berth, Holding] = Field(default_factory=dict)
     evidence: tuple[str, ...] = ()
+    recorded: bool = False
+    """The promotion's record was closed with it."""
 
 
 class Undone(Value):
@@ -99,6 +101,8 @@ class Undone(Value):
     outcome: Outcome
     why: str
     after: dict[Berth, Holding] = Field(default_factory=dict)
+    recorded: bool = False
+    """The promotion's record was closed with it."""
 
 
 class NotBegun(Value):

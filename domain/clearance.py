@@ -15,6 +15,7 @@ from domain.names import Subject, change_id
 from domain.plan import Step, differs, material_difference
 from domain.rule import RuleTerms, unjudged
 from domain.terms import Proposal, Request, Sealed
+from domain.trail import Trail
 from domain.value import Value, short
 from domain.windows import Schedule
 
@@ -99,6 +100,8 @@ class Facts(Value):
     """Why the request is not known to be its requester's own, or nothing where this worker found it signed."""
     observed: dict[str, Holding] = Field(default_factory=dict)
     unanswered: tuple[str, ...] = ()
+    trail: Trail | None = None
+    """Where what the asker has recorded is kept."""
 
 
 def judge(warrant: Warrant, step: Step, facts: Facts) -> Refusal | None:

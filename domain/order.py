@@ -86,6 +86,8 @@ class Left(Value):
     after: dict[Berth, Holding] = Field(default_factory=dict)
     evidence: tuple[str, ...] = ()
     lane_listens: bool = True
+    recorded: bool = False
+    """Whether the record of the promotion that asked was closed with it."""
 
 
 class Call(Value):

@@ -74,7 +74,9 @@ class ChangeWorkflow(WayBack):
             proposal.plan, Settled.DONE, outcome_of(proposal.request.story), proposal.request.reason
         )
         outcome = Outcome.SETTLED_BY_HAND if self._skipped else outcome_of(proposal.request.story)
-        return Done(turn=self._turn, outcome=outcome, after=left.after, evidence=left.evidence)
+        return Done(
+            turn=self._turn, outcome=outcome, after=left.after, evidence=left.evidence, recorded=left.recorded
+        )
 
     async def _put_it_back(self, proposal: Proposal, trouble: Trouble) -> Answer:
         """Undo what was begun, newest first; see that what is back is well, and leave the receipt of that."""
@@ -87,7 +89,7 @@ class ChangeWorkflow(WayBack):
         why = trouble.why + say_staying(self._begun)
         left = await self._conclude(undo, Settled.UNDONE, trouble.outcome, why)
         outcome = Outcome.SETTLED_BY_HAND if self._skipped else trouble.outcome
-        return Undone(turn=self._turn, outcome=outcome, why=why, after=left.after)
+        return Undone(turn=self._turn, outcome=outcome, why=why, after=left.after, recorded=left.recorded)
 
     async def _walk(self, plan: Plan) -> None:
         """Go wave by wave; what is in one wave is done side by side."""

@@ -67,7 +67,7 @@ class PromotionWorkflow(PromotionDoors):
         except (asyncio.CancelledError, ActivityError) as stop:
             ending = await self._stopped(stop)
         report = self._end(ending)
-        if not self._is_unheard:
+        if not (self._is_unheard or (ending.answer and ending.answer.recorded)):
             await self._books.close()
         return report
 

@@ -5,14 +5,19 @@ import json
 import pytest
 
 from activities.archive import Archive
+from activities.clock import SystemClock
 from activities.keyring import Keyring, make_key
 from activities.stores import open_store
+from activities.trails import Trails
 from domain.actor import Actor
+from domain.audit import Audit
 from domain.environment import Absent
 from domain.journal import Receipt, Settled
 from domain.names import Subject
 from domain.outcome import Exit, Outcome
-from domain.terms import Story
+from domain.record import Chain, OutcomeRecord, RequestRecord
+from domain.terms import Request, Story
+from domain.trail import ENDED, Trail, tail
 from tests.clients.conftest import CommandLine
 from tests.domain.strategies import NOON
 from workers.settings import surroundings
@@ -99,3 +104,35 @@ async def test_what_cannot_be_meant_is_a_sentence(
 
     assert ran.code == Exit.USAGE
     assert why in ran.said
+
+
+async def test_promotions_that_left_no_receipt_are_read_of_from_a_copied_folder(sealed: CommandLine) -> None:
+    """By release and by period, as Markdown and as JSON after its schema; what is cut off ends with 10."""
+    place = surroundings(sealed.folder, {})
+    store = open_store("store", sealed.folder)
+    archive = Archive(store, Keyring(place.keys, settings_of(place)))
+    asked = Request(subject=DEV, version="7.0", actor=Actor(name="ana@example.com"), reason="a try")
+    chain = Chain().with_record(RequestRecord(at=NOON, request=asked))
+    why = "7.0 is larger than is let in"
+    chain = chain.with_record(OutcomeRecord(at=NOON, outcome=Outcome.REFUSED, why=why))
+    trail = Trail(subject=DEV, version="7.0", run="run-1")
+    await Trails(store, archive, SystemClock()).keep(trail, tail(chain, ENDED))
+
+    good = await sealed.type("audit", "verify")
+    shown = await sealed.type("audit", "show", "--release", "7.0")
+    earlier = await sealed.type("audit", "show", "--until", "2020-01-01")
+    told = await sealed.type("audit", "export", "--json")
+    schema = await sealed.type("audit", "schema")
+    head = json.loads(told.out)["ledgers"]["shop in dev"]
+    kept = await sealed.type("audit", "verify", "--head", head)
+    (sealed.folder / "store/record/shop/dev/7.0/run-1/0.json").unlink()
+    bad = await sealed.type("audit", "verify")
+
+    assert "the records of 1 promotions are good" in good.said
+    assert "## shop in dev: 7.0 refused" in shown.out
+    assert f"* Why: {why}" in shown.out
+    assert "7.0" not in earlier.out
+    assert Audit.model_validate_json(told.out).promotions[0].closed == ENDED
+    assert set(json.loads(told.out)) == set(json.loads(schema.out)["properties"])
+    assert (good.code, kept.code, bad.code) == (Exit.DONE, Exit.DONE, Exit.REFUSED)
+    assert "the promotion of 7.0 of shop in dev: it was opened, and none of its records is there" in bad.said

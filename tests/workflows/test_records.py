@@ -98,7 +98,8 @@ async def test_decisions_are_kept_before_anything_is_done(town: Town) -> None:
     told, *_ = told_of(await audit(town), "1.0", town.production)
     assert (told.outcome, told.turn) == ("promoted", (await town.receipts(town.production))[0].turn)
     events = [event.event_type async for event in handle.fetch_history_events()]
-    assert Counter(events)[EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED] == 2
+    assert Counter(events)[EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED] == 1
+    assert told.closed == f"its change left the receipt of turn {told.turn}"
 
 
 async def test_a_promotion_that_was_terminated_is_closed_by_its_lane(town: Town) -> None:
