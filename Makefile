@@ -50,7 +50,7 @@ bench: $(DEV)  ## measure against a bare workflow on the same server (OUT=bench.
 	@$(BIN)/python -m tests.bench $(if $(OUT),--out $(OUT))
 
 prove: $(DEV)  ## run the property tests for long (ARGS=tests/domain/test_lane.py)
-	@$(BIN)/python -m pytest --hypothesis-profile=prove --timeout=0 $(or $(ARGS),tests/domain)
+	@$(BIN)/python -m pytest --hypothesis-profile=prove --timeout=0 $(or $(ARGS),tests/domain tests/workflows/test_lane_life.py)
 
 # Both files are universal (any platform, Python 3.11 and later) and name no index: pip's own settings choose it.
 UV ?= $(shell command -v uv || echo $(BIN)/uv)

@@ -67,7 +67,7 @@ PATIENCE = timedelta(seconds=20)
 
 
 def engine_worker(client: Client, notifier: Notifier, remembers: int = 1000) -> Worker:
-    """Return the engine's worker. One that ``remembers`` no workflow replays each of them at every step."""
+    """Return the engine's worker. One that ``remembers`` few workflows replays most of them at every step."""
     verbs = ErrandActivities(notifier)
     return Worker(
         client,
