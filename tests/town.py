@@ -13,12 +13,14 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import Worker
 
 from activities.archive import Archive
+from activities.crossing import CrossingActivities
 from activities.effects import EffectActivities
 from activities.errands import ErrandActivities
 from activities.keyring import Keyring, make_key
 from activities.ports import Desk, Notifier, Place, Rule
 from activities.rules import RULES
 from activities.signers import OpenSshSigners
+from activities.spaces import Spaces
 from activities.tools import Tools
 from domain.actor import Actor
 from domain.answer import Ask
@@ -66,8 +68,8 @@ from workflows.lane import search_attributes
 PATIENCE = timedelta(seconds=20)
 
 
-def engine_worker(client: Client, notifier: Notifier) -> Worker:
-    verbs = ErrandActivities(notifier)
+def engine_worker(client: Client, notifier: Notifier, spaces: Spaces | None = None) -> Worker:
+    verbs, crossing = ErrandActivities(notifier, spaces), CrossingActivities(spaces or Spaces(client))
     return Worker(
         client,
         task_queue=ENGINE_QUEUE,
@@ -81,7 +83,10 @@ def engine_worker(client: Client, notifier: Notifier) -> Worker:
             verbs.tell_of_thaw,
             verbs.why_silent,
             verbs.call_person,
-            verbs.join,
+            crossing.ask_way,
+            crossing.why_no_way,
+            crossing.set_out,
+            crossing.join,
         ],
         interceptors=[Doorkeeper()],
         workflow_runner=sandbox(),
@@ -233,7 +238,7 @@ class Town:
         self.change_place(before, after=tuple(sides))
 
     async def walk(
-        self, version: str, *through: str, by: str = "ana@example.com", client: Client | None = None
+        self, version: str, *through: str, by: str = "ana@example.com"
     ) -> WorkflowHandle[Any, WalkReport]:
         """Start a walk through these environments, else to production; make the release first if there is none."""
         if manifest_key(self.service, version) not in self.store.content:
@@ -245,7 +250,7 @@ class Town:
             actor=Actor(name=by),
             reason="a feature",
         )
-        handle: WorkflowHandle[Any, WalkReport] = await (client or self.client).start_workflow(
+        handle: WorkflowHandle[Any, WalkReport] = await self.client.start_workflow(
             "PipelineWorkflow",
             request,
             id=pipeline_id(self.service, version),
@@ -300,7 +305,7 @@ class Town:
         return release
 
     async def promote(
-        self, version: str, environment: str, by: str = "ana@example.com"
+        self, version: str, environment: str, by: str = "ana@example.com", client: Client | None = None
     ) -> WorkflowHandle[Any, Any]:
         """Start a promotion; make the release first if there is none."""
         if manifest_key(self.service, version) not in self.store.content:
@@ -314,7 +319,7 @@ class Town:
             PHASE: Phase.PREPARING,
             ACTOR: by,
         }
-        return await self.client.start_workflow(
+        return await (client or self.client).start_workflow(
             "PromotionWorkflow",
             request,
             id=promotion_id(request.subject, version),

@@ -252,7 +252,8 @@ async def test_two_days_of_waiting_are_a_wait_like_any_other(
     await town.promoted("1.0.0", town.dev)
     await town.promoted("1.0.0", town.staging)
     with skipping.with_time_skipping_disabled():
-        handle = await town.walk("1.0.0", client=skipping.client)
+        await town.promote("1.0.0", town.production, client=skipping.client)
+    handle = await town.walk("1.0.0")
     await town.until_under_way(handle, town.production)
     asked = town.promotion_of("1.0.0", town.production)
     status = await town.until(asked, Phase.WAITING_FOR_APPROVAL)
@@ -263,7 +264,13 @@ async def test_two_days_of_waiting_are_a_wait_like_any_other(
     town.clock.offset = timedelta()
     for environment in (town.dev, town.staging):
         await town.promoted("2.0.0", environment)
-    silent = await ended(await town.walk("2.0.0", client=skipping.client))
+    with skipping.with_time_skipping_disabled():
+        late = await town.promote("2.0.0", town.production, client=skipping.client)
+    walking = await town.walk("2.0.0")
+    await town.until_under_way(walking, town.production)
+    await town.until(late, Phase.WAITING_FOR_APPROVAL)
+    assert await skipping.fast_forward(late, timedelta(days=4))
+    silent = await ended(walking)
 
     assert status.proposal
     assert status.proposal.terms.approval.wait == ApprovalTerms().wait
