@@ -78,11 +78,12 @@ class CrossingActivities:
                 return Waymark(environment=subject.environment, refusal=f"{why[0].upper()}{why[1:]}.")
             raise
         try:
-            return await _end_of(asking)
+            waymark: Waymark = await _end_of(asking)
         except asyncio.CancelledError:
             with suppress(RPCError):
                 await asking.cancel(reason="nobody walks there any more")
             raise
+        return waymark
 
     @activity.defn
     async def why_no_way(self, waiting: Silence) -> WhySilent | None:
@@ -112,7 +113,8 @@ class CrossingActivities:
         Changes nothing, so a second run waits on. Fails with ``Lost`` where it ends without an outcome.
         """
         client = self._spaces.having(promotion)
-        return await _end_of(client.get_workflow_handle(promotion, result_type=Report))
+        report: Report = await _end_of(client.get_workflow_handle(promotion, result_type=Report))
+        return report
 
 
 async def _promote(client: Client, request: Request) -> bool:

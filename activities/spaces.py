@@ -46,6 +46,10 @@ class Spaces:
         """Raises what kept us from it."""
         return _there(self._home)
 
+    @property
+    def home_or_none(self) -> Client | None:
+        return self._home if isinstance(self._home, Client) else None
+
     def of(self, environment: str) -> Client:
         """Return the client of an environment's namespace. Raises what kept us from it."""
         return _there(self._others.get(environment, self._home))

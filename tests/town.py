@@ -305,7 +305,7 @@ class Town:
         return release
 
     async def promote(
-        self, version: str, environment: str, by: str = "ana@example.com", client: Client | None = None
+        self, version: str, environment: str, by: str = "ana@example.com"
     ) -> WorkflowHandle[Any, Any]:
         """Start a promotion; make the release first if there is none."""
         if manifest_key(self.service, version) not in self.store.content:
@@ -319,7 +319,7 @@ class Town:
             PHASE: Phase.PREPARING,
             ACTOR: by,
         }
-        return await (client or self.client).start_workflow(
+        return await self.client.start_workflow(
             "PromotionWorkflow",
             request,
             id=promotion_id(request.subject, version),

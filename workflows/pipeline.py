@@ -134,7 +134,9 @@ class PipelineWorkflow:
     async def _set_out(self, stop: Stop) -> None:
         """Ask for the promotion, in the name of whoever asked for the walk; where it is under way already, join it."""
         environment = stop.environment
-        started = await errand(CrossingActivities.set_out, self._request_for(environment), f"ask {environment}")
+        started = await errand(
+            CrossingActivities.set_out, self._request_for(environment), f"ask {environment}"
+        )
         if started.refusal:
             self._road = with_stop(self._road, arrived(stop, Outcome.REFUSED, started.refusal))
             return

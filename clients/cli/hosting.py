@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncGenerator, Generator, Sequence
+from collections.abc import AsyncGenerator, Generator, Iterable, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -19,11 +19,14 @@ from workers.settings import Surroundings, surroundings
 if TYPE_CHECKING:
     from temporalio.client import Client
 
+    from activities.spaces import Spaces
     from domain.configuration import Configuration
+    from domain.space import Space
     from workers.server import Server
 
 USUAL_PORT: Final = 7233
 USUAL_UI_PORT: Final = 8233
+USUAL_NAMESPACE: Final = "default"
 PULSE: Final = 2.0
 DIED: Final = "The Temporal server has died. Nothing is lost: start again with `towpath up`."
 """Seconds between two looks at the embedded server."""
@@ -74,10 +77,12 @@ def worker(environments: Environments = "", engine: Engine = False) -> None:
 
 async def _up(place: Surroundings, port: int, ui_port: int) -> Exit:
     from clients.connection import EmbeddedServer, find_way, server_file
+    from clients.spaces import join_spaces
     from workers.server import ServerError, embedded, temporal_binary
     from workers.telemetry import begin
 
-    environments = _with_published_keys(place)
+    here, elsewhere = _up_here(place)
+    environments = _with_published_keys(place, here)
     telemetry = begin(place)
     ports = port or _free(USUAL_PORT), ui_port or _free(USUAL_UI_PORT)
     stop = _stop_signal()
@@ -91,25 +96,32 @@ async def _up(place: Surroundings, port: int, ui_port: int) -> Exit:
             ui_port=ports[1],
             synchronous=2,
             log=log,
+            namespaces=sorted({space.namespace for space in here.values() if space} - {USUAL_NAMESPACE}),
         ) as server:
             with _written_down(server_file(place.state), EmbeddedServer(**server._asdict(), pid=_pid())):
                 client = await _reach(server.address)
-                async with _serving(client, place, environments, engine=True, telemetry=telemetry) as shown:
+                lives = {name: space for name, space in here.items() if space}
+                spaces = await join_spaces(client, lives, place.state)
+                async with _serving(spaces, place, environments, engine=True, telemetry=telemetry) as shown:
                     _welcome(server, environments, shown, elsewhere=find_way(place.state)[1].address)
+                    _say_elsewhere(elsewhere)
                     return await _until_stopped(client, stop)
     except ServerError as error:
         raise NoServerError(f"{error}{_last_words(log)}") from error
 
 
 async def _work(place: Surroundings, environments: Sequence[str], *, engine: bool) -> Exit:
-    from clients.connection import connect
+    from clients.spaces import need_spaces
     from workers.telemetry import begin
 
     telemetry, stop = begin(place), _stop_signal()
-    client = await connect(place.state)
-    async with _serving(client, place, environments, engine=engine, telemetry=telemetry) as shown:
-        served = [*(["the engine"] if engine else []), *environments]
-        say(f"Serving {', '.join(served)} on {client.service_client.config.target_host}. Stop with Ctrl-C.")
+    known = _read(place).spaces
+    served: dict[str, Space | None] = dict(known) if engine else {}
+    served |= {name: known.get(name) for name in environments}
+    spaces = await need_spaces(served, place.state, home=engine)
+    async with _serving(spaces, place, environments, engine=engine, telemetry=telemetry) as shown:
+        names = [*(["the engine"] if engine else []), *environments]
+        say(f"Serving {', '.join(names)} on {_where(spaces)}. Stop with Ctrl-C.")
         if shown:
             say(f"Metrics and health: {shown}/metrics, {shown}/healthz, {shown}/readyz")
         await stop.wait()
@@ -117,9 +129,17 @@ async def _work(place: Surroundings, environments: Sequence[str], *, engine: boo
     return Exit.DONE
 
 
+def _where(spaces: "Spaces") -> str:
+    """Name the servers; and the namespaces, where there are several."""
+    clients = list(spaces.everywhere())
+    hosts = " and ".join(dict.fromkeys(client.service_client.config.target_host for client in clients))
+    inside = ", ".join(f"“{client.namespace}”" for client in clients)
+    return f"{hosts}, in the namespaces {inside}" if len(clients) > 1 else hosts
+
+
 @asynccontextmanager
 async def _serving(
-    client: "Client", place: Surroundings, environments: Sequence[str], *, engine: bool, telemetry: object
+    spaces: "Spaces", place: Surroundings, environments: Sequence[str], *, engine: bool, telemetry: object
 ) -> AsyncGenerator[str]:
     from activities.ports import BadSealError, StoreError
     from workers.running import working
@@ -127,13 +147,13 @@ async def _serving(
 
     shown = telemetry if isinstance(telemetry, Telemetry) else None
     try:
-        async with working(client, place, environments, engine=engine, telemetry=shown) as url:
+        async with working(spaces, place, environments, engine=engine, telemetry=shown) as url:
             yield url
     except (BadSealError, StoreError, TelemetryError) as error:
         raise UsageError(str(error)) from error
     except (RuntimeError, asyncio.CancelledError) as error:
         # Workers that have only just started take the server's death for a fault of their own, and each cancels this.
-        if await _is_alive(client):
+        if await _is_alive(next(spaces.everywhere())):
             raise
         raise NoServerError(DIED) from error
 
@@ -197,12 +217,27 @@ def _welcome(server: "Server", environments: Sequence[str], shown: str, *, elsew
     say("Stop with Ctrl-C; everything is kept.")
 
 
-def _with_published_keys(place: Surroundings) -> list[str]:
+def _up_here(place: Surroundings) -> "tuple[dict[str, Space | None], dict[str, Space]]":
+    """Return the environments that `up` serves, and those that a profile leads away from: another server's."""
+    known = _read(place)
+    away = {name: space for name, space in known.spaces.items() if space.profile}
+    return {name: known.spaces.get(name) for name in known.environments if name not in away}, away
+
+
+def _say_elsewhere(elsewhere: "dict[str, Space]") -> None:
+    for name, space in sorted(elsewhere.items()):
+        say_aside(
+            f"{name} lives in {space}, on another server, and is not served here. Serve it: "
+            f"towpath worker --environments {name}"
+        )
+
+
+def _with_published_keys(place: Surroundings, wanted: Iterable[str]) -> list[str]:
     """Make the keys that are missing, publish them, and name the environments. Raises ``UsageError``."""
     configuration = _read(place)
-    for name in configuration.environments:
+    for name in wanted:
         make_published_key(place, configuration, name)
-    return sorted(configuration.environments)
+    return sorted(wanted)
 
 
 def _with_keys(place: Surroundings, configuration: "Configuration") -> list[str]:
