@@ -38,6 +38,7 @@ class Spaces:
     def __init__(self, home: Reached, others: Mapping[str, Reached] = _NOBODYS) -> None:
         self._home = home
         self._others = others
+        self._listed = False
         self.unseen: dict[str, Unseen] = {}
         """What the newest lists lack, by namespace."""
 
@@ -72,6 +73,11 @@ class Spaces:
             if isinstance(one, Exception):
                 yield environment, one
 
+    @property
+    def lists_lack(self) -> list[tuple[str, Exception]]:
+        """What was not reached, where something was listed."""
+        return list(self.kept_from()) if self._listed else []
+
     def living_in(self, client: Client, environments: list[str]) -> list[str]:
         """Return which of these environments live in a namespace."""
         return [name for name in environments if self._others.get(name, self._home) is client]
@@ -86,6 +92,7 @@ class Spaces:
     async def list_workflows(self, query: str, limit: int | None = None) -> AsyncIterator[WorkflowExecution]:
         """List what a visibility query finds anywhere, newest first; namespaces that refuse go into ``unseen``."""
         self.unseen.clear()
+        self._listed = True
         found = await asyncio.gather(*(self._list(client, query, limit) for client in self.everywhere()))
         rows = [row for some in found for row in some]
         if len([some for some in found if some]) > 1:
@@ -101,6 +108,10 @@ class Spaces:
                 raise
             self.unseen[client.namespace] = Unseen(client, error)
             return []
+
+
+Anywhere = Client | Spaces
+"""Where workflows are found: in one namespace, or in all of them."""
 
 
 def _there(reached: Reached) -> Client:
