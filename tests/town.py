@@ -61,19 +61,22 @@ from domain.status import ChangeStatus, LaneStatus, PipelineStatus, PromotionSta
 from domain.terms import CheckTerms, Request, Story, TargetTerms
 from domain.value import digest_of, short
 from tests.fakes import FakeCheck, FakeTarget, FixedSettings, MemoryStore, ShiftedClock, World
-from workers.story import WORKFLOWS, sandbox
+from workers.story import ABROAD, WORKFLOWS, sandbox
 from workflows.doorkeeper import Doorkeeper
 from workflows.lane import search_attributes
 
 PATIENCE = timedelta(seconds=20)
 
 
-def engine_worker(client: Client, notifier: Notifier, spaces: Spaces | None = None) -> Worker:
+def engine_worker(
+    client: Client, notifier: Notifier, spaces: Spaces | None = None, *, abroad: bool = False
+) -> Worker:
     verbs, crossing = ErrandActivities(notifier, spaces), CrossingActivities(spaces or Spaces(client))
+    leading: list[Any] = [crossing.ask_way, crossing.why_no_way, crossing.set_out, crossing.join]
     return Worker(
         client,
         task_queue=ENGINE_QUEUE,
-        workflows=WORKFLOWS,
+        workflows=ABROAD if abroad else WORKFLOWS,
         activities=[
             verbs.ask_lane,
             verbs.tell,
@@ -83,10 +86,7 @@ def engine_worker(client: Client, notifier: Notifier, spaces: Spaces | None = No
             verbs.tell_of_thaw,
             verbs.why_silent,
             verbs.call_person,
-            crossing.ask_way,
-            crossing.why_no_way,
-            crossing.set_out,
-            crossing.join,
+            *([] if abroad else leading),
         ],
         interceptors=[Doorkeeper()],
         workflow_runner=sandbox(),
@@ -101,6 +101,7 @@ class Town:
     def __init__(self, client: Client, bell: Notifier, folder: Any) -> None:
         self.client = client
         self.bell = bell
+        self.lives: dict[str, Client] = {}
         self.folder = Path(folder)
         mark = uuid.uuid4().hex[:8]
         self.service = f"shop-{mark}"
@@ -134,10 +135,10 @@ class Town:
         return [self.client.get_workflow_handle(row.id) async for row in found]
 
     async def open(self, environment: str) -> None:
-        """Start the worker of an environment."""
+        """Start the worker of an environment, wherever it lives."""
         verbs = EffectActivities(self.tools(environment))
         worker = Worker(
-            self.client,
+            self.lives.get(environment, self.client),
             task_queue=effects_queue(environment),
             activities=[
                 verbs.draw_up,
