@@ -114,6 +114,11 @@ Anywhere = Client | Spaces
 """Where workflows are found: in one namespace, or in all of them."""
 
 
+def client_for(where: Anywhere, workflow_id: str) -> Client:
+    """Return the client that a workflow of this id is asked by."""
+    return where.having(workflow_id) if isinstance(where, Spaces) else where
+
+
 def _there(reached: Reached) -> Client:
     if isinstance(reached, Exception):
         raise reached

@@ -14,7 +14,8 @@ from temporalio.common import SearchAttributeKey
 from temporalio.service import RPCError
 
 from activities.asking import ask_status
-from activities.spaces import Anywhere
+from activities.spaces import Anywhere, client_for
+from clients.connection import explain
 from clients.speaking import NO_ENGINE, START_ENGINE, is_missing, why_in_vain
 from clients.trouble import UsageError
 from domain.names import (
@@ -109,7 +110,7 @@ async def look(client: Anywhere, workflow_id: str) -> Overview:
     except RPCError as error:
         if is_missing(error):
             raise UsageError(_say_unknown(workflow_id)) from error
-        raise
+        raise await explain(client_for(client, workflow_id), error) from error
     state = described.status.name.lower().replace("_", " ") if described.status else "unknown"
     seen = Overview(id=workflow_id, state=state)
     match workflow_id.split("/", maxsplit=1)[0]:
