@@ -145,9 +145,9 @@ class ErrandActivities:
         """Say why an environment has not answered a workflow yet: nobody there, or failing. None: it is at work."""
         environment = waiting.queue.rpartition("/")[2]
         here = activity.info().workflow_namespace
-        there = self._spaces.of(environment).namespace if self._spaces else here
-        if there != here:
-            why = f"{environment} lives in the namespace “{there}”, and this is “{here}”: nothing comes of it here"
+        there = self._spaces.said_of(environment) if self._spaces else ""
+        if there and there != f"the namespace “{here}”":
+            why = f"{environment} lives in {there}, and this is “{here}”: nothing comes of it here"
             return WhySilent(text=why, remedy=f"temporal workflow cancel -n {here} -w {waiting.workflow_id}")
         return await why_silent_at(activity.client(), waiting)
 

@@ -55,6 +55,11 @@ class Spaces:
         """Return the client of an environment's namespace. Raises what kept us from it."""
         return _there(self._others.get(environment, self._home))
 
+    def said_of(self, environment: str) -> str:
+        """Name the namespace that an environment lives in, as far as it was reached from here."""
+        there = self._others.get(environment, self._home)
+        return f"the namespace “{there.namespace}”" if isinstance(there, Client) else "another namespace"
+
     def having(self, workflow_id: str) -> Client:
         """Return the client of the namespace that a workflow of this id lives in."""
         return self.of(environment_in(workflow_id))

@@ -1,14 +1,14 @@
 """Reaching every namespace that environments live in. One that is not reached keeps nobody from the others."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from temporalio.client import Client
 
 from activities.spaces import Reached, Spaces
 from clients.connection import HERE, connect
-from clients.trouble import ClientError
+from clients.trouble import ClientError, UsageError
 from domain.space import Space
 
 
@@ -31,6 +31,24 @@ async def join_spaces(
     wanted = tuple(dict.fromkeys(lives.values()))
     reached = dict(zip(wanted, await asyncio.gather(*map(reach, wanted)), strict=True))
     return _spaces(home, {environment: reached[space] for environment, space in lives.items()})
+
+
+def wanted_by(
+    known: Mapping[str, Space], home: str, environments: Sequence[str], only: Sequence[str] | None
+) -> tuple[dict[str, Space | None], bool]:
+    """Return what a process has to reach: the environments with where they live, and whether home.
+
+    It serves these ``environments``, and an engine in ``only`` these namespaces, or in all; None where it runs no
+    engine. The engine at home leads walks everywhere. Raises ``UsageError`` where nothing lives in one of them.
+    """
+    inhabited = {home, *(space.namespace for space in known.values())}
+    if strange := [name for name in only or () if name not in inhabited]:
+        raise UsageError(
+            f"No environment lives in the namespace “{strange[0]}”; there is: {', '.join(sorted(inhabited))}."
+        )
+    at_home = only is not None and (not only or home in only)
+    led = {name: space for name, space in known.items() if at_home or space.namespace in (only or ())}
+    return led | {name: known.get(name) for name in environments}, at_home
 
 
 async def need_spaces(lives: Mapping[str, Space | None], state: Path, *, home: bool) -> Spaces:

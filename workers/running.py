@@ -63,20 +63,21 @@ def environment_worker(client: Client, place: Surroundings, environment: str) ->
 
 
 @asynccontextmanager
-async def working(
+async def working(  # noqa: PLR0913 - all of it is what one process runs, and where
     spaces: Spaces,
     place: Surroundings,
     environments: Sequence[str],
     *,
     engine: bool,
+    only: Sequence[str] = (),
     telemetry: Telemetry | None = None,
 ) -> AsyncIterator[str]:
     """Run the workers while the block runs; then let what they do end, within the grace.
 
-    The engine is run in every namespace that was reached, each environment in its own.
+    The engine is run in every namespace that was reached, or ``only`` in some; each environment in its own.
     Yields the URL at which ``telemetry`` shows itself, meanwhile and until the last of them has ended.
     """
-    engines = list(spaces.everywhere()) if engine else []
+    engines = [one for one in spaces.everywhere() if engine and (not only or one.namespace in only)]
     served = {name: spaces.of(name) for name in environments}
     workers = [engine_worker(client, place, spaces) for client in engines]
     workers += [environment_worker(client, place, name) for name, client in served.items()]

@@ -48,6 +48,14 @@ Environments = Annotated[
     typer.Option("--environments", metavar="A,B", help="Serve these environments; their keys must be here."),
 ]
 Engine = Annotated[bool, typer.Option("--engine", help="Run the workflows too.")]
+Namespaces = Annotated[
+    str,
+    typer.Option(
+        "--namespaces",
+        metavar="A,B",
+        help="With --engine: in these namespaces only, else in every one that environments live in.",
+    ),
+]
 
 
 def up(port: Port = 0, ui_port: UiPort = 0) -> None:
@@ -58,21 +66,28 @@ def up(port: Port = 0, ui_port: UiPort = 0) -> None:
         leave(asyncio.run(_up(place, port, ui_port)))
 
 
-def worker(environments: Environments = "", engine: Engine = False) -> None:
+def worker(environments: Environments = "", engine: Engine = False, namespaces: Namespaces = "") -> None:
     """Serve environments, the engine, or both, on a Temporal server that is there already.
 
     Without options: the engine, and every environment whose key is on this machine.
     """
     place = surroundings()
     configuration = _read(place)
-    wanted = [name for name in environments.replace(",", " ").split() if name]
+    wanted = _names(environments)
     for name in wanted:
         if name not in configuration.environments:
             known = ", ".join(sorted(configuration.environments)) or "none"
             raise UsageError(f"There is no environment “{name}” in {place.folder}; there is: {known}.")
+    only = _names(namespaces)
+    if only and not engine:
+        raise UsageError("--namespaces goes with --engine: an environment's worker goes where that lives.")
     if not wanted and not engine:
         wanted, engine = _with_keys(place, configuration), True
-    leave(asyncio.run(_work(place, wanted, engine=engine)))
+    leave(asyncio.run(_work(place, wanted, engine=engine, only=only)))
+
+
+def _names(listed: str) -> list[str]:
+    return listed.replace(",", " ").split()
 
 
 async def _up(place: Surroundings, port: int, ui_port: int) -> Exit:
@@ -110,16 +125,18 @@ async def _up(place: Surroundings, port: int, ui_port: int) -> Exit:
         raise NoServerError(f"{error}{_last_words(log)}") from error
 
 
-async def _work(place: Surroundings, environments: Sequence[str], *, engine: bool) -> Exit:
-    from clients.spaces import need_spaces
+async def _work(
+    place: Surroundings, environments: Sequence[str], *, engine: bool, only: Sequence[str]
+) -> Exit:
+    from clients.connection import find_way
+    from clients.spaces import need_spaces, wanted_by
     from workers.telemetry import begin
 
     telemetry, stop = begin(place), _stop_signal()
-    known = _read(place).spaces
-    served: dict[str, Space | None] = dict(known) if engine else {}
-    served |= {name: known.get(name) for name in environments}
-    spaces = await need_spaces(served, place.state, home=engine)
-    async with _serving(spaces, place, environments, engine=engine, telemetry=telemetry) as shown:
+    home = find_way(place.state)[0].get("namespace", USUAL_NAMESPACE)
+    lives, at_home = wanted_by(_read(place).spaces, home, environments, only if engine else None)
+    spaces = await need_spaces(lives, place.state, home=at_home)
+    async with _serving(spaces, place, environments, engine=engine, only=only, telemetry=telemetry) as shown:
         names = [*(["the engine"] if engine else []), *environments]
         say(f"Serving {', '.join(names)} on {_where(spaces)}. Stop with Ctrl-C.")
         if shown:
@@ -139,7 +156,13 @@ def _where(spaces: "Spaces") -> str:
 
 @asynccontextmanager
 async def _serving(
-    spaces: "Spaces", place: Surroundings, environments: Sequence[str], *, engine: bool, telemetry: object
+    spaces: "Spaces",
+    place: Surroundings,
+    environments: Sequence[str],
+    *,
+    engine: bool,
+    only: Sequence[str] = (),
+    telemetry: object,
 ) -> AsyncGenerator[str]:
     from activities.ports import BadSealError, StoreError
     from workers.running import working
@@ -147,7 +170,7 @@ async def _serving(
 
     shown = telemetry if isinstance(telemetry, Telemetry) else None
     try:
-        async with working(spaces, place, environments, engine=engine, telemetry=shown) as url:
+        async with working(spaces, place, environments, engine=engine, only=only, telemetry=shown) as url:
             yield url
     except (BadSealError, StoreError, TelemetryError) as error:
         raise UsageError(str(error)) from error

@@ -3,11 +3,14 @@
 from pathlib import Path
 
 import pytest
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
 
 from clients.client import Towpath
-from clients.connection import find_way
-from clients.spaces import join_spaces
+from clients.connection import explain, find_way
+from clients.spaces import join_spaces, wanted_by
 from clients.trouble import UsageError
+from domain.outcome import Exit
 from domain.space import Space
 from tests.clients.conftest import CommandLine
 
@@ -76,3 +79,43 @@ async def test_lists_say_which_namespace_they_could_not_look_into(towpath: Comma
     for ran in (listed, asked, examined):
         assert "temporal operator namespace create -n nowhere" in ran.said
     assert "“default” is there" in examined.said
+
+
+VAULT, OFFICE = Space(namespace="vault"), Space(namespace="office", profile="office")
+
+
+@pytest.mark.parametrize(
+    ("environments", "only", "expected"),
+    [
+        (["staging"], None, ({"staging": OFFICE}, False)),
+        (["dev", "production"], None, ({"dev": None, "production": VAULT}, False)),
+        ([], [], ({"staging": OFFICE, "production": VAULT}, True)),
+        ([], ["towpath"], ({"staging": OFFICE, "production": VAULT}, True)),
+        (["production"], ["vault"], ({"production": VAULT}, False)),
+    ],
+    ids=["a worker", "two workers", "the engine", "the engine at home", "one for production alone"],
+)
+def test_a_process_reaches_what_it_serves_and_nothing_else(
+    environments: list[str], only: list[str] | None, expected: tuple[dict[str, Space | None], bool]
+) -> None:
+    """A worker of staging needs no way into production; the engine at home leads walks everywhere."""
+    known = {"staging": OFFICE, "production": VAULT}
+
+    assert wanted_by(known, "towpath", environments, only) == expected
+
+
+def test_an_engine_for_a_namespace_that_nobody_lives_in_is_a_slip() -> None:
+    """It would serve nothing, and look as if it did."""
+    with pytest.raises(UsageError, match="No environment lives in the namespace “valut”"):
+        wanted_by({"production": VAULT}, "towpath", [], ["valut"])
+
+
+@pytest.mark.parametrize("status", [RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNAUTHENTICATED])
+async def test_a_refusal_of_the_server_names_the_namespace(status: RPCStatusCode) -> None:
+    """Of several, one was closed to us: which, and who can open it."""
+    client = await Client.connect("127.0.0.1:1", namespace="vault", lazy=True)
+
+    why = await explain(client, RPCError("Request unauthorized.", status, b""))
+
+    assert "does not let us into the namespace “vault”: Request unauthorized. What we show it" in str(why)
+    assert why.exit is Exit.NO_SERVER
