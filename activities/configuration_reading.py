@@ -1,7 +1,7 @@
 """Reading ``towpath.yaml``, ``environments/*.yaml`` and ``services/*.yaml``: all that is wrong, in one go."""
 
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -20,17 +20,22 @@ from domain.consistency import faults
 from domain.fault import Fault, Spot
 from domain.names import is_identifier
 from domain.signers import names_in
+from domain.space import Space
 
 _LARGEST: Final = 1 << 20
 _FOLDERS: Final = ("environments", "services")
 
 
 class Inspection(NamedTuple):
-    """What a reading of the folder found. ``configuration`` is None exactly where there are mistakes."""
+    """What a reading of the folder found. ``configuration`` is None exactly where there are mistakes.
+
+    ``spaces`` says all the same which environments live in a namespace of their own, as far as it could be read.
+    """
 
     configuration: Configuration | None
     mistakes: tuple[Mistake, ...]
     warnings: tuple[Mistake, ...]
+    spaces: Mapping[str, Space] = {}
 
 
 def inspect(path: Path, kinds: Kinds) -> Inspection:
@@ -83,7 +88,7 @@ class _Folder:
         found = [*self._faults, *(fault for fault in faults(configuration) if not self._follows(fault))]
         mistakes = self._say(fault for fault in found if not fault.is_warning)
         warnings = self._say(fault for fault in found if fault.is_warning)
-        return Inspection(None if mistakes else configuration, mistakes, warnings)
+        return Inspection(None if mistakes else configuration, mistakes, warnings, configuration.spaces)
 
     def _signers(self) -> tuple[str, ...] | None:
         """Return the names that have keys. What OpenSSH makes of the rest of the file is OpenSSH's to say."""

@@ -1,21 +1,20 @@
 """What workflows have carried between one another: quick, and of no authority."""
 
-import asyncio
 from typing import Final
 
 from temporalio import activity
 from temporalio.api.enums.v1 import PendingActivityState
-from temporalio.client import Client, WorkflowFailureError
+from temporalio.client import Client
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
-from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.ports import Alarm, Notifier
+from activities.spaces import Spaces
 from domain.answer import Told
 from domain.names import ENGINE_QUEUE, ENVIRONMENT, PHASE, SERVICE, STORY, Subject, environment_id, lane_id
 from domain.order import Call
 from domain.outcome import Phase
-from domain.status import LaneStatus, Report
+from domain.status import LaneStatus
 from domain.value import Value
 
 ASK: Final = "ask"
@@ -28,9 +27,6 @@ TOLD: Final = "told"
 ASK_AGAIN: Final = "ask_again"
 TELL_OF_THAW: Final = "tell_of_thaw"
 GATE_OPENED: Final = "gate_opened"
-LOST: Final = "Lost"
-BEAT: Final = 1.0
-"""Seconds between the heartbeats of whoever waits."""
 
 
 class LaneMessage(Value):
@@ -91,8 +87,9 @@ class ThawRequest(Value):
 class ErrandActivities:
     """Errands of the engine's queue. All may run twice: whoever is told knows what it was told before."""
 
-    def __init__(self, notifier: Notifier) -> None:
+    def __init__(self, notifier: Notifier, spaces: Spaces | None = None) -> None:
         self._notifier = notifier
+        self._spaces = spaces
 
     @activity.defn
     async def ask_lane(self, message: LaneMessage) -> None:
@@ -146,50 +143,32 @@ class ErrandActivities:
     @activity.defn
     async def why_silent(self, waiting: Silence) -> WhySilent | None:
         """Say why an environment has not answered a workflow yet: nobody there, or failing. None: it is at work."""
-        description = await activity.client().get_workflow_handle(waiting.workflow_id).describe()
-        for pending in description.raw_description.pending_activities:
-            if pending.state == PendingActivityState.PENDING_ACTIVITY_STATE_STARTED:
-                return None
-            if pending.last_failure.message:
-                why = f"its worker tries again and again, and fails: {pending.last_failure.message}"
-                return WhySilent(text=why, remedy="towpath doctor")
         environment = waiting.queue.rpartition("/")[2]
-        why = f"nobody asks {waiting.queue} for work"
-        return WhySilent(text=why, remedy=f"towpath worker --environments {environment}")
+        here = activity.info().workflow_namespace
+        there = self._spaces.said_of(environment) if self._spaces else ""
+        if there and there != f"the namespace “{here}”":
+            why = f"{environment} lives in {there}, and this is “{here}”: nothing comes of it here"
+            return WhySilent(text=why, remedy=f"temporal workflow cancel -n {here} -w {waiting.workflow_id}")
+        return await why_silent_at(activity.client(), waiting)
 
     @activity.defn
     async def call_person(self, call: Call) -> None:
         """Raise an alarm. The same key twice is one alarm."""
         await self._notifier.call(Alarm(call.subject, call.headline, call.remedy, call.key))
 
-    @activity.defn
-    async def join(self, promotion: str) -> Report:
-        """Wait, however long, for the end of a promotion that runs: a long poll, and no event in its history.
 
-        Changes nothing, so a second run waits on. Fails with ``Lost`` where it ends without an outcome.
-        """
-        handle = activity.client().get_workflow_handle(promotion, result_type=Report)
-        ended: asyncio.Task[Report] = asyncio.create_task(handle.result())
-        leaving = asyncio.create_task(activity.wait_for_worker_shutdown())
-        try:
-            while not ended.done() and not leaving.done():
-                await asyncio.wait((ended, leaving), timeout=BEAT, return_when=asyncio.FIRST_COMPLETED)
-                activity.heartbeat()
-            if not ended.done():
-                raise ApplicationError(
-                    "this engine's worker leaves; another waits on", category=ApplicationErrorCategory.BENIGN
-                )
-            return await ended
-        except WorkflowFailureError as failure:
-            why = getattr(failure.cause, "message", None) or str(failure.cause)
-            raise ApplicationError(why, type=LOST, non_retryable=True) from failure
-        except RPCError as error:
-            if error.status is not RPCStatusCode.NOT_FOUND:
-                raise
-            raise ApplicationError("it is there no longer", type=LOST, non_retryable=True) from error
-        finally:
-            for task in (ended, leaving):
-                task.cancel()
+async def why_silent_at(client: Client, waiting: Silence) -> WhySilent | None:
+    """Say why nothing came from a queue yet, by the workflow that waits for it. None: somebody is at work."""
+    description = await client.get_workflow_handle(waiting.workflow_id).describe()
+    for pending in description.raw_description.pending_activities:
+        if pending.state == PendingActivityState.PENDING_ACTIVITY_STATE_STARTED:
+            return None
+        if pending.last_failure.message:
+            why = f"its worker tries again and again, and fails: {pending.last_failure.message}"
+            return WhySilent(text=why, remedy="towpath doctor")
+    environment = waiting.queue.rpartition("/")[2]
+    why = f"nobody asks {waiting.queue} for work"
+    return WhySilent(text=why, remedy=f"towpath worker --environments {environment}")
 
 
 async def lane_message(client: Client, subject: Subject, verb: str, content: dict[str, object]) -> None:

@@ -1,27 +1,26 @@
 """The Python client: what a script, CI and the command line ask of Towpath."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Self
 
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
-from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
+from activities.spaces import Spaces
 from clients.connection import HERE, connect
 from clients.environment import Environment
 from clients.lane import Lane, Wish
 from clients.promotion import Promotion
 from clients.signing import Signer
+from clients.spaces import join_spaces
 from clients.speaking import (
     attributes,
     in_words,
     is_at_work,
     made,
     name_of,
-    need_engine,
-    need_environment,
     subject_of,
     why_in_vain,
 )
@@ -31,21 +30,19 @@ from domain.actor import Actor
 from domain.names import (
     ACTOR,
     ENGINE_QUEUE,
-    ENVIRONMENT,
     PHASE,
     RELEASE,
     SERVICE,
     STORY,
-    Subject,
     pipeline_id,
-    plan_id,
-    promotion_id,
 )
 from domain.outcome import Phase
 from domain.road import WalkRequest
-from domain.status import Report, WalkReport
-from domain.terms import Proposal, Request, Story
+from domain.space import Space
+from domain.status import WalkReport
+from domain.terms import Proposal, Request
 
+NOWHERE_ELSE: Final[Mapping[str, Space]] = {}
 PLANNING: Final = 15.0
 """Seconds, after which a plan is not waited for: its worker is not at it, or fails again and again."""
 
@@ -53,25 +50,38 @@ PLANNING: Final = 15.0
 class Towpath:
     """Asks by way of a connected client. Everything raises ``ClientError`` with a sentence for people."""
 
-    def __init__(self, client: Client) -> None:
-        self.client = client
+    def __init__(self, client: Client | Spaces) -> None:
+        self.spaces = client if isinstance(client, Spaces) else Spaces(client)
 
     @classmethod
-    async def connect(cls, state: Path = HERE, *, identity: str | None = None) -> Self:
-        """Connect as ``TEMPORAL_*``, the profile, or the ``towpath up`` of this folder say."""
-        return cls(await connect(state, identity=identity))
+    async def connect(
+        cls, state: Path = HERE, *, identity: str | None = None, lives: Mapping[str, Space] = NOWHERE_ELSE
+    ) -> Self:
+        """Connect as ``TEMPORAL_*``, the profile, or the ``towpath up`` of this folder say.
+
+        ``lives`` says which environments live in a namespace of their own, as their files do.
+        """
+        home = await connect(state, identity=identity)
+        return cls(await join_spaces(home, lives, state, identity=identity) if lives else home)
+
+    @property
+    def client(self) -> Client:
+        """Of home: where walks live, and every environment that does not say where it does."""
+        return self.spaces.home
 
     def promotion(self, service: str, version: str, environment: str) -> Promotion:
         """Name a promotion. Nothing is asked of the server yet."""
-        return Promotion(self.client, subject_of(service, environment), name_of("version", version))
+        subject = subject_of(service, environment)
+        return Promotion(self.spaces.of(environment), subject, name_of("version", version))
 
     def lane(self, service: str, environment: str) -> Lane:
-        return Lane(self.client, subject_of(service, environment))
+        subject = subject_of(service, environment)
+        return Lane(self.spaces.of(environment), subject)
 
     def environment(self, name: str) -> Environment:
-        return Environment(self.client, name_of("environment", name))
+        named = name_of("environment", name)
+        return Environment(self.spaces.of(named), named)
 
-    @in_words
     async def promote(  # noqa: PLR0913 - what a request consists of
         self,
         service: str,
@@ -92,26 +102,12 @@ class Towpath:
         subject, actor = promotion.subject, made(Actor, name=by)
         request = made(Request, subject=subject, version=version, actor=actor, reason=reason)
         request = signer.sign_request(request) if signer else request
-        try:
-            await self.client.start_workflow(
-                "PromotionWorkflow",
-                request,
-                id=promotion_id(subject, version),
-                task_queue=ENGINE_QUEUE,
-                result_type=Report,
-                static_summary=f"{version} of {service} → {environment}",
-                static_details=f"Asked for by {actor}{f': {reason}' if reason else ''}",
-                search_attributes=attributes(_promotion_names(subject, version, by)),
-            )
-        except WorkflowAlreadyStartedError as error:
-            raise DeclinedError(
-                f"The promotion of {promotion} is under way already. Follow it: {promotion.see} --watch"
-            ) from error
+        await promotion.ask(request)
         return promotion
 
     def pipeline(self, service: str, version: str) -> Walk:
         """Name a walk. Nothing is asked of the server yet."""
-        return Walk(self.client, name_of("service", service), name_of("version", version))
+        return Walk(self.spaces, name_of("service", service), name_of("version", version))
 
     @in_words
     async def walk(
@@ -152,7 +148,7 @@ class Towpath:
                 f"A walk of {walk} is under way already{where}, and not through {' and '.join(wanted)}. Wait for its "
                 f"end ({walk.see} --watch), or stop it (towpath cancel {walk.id}); then ask again."
             )
-        return Walk(self.client, walk.service, walk.version, joined=True)
+        return Walk(self.spaces, walk.service, walk.version, joined=True)
 
     async def rollback(
         self, service: str, environment: str, *, by: str, reason: str = "", of: int | None = None
@@ -164,7 +160,6 @@ class Towpath:
         """Ask for what runs there to be learned again."""
         return await self.lane(service, environment).adopt(by=by, reason=reason)
 
-    @in_words
     async def plan(
         self, service: str, version: str, environment: str, *, by: str, signer: Signer | None = None
     ) -> Proposal:
@@ -172,21 +167,10 @@ class Towpath:
 
         Raises ``NobodyPollsError`` where no worker would answer.
         """
-        subject = self.promotion(service, version, environment).subject
-        await need_engine(self.client)
-        await need_environment(self.client, environment)
+        promotion = self.promotion(service, version, environment)
+        subject = promotion.subject
         request = made(Request, subject=subject, version=version, actor=made(Actor, name=by))
-        request = signer.sign_request(request) if signer else request
-        planning = await self.client.start_workflow(
-            "PlanWorkflow",
-            request,
-            id=plan_id(subject, version),
-            task_queue=ENGINE_QUEUE,
-            result_type=Proposal,
-            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            static_summary=f"What {version} of {service} would do in {environment}",
-            search_attributes=attributes(_plan_names(subject, version)),
-        )
+        planning = await promotion.draw_up(signer.sign_request(request) if signer else request)
         try:
             proposal = await _patiently(planning)
         except TimeoutError as silence:
@@ -213,12 +197,3 @@ async def _patiently(planning: WorkflowHandle[Any, Proposal]) -> Proposal:
                 raise TimeoutError
     finally:
         drawn_up.cancel()
-
-
-def _promotion_names(subject: Subject, version: str, by: str) -> dict[str, str]:
-    return _plan_names(subject, version) | {STORY: Story.PROMOTION, PHASE: Phase.PREPARING, ACTOR: by}
-
-
-def _plan_names(subject: Subject, version: str) -> dict[str, str]:
-    names = {SERVICE: subject.service, ENVIRONMENT: subject.environment, STORY: "plan", RELEASE: version}
-    return dict(names)

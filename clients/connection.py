@@ -17,6 +17,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from clients.handshake import Asked, explain_connection
 from clients.trouble import ClientError, FailedError, NoServerError, UsageError
 from domain.names import SEARCH_ATTRIBUTES
+from domain.space import Space
 from domain.value import Value
 from workflows.wire import DATA_CONVERTER
 
@@ -64,9 +65,14 @@ def embedded_server(state: Path = HERE) -> EmbeddedServer | None:
     return found if found.is_up else None
 
 
-async def connect(state: Path = HERE, *, identity: str | None = None) -> Client:
-    """Connect as the surroundings say. Raises ``NoServerError`` and ``UsageError``, with sentences."""
-    chosen, way = find_way(state)
+async def connect(state: Path = HERE, *, identity: str | None = None, space: Space | None = None) -> Client:
+    """Connect as the surroundings say, or the profile of a ``space``, and to its namespace.
+
+    Raises ``NoServerError`` and ``UsageError``, with sentences.
+    """
+    chosen, way = find_way(state, space.profile if space else "")
+    if space:
+        chosen["namespace"] = space.namespace
     try:
         return await Client.connect(**chosen, data_converter=DATA_CONVERTER, identity=identity)
     except RuntimeError as error:
@@ -81,10 +87,13 @@ async def connect(state: Path = HERE, *, identity: str | None = None) -> Client:
         raise NoServerError(_say_down(way, error.message)) from error
 
 
-def find_way(state: Path = HERE) -> tuple[ClientConnectConfig, Way]:
-    """Return what the client is to be connected with, and the way it takes. Raises ``UsageError``."""
+def find_way(state: Path = HERE, profile: str = "") -> tuple[ClientConnectConfig, Way]:
+    """Return what the client is to be connected with, and the way it takes. Raises ``UsageError``.
+
+    A ``profile`` that is named stands for itself: the variables of this process say nothing of it.
+    """
     try:
-        chosen = ClientConfig.load_client_connect_config()
+        chosen = _chosen(profile)
     except OSError as error:
         raise UsageError(
             f"Temporal's client configuration names the file “{error.filename}”, which cannot be read "
@@ -95,11 +104,27 @@ def find_way(state: Path = HERE) -> tuple[ClientConnectConfig, Way]:
             f"Temporal's client configuration cannot be used: {str(error).strip()}. "
             "See `temporal config list`, TEMPORAL_PROFILE and TEMPORAL_CONFIG_FILE."
         ) from error
+    if "target_host" in chosen and profile:
+        return chosen, Way(chosen["target_host"], f"named by the profile “{profile}”")
     if "target_host" in chosen:
         return chosen, Way(chosen["target_host"], "named by the profile or TEMPORAL_ADDRESS")
     found = embedded_server(state)
     way = Way(found.address, f"of `towpath up`, process {found.pid}") if found else _default()
     return {**chosen, "target_host": way.address}, way
+
+
+def _chosen(profile: str) -> ClientConnectConfig:
+    if not profile:
+        return ClientConfig.load_client_connect_config()
+    known = ClientConfig.load().profiles
+    if profile not in known:
+        there = f"only {', '.join(sorted(known))}" if known else "none"
+        raise UsageError(
+            f"An environment’s file says that the profile “{profile}” leads to where it lives, and Temporal’s client "
+            f"configuration here has {there}. "
+            "Write it there (`temporal config list` shows the file), or name the file in TEMPORAL_CONFIG_FILE."
+        )
+    return known[profile].to_client_connect_config()
 
 
 def embedded_address(state: Path = HERE) -> str:
@@ -136,8 +161,9 @@ async def explain(client: Client, error: RPCError) -> ClientError:
     address, said = client.service_client.config.target_host, error.message
     if error.status is RPCStatusCode.NOT_FOUND and said.startswith("Namespace"):
         return NoServerError(
-            f"The Temporal server on {address} has no namespace “{client.namespace}”. Name another in "
-            f"TEMPORAL_NAMESPACE, or create it: temporal operator namespace create -n {client.namespace}"
+            f"The Temporal server on {address} has no namespace “{client.namespace}”. Name another where "
+            "this one is named (TEMPORAL_NAMESPACE, a profile, or temporal: in the environment’s file), or create "
+            f"it: temporal operator namespace create -n {client.namespace}"
         )
     if error.status is RPCStatusCode.INVALID_ARGUMENT and "search attribute" in said:
         return NoServerError(say_missing(await missing_attributes(client), client.namespace))
@@ -148,8 +174,9 @@ async def explain(client: Client, error: RPCError) -> ClientError:
         )
     if error.status in {RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNAUTHENTICATED}:
         return NoServerError(
-            f"The Temporal server on {address} does not let us in: {said[:200]}. "
-            "See TEMPORAL_API_KEY, TEMPORAL_TLS_… and TEMPORAL_NAMESPACE, or the profile."
+            f"The Temporal server on {address} does not let us into the namespace “{client.namespace}”: "
+            f"{said[:200].rstrip('.')}. What we show it (TEMPORAL_API_KEY, TEMPORAL_TLS_…, or the profile) is for "
+            "another namespace, or may do less; whoever runs the server says what it may."
         )
     if error.status in {RPCStatusCode.INVALID_ARGUMENT, RPCStatusCode.NOT_FOUND}:
         return UsageError(f"The Temporal server on {address} did not take it: {said[:300]}.")

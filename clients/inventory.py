@@ -7,13 +7,13 @@ from typing import Final, TypeVar
 
 from pydantic import ValidationError
 from temporalio.api.enums.v1 import TaskQueueType
-from temporalio.client import Client
 from temporalio.service import RPCError
 
 from activities.archive import Archive
 from activities.asking import ask_status
 from activities.clock import SystemClock
 from activities.ports import BadSealError, StoreError
+from activities.spaces import Spaces
 from clients.environment import Environment
 from clients.lane import Lane
 from clients.overview import Row, list_rows
@@ -46,9 +46,9 @@ ItemT = TypeVar("ItemT")
 AnswerT = TypeVar("AnswerT")
 
 
-async def list_environments(client: Client, configured: Mapping[str, Schedule]) -> EnvironmentList:
+async def list_environments(spaces: Spaces, configured: Mapping[str, Schedule]) -> EnvironmentList:
     """List the environments that are configured here, or that the server has lanes or freezes of."""
-    rows = await _open(client)
+    rows = await _open(spaces)
     lanes = Counter(row.environment for row in rows if row.story == "lane")
     phases = Counter((row.environment, row.phase) for row in rows if row.story == "lane")
     # Lanes do not publish that they are busy: their changes show it.
@@ -56,7 +56,7 @@ async def list_environments(client: Client, configured: Mapping[str, Schedule]) 
     known = {row.environment for row in rows}
 
     async def sum_up(name: str) -> EnvironmentSummary:
-        status, trouble = await _freeze(client, name)
+        status, trouble = await _freeze(spaces, name)
         return EnvironmentSummary(
             environment=name,
             lanes=lanes[name],
@@ -65,7 +65,7 @@ async def list_environments(client: Client, configured: Mapping[str, Schedule]) 
             freeze=status.freeze if status else None,
             planned=configured[name].say(SystemClock().now()) if name in configured else "",
             pinned=tuple(sorted(status.pins)) if status else (),
-            workers=await count_workers(client, name),
+            workers=await count_workers(spaces, name),
             trouble=trouble,
         )
 
@@ -74,18 +74,18 @@ async def list_environments(client: Client, configured: Mapping[str, Schedule]) 
 
 
 async def view_environment(
-    client: Client, name: str, services: Iterable[str], archive: Archive | None
+    spaces: Spaces, name: str, services: Iterable[str], archive: Archive | None
 ) -> EnvironmentView:
     """Return all that is known of an environment, with the services that are to go there."""
-    rows = await _open(client, f" AND {ENVIRONMENT}='{name}'")
+    rows = await _open(spaces, f" AND {ENVIRONMENT}='{name}'")
     there = {row.service for row in rows if row.story == "lane"}
-    (status, trouble), workers = await asyncio.gather(_freeze(client, name), count_workers(client, name))
+    (status, trouble), workers = await asyncio.gather(_freeze(spaces, name), count_workers(spaces, name))
     unread: list[str] = []
 
     async def view(service: str) -> Place:
         subject = Subject(service=service, environment=name)
-        place = await _place(client, subject) if service in there else _empty(subject)
-        return await _with_papers(client, place, archive, unread)
+        place = await _place(spaces, subject) if service in there else _empty(subject)
+        return await _with_papers(spaces, place, archive, unread)
 
     pins = status.pins if status else {}
     places = await ask_each(sorted({*services, *there, *pins}), view)
@@ -99,9 +99,9 @@ async def view_environment(
     )
 
 
-async def list_services(client: Client, configured: Sequence[Subject], service: str = "") -> ServiceList:
+async def list_services(spaces: Spaces, configured: Sequence[Subject], service: str = "") -> ServiceList:
     """List every service with its environments and what each of them holds; or one service alone."""
-    rows = await _open(client, f" AND {SERVICE}='{service}'" if service else "")
+    rows = await _open(spaces, f" AND {SERVICE}='{service}'" if service else "")
     there = {
         Subject(service=row.service, environment=row.environment): row for row in rows if row.story == "lane"
     }
@@ -110,16 +110,16 @@ async def list_services(client: Client, configured: Sequence[Subject], service: 
     wanted = [one for one in (*configured, *strangers) if service in {"", one.service}]
 
     async def view(subject: Subject) -> Place:
-        return await _place(client, subject) if subject in there else _empty(subject)
+        return await _place(spaces, subject) if subject in there else _empty(subject)
 
     places = await ask_each(wanted, view)
     return ServiceList(places=tuple(sorted(places, key=lambda place: place.service)))
 
 
-async def _open(client: Client, narrowed: str = "") -> list[Row]:
+async def _open(spaces: Spaces, narrowed: str = "") -> list[Row]:
     stories = ", ".join(f"'{story}'" for story in ("lane", "environment", *CHANGES))
     query = f"{STORY} IN ({stories}) AND ExecutionStatus='Running'{narrowed}"
-    return await list_rows(client, query)
+    return await list_rows(spaces, query)
 
 
 async def ask_each(items: Sequence[ItemT], ask: Callable[[ItemT], Awaitable[AnswerT]]) -> list[AnswerT]:
@@ -133,24 +133,26 @@ async def ask_each(items: Sequence[ItemT], ask: Callable[[ItemT], Awaitable[Answ
     return list(await asyncio.gather(*map(one, items)))
 
 
-async def _freeze(client: Client, name: str) -> tuple[EnvironmentStatus | None, str]:
+async def _freeze(spaces: Spaces, name: str) -> tuple[EnvironmentStatus | None, str]:
     try:
-        return (await Environment(client, name).status()).at(SystemClock().now()), ""
+        return (await Environment(spaces.of(name), name).status()).at(SystemClock().now()), ""
     except NobodyPollsError as error:
         return None, str(error)
 
 
-async def count_workers(client: Client, name: str) -> int:
-    return await count_pollers(client, effects_queue(name), TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY, looks=1)
+async def count_workers(spaces: Spaces, name: str) -> int:
+    return await count_pollers(
+        spaces.of(name), effects_queue(name), TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY, looks=1
+    )
 
 
 def _empty(subject: Subject) -> Place:
     return Place(service=subject.service, environment=subject.environment)
 
 
-async def _place(client: Client, subject: Subject) -> Place:
+async def _place(spaces: Spaces, subject: Subject) -> Place:
     try:
-        lane = await Lane(client, subject).find()
+        lane = await Lane(spaces.of(subject.environment), subject).find()
     except NobodyPollsError as error:
         return _empty(subject).but(trouble=str(error))
     if lane is None:
@@ -171,7 +173,7 @@ def _waiting(ask: Ask) -> Waiting:
     return Waiting(story=request.story, version=request.version or "", by=request.actor.name)
 
 
-async def _with_papers(client: Client, place: Place, archive: Archive | None, unread: list[str]) -> Place:
+async def _with_papers(spaces: Spaces, place: Place, archive: Archive | None, unread: list[str]) -> Place:
     """Add who let in what stands there, and how well it was found, as far as receipts and promotions say."""
     receipts: dict[int, Receipt] = {}
     if archive:
@@ -184,7 +186,7 @@ async def _with_papers(client: Client, place: Place, archive: Archive | None, un
                 f"A receipt of {place.subject} cannot be read: it is damaged, or of a newer Towpath."
             )
     held = {one.holding.version for one in place.stands if isinstance(one.holding, Placement)}
-    statuses = {version: await _promotion(client, place.subject, version) for version in sorted(held)}
+    statuses = {version: await _promotion(spaces, place.subject, version) for version in sorted(held)}
     return place.but(stands=tuple(_let_in(one, receipts, statuses) for one in place.stands))
 
 
@@ -218,10 +220,10 @@ def _let_in(stand: Stand, receipts: dict[int, Receipt], statuses: dict[str, Prom
     return stand.but(by=by or (status.request.actor.name if status.request else ""), approved_by=approved)
 
 
-async def _promotion(client: Client, subject: Subject, version: str) -> PromotionStatus | None:
+async def _promotion(spaces: Spaces, subject: Subject, version: str) -> PromotionStatus | None:
     """Ask the promotion that brought a release, as long as the server keeps it."""
     try:
-        return await ask_status(client.get_workflow_handle(promotion_id(subject, version)), PromotionStatus)
+        return await ask_status(spaces.get_workflow_handle(promotion_id(subject, version)), PromotionStatus)
     except RPCError as error:
         if is_missing(error):
             return None

@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import Any, Literal
 
 from temporalio.client import (
-    Client,
     WorkflowExecution,
     WorkflowExecutionStatus,
     WorkflowFailureError,
@@ -15,6 +14,8 @@ from temporalio.common import SearchAttributeKey
 from temporalio.service import RPCError
 
 from activities.asking import ask_status
+from activities.spaces import Anywhere, client_for
+from clients.connection import explain
 from clients.speaking import NO_ENGINE, START_ENGINE, is_missing, why_in_vain
 from clients.trouble import UsageError
 from domain.names import (
@@ -101,7 +102,7 @@ class Rows(Value):
     rows: tuple[Row, ...]
 
 
-async def look(client: Client, workflow_id: str) -> Overview:
+async def look(client: Anywhere, workflow_id: str) -> Overview:
     """Find out all about a workflow of ours. Raises ``UsageError`` where there is none of this id."""
     handle: WorkflowHandle[Any, Any] = client.get_workflow_handle(workflow_id)
     try:
@@ -109,7 +110,7 @@ async def look(client: Client, workflow_id: str) -> Overview:
     except RPCError as error:
         if is_missing(error):
             raise UsageError(_say_unknown(workflow_id)) from error
-        raise
+        raise await explain(client_for(client, workflow_id), error) from error
     state = described.status.name.lower().replace("_", " ") if described.status else "unknown"
     seen = Overview(id=workflow_id, state=state)
     match workflow_id.split("/", maxsplit=1)[0]:
@@ -127,7 +128,7 @@ async def look(client: Client, workflow_id: str) -> Overview:
             return seen
 
 
-async def _look_at_promotion(client: Client, handle: WorkflowHandle[Any, Any], seen: Overview) -> Overview:
+async def _look_at_promotion(client: Anywhere, handle: WorkflowHandle[Any, Any], seen: Overview) -> Overview:
     if not seen.is_open:
         seen = await _with_report(client, seen)
         return seen.but(promotion=await ask_status(handle, PromotionStatus))
@@ -144,7 +145,7 @@ async def _look_at_promotion(client: Client, handle: WorkflowHandle[Any, Any], s
         raise
 
 
-async def _look_at_walk(client: Client, handle: WorkflowHandle[Any, Any], seen: Overview) -> Overview:
+async def _look_at_walk(client: Anywhere, handle: WorkflowHandle[Any, Any], seen: Overview) -> Overview:
     if not seen.is_open:
         seen = await _with_walk(client, seen)
     status = await ask_status(handle, PipelineStatus)
@@ -157,7 +158,7 @@ async def _look_at_walk(client: Client, handle: WorkflowHandle[Any, Any], seen: 
     return seen.but(stops=dict(zip(names, stops, strict=True)))
 
 
-async def _with_walk(client: Client, seen: Overview) -> Overview:
+async def _with_walk(client: Anywhere, seen: Overview) -> Overview:
     handle = client.get_workflow_handle(seen.id, result_type=WalkReport)
     try:
         return seen.but(walk=await handle.result())
@@ -165,7 +166,7 @@ async def _with_walk(client: Client, seen: Overview) -> Overview:
         return seen.but(trouble=getattr(failure.cause, "message", None) or str(failure.cause))
 
 
-async def _look_at_lane(client: Client, handle: WorkflowHandle[Any, Any], seen: Overview) -> Overview:
+async def _look_at_lane(client: Anywhere, handle: WorkflowHandle[Any, Any], seen: Overview) -> Overview:
     lane = await ask_status(handle, LaneStatus)
     seen = _or_silent(seen, lane=lane)
     if lane is None or lane.turn is None:
@@ -186,7 +187,7 @@ async def _with_change(handle: WorkflowHandle[Any, Any], seen: Overview) -> Over
     return _or_silent(seen, change=change) if handle.id == seen.id else seen.but(change=change)
 
 
-async def change_of(client: Client, subject: Subject, turn: int) -> ChangeStatus | None:
+async def change_of(client: Anywhere, subject: Subject, turn: int) -> ChangeStatus | None:
     """Return where the change of a turn stands; None where it has not begun, or nobody answers for it."""
     try:
         return await ask_status(client.get_workflow_handle(change_id(subject, turn)), ChangeStatus)
@@ -196,7 +197,7 @@ async def change_of(client: Client, subject: Subject, turn: int) -> ChangeStatus
         raise
 
 
-async def _with_report(client: Client, seen: Overview) -> Overview:
+async def _with_report(client: Anywhere, seen: Overview) -> Overview:
     handle = client.get_workflow_handle(seen.id, result_type=Report)
     try:
         return seen.but(report=await handle.result())
@@ -221,7 +222,7 @@ def _say_unknown(workflow_id: str) -> str:
     return f"There is no workflow “{workflow_id[:200]}”. What there is: towpath status"
 
 
-async def find(client: Client, service: str = "", *, only_open: bool = False, limit: int = 50) -> Rows:
+async def find(client: Anywhere, service: str = "", *, only_open: bool = False, limit: int = 50) -> Rows:
     """List our workflows, newest first: of a service, or of all."""
     query = (
         f"{SERVICE}='{service}'"
@@ -233,12 +234,12 @@ async def find(client: Client, service: str = "", *, only_open: bool = False, li
     return Rows(rows=tuple(await asyncio.gather(*(_frozen_or_open(client, row) for row in found))))
 
 
-async def list_rows(client: Client, query: str, limit: int | None = None) -> list[Row]:
+async def list_rows(client: Anywhere, query: str, limit: int | None = None) -> list[Row]:
     """List what a visibility query finds, newest first."""
     return [_row(execution) async for execution in client.list_workflows(query, limit=limit)]
 
 
-async def _frozen_or_open(client: Client, row: Row) -> Row:
+async def _frozen_or_open(client: Anywhere, row: Row) -> Row:
     """An environment alone can say whether it is frozen."""
     if row.story != "environment" or row.state != "running":
         return row

@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator
 from typing import Final
 
 from pydantic import ValidationError
-from temporalio.client import Client
 
 from activities.archive import Archive, turns_with_receipts
 from activities.ports import BadSealError, Store, StoreError
+from activities.spaces import Anywhere
 from clients.overview import Row, list_rows
 from domain.journal import Receipt
 from domain.names import ENVIRONMENT, RELEASE, SERVICE, STORY, Subject
@@ -20,7 +20,7 @@ STORIES: Final = ("promotion", "rollback", "adoption", "settlement")
 """A deploy is told by its promotion."""
 
 
-async def listed(client: Client, wanted: Wanted) -> list[Passage]:
+async def listed(client: Anywhere, wanted: Wanted) -> list[Passage]:
     """Return what the server remembers to have ended, newest first, within its retention."""
     stories = ", ".join(f"'{story}'" for story in STORIES)
     names = {SERVICE: wanted.service, ENVIRONMENT: wanted.environment, RELEASE: wanted.release}
@@ -51,7 +51,9 @@ def _passage(row: Row) -> Passage:
     )
 
 
-async def look_back(client: Client | None, archive: tuple[Store, Archive] | None, wanted: Wanted) -> History:
+async def look_back(
+    client: Anywhere | None, archive: tuple[Store, Archive] | None, wanted: Wanted
+) -> History:
     """Return what is wanted, newest first, from whoever can be asked. What cannot be read is named."""
     found = await listed(client, wanted) if client else []
     sealed: list[Passage] = []

@@ -1,22 +1,48 @@
 """One promotion, as its client sees it."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
+from temporalio.common import TypedSearchAttributes, WorkflowIDConflictPolicy
+from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
 from activities.asking import ask_status
 from clients.signing import Signer
-from clients.speaking import NO_ENGINE, START_ENGINE, decide, in_words, is_missing, made, tell
+from clients.speaking import (
+    NO_ENGINE,
+    START_ENGINE,
+    attributes,
+    decide,
+    in_words,
+    is_missing,
+    made,
+    need_engine,
+    need_environment,
+    tell,
+)
 from clients.trouble import DeclinedError, FailedError, NobodyPollsError, UsageError
 from domain.actor import Actor
 from domain.approval import Answer, DecideAnswer, Decision, Verdict
 from domain.doors import Signal, Word
-from domain.names import Subject, promotion_id
+from domain.names import (
+    ACTOR,
+    ENGINE_QUEUE,
+    ENVIRONMENT,
+    PHASE,
+    RELEASE,
+    SERVICE,
+    STORY,
+    Subject,
+    plan_id,
+    promotion_id,
+)
+from domain.outcome import Phase
 from domain.signature import Signature
 from domain.statement import why_altered
 from domain.status import PromotionStatus, Report
-from domain.terms import Proposal
+from domain.terms import Proposal, Request, Story
 
 
 class Promotion:
@@ -31,6 +57,47 @@ class Promotion:
 
     def __str__(self) -> str:
         return f"{self.version} of {self.subject}"
+
+    @in_words
+    async def ask(self, request: Request) -> None:
+        """Have it asked for. Raises ``DeclinedError`` where the same is under way."""
+        actor, reason = request.actor, request.reason
+        try:
+            await self.client.start_workflow(
+                "PromotionWorkflow",
+                request,
+                id=self.id,
+                task_queue=ENGINE_QUEUE,
+                result_type=Report,
+                static_summary=f"{self.version} of {self.subject.service} → {self.subject.environment}",
+                static_details=f"Asked for by {actor}{f': {reason}' if reason else ''}",
+                search_attributes=self._names(Story.PROMOTION, {PHASE: Phase.PREPARING, ACTOR: actor.name}),
+            )
+        except WorkflowAlreadyStartedError as error:
+            raise DeclinedError(
+                f"The promotion of {self} is under way already. Follow it: {self.see} --watch"
+            ) from error
+
+    @in_words
+    async def draw_up(self, request: Request) -> WorkflowHandle[Any, Proposal]:
+        """Have its plan drawn up, and nothing done. Raises ``NobodyPollsError`` where no worker would answer."""
+        await need_engine(self.client)
+        await need_environment(self.client, self.subject.environment)
+        return await self.client.start_workflow(
+            "PlanWorkflow",
+            request,
+            id=plan_id(self.subject, self.version),
+            task_queue=ENGINE_QUEUE,
+            result_type=Proposal,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            static_summary=f"What {self.version} of {self.subject.service} would do in {self.subject.environment}",
+            search_attributes=self._names("plan", {}),
+        )
+
+    def _names(self, story: str, more: Mapping[str, str]) -> TypedSearchAttributes:
+        service, environment = self.subject.service, self.subject.environment
+        names = {SERVICE: service, ENVIRONMENT: environment, STORY: story, RELEASE: self.version}
+        return attributes({**names, **more})
 
     @in_words
     async def status(self) -> PromotionStatus:

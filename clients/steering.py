@@ -2,8 +2,7 @@
 
 from typing import Final
 
-from temporalio.client import Client
-
+from activities.spaces import Anywhere
 from clients.overview import Overview, look
 from clients.speaking import made, tell
 from clients.trouble import DeclinedError, NobodyPollsError, UsageError
@@ -13,7 +12,7 @@ from domain.outcome import Phase
 STEERED: Final = ("promotion", "lane", "change")
 
 
-async def why_not(client: Client, workflow_id: str, signal: Signal) -> str:
+async def why_not(client: Anywhere, workflow_id: str, signal: Signal) -> str:
     """Say why this would be refused where it stands now, or nothing where it would be taken.
 
     The workflow judges for itself once it hears the signal; this way its sender hears why at once.
@@ -43,7 +42,7 @@ def _judge(seen: Overview, signal: Signal) -> str:
     return at_change(seen.change.phase, signal)[1]
 
 
-async def steer(client: Client, workflow_id: str, signal: Signal, *, by: str, comment: str = "") -> None:
+async def steer(client: Anywhere, workflow_id: str, signal: Signal, *, by: str, comment: str = "") -> None:
     """Send the word. Raises ``DeclinedError`` where it has ended meanwhile."""
     word = made(Word, by=by, comment=comment)
     gone = DeclinedError(f"{workflow_id} has ended, and takes no word. See: towpath status {workflow_id}")

@@ -6,10 +6,11 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final, Literal
 
-from temporalio.client import Client, WorkflowHandle
+from temporalio.client import WorkflowHandle
 from temporalio.service import RPCError
 
 from activities.asking import ask_status
+from activities.spaces import Anywhere
 from clients.inventory import CHANGES, ask_each
 from clients.overview import list_rows
 from clients.speaking import is_missing
@@ -51,7 +52,7 @@ class Scope(Value):
 
 
 async def happenings(
-    client: Client, scope: Scope, since: datetime, *, until_idle: bool = False
+    client: Anywhere, scope: Scope, since: datetime, *, until_idle: bool = False
 ) -> AsyncGenerator[Happening]:
     """Yield what is told of whatever is open or began since then, and go on with what happens."""
     query = f"{scope.query} AND (ExecutionStatus='Running' OR StartTime >= '{since.isoformat()}')"
@@ -87,7 +88,7 @@ async def happenings(
                 return
 
 
-async def _records(client: Client, workflow_id: str) -> tuple[Record, ...]:
+async def _records(client: Anywhere, workflow_id: str) -> tuple[Record, ...]:
     handle: WorkflowHandle[Any, Any] = client.get_workflow_handle(workflow_id)
     try:
         if workflow_id.startswith("promotion/"):

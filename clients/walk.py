@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
+from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
 from temporalio.service import RPCError
 
 from activities.asking import ask_status
+from activities.spaces import Spaces
 from clients.promotion import Promotion
 from clients.speaking import NO_ENGINE, START_ENGINE, in_words, is_missing, made
 from clients.trouble import DeclinedError, FailedError, NobodyPollsError, UsageError
@@ -17,14 +18,15 @@ from domain.status import PipelineStatus, WalkReport
 class Walk:
     """A walk by its name. It need not exist: every method says so in words where it does not."""
 
-    def __init__(self, client: Client, service: str, version: str, *, joined: bool = False) -> None:
-        self.client = client
+    def __init__(self, spaces: Spaces, service: str, version: str, *, joined: bool = False) -> None:
+        self.spaces = spaces
+        self.client = spaces.home
         self.service = service
         self.version = version
         self.joined = joined
         """It was under way already when it was asked for."""
         self.id = pipeline_id(service, version)
-        self._handle: WorkflowHandle[Any, WalkReport] = client.get_workflow_handle(
+        self._handle: WorkflowHandle[Any, WalkReport] = self.client.get_workflow_handle(
             self.id, result_type=WalkReport
         )
 
@@ -33,7 +35,8 @@ class Walk:
 
     def promotion(self, environment: str) -> Promotion:
         """Name the promotion of one of its environments: people's words go there."""
-        return Promotion(self.client, Subject(service=self.service, environment=environment), self.version)
+        subject = Subject(service=self.service, environment=environment)
+        return Promotion(self.spaces.of(environment), subject, self.version)
 
     @in_words
     async def status(self) -> PipelineStatus:

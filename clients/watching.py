@@ -9,9 +9,10 @@ from contextlib import suppress
 from typing import Any, Final, Self
 
 from temporalio.api.enums.v1 import EventType
-from temporalio.client import Client, WorkflowHandle
+from temporalio.client import WorkflowHandle
 from temporalio.service import RPCError
 
+from activities.spaces import Anywhere
 from clients.lane import Lane, Wish
 from clients.overview import Overview, change_of, look
 from clients.promotion import Promotion
@@ -28,7 +29,7 @@ ASK_AGAIN_AFTER: Final = 1.0
 class Ears:
     """Listens to the histories of several workflows at once, and tells when any of them has grown."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Anywhere) -> None:
         self._client = client
         self._listening: dict[str, asyncio.Task[None]] = {}
         self._grown = asyncio.Event()
@@ -105,10 +106,10 @@ async def watch(promotion: Promotion) -> AsyncGenerator[Overview]:
 
 async def watch_walk(walk: Walk) -> AsyncGenerator[Overview]:
     """Yield how far a walk has come whenever that may have changed, and last how it ended."""
-    async with Ears(walk.client) as ears:
+    async with Ears(walk.spaces) as ears:
         ears.listen(walk.id)
         while True:
-            seen = await look(walk.client, walk.id)
+            seen = await look(walk.spaces, walk.id)
             yield seen
             if not seen.is_open:
                 return

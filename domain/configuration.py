@@ -19,6 +19,7 @@ from domain.notice import ChannelAddress, Event, Notice, Route, channels_for
 from domain.release import Kind
 from domain.risk import Risk, RiskTable
 from domain.rule import MOST_RULES, RuleTerms
+from domain.space import Space
 from domain.terms import (
     ApprovalTerms,
     CheckTerms,
@@ -129,6 +130,8 @@ class EnvironmentFile(Value):
     environment: Identifier
     key: str = ""
     """The environment's public key, ``ed25519:<base64>``: who may vouch for what happened here."""
+    temporal: Space | None = None
+    """The namespace that its workflows live in, where that is not the one of all else."""
     approval: Approval | None = None
     """The floor: no service can ask for fewer people, for other people, or for a longer-lived grant."""
     pivots: PivotApproval | None = None
@@ -229,6 +232,11 @@ class Configuration(Value):
     services: dict[Identifier, ServiceFile] = {}
     signers: tuple[str, ...] | None = None
     """The names in ``allowed_signers``; None where there is no such file."""
+
+    @property
+    def spaces(self) -> dict[str, Space]:
+        """Environment → where it lives, for those that live in a namespace of their own."""
+        return {name: file.temporal for name, file in self.environments.items() if file.temporal}
 
     def place(self, subject: Subject) -> ServiceEnvironment | None:
         """Return what the service says of the environment, or None where it does not go there."""
@@ -381,7 +389,8 @@ class Configuration(Value):
         floor = self.environments[subject.environment]
         slice_ = self.but(
             services={subject.service: self.services[subject.service]},
-            environments={subject.environment: floor},
+            # Nor does where its workflows live.
+            environments={subject.environment: floor.but(temporal=None)},
             # Whom it is told to changes nothing about a change.
             organisation=self.organisation.but(channels={}, notify=()),
             # Nor does who may sign: that is judged at the effect.

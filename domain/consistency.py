@@ -34,6 +34,7 @@ def faults(configuration: Configuration) -> Iterator[Fault]:
     for name, environment in configuration.environments.items():
         yield from _environment_faults(configuration, name, environment)
     yield from _shared_keys(configuration)
+    yield from _two_ways(configuration)
     for name, service in configuration.services.items():
         yield from _service_faults(configuration, name, service)
     yield from signer_faults(configuration)
@@ -104,6 +105,21 @@ def _shared_keys(configuration: Configuration) -> Iterator[Fault]:
                 f"this is the key of {first} too, so each could sign for the other",
                 f"give {name} a key of its own",
                 bound=Spot(environment_file(first), ("key",)),
+            )
+
+
+def _two_ways(configuration: Configuration) -> Iterator[Fault]:
+    """Find namespaces that one environment is said to reach otherwise than another: one of them reaches a stranger."""
+    ways: dict[str, tuple[str, str]] = {}
+    for name, space in configuration.spaces.items():
+        first, profile = ways.setdefault(space.namespace, (name, space.profile))
+        if profile != space.profile:
+            yield Fault(
+                Spot(environment_file(name), ("temporal",)),
+                f"{first} lives in the namespace “{space.namespace}” too, and is reached "
+                f"{f'by profile “{profile}”' if profile else 'without a profile'}",
+                "write the same profile in both, or another namespace",
+                bound=Spot(environment_file(first), ("temporal",)),
             )
 
 

@@ -56,6 +56,10 @@ def plan_id(subject: Subject, version: str) -> str:
     return f"plan/{subject.service}/{subject.environment}/{version}"
 
 
+def way_id(subject: Subject, version: str) -> str:
+    return f"way/{subject.service}/{subject.environment}/{version}"
+
+
 def pipeline_id(service: str, version: str) -> str:
     return f"pipeline/{service}/{version}"
 

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, settings
 from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
 
+from activities.spaces import Reached, Spaces
 from domain.names import ENGINE_QUEUE
 from tests.fakes import Bell
 from tests.replaying import histories_of, told_otherwise
@@ -27,6 +28,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 SKIPPING = {"frontend.WorkflowTimeSkippingEnabled": "true", "history.timerProcessorMaxTimeShift": '"10ms"'}
 
+APART = "apart"
+"""A namespace of the session's server for environments that do not live at home."""
+
 SILENT = "silent"
 """A namespace of the session's server that no worker serves. One that is made later is known only after seconds."""
 
@@ -38,7 +42,13 @@ async def skipping() -> AsyncIterator[WorkflowEnvironment]:
         dev_server_existing_path=temporal_binary(),
         dev_server_log_level="error",
         data_converter=DATA_CONVERTER,
-        dev_server_extra_args=[*flags(QUICK | CLOSED | SKIPPING), "--namespace", SILENT],
+        dev_server_extra_args=[
+            *flags(QUICK | CLOSED | SKIPPING),
+            "--namespace",
+            SILENT,
+            "--namespace",
+            APART,
+        ],
     ) as environment:
         yield environment
 
@@ -57,9 +67,21 @@ async def bell() -> Bell:
 
 
 @pytest.fixture(scope="session")
-async def engine(client: Client, bell: Bell) -> AsyncIterator[str]:
+async def moved() -> dict[str, Reached]:
+    """Environment → where it lives, for those that tests have moved away from home."""
+    return {}
+
+
+@pytest.fixture(scope="session")
+async def spaces(client: Client, moved: dict[str, Reached]) -> Spaces:
+    """What the engine's worker knows of where environments live."""
+    return Spaces(client, moved)
+
+
+@pytest.fixture(scope="session")
+async def engine(client: Client, bell: Bell, spaces: Spaces) -> AsyncIterator[str]:
     """The engine's worker, that all tests share."""
-    async with engine_worker(client, bell):
+    async with engine_worker(client, bell, spaces):
         yield ENGINE_QUEUE
 
 

@@ -13,12 +13,14 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import Worker
 
 from activities.archive import Archive
+from activities.crossing import CrossingActivities
 from activities.effects import EffectActivities
 from activities.errands import ErrandActivities
 from activities.keyring import Keyring, make_key
 from activities.ports import Desk, Notifier, Place, Rule
 from activities.rules import RULES
 from activities.signers import OpenSshSigners
+from activities.spaces import Spaces
 from activities.tools import Tools
 from domain.actor import Actor
 from domain.answer import Ask
@@ -59,20 +61,28 @@ from domain.status import ChangeStatus, LaneStatus, PipelineStatus, PromotionSta
 from domain.terms import CheckTerms, Request, Story, TargetTerms
 from domain.value import digest_of, short
 from tests.fakes import FakeCheck, FakeTarget, FixedSettings, MemoryStore, ShiftedClock, World
-from workers.story import WORKFLOWS, sandbox
+from workers.story import ABROAD, WORKFLOWS, sandbox
 from workflows.doorkeeper import Doorkeeper
 from workflows.lane import search_attributes
 
 PATIENCE = timedelta(seconds=20)
 
 
-def engine_worker(client: Client, notifier: Notifier, remembers: int = 1000) -> Worker:
+def engine_worker(
+    client: Client,
+    notifier: Notifier,
+    spaces: Spaces | None = None,
+    *,
+    abroad: bool = False,
+    remembers: int = 1000,
+) -> Worker:
     """Return the engine's worker. One that ``remembers`` few workflows replays most of them at every step."""
-    verbs = ErrandActivities(notifier)
+    verbs, crossing = ErrandActivities(notifier, spaces), CrossingActivities(spaces or Spaces(client))
+    leading: list[Any] = [crossing.ask_way, crossing.why_no_way, crossing.set_out, crossing.join]
     return Worker(
         client,
         task_queue=ENGINE_QUEUE,
-        workflows=WORKFLOWS,
+        workflows=ABROAD if abroad else WORKFLOWS,
         activities=[
             verbs.ask_lane,
             verbs.tell,
@@ -82,7 +92,7 @@ def engine_worker(client: Client, notifier: Notifier, remembers: int = 1000) -> 
             verbs.tell_of_thaw,
             verbs.why_silent,
             verbs.call_person,
-            verbs.join,
+            *([] if abroad else leading),
         ],
         interceptors=[Doorkeeper()],
         workflow_runner=sandbox(),
@@ -98,6 +108,7 @@ class Town:
     def __init__(self, client: Client, bell: Notifier, folder: Any) -> None:
         self.client = client
         self.bell = bell
+        self.lives: dict[str, Client] = {}
         self.folder = Path(folder)
         mark = uuid.uuid4().hex[:8]
         self.service = f"shop-{mark}"
@@ -131,10 +142,10 @@ class Town:
         return [self.client.get_workflow_handle(row.id) async for row in found]
 
     async def open(self, environment: str) -> None:
-        """Start the worker of an environment."""
+        """Start the worker of an environment, wherever it lives."""
         verbs = EffectActivities(self.tools(environment))
         worker = Worker(
-            self.client,
+            self.lives.get(environment, self.client),
             task_queue=effects_queue(environment),
             activities=[
                 verbs.draw_up,
@@ -236,7 +247,7 @@ class Town:
         self.change_place(before, after=tuple(sides))
 
     async def walk(
-        self, version: str, *through: str, by: str = "ana@example.com", client: Client | None = None
+        self, version: str, *through: str, by: str = "ana@example.com"
     ) -> WorkflowHandle[Any, WalkReport]:
         """Start a walk through these environments, else to production; make the release first if there is none."""
         if manifest_key(self.service, version) not in self.store.content:
@@ -248,7 +259,7 @@ class Town:
             actor=Actor(name=by),
             reason="a feature",
         )
-        handle: WorkflowHandle[Any, WalkReport] = await (client or self.client).start_workflow(
+        handle: WorkflowHandle[Any, WalkReport] = await self.client.start_workflow(
             "PipelineWorkflow",
             request,
             id=pipeline_id(self.service, version),

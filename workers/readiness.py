@@ -21,7 +21,7 @@ LONGEST: Final = 500
 
 
 def questions(
-    client: Client,
+    clients: Sequence[Client],
     settings: Settings,
     keyring: Keyring,
     open_store: Callable[[], Store],
@@ -30,9 +30,10 @@ def questions(
     """Return what a worker of these environments has to be able to do, by name."""
 
     async def reach_server() -> None:
-        await client.workflow_service.describe_namespace(
-            DescribeNamespaceRequest(namespace=client.namespace), retry=False
-        )
+        for client in clients:
+            await client.workflow_service.describe_namespace(
+                DescribeNamespaceRequest(namespace=client.namespace), retry=False
+            )
 
     async def read_configuration() -> None:
         await asyncio.to_thread(settings.current)

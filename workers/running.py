@@ -10,11 +10,12 @@ from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities.clock import SystemClock
+from activities.spaces import Spaces
 from domain.names import ENGINE_QUEUE, effects_queue
 from workers.lookout import keep_lookout
 from workers.metering import Metering
 from workers.settings import Surroundings
-from workers.story import WORKFLOWS
+from workers.story import ABROAD, WORKFLOWS
 from workers.telemetry import Telemetry
 from workers.teller import keep_telling
 from workers.untold import keep_ringing
@@ -30,13 +31,15 @@ THROTTLE: Final = timedelta(seconds=1)
 GRACE: Final = timedelta(seconds=10)
 
 
-def engine_worker(client: Client, place: Surroundings) -> Worker:
-    """Return the worker of workflows and errands."""
+def engine_worker(client: Client, place: Surroundings, spaces: Spaces | None = None) -> Worker:
+    """Return the worker of workflows and errands in one namespace. Walks are led at home alone."""
+    known = spaces or Spaces(client)
+    abroad = client is not known.home_or_none
     return Worker(
         client,
         task_queue=ENGINE_QUEUE,
-        workflows=WORKFLOWS,
-        activities=errands(place).activities,
+        workflows=ABROAD if abroad else WORKFLOWS,
+        activities=errands(place, known, abroad=abroad).activities,
         interceptors=[Doorkeeper(), Metering()],
         workflow_runner=UnsandboxedWorkflowRunner(),
         sticky_queue_schedule_to_start_timeout=STICKY,
@@ -60,31 +63,34 @@ def environment_worker(client: Client, place: Surroundings, environment: str) ->
 
 
 @asynccontextmanager
-async def working(
-    client: Client,
+async def working(  # noqa: PLR0913 - all of it is what one process runs, and where
+    spaces: Spaces,
     place: Surroundings,
     environments: Sequence[str],
     *,
     engine: bool,
+    only: Sequence[str] = (),
     telemetry: Telemetry | None = None,
 ) -> AsyncIterator[str]:
     """Run the workers while the block runs; then let what they do end, within the grace.
 
+    The engine is run in every namespace that was reached, or ``only`` in some; each environment in its own.
     Yields the URL at which ``telemetry`` shows itself, meanwhile and until the last of them has ended.
     """
-    workers = [engine_worker(client, place)] if engine else []
-    workers += [environment_worker(client, place, environment) for environment in environments]
+    engines = [one for one in spaces.everywhere() if engine and (not only or one.namespace in only)]
+    served = {name: spaces.of(name) for name in environments}
+    workers = [engine_worker(client, place, spaces) for client in engines]
+    workers += [environment_worker(client, place, name) for name, client in served.items()]
     async with AsyncExitStack() as stack:
         url = ""
         if telemetry:
-            url = await stack.enter_async_context(telemetry.shown(readiness(client, place, environments)))
+            asked = tuple({id(one): one for one in (*engines, *served.values())}.values())
+            url = await stack.enter_async_context(telemetry.shown(readiness(asked, place, environments)))
         for worker in workers:
             await stack.enter_async_context(worker)
-        if engine:
-            lookout = asyncio.create_task(keep_lookout(client))
-            stack.callback(lookout.cancel)
-            telling = asyncio.create_task(keep_telling(client, settings_of(place), SystemClock()))
-            stack.callback(telling.cancel)
-        ringing = asyncio.create_task(keep_ringing(client, place.state, environments))
-        stack.callback(ringing.cancel)
+        beside = [keep_lookout(client) for client in engines]
+        beside += [keep_telling(client, settings_of(place), SystemClock()) for client in engines]
+        beside += [keep_ringing(client, place.state, [name]) for name, client in served.items()]
+        for one in beside:
+            stack.callback(asyncio.create_task(one).cancel)
         yield url

@@ -7,11 +7,12 @@ import shutil
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final, NamedTuple, TextIO
 
+from temporalio.api.workflowservice.v1 import CountWorkflowExecutionsRequest
 from temporalio.client import Client
 from temporalio.service import RPCError
 
@@ -74,8 +75,11 @@ async def embedded(  # noqa: PLR0913 - all of it is how one server is run
     ui_port: int = 0,
     synchronous: int = 2,
     log: Path | None = None,
+    namespaces: Sequence[str] = (),
 ) -> AsyncIterator[Server]:
     """Run a server while the block runs, bound to 127.0.0.1; ports of 0 are chosen.
+
+    ``namespaces`` are made beside the usual one, each with our search attributes.
 
     ``synchronous`` 2 survives the loss of power, 1 only that of the process. ``database`` None keeps all in memory.
     One file has one server: one that outlived whoever started it is ended first.
@@ -93,6 +97,7 @@ async def embedded(  # noqa: PLR0913 - all of it is how one server is run
         str(ui_port),
     ]
     command += ["--log-level", "error", "--ui-disable-news-fetch", *flags()]
+    command += [flag for name in namespaces for flag in ("--namespace", name)]
     if database:
         command += ["--db-filename", str(database), "--sqlite-pragma", "journal_mode=wal"]
         command += ["--sqlite-pragma", f"synchronous={synchronous}"]
@@ -110,7 +115,7 @@ async def embedded(  # noqa: PLR0913 - all of it is how one server is run
         if lock:
             lock.write(f"{process.pid}\n")
     try:
-        await _until_ready(process, f"127.0.0.1:{port}", log)
+        await _until_ready(process, f"127.0.0.1:{port}", log, namespaces)
         yield Server(f"127.0.0.1:{port}", f"http://127.0.0.1:{ui_port}")
     finally:
         if process.returncode is None:
@@ -183,7 +188,9 @@ def _locked(file: TextIO) -> bool:
     return True
 
 
-async def _until_ready(process: asyncio.subprocess.Process, address: str, log: Path | None) -> None:
+async def _until_ready(
+    process: asyncio.subprocess.Process, address: str, log: Path | None, namespaces: Sequence[str]
+) -> None:
     loop = asyncio.get_running_loop()
     deadline = loop.time() + STARTING
     while loop.time() < deadline:
@@ -193,7 +200,10 @@ async def _until_ready(process: asyncio.subprocess.Process, address: str, log: P
             raise ServerError(message)
         try:
             client = await Client.connect(address, data_converter=DATA_CONVERTER)
-            await client.count_workflows()
+            for name in (client.namespace, *namespaces):
+                await client.workflow_service.count_workflow_executions(
+                    CountWorkflowExecutionsRequest(namespace=name)
+                )
         except (RPCError, RuntimeError):
             await asyncio.sleep(0.1)
         else:

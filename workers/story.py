@@ -11,6 +11,7 @@ from workflows.notice import NoticeWorkflow
 from workflows.pipeline import PipelineWorkflow
 from workflows.plan import PlanWorkflow
 from workflows.promotion import PromotionWorkflow
+from workflows.way import WayWorkflow
 
 WORKFLOWS: Final[list[type]] = [
     PromotionWorkflow,
@@ -18,9 +19,13 @@ WORKFLOWS: Final[list[type]] = [
     ChangeWorkflow,
     EnvironmentWorkflow,
     PlanWorkflow,
-    PipelineWorkflow,
+    WayWorkflow,
     NoticeWorkflow,
+    PipelineWorkflow,
 ]
+
+ABROAD: Final[list[type]] = [one for one in WORKFLOWS if one is not PipelineWorkflow]
+"""Where environments live that do not live at home: whoever is in there leads no walk to anywhere else."""
 
 PASSED_THROUGH: Final = (
     "activities",

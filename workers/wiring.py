@@ -9,6 +9,7 @@ from temporalio.client import Client
 from activities.checks import CHECKS
 from activities.clock import SystemClock
 from activities.configuration_folder import ConfigurationFolder
+from activities.crossing import CrossingActivities
 from activities.effects import EffectActivities
 from activities.errands import ErrandActivities
 from activities.keyring import Keyring
@@ -19,6 +20,7 @@ from activities.notifiers.routed import RoutedNotifier
 from activities.ports import Check, Clock, ConfiguredTarget, Courier, Desk, Place, Rule, Store
 from activities.rules import RULES
 from activities.signers import OpenSshSigners
+from activities.spaces import Spaces
 from activities.stores import open_store
 from activities.targets import TARGETS
 from activities.tools import Tools
@@ -65,10 +67,12 @@ def tools(place: Surroundings, environment: str, clock: Clock | None = None) -> 
     )
 
 
-def readiness(client: Client, place: Surroundings, environments: Sequence[str]) -> Mapping[str, Question]:
+def readiness(
+    clients: Sequence[Client], place: Surroundings, environments: Sequence[str]
+) -> Mapping[str, Question]:
     """Return what makes a worker of these environments ready."""
     settings = settings_of(place)
-    return questions(client, settings, Keyring(place.keys, settings), lambda: store_of(place), environments)
+    return questions(clients, settings, Keyring(place.keys, settings), lambda: store_of(place), environments)
 
 
 def effects(chosen: Tools) -> Wired:
@@ -93,12 +97,19 @@ def courier_of(place: Surroundings) -> Courier:
     return AppriseCourier(settings_of(place), place.folder, variables_here())
 
 
-def errands(place: Surroundings) -> Wired:
-    """Return the engine's errands, for the engine's queue."""
+def errands(place: Surroundings, spaces: Spaces, *, abroad: bool) -> Wired:
+    """Return the engine's errands, for the engine's queue; those that lead elsewhere are run at home alone."""
     courier = courier_of(place)
     verbs = ErrandActivities(
-        RoutedNotifier([make() for make in NOTIFIERS.values()], courier, settings_of(place))
+        RoutedNotifier([make() for make in NOTIFIERS.values()], courier, settings_of(place)), spaces
     )
+    crossing = CrossingActivities(spaces)
+    leading: list[Callable[..., Any]] = [
+        crossing.ask_way,
+        crossing.why_no_way,
+        crossing.set_out,
+        crossing.join,
+    ]
     return Wired(
         [
             verbs.ask_lane,
@@ -109,8 +120,8 @@ def errands(place: Surroundings) -> Wired:
             verbs.tell_of_thaw,
             verbs.why_silent,
             verbs.call_person,
-            verbs.join,
             NoticeActivities(courier).send_notice,
+            *([] if abroad else leading),
         ]
     )
 

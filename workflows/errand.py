@@ -6,14 +6,14 @@ from typing import Any, TypeVar
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from activities.errands import ErrandActivities
     from domain.value import Value
     from workflows import patience
     from workflows.undisturbed import undisturbed
 
 OrderT = TypeVar("OrderT", bound=Value | str)
 ResultT = TypeVar("ResultT")
-Verb = Callable[[ErrandActivities, OrderT], Awaitable[ResultT]]
+Verb = Callable[[Any, OrderT], Awaitable[ResultT]]
+"""Of ``ErrandActivities``, or of ``CrossingActivities``."""
 
 
 async def errand(verb: "Verb[OrderT, ResultT]", order: OrderT, summary: str) -> ResultT:

@@ -6,25 +6,17 @@ from typing import Any, Final
 
 from temporalio import workflow
 from temporalio.common import RawValue
-from temporalio.exceptions import (
-    ActivityError,
-    ApplicationError,
-    ChildWorkflowError,
-    FailureError,
-    WorkflowAlreadyStartedError,
-)
-from temporalio.workflow import ChildWorkflowCancellationType, ParentClosePolicy
+from temporalio.exceptions import ActivityError, ApplicationError, FailureError
 
 from workflows.doorkeeper import BadStartError, RefusedError, read_value
 
 with workflow.unsafe.imports_passed_through():
-    from activities.effects import EffectActivities
-    from activities.errands import ErrandActivities, Silence
+    from activities.crossing import CrossingActivities
+    from activities.errands import Silence
     from domain.actor import Actor, Channel
     from domain.names import (
         ACTOR,
         ENGINE_QUEUE,
-        ENVIRONMENT,
         OUTCOME,
         PHASE,
         RELEASE,
@@ -32,9 +24,9 @@ with workflow.unsafe.imports_passed_through():
         STORY,
         Subject,
         effects_queue,
-        pipeline_id,
         promotion_id,
         read_id,
+        way_id,
     )
     from domain.outcome import Outcome, Phase
     from domain.record import JudgementRecord, OutcomeRecord, OverrideRecord
@@ -57,14 +49,12 @@ with workflow.unsafe.imports_passed_through():
     )
     from domain.status import PipelineStatus, Report, WalkReport
     from domain.telling import tell_pipeline
-    from domain.terms import Request, Story
+    from domain.terms import Request
     from domain.value import Value
     from workflows import patience
     from workflows.chronicle import Chronicle, Memory, publish
     from workflows.errand import errand
-    from workflows.lane import search_attributes
     from workflows.steering import is_long
-    from workflows.undisturbed import undisturbed
 
 PIPELINE: Final = "pipeline"
 LONGEST_WHY: Final = 1000
@@ -129,55 +119,37 @@ class PipelineWorkflow:
             for environment, walked in list(self._walks.items()):
                 if walked.done():
                     await self._arrive(environment, self._walks.pop(environment))
-            if ending := end_of(self._road, self._asked.through):
+            if ending := self._end_reached() or await self._go_on():
                 return ending
-            for stop in ready(self._road):
-                await self._set_out(stop)
             self._log.show()
             await workflow.wait_condition(self._has_arrived_or_is_long)
             if not self._has_arrived():
                 self._go_on_in_a_new_run()
 
+    async def _go_on(self) -> Ending | None:
+        for stop in ready(self._road):
+            await self._set_out(stop)
+        return self._end_reached()
+
     async def _set_out(self, stop: Stop) -> None:
-        """Start the promotion, in the name of whoever asked for the walk; where it is under way already, join it."""
-        subject, asked = self._subject(stop.environment), self._asked
-        request = Request(subject=subject, version=self._version, actor=asked.actor, reason=asked.reason)
-        starting = workflow.start_child_workflow(
-            "PromotionWorkflow",
-            request,
-            id=promotion_id(subject, self._version),
-            task_queue=ENGINE_QUEUE,
-            result_type=Report,
-            parent_close_policy=ParentClosePolicy.ABANDON,
-            cancellation_type=ChildWorkflowCancellationType.ABANDON,
-            static_summary=f"{self._version} of {self._service} → {stop.environment}",
-            static_details=f"Asked for by {asked.actor}{f': {asked.reason}' if asked.reason else ''}",
-            search_attributes=search_attributes(
-                {
-                    SERVICE: subject.service,
-                    ENVIRONMENT: subject.environment,
-                    STORY: Story.PROMOTION,
-                    RELEASE: self._version,
-                    PHASE: Phase.PREPARING,
-                    ACTOR: asked.actor.name,
-                }
-            ),
+        """Ask for the promotion, in the name of whoever asked for the walk; where it is under way already, join it."""
+        environment = stop.environment
+        started = await errand(
+            CrossingActivities.set_out, self._request_for(environment), f"ask {environment}"
         )
-        joined = False
-        try:
-            self._walks[stop.environment] = await undisturbed(asyncio.create_task(starting))
-        except WorkflowAlreadyStartedError:
-            joined = True
-            self._join(stop.environment)
-        self._road = with_stop(self._road, stop.but(stand=Stand.UNDER_WAY, joined=joined))
+        if started.refusal:
+            self._road = with_stop(self._road, arrived(stop, Outcome.REFUSED, started.refusal))
+            return
+        self._road = with_stop(self._road, stop.but(stand=Stand.UNDER_WAY, joined=started.joined))
+        self._join(environment)
         # A cancel that came while it was being started has not been raised anywhere.
         if workflow.cancellation_reason() is not None:
             raise asyncio.CancelledError
 
     def _join(self, environment: str) -> None:
-        """Wait for a promotion that is not our child: somebody else started it, or an earlier run did."""
+        """Wait for a promotion, whoever started it and wherever it lives."""
         self._walks[environment] = workflow.start_activity_method(
-            ErrandActivities.join,
+            CrossingActivities.join,
             promotion_id(self._subject(environment), self._version),
             task_queue=ENGINE_QUEUE,
             start_to_close_timeout=patience.JOINING,
@@ -190,7 +162,7 @@ class PipelineWorkflow:
         """Take note of how a promotion ended. One that ended without an outcome needs a person, and so do we."""
         try:
             report = await walked
-        except (ActivityError, ChildWorkflowError) as failure:
+        except ActivityError as failure:
             raise _lost(self._version, self._subject(environment), failure) from failure
         stop = next(stop for stop in self._road if stop.environment == environment)
         self._road = with_stop(self._road, arrived(stop, report.outcome, report.why[:LONGEST_WHY]))
@@ -216,12 +188,11 @@ class PipelineWorkflow:
     async def _ask_way(self, environment: str) -> Waymark:
         """Have the environment's own worker say what lies before it; say so where nobody does."""
         self._log.enter(Phase.PREPARING, f"the way to {environment}")
-        queue, asked = effects_queue(environment), self._asked
         asking = workflow.start_activity_method(
-            EffectActivities.road,
-            Request(subject=self._subject(environment), version=self._version, actor=asked.actor),
-            task_queue=queue,
-            start_to_close_timeout=patience.DRAWING_UP,
+            CrossingActivities.ask_way,
+            self._request_for(environment),
+            task_queue=ENGINE_QUEUE,
+            start_to_close_timeout=patience.JOINING,
             heartbeat_timeout=patience.HEARTBEAT,
             retry_policy=patience.TRY_SOON,
             summary=f"what lies before {environment}?",
@@ -229,8 +200,9 @@ class PipelineWorkflow:
         try:
             await workflow.wait_condition(asking.done, timeout=patience.NOTICE_AFTER)
         except TimeoutError:
-            silence = Silence(workflow_id=pipeline_id(self._service, self._version), queue=queue)
-            if why := await errand(ErrandActivities.why_silent, silence, "why is there no answer?"):
+            way = way_id(self._subject(environment), self._version)
+            silence = Silence(workflow_id=way, queue=effects_queue(environment))
+            if why := await errand(CrossingActivities.why_no_way, silence, "why is there no answer?"):
                 self._log.enter(Phase.NO_WORKER, f"{environment}: {why.text}", why.remedy)
                 publish({PHASE: Phase.NO_WORKER})
             await workflow.wait_condition(lambda: asking.done() or is_long())
@@ -319,6 +291,9 @@ class PipelineWorkflow:
         """Promotions under way are joined there: only a run that started them is their parent."""
         workflow.continue_as_new(args=[self._asked, Carried(road=self._road, memory=self._log.memory)])
 
+    def _end_reached(self) -> Ending | None:
+        return end_of(self._road, self._asked.through)
+
     def _has_arrived(self) -> bool:
         return any(walked.done() for walked in self._walks.values())
 
@@ -334,6 +309,12 @@ class PipelineWorkflow:
 
     def _subject(self, environment: str) -> Subject:
         return Subject(service=self._service, environment=environment)
+
+    def _request_for(self, environment: str) -> Request:
+        asked = self._asked
+        return Request(
+            subject=self._subject(environment), version=self._version, actor=asked.actor, reason=asked.reason
+        )
 
     def _details(self) -> str:
         return tell_pipeline(self.status())

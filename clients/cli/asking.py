@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, NoReturn
 import typer
 
 from clients.cli.identity import who_am_i
+from clients.cli.reading import spaces_of
+from clients.cli.terminal import say_aside
 from domain.outcome import Exit
 from workers.settings import surroundings
 
@@ -31,11 +33,25 @@ async def _asked(work: Callable[["Towpath"], Awaitable[Exit | None]], by: str | 
     from clients.client import Towpath
     from clients.connection import explain
 
-    towpath = await Towpath.connect(surroundings().state, identity=by)
+    place = surroundings()
+    towpath = await Towpath.connect(place.state, identity=by, lives=spaces_of(place))
     try:
-        return await work(towpath)
+        return await _told(towpath, work)
     except RPCError as error:
         raise await explain(towpath.client, error) from error
+
+
+async def _told(towpath: "Towpath", work: Callable[["Towpath"], Awaitable[Exit | None]]) -> Exit | None:
+    """Do the work, and say afterwards which namespaces it could not look into."""
+    from clients.connection import explain
+
+    try:
+        return await work(towpath)
+    finally:
+        for environment, why in towpath.spaces.lists_lack:
+            say_aside(f"Nothing of {environment} is shown. {why}")
+        for unseen in towpath.spaces.unseen.values():
+            say_aside(f"Not all is shown. {await explain(*unseen)}")
 
 
 def signer(said: str) -> "Signer | None":

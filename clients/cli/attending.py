@@ -41,7 +41,7 @@ def watch(words: Words = None, until_idle: UntilIdle = False, as_json: AsJson = 
             where = " in ".join(said) or "everything"
             say(f"Watching {where}; Ctrl-C ends it. What stands now: towpath status")
         now = SystemClock().now()
-        async with aclosing(happenings(towpath.client, _scope(said), now, until_idle=until_idle)) as told:
+        async with aclosing(happenings(towpath.spaces, _scope(said), now, until_idle=until_idle)) as told:
             async for one in told:
                 _print(one, as_json=as_json)
         if not as_json:

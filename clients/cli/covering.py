@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
-from clients.cli.reading import open_archive, read_configuration
+from clients.cli.reading import open_archive, read_configuration, spaces_of
 from clients.cli.terminal import leave, say, say_aside, say_json, say_table
 from clients.trouble import ClientError
 from domain.configuration import service_file
@@ -117,18 +117,19 @@ async def _count_workers(place: Surroundings, names: list[str], unread: list[str
     """Return how many workers each environment has; nothing where no server can be asked."""
     from temporalio.service import RPCError
 
-    from clients.connection import connect, explain
+    from clients.client import Towpath
+    from clients.connection import explain
     from clients.inventory import ask_each, count_workers
 
     try:
-        client = await connect(place.state)
+        spaces = (await Towpath.connect(place.state, lives=spaces_of(place))).spaces
     except ClientError as error:
         unread.append(str(error))
         return {}
     try:
-        counts = await ask_each(names, lambda name: count_workers(client, name))
+        counts = await ask_each(names, lambda name: count_workers(spaces, name))
     except RPCError as error:
-        unread.append(str(await explain(client, error)))
+        unread.append(str(await explain(spaces.home, error)))
         return {}
     return dict(zip(names, counts, strict=True))
 

@@ -190,10 +190,10 @@ def _steer(verb: str, words: list[str], by: str, comment: str) -> None:
         from domain.doors import Signal
 
         signal: Signal = Signal(verb)
-        refused = await why_not(towpath.client, workflow_id, signal)
+        refused = await why_not(towpath.spaces, workflow_id, signal)
         if refused:
             raise DeclinedError(f"{workflow_id} would not take {signal}: {refused}.")
-        await steer(towpath.client, workflow_id, signal, by=by, comment=comment)
+        await steer(towpath.spaces, workflow_id, signal, by=by, comment=comment)
         say(f"{signal} is said to {workflow_id}. What comes of it:")
         say_commands([f"towpath status {workflow_id}"])
         return Exit.DONE

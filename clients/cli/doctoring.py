@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 import typer
 
 from clients.cli.grammar import AsJson
-from clients.cli.reading import environments_of, known_schemas
+from clients.cli.reading import environments_of, known_schemas, spaces_of
 from clients.cli.terminal import leave, say, say_json
 from clients.trouble import ClientError
 from domain.outcome import Exit
@@ -192,17 +192,34 @@ async def _machine(place: Surroundings, environments: list[str]) -> AsyncIterato
 
 
 async def _server(place: Surroundings, environments: list[str]) -> AsyncIterator[Finding]:
-    from temporalio.service import RPCError
-
-    from clients.connection import connect, explain, find_way, missing_attributes, say_missing
+    from clients.client import Towpath
+    from clients.connection import find_way
 
     try:
-        client = await connect(place.state)
-        way = find_way(place.state)[1]
+        lives = spaces_of(place)
+        spaces = (await Towpath.connect(place.state, lives=lives)).spaces
+        ways = {id(spaces.home): find_way(place.state)[1]}
     except ClientError as error:
         yield _bad("server", str(error), error.exit)
         return
-    yield _good("server", f"it answers on {way.address} ({way.source})")
+    for name, why in spaces.kept_from():
+        code = why.exit if isinstance(why, ClientError) else Exit.NO_SERVER
+        yield _bad("server", f"where {name} lives: {why}", code)
+    for client in spaces.everywhere():
+        way = ways.get(id(client))
+        host = client.service_client.config.target_host
+        yield _good("server", f"it answers on {host}{f' ({way.source})' if way else ''}")
+        # Walks are led at home, whoever lives there.
+        async for finding in _namespace(client, spaces.living_in(client, environments)):
+            yield finding
+
+
+async def _namespace(client: "Client", environments: list[str]) -> AsyncIterator[Finding]:
+    """What there has to be in a namespace, for those that live in it."""
+    from temporalio.service import RPCError
+
+    from clients.connection import explain, missing_attributes, say_missing
+
     try:
         await _need_namespace(client)
         yield _good("namespace", f"“{client.namespace}” is there")
@@ -215,7 +232,7 @@ async def _server(place: Surroundings, environments: list[str]) -> AsyncIterator
             yield finding
     except RPCError as error:
         explained = await explain(client, error)
-        yield _bad("server", str(explained), explained.exit)
+        yield _bad("namespace", str(explained), explained.exit)
 
 
 async def _need_namespace(client: "Client") -> None:

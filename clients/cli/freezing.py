@@ -96,7 +96,7 @@ async def _known(towpath: "Towpath", *, frozen: bool) -> list[str]:
 
     known = find_configuration(surroundings())
     configured = {name: file.schedule for name, file in known.environments.items()} if known else {}
-    found = (await list_environments(towpath.client, configured)).environments
+    found = (await list_environments(towpath.spaces, configured)).environments
     names = [one.environment for one in found if one.freeze or one.trouble or not frozen]
     if not names:
         raise DeclinedError("No environment is frozen." if frozen else "No environment is known here.")
@@ -122,7 +122,7 @@ async def need_known(towpath: "Towpath", environment: str) -> None:
     from clients.speaking import need_environment
 
     try:
-        await need_environment(towpath.client, environment)
+        await need_environment(towpath.spaces.of(environment), environment)
     except NobodyPollsError as nobody:
         here = surroundings()
         known = environments_of(here)

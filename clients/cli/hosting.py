@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncGenerator, Generator, Sequence
+from collections.abc import AsyncGenerator, Generator, Iterable, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -19,11 +19,14 @@ from workers.settings import Surroundings, surroundings
 if TYPE_CHECKING:
     from temporalio.client import Client
 
+    from activities.spaces import Spaces
     from domain.configuration import Configuration
+    from domain.space import Space
     from workers.server import Server
 
 USUAL_PORT: Final = 7233
 USUAL_UI_PORT: Final = 8233
+USUAL_NAMESPACE: Final = "default"
 PULSE: Final = 2.0
 DIED: Final = "The Temporal server has died. Nothing is lost: start again with `towpath up`."
 """Seconds between two looks at the embedded server."""
@@ -45,6 +48,14 @@ Environments = Annotated[
     typer.Option("--environments", metavar="A,B", help="Serve these environments; their keys must be here."),
 ]
 Engine = Annotated[bool, typer.Option("--engine", help="Run the workflows too.")]
+Namespaces = Annotated[
+    str,
+    typer.Option(
+        "--namespaces",
+        metavar="A,B",
+        help="With --engine: in these namespaces only, else in every one that environments live in.",
+    ),
+]
 
 
 def up(port: Port = 0, ui_port: UiPort = 0) -> None:
@@ -55,29 +66,38 @@ def up(port: Port = 0, ui_port: UiPort = 0) -> None:
         leave(asyncio.run(_up(place, port, ui_port)))
 
 
-def worker(environments: Environments = "", engine: Engine = False) -> None:
+def worker(environments: Environments = "", engine: Engine = False, namespaces: Namespaces = "") -> None:
     """Serve environments, the engine, or both, on a Temporal server that is there already.
 
     Without options: the engine, and every environment whose key is on this machine.
     """
     place = surroundings()
     configuration = _read(place)
-    wanted = [name for name in environments.replace(",", " ").split() if name]
+    wanted = _names(environments)
     for name in wanted:
         if name not in configuration.environments:
             known = ", ".join(sorted(configuration.environments)) or "none"
             raise UsageError(f"There is no environment “{name}” in {place.folder}; there is: {known}.")
+    only = _names(namespaces)
+    if only and not engine:
+        raise UsageError("--namespaces goes with --engine: an environment's worker goes where that lives.")
     if not wanted and not engine:
         wanted, engine = _with_keys(place, configuration), True
-    leave(asyncio.run(_work(place, wanted, engine=engine)))
+    leave(asyncio.run(_work(place, wanted, engine=engine, only=only)))
+
+
+def _names(listed: str) -> list[str]:
+    return listed.replace(",", " ").split()
 
 
 async def _up(place: Surroundings, port: int, ui_port: int) -> Exit:
     from clients.connection import EmbeddedServer, find_way, server_file
+    from clients.spaces import join_spaces
     from workers.server import ServerError, embedded, temporal_binary
     from workers.telemetry import begin
 
-    environments = _with_published_keys(place)
+    here, elsewhere = _up_here(place)
+    environments = _with_published_keys(place, here)
     telemetry = begin(place)
     ports = port or _free(USUAL_PORT), ui_port or _free(USUAL_UI_PORT)
     stop = _stop_signal()
@@ -91,25 +111,34 @@ async def _up(place: Surroundings, port: int, ui_port: int) -> Exit:
             ui_port=ports[1],
             synchronous=2,
             log=log,
+            namespaces=sorted({space.namespace for space in here.values() if space} - {USUAL_NAMESPACE}),
         ) as server:
             with _written_down(server_file(place.state), EmbeddedServer(**server._asdict(), pid=_pid())):
                 client = await _reach(server.address)
-                async with _serving(client, place, environments, engine=True, telemetry=telemetry) as shown:
+                lives = {name: space for name, space in here.items() if space}
+                spaces = await join_spaces(client, lives, place.state)
+                async with _serving(spaces, place, environments, engine=True, telemetry=telemetry) as shown:
                     _welcome(server, environments, shown, elsewhere=find_way(place.state)[1].address)
+                    _say_elsewhere(elsewhere)
                     return await _until_stopped(client, stop)
     except ServerError as error:
         raise NoServerError(f"{error}{_last_words(log)}") from error
 
 
-async def _work(place: Surroundings, environments: Sequence[str], *, engine: bool) -> Exit:
-    from clients.connection import connect
+async def _work(
+    place: Surroundings, environments: Sequence[str], *, engine: bool, only: Sequence[str]
+) -> Exit:
+    from clients.connection import find_way
+    from clients.spaces import need_spaces, wanted_by
     from workers.telemetry import begin
 
     telemetry, stop = begin(place), _stop_signal()
-    client = await connect(place.state)
-    async with _serving(client, place, environments, engine=engine, telemetry=telemetry) as shown:
-        served = [*(["the engine"] if engine else []), *environments]
-        say(f"Serving {', '.join(served)} on {client.service_client.config.target_host}. Stop with Ctrl-C.")
+    home = find_way(place.state)[0].get("namespace", USUAL_NAMESPACE)
+    lives, at_home = wanted_by(_read(place).spaces, home, environments, only if engine else None)
+    spaces = await need_spaces(lives, place.state, home=at_home)
+    async with _serving(spaces, place, environments, engine=engine, only=only, telemetry=telemetry) as shown:
+        names = [*(["the engine"] if engine else []), *environments]
+        say(f"Serving {', '.join(names)} on {_where(spaces)}. Stop with Ctrl-C.")
         if shown:
             say(f"Metrics and health: {shown}/metrics, {shown}/healthz, {shown}/readyz")
         await stop.wait()
@@ -117,9 +146,23 @@ async def _work(place: Surroundings, environments: Sequence[str], *, engine: boo
     return Exit.DONE
 
 
+def _where(spaces: "Spaces") -> str:
+    """Name the servers; and the namespaces, where there are several."""
+    clients = list(spaces.everywhere())
+    hosts = " and ".join(dict.fromkeys(client.service_client.config.target_host for client in clients))
+    inside = ", ".join(f"“{client.namespace}”" for client in clients)
+    return f"{hosts}, in the namespaces {inside}" if len(clients) > 1 else hosts
+
+
 @asynccontextmanager
 async def _serving(
-    client: "Client", place: Surroundings, environments: Sequence[str], *, engine: bool, telemetry: object
+    spaces: "Spaces",
+    place: Surroundings,
+    environments: Sequence[str],
+    *,
+    engine: bool,
+    only: Sequence[str] = (),
+    telemetry: object,
 ) -> AsyncGenerator[str]:
     from activities.ports import BadSealError, StoreError
     from workers.running import working
@@ -127,13 +170,13 @@ async def _serving(
 
     shown = telemetry if isinstance(telemetry, Telemetry) else None
     try:
-        async with working(client, place, environments, engine=engine, telemetry=shown) as url:
+        async with working(spaces, place, environments, engine=engine, only=only, telemetry=shown) as url:
             yield url
     except (BadSealError, StoreError, TelemetryError) as error:
         raise UsageError(str(error)) from error
     except (RuntimeError, asyncio.CancelledError) as error:
         # Workers that have only just started take the server's death for a fault of their own, and each cancels this.
-        if await _is_alive(client):
+        if await _is_alive(next(spaces.everywhere())):
             raise
         raise NoServerError(DIED) from error
 
@@ -197,12 +240,27 @@ def _welcome(server: "Server", environments: Sequence[str], shown: str, *, elsew
     say("Stop with Ctrl-C; everything is kept.")
 
 
-def _with_published_keys(place: Surroundings) -> list[str]:
+def _up_here(place: Surroundings) -> "tuple[dict[str, Space | None], dict[str, Space]]":
+    """Return the environments that `up` serves, and those that a profile leads away from: another server's."""
+    known = _read(place)
+    away = {name: space for name, space in known.spaces.items() if space.profile}
+    return {name: known.spaces.get(name) for name in known.environments if name not in away}, away
+
+
+def _say_elsewhere(elsewhere: "dict[str, Space]") -> None:
+    for name, space in sorted(elsewhere.items()):
+        say_aside(
+            f"{name} lives in {space}, on another server, and is not served here. Serve it: "
+            f"towpath worker --environments {name}"
+        )
+
+
+def _with_published_keys(place: Surroundings, wanted: Iterable[str]) -> list[str]:
     """Make the keys that are missing, publish them, and name the environments. Raises ``UsageError``."""
     configuration = _read(place)
-    for name in configuration.environments:
+    for name in wanted:
         make_published_key(place, configuration, name)
-    return sorted(configuration.environments)
+    return sorted(wanted)
 
 
 def _with_keys(place: Surroundings, configuration: "Configuration") -> list[str]:

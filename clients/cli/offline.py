@@ -4,7 +4,7 @@ import asyncio
 import socket
 from typing import Final, NoReturn
 
-from clients.cli.reading import read_configuration
+from clients.cli.reading import read_configuration, spaces_of
 from clients.cli.terminal import leave, say, say_commands
 from clients.trouble import ClientError, DeclinedError, NoServerError, UsageError
 from domain.names import Subject, is_identifier
@@ -81,7 +81,8 @@ async def _about_the_engine(place: Surroundings, subject: Subject, *, even_so: b
     from domain.names import lane_id
 
     try:
-        client = await asyncio.wait_for(connect(place.state), PATIENCE)
+        lives = spaces_of(place).get(subject.environment)
+        client = await asyncio.wait_for(connect(place.state, space=lives), PATIENCE)
     except (NoServerError, TimeoutError):
         return "No server answers, as expected: rolling back from the release store."
     except ClientError as error:

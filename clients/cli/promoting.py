@@ -110,10 +110,10 @@ def promote(
             service, version, environment, by=actor, reason=reason, signer=signs
         )
         say(f"The promotion of {promotion} is asked for, by {actor}.")
-        await need_engine(towpath.client)
+        await need_engine(promotion.client)
         if watch:
             return await follow(promotion)
-        await _need_environment(towpath, promotion)
+        await _need_environment(promotion)
         say("Follow it:")
         say_commands([f"{promotion.see} --watch"])
         return Exit.DONE
@@ -144,12 +144,12 @@ def _walk(
     ask(work, actor)
 
 
-async def _need_environment(towpath: "Towpath", promotion: "Promotion") -> None:
+async def _need_environment(promotion: "Promotion") -> None:
     """It is asked for and kept, and goes on once there is a worker; perhaps the name is a slip."""
     from clients.speaking import need_environment
 
     try:
-        await need_environment(towpath.client, promotion.subject.environment)
+        await need_environment(promotion.client, promotion.subject.environment)
     except NobodyPollsError as nobody:
         environment = promotion.subject.environment
         raise NobodyPollsError(

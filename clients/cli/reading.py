@@ -5,9 +5,13 @@ from typing import TYPE_CHECKING
 from clients.trouble import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
     from activities.archive import Archive
     from activities.ports import Store
     from domain.configuration import Configuration
+    from domain.space import Space
     from workers.settings import Surroundings
 
 
@@ -27,6 +31,23 @@ def find_configuration(place: "Surroundings") -> "Configuration | None":
     from workers.wiring import settings_of
 
     return settings_of(place).inspect().configuration
+
+
+def spaces_of(place: "Surroundings") -> "Mapping[str, Space]":
+    """Return which environments live in a namespace of their own, as far as the folder can be read."""
+    # Reading the folder takes longer than most commands do, and most folders say nothing of it.
+    if not any(_speaks_of_it(file) for file in (place.folder / "environments").glob("*.yaml")):
+        return {}
+    from workers.wiring import settings_of
+
+    return settings_of(place).inspect().spaces
+
+
+def _speaks_of_it(file: "Path") -> bool:
+    try:
+        return b"temporal" in file.read_bytes()
+    except OSError:
+        return False
 
 
 def known_schemas() -> dict[str, dict[str, object]]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from clients.cli.grammar import Again, AsJson, ForEnvironment, ForService
-from clients.cli.reading import maybe_archive
+from clients.cli.reading import maybe_archive, spaces_of
 from clients.cli.repeating import repeat
 from clients.cli.terminal import leave, say, say_aside, say_commands, say_json, say_table
 from clients.trouble import ClientError, NoServerError, UsageError
@@ -70,16 +70,17 @@ async def _look_back(archive: "tuple[Store, Archive] | None", wanted: Wanted) ->
     from clients.past import look_back
 
     try:
-        client = (await Towpath.connect(surroundings().state)).client
+        place = surroundings()
+        spaces = (await Towpath.connect(place.state, lives=spaces_of(place))).spaces
     except NoServerError as error:
         if archive is None:
             raise
         say_aside(f"Only receipts are shown. {error}")
         return await look_back(None, archive, wanted)
     try:
-        return await look_back(client, archive, wanted)
+        return await look_back(spaces, archive, wanted)
     except RPCError as error:
-        raise await explain(client, error) from error
+        raise await explain(spaces.home, error) from error
 
 
 def _show(found: History) -> None:

@@ -44,7 +44,7 @@ def _list(service: str, *, as_json: bool, watch: bool, all_: bool, limit: int) -
     async def look(towpath: "Towpath") -> "Rows":
         from clients.overview import find
 
-        return await find(towpath.client, service, only_open=not (all_ or service), limit=limit)
+        return await find(towpath.spaces, service, only_open=not (all_ or service), limit=limit)
 
     def show(rows: "Rows") -> None:
         from clients.cli.showing import show_rows
@@ -59,7 +59,7 @@ def _show(words: list[str], *, as_json: bool) -> None:
         from clients.cli.showing import show
         from clients.overview import look
 
-        seen = await look(towpath.client, await _id_of(towpath, words))
+        seen = await look(towpath.spaces, await _id_of(towpath, words))
         if as_json:
             say_json(seen)
         else:
@@ -96,7 +96,7 @@ async def _id_of(towpath: "Towpath", words: list[str]) -> str:
 
         service, other = words
         workflow_id = read_workflow_id(words)
-        rows = (await find(towpath.client, service)).rows
+        rows = (await find(towpath.spaces, service)).rows
         if any(row.environment == other for row in rows):
             return workflow_id
         ids = list(dict.fromkeys(row.id for row in rows if row.release == other and row.story == "promotion"))

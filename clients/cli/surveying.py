@@ -43,7 +43,7 @@ def list_(as_json: AsJson = False, watch: Again = False) -> None:
     async def look(towpath: "Towpath") -> EnvironmentList:
         from clients.inventory import list_environments
 
-        return await list_environments(towpath.client, configured)
+        return await list_environments(towpath.spaces, configured)
 
     ask_and_show(look, _show_list, as_json=as_json, watch=watch)
 
@@ -75,7 +75,7 @@ def show_environment(name: EnvironmentName, as_json: AsJson = False, watch: Agai
 
         environment = towpath.environment(name).name
         found = await view_environment(
-            towpath.client, environment, services, archive[1] if (archive := maybe_archive(place)) else None
+            towpath.spaces, environment, services, archive[1] if (archive := maybe_archive(place)) else None
         )
         if known:
             found = found.but(places=with_lanes(found.places, known))
@@ -102,7 +102,7 @@ def services(service: OneService = "", as_json: AsJson = False, watch: Again = F
         from clients.inventory import list_services
         from clients.speaking import name_of
 
-        found = await list_services(towpath.client, road, name_of("service", service) if service else "")
+        found = await list_services(towpath.spaces, road, name_of("service", service) if service else "")
         if known:
             found = found.but(places=with_lanes(found.places, known))
         if service and not found.places:

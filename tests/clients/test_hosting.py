@@ -39,7 +39,8 @@ def lay_out(folder: Path) -> None:
         (folder / name).mkdir(parents=True)
     (folder / "towpath.yaml").write_text("groups:\n  managers: [bo@example.com]\nstore: store\n")
     for name in ("dev", "production"):
-        (folder / f"environments/{name}.yaml").write_text(f"environment: {name}\n")
+        lives = "temporal: {namespace: vault}\n" if name == "production" else ""
+        (folder / f"environments/{name}.yaml").write_text(f"environment: {name}\n{lives}")
     (folder / "services/storefront.yaml").write_text(SERVICE)
     for version in ("1", "2"):
         (folder / f"site/{version}/index.html").write_text(f"version {version}")
@@ -91,7 +92,10 @@ def beside(
 
 
 async def test_a_release_walks_to_production_by_the_command_line(home: CommandLine) -> None:
-    """From create to rollback and doctor, with no variable set: the server of `up` is found by itself."""
+    """From create to rollback and doctor, with no variable set: the server of `up` is found by itself.
+
+    Production lives in a namespace of its own, which `up` makes.
+    """
     up = await start_up(home)
 
     created = await home.run(
@@ -113,7 +117,12 @@ async def test_a_release_walks_to_production_by_the_command_line(home: CommandLi
     for ran in (created, to_dev, asked, approved, watched, examined, rolled_back, stopped):
         assert ran.code == Exit.DONE, ran.said
     assert served == "version 1"
-    assert {one["verdict"] for one in json.loads(examined.out)["findings"]} <= {"good", "doubtful"}
+    findings = json.loads(examined.out)["findings"]
+    assert {one["verdict"] for one in findings} <= {"good", "doubtful"}
+    assert [one["sentence"] for one in findings if one["about"] == "namespace"] == [
+        "“default” is there",
+        "“vault” is there",
+    ]
     assert not (home.folder / "live/production/current/index.html").exists()
 
 

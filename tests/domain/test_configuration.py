@@ -21,6 +21,7 @@ from domain.consistency import faults
 from domain.names import Subject
 from domain.release import Kind
 from domain.signers import names_in, signer_faults
+from domain.space import Space
 from domain.terms import ApprovalTerms, LanePolicy, LaneTerms, TargetTerms
 from domain.windows import Window
 from domain.written import (
@@ -404,3 +405,37 @@ def test_a_service_cannot_let_towpath_act_where_its_environment_only_observes() 
     assert configured(floor.but(observe_only=False), ServiceEnvironment(observe_only=True), {}).observes(
         SUBJECT
     )
+
+
+@pytest.mark.parametrize(
+    ("production", "faulty"),
+    [(None, False), (Space(namespace="vault"), False), (Space(namespace="office"), True)],
+    ids=["nowhere else", "another namespace", "the same one by another way"],
+)
+def test_a_namespace_is_reached_in_one_way(production: Space | None, *, faulty: bool) -> None:
+    """Two profiles for one namespace may lead to two servers, and one of them is a stranger's."""
+    staging = Space(namespace="office", profile="office")
+    environments = {
+        name: EnvironmentFile(environment=name, temporal=lives)
+        for name, lives in (("staging", staging), ("production", production))
+    }
+
+    found = [fault for fault in faults(Configuration(environments=environments)) if not fault.is_warning]
+
+    assert [fault.spot.keys for fault in found] == [("temporal",)] * faulty
+
+
+def test_where_an_environment_lives_changes_nothing_about_a_change() -> None:
+    """An approval outlives a move."""
+    service = ServiceFile.model_validate(
+        {"service": "shop", "components": {"site": {"kind": "content"}}, "environments": {"dev": {}}}
+    )
+    here, moved = (
+        Configuration(
+            environments={"dev": EnvironmentFile(environment="dev", temporal=lives)},
+            services={"shop": service},
+        ).terms(Subject(service="shop", environment="dev"), timedelta(minutes=5), "nonce")
+        for lives in (None, Space(namespace="office"))
+    )
+
+    assert here == moved

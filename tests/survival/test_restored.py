@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from temporalio.client import Client
 
+from activities.spaces import Spaces
 from clients.lane import Lane
 from clients.promotion import Promotion
 from clients.trouble import UsageError
@@ -24,7 +25,7 @@ pytestmark = [pytest.mark.server, pytest.mark.processes]
 @asynccontextmanager
 async def served(server: MortalServer, place: Surroundings) -> AsyncIterator[Client]:
     client = await server.client()
-    async with working(client, place, [SUBJECT.environment], engine=True):
+    async with working(Spaces(client), place, [SUBJECT.environment], engine=True):
         yield client
 
 

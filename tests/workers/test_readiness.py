@@ -32,7 +32,7 @@ async def asked(client: Client, place: Surroundings) -> AsyncIterator[Shown]:
     """Ask whether a worker in this place would be ready, without starting one."""
     telemetry = Telemetry(Runtime.default(), "", "127.0.0.1:0")
     async with (
-        telemetry.shown(readiness(client, place, [SUBJECT.environment])) as url,
+        telemetry.shown(readiness([client], place, [SUBJECT.environment])) as url,
         httpx.AsyncClient(base_url=url, trust_env=False) as browser,
     ):
         yield Shown(place, browser)

@@ -16,6 +16,7 @@ import structlog
 from prometheus_client.parser import text_string_to_metric_families
 from temporalio.client import Client
 
+from activities.spaces import Spaces
 from domain.names import ENGINE_QUEUE, environment_id, lane_id, notice_id
 from domain.notice import Event, Notice, NoticeOrder, key_of
 from domain.outcome import Outcome, Phase
@@ -91,7 +92,7 @@ def _a_worker(
     client: Client, place: Surroundings, telemetry: Telemetry | None = None
 ) -> AbstractAsyncContextManager[str]:
     """A worker that has seen nothing: whatever it is to go on with, it replays from the beginning."""
-    return working(client, place, [SUBJECT.environment], engine=True, telemetry=telemetry)
+    return working(Spaces(client), place, [SUBJECT.environment], engine=True, telemetry=telemetry)
 
 
 async def _tell(client: Client) -> None:

@@ -80,7 +80,7 @@ class Stage:
     async def engine(self, remembers: int) -> None:
         """Have another worker take the engine's place."""
         await self.leave()
-        self._worker = engine_worker(self.client, self.bell, remembers)
+        self._worker = engine_worker(self.client, self.bell, remembers=remembers)
         await self._worker.__aenter__()
 
     async def leave(self) -> None:
