@@ -7,7 +7,8 @@ from typing import Final, NamedTuple
 from temporalio.exceptions import ApplicationError
 
 from activities.archive import Archive
-from activities.around import Around, Engine
+from activities.around import Around
+from activities.gatehouse import Gatehouse
 from activities.ports import BadSealError, Deed, Observation, Target, Undone
 from activities.previewing import why_otherwise
 from activities.proving import Proving
@@ -20,11 +21,13 @@ from domain.approval import Policy
 from domain.clearance import Cause, Facts, Refusal, Warrant, judge, judge_undo
 from domain.environment import Holding, Placement, same
 from domain.fence import Fence, milliseconds
-from domain.gate import Quarantine
+from domain.gate import Freeze, Pin, Quarantine
 from domain.journal import Entry, LetIn, Receipt, called_off
 from domain.names import Subject, change_id
 from domain.order import StepOrder
+from domain.permission import why_may_not
 from domain.plan import Step, Undo
+from domain.roles import Door
 from domain.statement import matter_of
 from domain.terms import Proposal, Request
 from domain.value import short
@@ -64,10 +67,11 @@ def over(receipt: Receipt) -> ApplicationError:
 class Clearing:
     """Judges, captures, seals and journals for one environment."""
 
-    def __init__(self, tools: Tools, archive: Archive, around: Around | None = None) -> None:
+    def __init__(self, tools: Tools, archive: Archive, gatehouse: Gatehouse, around: Around) -> None:
         self._tools = tools
         self._archive = archive
-        self._around = around or Engine()
+        self._gatehouse = gatehouse
+        self._around = around
         self._proving = Proving(tools.signers, tools.clock)
 
     def unseal(self, warrant: Warrant) -> Proposal:
@@ -164,6 +168,8 @@ class Clearing:
             begins=order.act == 1 and entry is None,
             rules=configuration.rules(subject) if configuration.place(subject) else (),
             quarantine=await self._quarantine(proposal),
+            shut=await self._shut(subject),
+            not_permitted=self._not_permitted(order.warrant.request),
         )
         warrant, facts = await self._proven(order.warrant, proposal, facts)
         if refusal := judge(warrant, step, facts) or await self._carried_out(proposal, fence.turn, entry):
@@ -191,11 +197,30 @@ class Clearing:
             raise not_cleared(refusal, journaled=True)
         return Cleared(target, await self._deed(order.warrant, written, step.after), done_before=False)
 
+    async def _shut(self, subject: Subject) -> tuple[Freeze | Pin, ...]:
+        """Return what proven words keep shut. Where they cannot be believed, nothing is cleared."""
+        try:
+            found = await self._gatehouse.shut(subject)
+        except BadSealError as error:
+            why = f"What was said of the gates of {subject} cannot be believed: {error}."
+            raise not_cleared(Refusal(cause=Cause.FORBIDDEN, why=why), journaled=False) from error
+        return tuple(gate for gate in found if gate)
+
+    def _not_permitted(self, request: Request) -> str:
+        subject = request.subject
+        return why_may_not(
+            self._tools.settings.current(),
+            request.actor.name,
+            Door.PROMOTE,
+            subject.environment,
+            subject.service,
+        )
+
     async def _quarantine(self, proposal: Proposal) -> Quarantine | None:
         """Return what the store says of the release now. Where nobody can read that, it is not cleared."""
         service, version = proposal.plan.subject.service, proposal.plan.version
         try:
-            return await find_quarantine(self._tools.store, service, version)
+            return await find_quarantine(self._tools.store, service, version, self._gatehouse.may_ban)
         except ReleaseRefusedError as error:
             refusal = Refusal(cause=Cause.FORBIDDEN, why=str(error))
             raise not_cleared(refusal, journaled=False) from error
@@ -203,7 +228,8 @@ class Clearing:
     async def undo(self, order: StepOrder, subject: Subject, of: Fence) -> Cleared | None:
         """Clear the undo of one deed, from its sealed capture. None: it never happened, and now never will."""
         facts = await self._undo_facts(order.warrant, subject, of)
-        if refusal := judge_undo(subject, order.warrant.turn, of, facts):
+        refusal = judge_undo(subject, order.warrant.turn, of, facts)
+        if refusal := refusal or await self._not_asked_for(order, subject, of):
             raise await self._refused(refusal, subject, order.warrant.turn, journaled=True)
         entry = await self._archive.entry(subject, of.turn, of.act)
         entry = entry or await self._archive.write_entry(called_off(subject, of, facts.now))
@@ -216,6 +242,22 @@ class Clearing:
         if target.undo is Undo.COMMAND:
             deed = deed._replace(undoes=await self._undone(entry))
         return Cleared(target, deed, done_before=_stands(held, await target.observe(), fence))
+
+    async def _not_asked_for(self, order: StepOrder, subject: Subject, of: Fence) -> Refusal | None:
+        """Say why another turn's deeds are not to be undone by this, where people have to be known for that.
+
+        A rollback is somebody's wish, and a settlement the lane's; either has this undo in a plan sealed for it.
+        """
+        configuration = self._tools.settings.current()
+        guarded = configuration.is_guarded(subject.environment, subject.service)
+        if not guarded or of.turn == order.warrant.turn or self._around.is_offline:
+            return None
+        proposal = self.unseal(order.warrant)
+        if proposal.request != order.warrant.request or order.step not in proposal.plan.steps:
+            why = f"This warrant opens nothing: no plan was sealed for it that undoes turn {of.turn}."
+            return Refusal(cause=Cause.FORBIDDEN, why=why)
+        why = await self._gatehouse.admit(proposal.request, drawn_up=proposal.drawn_up)
+        return Refusal(cause=Cause.FORBIDDEN, why=f"This warrant opens nothing: {why}.") if why else None
 
     async def settling(self, request: Request) -> None:
         """Clear a settlement, which calls off deeds as it is drawn up: only the lane's open change may."""

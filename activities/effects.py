@@ -10,9 +10,10 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.archive import Archive
-from activities.around import Around
+from activities.around import Around, Engine
 from activities.clearance import OUTRANKED, Cleared, Clearing, not_cleared
 from activities.drawing import Drawing
+from activities.gatehouse import Gatehouse
 from activities.health import watch, watch_one
 from activities.ports import BadSealError, StaleFenceError, TargetRefusalError
 from activities.proving import Proving
@@ -27,6 +28,7 @@ from domain.names import Subject
 from domain.order import Account, Left, Performed, StepOrder
 from domain.plan import Verb
 from domain.road import Waymark
+from domain.saying import Saying
 from domain.statement import ProofOrder
 from domain.terms import Request, Sealed, Story
 
@@ -43,11 +45,13 @@ class EffectActivities:
     def __init__(self, tools: Tools, around: Around | None = None) -> None:
         self._tools = tools
         self._archive = Archive(tools.store, tools.seals)
-        self._clearing = Clearing(tools, self._archive, around)
-        self._drawing = Drawing(tools, self._archive)
+        around = around or Engine()
+        self._gatehouse = Gatehouse(tools, self._archive, around)
+        self._clearing = Clearing(tools, self._archive, self._gatehouse, around)
+        self._drawing = Drawing(tools, self._archive, self._gatehouse)
         self._signpost = Signpost(tools, self._archive)
         self._proving = Proving(tools.signers, tools.clock)
-        self._receipts = Receipts(tools, self._archive, self._clearing)
+        self._receipts = Receipts(tools, self._archive, self._clearing, self._gatehouse)
 
     @activity.defn
     async def draw_up(self, request: Request) -> Sealed:
@@ -75,6 +79,21 @@ class EffectActivities:
         """
         self._own_environment(order.environment)
         return await self._proving.why_not(order.statement, order.signature)
+
+    @activity.defn
+    async def hear(self, saying: Saying) -> str:
+        """Say why what somebody says does not count here, or nothing where it does.
+
+        What is said of a gate, signed, is remembered in the store before it counts, once however often it is heard.
+        """
+        self._own_environment(saying.environment)
+        return await self._gatehouse.hear(saying)
+
+    @activity.defn
+    async def admit(self, request: Request) -> str:
+        """Say why whoever asks for this may not, or nothing where they may. A first opinion. Touches nothing."""
+        self._own(request.subject)
+        return await self._gatehouse.admit(request)
 
     @activity.defn
     async def perform(self, order: StepOrder) -> Performed:

@@ -40,10 +40,6 @@ def permission(
     What has no service, such as a freeze, only the environment's own file decides. A decision counts only of those
     who are asked for it, too.
     """
-    if environment not in configuration.environments:
-        return Permission(allowed=False, why=f"there is no environment {environment} in this configuration")
-    if service is not None and service not in configuration.services:
-        return Permission(allowed=False, why=f"there is no service {service} in this configuration")
     role, where = ASKS_FOR[door], _say_where(door, environment, service)
     levels = configuration.levels(environment, None if door in OF_THE_ENVIRONMENT else service)
     if level := keeps_out(levels, role, name, configuration.members):

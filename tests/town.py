@@ -138,6 +138,8 @@ class Town:
                 verbs.draw_up,
                 verbs.road,
                 verbs.prove,
+                verbs.hear,
+                verbs.admit,
                 verbs.perform,
                 verbs.soak,
                 verbs.conclude,

@@ -79,6 +79,8 @@ def effects(chosen: Tools) -> Wired:
             verbs.draw_up,
             verbs.road,
             verbs.prove,
+            verbs.hear,
+            verbs.admit,
             verbs.perform,
             verbs.soak,
             verbs.conclude,
