@@ -28,7 +28,7 @@ from domain.names import Subject
 from domain.order import Account, Left, Performed, StepOrder
 from domain.plan import Verb
 from domain.road import Waymark
-from domain.saying import Saying
+from domain.saying import Heard, Saying
 from domain.statement import ProofOrder
 from domain.terms import Request, Sealed, Story
 
@@ -81,8 +81,8 @@ class EffectActivities:
         return await self._proving.why_not(order.statement, order.signature)
 
     @activity.defn
-    async def hear(self, saying: Saying) -> str:
-        """Say why what somebody says does not count here, or nothing where it does.
+    async def hear(self, saying: Saying) -> Heard:
+        """Say whether what somebody says counts here, and how far they are known.
 
         What is said of a gate, signed, is remembered in the store before it counts, once however often it is heard.
         """

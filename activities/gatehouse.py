@@ -9,12 +9,13 @@ from activities.around import Around
 from activities.ports import AlreadyExistsError, BadSealError
 from activities.proving import Proving
 from activities.tools import Tools
+from domain.actor import Proof
 from domain.gate import Freeze, Pin, Quarantine
 from domain.journal import Receipt
 from domain.names import Subject, gate_key, gate_prefix
 from domain.permission import DOOR_OF, why_may_not
 from domain.roles import Door
-from domain.saying import GATES, SHUTS, Gate, GateWord, Saying, is_skip_of, shut_by
+from domain.saying import GATES, SHUTS, Gate, GateWord, Heard, Saying, is_skip_of, shut_by
 from domain.signature import WordSignature
 from domain.statement import word_statement
 from domain.terms import Request, Sealed
@@ -41,23 +42,23 @@ class Gatehouse:
         self._around = around
         self._proving = Proving(tools.signers, tools.clock)
 
-    async def hear(self, saying: Saying) -> str:
-        """Say why a word does not count, or nothing where it does.
+    async def hear(self, saying: Saying) -> Heard:
+        """Say whether a word counts. Where no signature is asked for, none is looked at.
 
         A signed word about a gate is remembered in the store, sealed, before it counts. Twice is once.
         """
         configuration = self._tools.settings.current()
         place = (saying.environment, saying.service)
         if why := why_may_not(configuration, saying.by, saying.door, *place):
-            return why
+            return Heard(why=why)
         if not configuration.is_signed(*place):
-            return ""
+            return Heard()
         if saying.signed is None:
-            return UNSIGNED
-        if why := await self._proving.why_not(word_statement(saying, saying.signed), saying.signed):
-            return why
-        gate = GATES.get(saying.door)
-        return await self._remember(saying, saying.signed, gate) if gate else ""
+            return Heard(why=UNSIGNED)
+        why = await self._proving.why_not(word_statement(saying, saying.signed), saying.signed)
+        if not why and (gate := GATES.get(saying.door)):
+            why = await self._remember(saying, saying.signed, gate)
+        return Heard(why=why, proof=Proof.NONE if why else Proof.SSH_SIGNATURE)
 
     async def admit(
         self, request: Request, receipts: Sequence[Receipt] = (), drawn_up: datetime | None = None

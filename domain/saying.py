@@ -36,6 +36,13 @@ class Saying(Value):
         return (self.signed.at if self.signed else now) + self.lasts if self.lasts else None
 
 
+class Heard(Value):
+    """What an environment's worker finds of a word: why it does not count, or that it does, and how it knows."""
+
+    why: str = ""
+    proof: Proof = Proof.NONE
+
+
 def freezing(environment: str, word: FreezeWord) -> Saying:
     return Saying(
         door=Door.FREEZE,

@@ -11,6 +11,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities.clock import SystemClock
 from domain.names import ENGINE_QUEUE, effects_queue
+from workers.guarding import keep_guarding
 from workers.lookout import keep_lookout
 from workers.metering import Metering
 from workers.settings import Surroundings
@@ -87,4 +88,6 @@ async def working(
             stack.callback(telling.cancel)
         ringing = asyncio.create_task(keep_ringing(client, place.state, environments))
         stack.callback(ringing.cancel)
+        guarding = asyncio.create_task(keep_guarding(client, settings_of(place), environments))
+        stack.callback(guarding.cancel)
         yield url
