@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+from pydantic import ValidationError
+
 from activities.archive import Archive
 from activities.around import Around
 from activities.ports import AlreadyExistsError, BadSealError
@@ -155,7 +157,10 @@ class Gatehouse:
         return not await self._tools.signers.why_not(statement, signed.ssh, signed.at)
 
     async def _read(self, key: str) -> GateWord:
-        sealed = Sealed.model_validate_json(await self._tools.store.read(key))
+        try:
+            sealed = Sealed.model_validate_json(await self._tools.store.read(key))
+        except ValidationError as error:
+            raise BadSealError(f"“{key}” in the store is damaged") from error
         word = self._archive.unseal(sealed, self._tools.environment, GateWord)
         saying, signed = word.saying, word.saying.signed
         gate = GATES.get(saying.door)
