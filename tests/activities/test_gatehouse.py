@@ -23,7 +23,7 @@ from domain.configuration import Approval, Configuration, EnvironmentFile
 from domain.doors import FreezeWord, PinWord, Signal, UnpinWord, Word
 from domain.gate import Freeze
 from domain.names import Subject, change_id
-from domain.roles import Roles
+from domain.roles import Door, Roles
 from domain.saying import Saying, freezing, pinning, steering, thawing, unpinning
 from domain.signature import WordSignature
 from domain.statement import Statement
@@ -229,7 +229,7 @@ async def test_only_the_senders_own_signature_over_this_very_word_counts(tmp_pat
         (signed.but(by=BO), "does not fit"),
         (signed.but(text="leave all of it"), "does not fit"),
         (signed.but(to=change_id(SUBJECT, 8)), "does not fit"),
-        (signed.but(door="retry"), "does not fit"),
+        (signed.but(door=Door.RETRY), "does not fit"),
         (signed.but(service="mail"), "does not fit"),
         (signed.but(signed=signed.signed.but(nonce="0" * 32)), "does not fit"),
         (
