@@ -257,6 +257,7 @@ class Clearing:
             why = f"This warrant opens nothing: no plan was sealed for it that undoes turn {of.turn}."
             return Refusal(cause=Cause.FORBIDDEN, why=why)
         why = await self._gatehouse.admit(proposal.request, drawn_up=proposal.drawn_up)
+        why = why or await self._done_before(proposal)
         return Refusal(cause=Cause.FORBIDDEN, why=f"This warrant opens nothing: {why}.") if why else None
 
     async def settling(self, request: Request) -> None:
@@ -273,18 +274,23 @@ class Clearing:
 
         So does one whose turn is older than one that is over, as after a rollback without the engine.
         """
-        subject, intent = proposal.plan.subject, proposal.plan.intent
-        since = milliseconds(proposal.drawn_up - CLOCKS_APART)
+        subject = proposal.plan.subject
         turns = await self._archive.receipt_turns(subject) if entry is None else []
         if turns and turns[0] > due:
             why = f"turn {turns[0]} came after turn {due} and is over: somebody was here without the engine"
             return Refusal(cause=Cause.VOID, why=why, newer=turns[0])
-        for turn in turns:
+        why = await self._done_before(proposal) if entry is None else ""
+        return Refusal(cause=Cause.VOID, why=why) if why else None
+
+    async def _done_before(self, proposal: Proposal) -> str:
+        """Say in which turn a plan was carried out already, or nothing where in none."""
+        subject, intent = proposal.plan.subject, proposal.plan.intent
+        since = milliseconds(proposal.drawn_up - CLOCKS_APART)
+        for turn in await self._archive.receipt_turns(subject):
             receipt = await self._archive.receipt(subject, turn) if turn >= since else None
             if receipt and receipt.intent == intent:
-                why = f"plan {short(intent)} was carried out before, in turn {turn}"
-                return Refusal(cause=Cause.VOID, why=why)
-        return None
+                return f"plan {short(intent)} was carried out before, in turn {turn}"
+        return ""
 
     async def _refused(
         self, refusal: Refusal, subject: Subject, turn: int, *, journaled: bool

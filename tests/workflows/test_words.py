@@ -1,11 +1,13 @@
 """What people say where it is signed, or where there are roles: theirs counts, and nobody else's opens anything."""
 
 import asyncio
+import uuid
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
 from temporalio.client import WorkflowHandle
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities.errands import ASK
 from clients.client import Towpath
@@ -13,18 +15,23 @@ from clients.steering import steer
 from clients.trouble import DeclinedError
 from domain.actor import Proof
 from domain.answer import Ask, NotBegun
+from domain.clearance import Warrant
 from domain.configuration import Approval
 from domain.doors import FreezeWord, Signal, Word
+from domain.environment import Placement
 from domain.names import change_id, environment_id
+from domain.order import StepOrder
 from domain.outcome import Outcome, Phase
 from domain.record import OverrideRecord
 from domain.roles import Roles
 from domain.saying import Heard, steering
 from domain.status import ChangeStatus, EnvironmentStatus, LaneStatus, Report
-from domain.terms import Story
+from domain.terms import Proposal, Request, Sealed, Story
 from tests.people import People, needs_openssh
 from tests.town import PATIENCE, Town
+from tests.workflows.test_forgery import Attacker, MischiefWorkflow, now
 from workers.guarding import guard, is_guarded
+from workflows.wire import DATA_CONVERTER
 
 pytestmark = [pytest.mark.server, needs_openssh]
 ANA, BO, EVE = "ana@example.com", "bo@example.com", "eve@example.com"
@@ -301,3 +308,47 @@ async def test_a_role_that_is_lost_before_the_effect_opens_nothing(town: Town) -
     report = await asyncio.wait_for(handle.result(), 30)
     assert report.outcome is Outcome.REFUSED
     assert "gives the role request to" in report.why
+
+
+async def test_a_rollback_that_was_made_is_not_made_again(signed: Town, people: People) -> None:
+    """Its sealed plan and its signature stand in a history, and open nothing once it has its receipt."""
+    town, queue = signed, f"mischief-{uuid.uuid4()}"
+    for version in ("1.0.0", "2.0.0"):
+        await promoted(town, people, version)
+    undone = town.world.held[town.place(town.dev)]
+    assert isinstance(undone, Placement)
+    assert undone.fence
+    wish = await Towpath(town.client).rollback(town.service, town.dev, by=ANA, signer=people.signer(ANA))
+    answer = await wish.result()
+    own = town.client.get_workflow_handle(change_id(town.subject(town.dev), answer.turn))
+    request, sealed = await _drawn_up(own)
+    await promoted(town, people, "3.0.0")
+    await town.lane(town.dev).terminate("by somebody who would go back again")
+    mine = Warrant(asker="person/eve", turn=now(), request=request, proposal=sealed)
+    (step,) = Proposal.model_validate_json(sealed.text).plan.steps
+
+    async with Worker(
+        town.client,
+        task_queue=queue,
+        workflows=[MischiefWorkflow],
+        workflow_runner=UnsandboxedWorkflowRunner(),
+        build_id="mischief",
+    ):
+        order = StepOrder(warrant=mine, step=step, act=1)
+        said = await Attacker(town, queue).has(
+            "perform", town.dev, order, change_id(request.subject, mine.turn)
+        )
+
+    assert "was carried out before" in str(said)
+    assert town.world.version(town.place(town.dev)) == "3.0.0"
+
+
+async def _drawn_up(change: WorkflowHandle[Any, Any]) -> tuple[Request, Sealed]:
+    """Read in a change's history what was asked, and the plan that was sealed for it."""
+    events = (await change.fetch_history()).events
+    payload = events[0].workflow_execution_started_event_attributes.input.payloads[0]
+    (warrant,) = await DATA_CONVERTER.decode([payload], [Warrant])
+    first = next(event for event in events if event.HasField("activity_task_completed_event_attributes"))
+    result = first.activity_task_completed_event_attributes.result.payloads
+    (sealed,) = await DATA_CONVERTER.decode(result, [Sealed])
+    return warrant.request, sealed
