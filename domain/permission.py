@@ -40,20 +40,20 @@ def permission(
     What has no service, such as a freeze, only the environment's own file decides. A decision counts only of those
     who are asked for it, too.
     """
-    role, where = ASKS_FOR[door], _say_where(door, environment, service)
+    role, what = ASKS_FOR[door], _say_what(door, environment, service)
     levels = configuration.levels(environment, None if door in OF_THE_ENVIRONMENT else service)
     if level := keeps_out(levels, role, name, configuration.members):
         spot = level.spot.below(role.value)
-        why = f"{name} may not {door} {where}: {_say_rule(configuration, level, role)}"
+        why = f"{name} may not {what}: {_say_rule(configuration, level, role)}"
         return Permission(allowed=False, why=why, spot=spot)
     if role is Role.APPROVE and service is not None:
         subject = Subject(service=service, environment=environment)
         return _among_approvers(configuration, name, door, subject)
-    written = next((level for level in levels if level.roles.of(role)), None)
+    written = next((level for level in reversed(levels) if level.roles.of(role)), None)
     if written is None:
-        why = f"{name} may {door} {where}: nobody is named for the role {role} there, so everybody has it"
+        why = f"{name} may {what}: nobody is named for the role {role} there, so everybody has it"
         return Permission(allowed=True, why=why)
-    why = f"{name} may {door} {where}: {_say_rule(configuration, written, role)}"
+    why = f"{name} may {what}: {_say_rule(configuration, written, role)}"
     return Permission(allowed=True, why=why, spot=written.spot.below(role.value))
 
 
@@ -65,8 +65,10 @@ def why_may_not(
     return "" if found.allowed else found.why
 
 
-def _say_where(door: Door, environment: str, service: str | None) -> str:
-    return environment if service is None or door in OF_THE_ENVIRONMENT else f"{service} in {environment}"
+def _say_what(door: Door, environment: str, service: str | None) -> str:
+    """Say the deed: “roll back shop in production”, “freeze production”."""
+    where = environment if service is None or door in OF_THE_ENVIRONMENT else f"{service} in {environment}"
+    return f"{'roll back' if door is Door.ROLLBACK else door} {where}"
 
 
 def _say_rule(configuration: Configuration, level: Level, role: Role) -> str:

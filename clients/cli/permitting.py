@@ -7,7 +7,7 @@ import typer
 from clients.cli.configuring import Lines
 from clients.cli.grammar import AsJson
 from clients.cli.reading import read_configuration
-from clients.cli.terminal import complain, leave, plain, say, say_aside, say_json
+from clients.cli.terminal import leave, plain, say, say_aside, say_json
 from clients.trouble import UsageError
 from domain.configuration import Configuration
 from domain.outcome import Exit
@@ -47,10 +47,8 @@ def can(person: Person, verb: Verb, where: Where, as_json: AsJson = False) -> No
     found = _judge(surroundings(), person, verb, where)
     if as_json:
         say_json(found)
-    elif found.allowed:
-        say(f"{found.why}{_say_where(found)}.", "green")
     else:
-        complain(f"{found.why}{_say_where(found)}.")
+        say(f"{found.why}{_say_where(found)}.", "green" if found.allowed else "red")
     if found.allowed and found.signed and not as_json:
         say_aside("It counts only with their own signature: --key FILE.")
     leave(Exit.DONE if found.allowed else Exit.REFUSED)

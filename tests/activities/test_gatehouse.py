@@ -209,7 +209,7 @@ async def test_a_role_is_asked_for_and_its_rule_named(tmp_path: Path) -> None:
     assert await house.gatehouse.hear(freeze(ANA)) == await house.gatehouse.hear(pin(BO))
     assert not house.store.content, "nothing proven is remembered where nothing is proven"
     rollback = Request(story=Story.ROLLBACK, subject=SUBJECT, actor=Actor(name=EVE))
-    assert f"{EVE} may not rollback shop in production" in await house.gatehouse.admit(rollback)
+    assert f"{EVE} may not roll back shop in production" in await house.gatehouse.admit(rollback)
 
 
 @needs_openssh

@@ -293,7 +293,7 @@ async def test_who_has_not_the_role_is_refused_by_the_rule(town: Town) -> None:
     assert why == f"{EVE} may not freeze {town.dev}: {rule} freeze to {ANA}"
     assert (asked.outcome, ours.outcome) == (Outcome.REFUSED, Outcome.PROMOTED)
     assert f"{EVE} may not promote {town.service} in {town.dev}: {rule} request to {ANA}" in asked.why
-    assert f"{EVE} may not rollback" in back.refusal.why
+    assert f"{EVE} may not roll back" in back.refusal.why
 
 
 async def test_a_role_that_is_lost_before_the_effect_opens_nothing(town: Town) -> None:
