@@ -2,20 +2,21 @@
 
 from collections.abc import Iterator
 
-from domain.configuration import ORGANISATION_FILE, Configuration
+from domain.configuration import ORGANISATION_FILE, SIGNERS_FILE, Configuration
 from domain.fault import Fault, Spot
 from domain.names import Subject
 from domain.roles import ASKS_FOR, OF_THE_ENVIRONMENT, Level, Role, names_of
+from domain.signers import FIX, has_key
 from domain.spelling import suggest
 
 _ENVIRONMENTS_OWN = frozenset(ASKS_FOR[door] for door in OF_THE_ENVIRONMENT)
 
 
 def role_faults(configuration: Configuration) -> Iterator[Fault]:
-    """Find roles of groups that are not there or of nobody, and approvers who could not approve."""
+    """Find roles of groups that are not there, of nobody or of who cannot sign, and too few who may approve."""
     for name in configuration.environments:
         for level in configuration.levels(name):
-            yield from _level_faults(configuration, level)
+            yield from _level_faults(configuration, level, is_signed=configuration.is_signed(name))
     for service, file in configuration.services.items():
         for environment in file.environments:
             if environment in configuration.environments:
@@ -23,7 +24,7 @@ def role_faults(configuration: Configuration) -> Iterator[Fault]:
                 yield from _service_faults(configuration, subject)
 
 
-def _level_faults(configuration: Configuration, level: Level) -> Iterator[Fault]:
+def _level_faults(configuration: Configuration, level: Level, *, is_signed: bool) -> Iterator[Fault]:
     known = configuration.organisation.groups
     for role, holders in level.roles.written.items():
         spot = level.spot.below(role.value)
@@ -35,7 +36,16 @@ def _level_faults(configuration: Configuration, level: Level) -> Iterator[Fault]
                 suggest(group, known),
                 leans_on=(_group(group),),
             )
-        if not unknown and not names_of(holders, configuration.members):
+        names, signers = names_of(holders, configuration.members), configuration.signers
+        without = [name for name in names if is_signed and signers is not None and not has_key(name, signers)]
+        if without:
+            yield Fault(
+                spot,
+                f"{', '.join(without)} cannot sign, and so cannot use this role: {SIGNERS_FILE} has no key of theirs",
+                FIX,
+                is_warning=True,
+            )
+        if not unknown and not names:
             yield Fault(
                 spot,
                 f"nobody has the role {role} here, so nobody may do what it is asked for",
@@ -46,7 +56,8 @@ def _level_faults(configuration: Configuration, level: Level) -> Iterator[Fault]
 
 def _service_faults(configuration: Configuration, subject: Subject) -> Iterator[Fault]:
     *_, own = configuration.levels(subject.environment, subject.service)
-    yield from _level_faults(configuration, own)
+    is_signed = configuration.is_signed(subject.environment, subject.service)
+    yield from _level_faults(configuration, own, is_signed=is_signed)
     for role in _ENVIRONMENTS_OWN & own.roles.written.keys():
         yield Fault(
             own.spot.below(role.value),

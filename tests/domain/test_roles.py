@@ -26,10 +26,11 @@ GROUPS = {"on-call": ("ann", "bo"), "managers": ("cy", "dee"), "empty": ()}
 PEOPLE = ("ann", "bo", "cy", "dee", "eve")
 SUBJECT = Subject(service="shop", environment="production")
 
-holders = st.none() | st.builds(
-    lambda groups, people: {"from": groups, "people": people},
-    st.lists(st.sampled_from(sorted(GROUPS)), max_size=2),
-    st.lists(st.sampled_from(PEOPLE), max_size=2),
+holders = st.none() | st.fixed_dictionaries(
+    {
+        "from": st.lists(st.sampled_from(sorted(GROUPS)), max_size=2),
+        "people": st.lists(st.sampled_from(PEOPLE), max_size=2),
+    }
 )
 roles = st.dictionaries(st.sampled_from([role.value for role in Role]), holders)
 
@@ -151,6 +152,19 @@ def test_mistakes_are_found(floor: dict[str, Any], own: dict[str, Any], said: st
     found = [fault.problem for fault in faults(configured(floor, own, asked))]
 
     assert any(said in problem for problem in found)
+
+
+def test_who_has_a_role_where_words_are_signed_needs_a_key() -> None:
+    """Whoever is on duty finds it out beforehand, and not at night."""
+    asked = Approval.model_validate({"quorum": 1, "from": ["managers"], "signed": True})
+    written = configured({"freeze": {"people": ["ann", "bo"]}}).but(signers=("ann", "c*", "d*"))
+    files = {"production": written.environments["production"].but(approval=asked)}
+
+    found = [fault.problem for fault in faults(written.but(environments=files)) if fault.is_warning]
+    unsigned = [fault.problem for fault in faults(written) if fault.is_warning]
+
+    assert found == ["bo cannot sign, and so cannot use this role: allowed_signers has no key of theirs"]
+    assert not unsigned
 
 
 @given(roles, roles)

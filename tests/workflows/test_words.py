@@ -13,7 +13,7 @@ from activities.errands import ASK
 from clients.client import Towpath
 from clients.steering import steer
 from clients.trouble import DeclinedError
-from domain.actor import Proof
+from domain.actor import Actor, Channel, Proof
 from domain.answer import Ask, NotBegun
 from domain.clearance import Warrant
 from domain.configuration import Approval
@@ -104,7 +104,7 @@ async def test_only_who_signs_freezes_and_thaws_and_a_worker_remembers(signed: T
     await until(handle, EnvironmentStatus, lambda now: now.freeze)
     await place.thaw(by=ANA, signer=ana)
     thawed = await until(handle, EnvironmentStatus, lambda now: not now.freeze)
-    old_thaw = await _signal_of(handle, "thaw")
+    old_thaw = await _signal_of(town, handle, "thaw")
     await place.freeze("stop the line", by=BO, signer=people.signer(BO))
     frozen = await until(handle, EnvironmentStatus, lambda now: now.freeze)
 
@@ -136,12 +136,12 @@ async def test_only_who_signs_freezes_and_thaws_and_a_worker_remembers(signed: T
     assert (await asyncio.wait_for(promotion.result(), 30)).outcome is Outcome.PROMOTED
 
 
-async def _signal_of(handle: WorkflowHandle[Any, Any], name: str) -> Any:
+async def _signal_of(town: Town, handle: WorkflowHandle[Any, Any], name: str) -> Any:
     """Read in a history what somebody sent: anybody can."""
     async for event in handle.fetch_history_events():
         sent = event.workflow_execution_signaled_event_attributes
         if sent.signal_name == name:
-            return (await handle._client.data_converter.decode(sent.input.payloads))[0]
+            return (await town.client.data_converter.decode(sent.input.payloads))[0]
     raise AssertionError
 
 
@@ -294,6 +294,19 @@ async def test_who_has_not_the_role_is_refused_by_the_rule(town: Town) -> None:
     assert (asked.outcome, ours.outcome) == (Outcome.REFUSED, Outcome.PROMOTED)
     assert f"{EVE} may not promote {town.service} in {town.dev}: {rule} request to {ANA}" in asked.why
     assert f"{EVE} may not roll back" in back.refusal.why
+
+
+async def test_where_nothing_is_asked_no_worker_is(town: Town) -> None:
+    """A freeze and a pin hold at once, though nobody serves the environment."""
+    await town.close(town.dev)
+    handle = await town.freeze(town.dev)
+    await handle.signal("pin", {"by": EVE, "service": town.service, "reason": "a claim"})
+
+    status = await until(handle, EnvironmentStatus, lambda now: now.pins)
+
+    assert status.freeze.by == Actor(name="olga@example.com", channel=Channel.SIGNAL)
+    assert not status.guarded
+    await town.open(town.dev)
 
 
 async def test_a_role_that_is_lost_before_the_effect_opens_nothing(town: Town) -> None:
