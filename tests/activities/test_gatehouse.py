@@ -12,13 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from activities.archive import Archive
-from activities.around import Engine
+from activities.around import Engine, Nobody
 from activities.gatehouse import Gatehouse
 from activities.keyring import Keyring, make_key
 from activities.ports import BadSealError, Signers
 from activities.signers import OpenSshSigners
 from activities.tools import Tools
-from domain.actor import Actor, Proof
+from domain.actor import Actor, Channel, Proof
 from domain.configuration import Approval, Configuration, EnvironmentFile
 from domain.doors import FreezeWord, PinWord, Signal, UnpinWord, Word
 from domain.gate import Freeze
@@ -210,6 +210,16 @@ async def test_a_role_is_asked_for_and_its_rule_named(tmp_path: Path) -> None:
     assert not house.store.content, "nothing proven is remembered where nothing is proven"
     rollback = Request(story=Story.ROLLBACK, subject=SUBJECT, actor=Actor(name=EVE))
     assert f"{EVE} may not roll back shop in production" in await house.gatehouse.admit(rollback)
+
+
+async def test_whoever_has_the_environments_key_needs_no_other(tmp_path: Path) -> None:
+    """A rollback without the engine, on the worker's own host, asks nobody; by way of the engine it is refused."""
+    house = House(tmp_path, Everybody())
+    rollback = Request(story=Story.ROLLBACK, subject=SUBJECT, actor=Actor(name=EVE, channel=Channel.OFFLINE))
+    archive = Archive(house.store, house.tools.seals)
+
+    assert await Gatehouse(house.tools, archive, Nobody(SUBJECT, 7)).admit(rollback) == ""
+    assert "it is not signed" in await house.gatehouse.admit(rollback)
 
 
 @needs_openssh
