@@ -91,12 +91,12 @@ class ChangeDoors(Steered):
 
     async def _steer(self, signal: Signal, word: Word) -> None:
         self._check(signal)
-        proof = Proof.NONE
+        saying, proof = steering(workflow.info().workflow_id, self._subject, signal, word), Proof.NONE
         if self._proposal and self._proposal.terms.guarded:
-            saying = steering(workflow.info().workflow_id, self._subject, signal, word)
             proof = await self._guard.hear(saying)
             self._check(signal)  # things may have moved on meanwhile
-            self._words = [*self._words, saying][-MOST_WORDS:] if signal is Signal.SKIP else self._words
+        if signal is Signal.SKIP:
+            self._words = [*self._words, saying][-MOST_WORDS:]
         match signal:
             case Signal.HOLD:
                 self._held = True
@@ -112,6 +112,9 @@ class ChangeDoors(Steered):
         does, why = at_change(phase, signal)
         if does is Does.REFUSE:
             raise RefusedError(why)
+        if self._proposal is None and signal is Signal.HOLD:
+            message = "nothing is drawn up yet that could be held; say it again once it is"
+            raise RefusedError(message)
 
     def _details(self) -> str:
         return tell_change(self.status())

@@ -220,6 +220,24 @@ async def test_what_is_stuck_is_left_by_a_word_that_the_effect_believes(signed: 
     assert len(await town.receipts(town.dev)) == 2
 
 
+async def test_what_is_asked_for_since_is_asked_of_a_change_that_is_stuck(town: Town, people: People) -> None:
+    """Its terms know of no signatures; the effect does, and takes the signed word."""
+    people.allow(town.folder, {ANA: ANA})
+    await town.promoted("1.0.0", town.dev)
+    town.world.sick.add("2.0.0")
+    town.world.stuck.add(town.place(town.dev))
+    promotion = await town.promote("2.0.0", town.dev)
+    await town.until_change(town.dev, Phase.STUCK)
+    change = await town.change(town.dev)
+    write(town, approval=Approval(quorum=0, signed=True))
+
+    await change.signal("skip", Word(by=ANA))
+    await until(change, ChangeStatus, lambda now: "No receipt is left of this" in now.waits_for)
+    await steer(town.client, change.id, Signal.SKIP, by=ANA, signer=people.signer(ANA))
+
+    assert (await asyncio.wait_for(promotion.result(), 30)).outcome is Outcome.SETTLED_BY_HAND
+
+
 async def _pending(handle: WorkflowHandle[Any, Any], verb: str) -> str:
     """Wait until an activity of this kind is there, and name the newest one that nobody has begun."""
     async with asyncio.timeout(PATIENCE.total_seconds()):
