@@ -1,8 +1,9 @@
 """Whether a release may come in at all, and its requester ask for it: told before anything of it is looked at."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from activities.archive import Archive
+from activities.gatehouse import Gatehouse
 from activities.ports import BadSealError
 from activities.proving import Proving
 from activities.quarantines import find_quarantined
@@ -10,19 +11,20 @@ from activities.releases import ReleaseRefusedError
 from activities.tools import Tools
 from domain.configuration import Configuration
 from domain.gate import say_banned
+from domain.journal import Receipt
 from domain.names import Subject
 from domain.release import Release
-from domain.risk import Risk
 from domain.soak import proves_the_way
-from domain.terms import Request, Terms
+from domain.terms import Request
 
 
 class Admitting:
     """Says, a sentence each, what keeps a release or a request out of one environment."""
 
-    def __init__(self, tools: Tools, archive: Archive) -> None:
+    def __init__(self, tools: Tools, archive: Archive, gatehouse: Gatehouse) -> None:
         self._tools = tools
         self._archive = archive
+        self._gatehouse = gatehouse
         self._proving = Proving(tools.signers, tools.clock)
 
     async def of_release(
@@ -33,20 +35,15 @@ class Admitting:
         banned = await self.banned(subject.service, (release.version,))
         return (*foreign, *banned, *await self._way(release, configuration, subject))
 
-    async def of_requester(self, request: Request, terms: Terms) -> tuple[str, ...]:
-        """Say why the requester may be somebody else, where that matters."""
-        why = await self._proving.request(request) if terms.approval.signed else ""
-        return (f"{request.actor.name} may not have asked for this: {why}",) if why else ()
-
-    async def is_posed(self, request: Request, configuration: Configuration) -> bool:
-        """Tell whether the requester may be somebody else, where that matters at any risk."""
-        levels = [configuration.approval(request.subject, risk) for risk in (None, *Risk)]
-        return any(one.signed for one in levels) and bool(await self._proving.request(request))
+    async def of_requester(self, request: Request, receipts: Sequence[Receipt] = ()) -> tuple[str, ...]:
+        """Say why the requester may not ask, or may be somebody else, where that matters."""
+        why = await self._gatehouse.admit(request, receipts)
+        return (why,) if why else ()
 
     async def banned(self, service: str, versions: Iterable[str]) -> tuple[str, ...]:
         """Say which of these releases are in quarantine, and what cannot be read counts as that."""
         try:
-            found = await find_quarantined(self._tools.store, service, versions)
+            found = await find_quarantined(self._tools.store, service, versions, self._gatehouse.may_ban)
         except ReleaseRefusedError as error:
             return (str(error),)
         return tuple(map(say_banned, found.values()))

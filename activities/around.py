@@ -18,6 +18,11 @@ class Around(Protocol):
         """The change that the effect is done for."""
         ...
 
+    @property
+    def is_offline(self) -> bool:
+        """Whether somebody acts on the worker's own host, with the environment's key and without the engine."""
+        ...
+
     async def word(self, subject: Subject, warrant: Warrant, *, gates: bool = True) -> Word:
         """Ask lane, asker and, where its ``gates`` matter, environment."""
         ...
@@ -25,6 +30,8 @@ class Around(Protocol):
 
 class Engine:
     """The activity that runs now, and the workflows of its server."""
+
+    is_offline = False
 
     @property
     def workflow_id(self) -> str:
@@ -39,6 +46,8 @@ class Nobody:
 
     It opens nothing that moves forward: nobody asks for a promotion here, so that every one is refused.
     """
+
+    is_offline = True
 
     def __init__(self, subject: Subject, turn: int) -> None:
         self._turn = turn

@@ -7,8 +7,9 @@ from typing import Final, NamedTuple
 from temporalio.exceptions import ApplicationError
 
 from activities.archive import Archive
-from activities.around import Around, Engine
+from activities.around import Around
 from activities.bookkeeping import Bookkeeping
+from activities.gatehouse import Gatehouse
 from activities.ports import BadSealError, Deed, Observation, Target, Undone
 from activities.previewing import why_otherwise
 from activities.proving import Proving
@@ -21,11 +22,13 @@ from domain.approval import Policy
 from domain.clearance import Cause, Facts, Refusal, Warrant, judge, judge_undo
 from domain.environment import Holding, Placement, same
 from domain.fence import Fence, milliseconds
-from domain.gate import Quarantine
+from domain.gate import Freeze, Pin, Quarantine
 from domain.journal import Entry, LetIn, Receipt, called_off
 from domain.names import Subject, change_id
 from domain.order import StepOrder
+from domain.permission import why_may_not
 from domain.plan import Step, Undo
+from domain.roles import Door
 from domain.statement import matter_of
 from domain.terms import Proposal, Request
 from domain.value import short
@@ -66,12 +69,13 @@ class Clearing:
     """Judges, captures, seals and journals for one environment."""
 
     def __init__(
-        self, tools: Tools, archive: Archive, books: Bookkeeping, around: Around | None = None
+        self, tools: Tools, archive: Archive, books: Bookkeeping, gatehouse: Gatehouse, around: Around
     ) -> None:
         self._tools = tools
         self._books = books
         self._archive = archive
-        self._around = around or Engine()
+        self._gatehouse = gatehouse
+        self._around = around
         self._proving = Proving(tools.signers, tools.clock)
 
     def unseal(self, warrant: Warrant) -> Proposal:
@@ -173,6 +177,8 @@ class Clearing:
             begins=order.act == 1 and entry is None,
             rules=configuration.rules(subject) if configuration.place(subject) else (),
             quarantine=await self._quarantine(proposal),
+            shut=await self._shut(subject),
+            not_permitted=self._not_permitted(order.warrant.request),
         )
         warrant, facts = await self._proven(order.warrant, proposal, facts)
         refusal = judge(warrant, step, facts) or await self._carried_out(proposal, fence.turn, entry)
@@ -203,11 +209,30 @@ class Clearing:
             raise not_cleared(refusal, journaled=True)
         return Cleared(target, await self._deed(order.warrant, written, step.after), done_before=False)
 
+    async def _shut(self, subject: Subject) -> tuple[Freeze | Pin, ...]:
+        """Return what proven words keep shut. Where they cannot be believed, nothing is cleared."""
+        try:
+            found = await self._gatehouse.shut(subject)
+        except BadSealError as error:
+            why = f"What was said of the gates of {subject} cannot be believed: {error}."
+            raise not_cleared(Refusal(cause=Cause.FORBIDDEN, why=why), journaled=False) from error
+        return tuple(gate for gate in found if gate)
+
+    def _not_permitted(self, request: Request) -> str:
+        subject = request.subject
+        return why_may_not(
+            self._tools.settings.current(),
+            request.actor.name,
+            Door.PROMOTE,
+            subject.environment,
+            subject.service,
+        )
+
     async def _quarantine(self, proposal: Proposal) -> Quarantine | None:
         """Return what the store says of the release now. Where nobody can read that, it is not cleared."""
         service, version = proposal.plan.subject.service, proposal.plan.version
         try:
-            return await find_quarantine(self._tools.store, service, version)
+            return await find_quarantine(self._tools.store, service, version, self._gatehouse.may_ban)
         except ReleaseRefusedError as error:
             refusal = Refusal(cause=Cause.FORBIDDEN, why=str(error))
             raise not_cleared(refusal, journaled=False) from error
@@ -215,7 +240,8 @@ class Clearing:
     async def undo(self, order: StepOrder, subject: Subject, of: Fence) -> Cleared | None:
         """Clear the undo of one deed, from its sealed capture. None: it never happened, and now never will."""
         facts = await self._undo_facts(order.warrant, subject, of)
-        if refusal := judge_undo(subject, order.warrant.turn, of, facts):
+        refusal = judge_undo(subject, order.warrant.turn, of, facts)
+        if refusal := refusal or await self._not_asked_for(order, subject, of):
             raise await self._refused(refusal, subject, order.warrant.turn, journaled=True)
         entry = await self._archive.entry(subject, of.turn, of.act)
         entry = entry or await self._archive.write_entry(called_off(subject, of, facts.now))
@@ -228,6 +254,23 @@ class Clearing:
         if target.undo is Undo.COMMAND:
             deed = deed._replace(undoes=await self._undone(entry))
         return Cleared(target, deed, done_before=_stands(held, await target.observe(), fence))
+
+    async def _not_asked_for(self, order: StepOrder, subject: Subject, of: Fence) -> Refusal | None:
+        """Say why another turn's deeds are not to be undone by this, where people have to be known for that.
+
+        A rollback is somebody's wish, and a settlement the lane's; either has this undo in a plan sealed for it.
+        """
+        configuration = self._tools.settings.current()
+        guarded = configuration.is_guarded(subject.environment, subject.service)
+        if not guarded or of.turn == order.warrant.turn or self._around.is_offline:
+            return None
+        proposal = self.unseal(order.warrant)
+        if proposal.request != order.warrant.request or order.step not in proposal.plan.steps:
+            why = f"This warrant opens nothing: no plan was sealed for it that undoes turn {of.turn}."
+            return Refusal(cause=Cause.FORBIDDEN, why=why)
+        why = await self._gatehouse.admit(proposal.request, drawn_up=proposal.drawn_up)
+        why = why or await self._done_before(proposal)
+        return Refusal(cause=Cause.FORBIDDEN, why=f"This warrant opens nothing: {why}.") if why else None
 
     async def settling(self, request: Request) -> None:
         """Clear a settlement, which calls off deeds as it is drawn up: only the lane's open change may."""
@@ -243,18 +286,23 @@ class Clearing:
 
         So does one whose turn is older than one that is over, as after a rollback without the engine.
         """
-        subject, intent = proposal.plan.subject, proposal.plan.intent
-        since = milliseconds(proposal.drawn_up - CLOCKS_APART)
+        subject = proposal.plan.subject
         turns = await self._archive.receipt_turns(subject) if entry is None else []
         if turns and turns[0] > due:
             why = f"turn {turns[0]} came after turn {due} and is over: somebody was here without the engine"
             return Refusal(cause=Cause.VOID, why=why, newer=turns[0])
-        for turn in turns:
+        why = await self._done_before(proposal) if entry is None else ""
+        return Refusal(cause=Cause.VOID, why=why) if why else None
+
+    async def _done_before(self, proposal: Proposal) -> str:
+        """Say in which turn a plan was carried out already, or nothing where in none."""
+        subject, intent = proposal.plan.subject, proposal.plan.intent
+        since = milliseconds(proposal.drawn_up - CLOCKS_APART)
+        for turn in await self._archive.receipt_turns(subject):
             receipt = await self._archive.receipt(subject, turn) if turn >= since else None
             if receipt and receipt.intent == intent:
-                why = f"plan {short(intent)} was carried out before, in turn {turn}"
-                return Refusal(cause=Cause.VOID, why=why)
-        return None
+                return f"plan {short(intent)} was carried out before, in turn {turn}"
+        return ""
 
     async def _left_open(self, subject: Subject, due: int) -> Refusal | None:
         """Nothing begins over a change that is not accounted for, whatever its lane was told: it is settled first.

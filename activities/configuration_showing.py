@@ -70,8 +70,17 @@ def effective(
     yield _of(floor, "hold_limit", environment)
     yield _of(floor, "on_freeze", environment)
     yield from _gates(floor, environment, place, service)
+    yield from _roles(configuration, subject)
     yield _of(floor, "key", environment)
     yield _of(configuration.organisation, "store", Spot(ORGANISATION_FILE))
+
+
+def _roles(configuration: Configuration, subject: Subject) -> Iterator[Held]:
+    """Every role that somebody wrote: where both files do, both hold."""
+    for level in configuration.levels(subject.environment, subject.service):
+        for role, holders in level.roles.written.items():
+            named = holders.model_dump(by_alias=True, exclude_defaults=True)
+            yield Held(f"roles.{role}", named, level.spot.below(role.value))
 
 
 def _gates(

@@ -10,6 +10,7 @@ from temporalio import activity
 
 from activities.admitting import Admitting
 from activities.archive import RECEIPTS_REMEMBERED, Archive
+from activities.gatehouse import Gatehouse
 from activities.judging import Candidate, Judged, Judging
 from activities.ports import BadSealError, ImageTarget, PlacedTarget, TargetRefusalError, TargetTroubleError
 from activities.previewing import Previewed, previews
@@ -54,10 +55,10 @@ class _Draft(NamedTuple):
 class Drawing:
     """Draws up proposals for one environment."""
 
-    def __init__(self, tools: Tools, archive: Archive) -> None:
+    def __init__(self, tools: Tools, archive: Archive, gatehouse: Gatehouse) -> None:
         self._tools = tools
         self._archive = archive
-        self._admitting = Admitting(tools, archive)
+        self._admitting = Admitting(tools, archive, gatehouse)
         self._judging = Judging(tools, archive)
 
     async def propose(self, request: Request) -> Sealed:
@@ -126,10 +127,10 @@ class Drawing:
         if terms.lane != LaneTerms():
             drawn = drawn._replace(notes=(*drawn.notes, f"its lane: {terms.lane}"))
         kept_out = await self._admitting.of_release(release, configuration, subject)
-        is_posed = await self._admitting.is_posed(request, configuration)
+        posed = await self._admitting.of_requester(request)
         shown = Previewed(drawn.steps, {})
         # A plan of Terraform's runs what the release says: nothing is looked at of one that may not come in.
-        if not (faults or kept_out or is_posed):
+        if not (faults or kept_out or posed):
             shown = await previews(self._tools, request, terms, drawn.steps)
         drawn = drawn._replace(steps=shown.steps)
         judged = Judged()
@@ -138,7 +139,6 @@ class Drawing:
             judged = await self._judging.judge(candidate, configuration)
         pivots, level = any(step.is_pivot for step in drawn.steps), judged.risk.level if judged.risk else None
         terms = terms.but(approval=configuration.approval(subject, level, pivots=pivots))
-        posed = await self._admitting.of_requester(request, terms)
         if terms.observe_only:
             drawn = drawn._replace(notes=(*drawn.notes, say_observing(subject.environment)))
         refused = (
@@ -168,6 +168,8 @@ class Drawing:
             receipts = await self._archive.newest_receipts(request.subject, RECEIPTS_REMEMBERED)
         except BadSealError as error:
             return _Draft(Drawn((), refusals=(f"a receipt cannot be believed: {error}",)), terms)
+        if refused := await self._admitting.of_requester(request, receipts):
+            return _Draft(Drawn(()), terms, refusals=refused)
         drawn = draw_rollback(request, receipts)
         back = (step.after.version for step in drawn.steps if isinstance(step.after, Placement))
         # A rollback restores what was let in before: it is told, and not kept from it.
@@ -210,6 +212,8 @@ class Drawing:
         if refusal := unknown_place(configuration, subject):
             return _Draft(Drawn(()), self._no_terms(), refusals=(refusal,))
         terms = self._undo_terms(configuration, subject).but(health=())
+        if refused := await self._admitting.of_requester(request):
+            return _Draft(Drawn(()), terms, refusals=refused)
         held, traits, faults = await self._look(subject, terms, set(map(component_of, terms.targets)))
         return _Draft(draw_adoption(held, traits), terms, refusals=faults)
 
@@ -257,7 +261,8 @@ class Drawing:
         )
 
     def _no_terms(self) -> Terms:
-        return Terms(targets={}, configuration=UNCONFIGURED, nonce=_nonce())
+        guarded = self._tools.settings.current().is_guarded(self._tools.environment)
+        return Terms(targets={}, configuration=UNCONFIGURED, guarded=guarded, nonce=_nonce())
 
 
 def unknown_place(configuration: Configuration, subject: Subject) -> str:

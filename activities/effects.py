@@ -10,10 +10,11 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.archive import Archive
-from activities.around import Around
+from activities.around import Around, Engine
 from activities.bookkeeping import Bookkeeping
 from activities.clearance import OUTRANKED, Cleared, Clearing, not_cleared
 from activities.drawing import Drawing
+from activities.gatehouse import Gatehouse
 from activities.health import watch, watch_one
 from activities.ports import BadSealError, StaleFenceError, TargetRefusalError
 from activities.proving import Proving
@@ -28,6 +29,7 @@ from domain.names import Subject
 from domain.order import Account, DrawOrder, Left, Performed, ProofOrder, StepOrder
 from domain.plan import Verb
 from domain.road import Waymark
+from domain.saying import Heard, Saying
 from domain.terms import Request, Sealed, Story
 from domain.trail import Piece
 
@@ -44,12 +46,14 @@ class EffectActivities:
     def __init__(self, tools: Tools, around: Around | None = None) -> None:
         self._tools = tools
         self._archive = Archive(tools.store, tools.seals)
+        around = around or Engine()
         self._books = Bookkeeping(tools, self._archive)
-        self._clearing = Clearing(tools, self._archive, self._books, around)
-        self._drawing = Drawing(tools, self._archive)
+        self._gatehouse = Gatehouse(tools, self._archive, around)
+        self._clearing = Clearing(tools, self._archive, self._books, self._gatehouse, around)
+        self._drawing = Drawing(tools, self._archive, self._gatehouse)
         self._signpost = Signpost(tools, self._archive)
         self._proving = Proving(tools.signers, tools.clock)
-        self._receipts = Receipts(tools, self._archive, self._clearing, self._books)
+        self._receipts = Receipts(tools, self._archive, self._clearing, self._books, self._gatehouse)
 
     @activity.defn
     async def draw_up(self, order: DrawOrder) -> Sealed:
@@ -89,6 +93,21 @@ class EffectActivities:
     async def keep(self, records: Piece) -> None:
         """Keep records of the promotion that this runs for, in its environment's store. Twice is once."""
         await self._books.keep_own(records)
+
+    @activity.defn
+    async def hear(self, saying: Saying) -> Heard:
+        """Say whether what somebody says counts here, and how far they are known.
+
+        What is said of a gate, signed, is remembered in the store before it counts, once however often it is heard.
+        """
+        self._own_environment(saying.environment)
+        return await self._gatehouse.hear(saying)
+
+    @activity.defn
+    async def admit(self, request: Request) -> str:
+        """Say why whoever asks for this may not, or nothing where they may. A first opinion. Touches nothing."""
+        self._own(request.subject)
+        return await self._gatehouse.admit(request)
 
     @activity.defn
     async def perform(self, order: StepOrder) -> Performed:

@@ -1,7 +1,7 @@
 """Which releases are never to be promoted: records beside them in the store, of which the newest holds."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Final, NamedTuple
 
@@ -24,26 +24,48 @@ class Said(NamedTuple):
     at: datetime
 
 
-async def find_quarantine(store: Store, service: str, version: str) -> Quarantine | None:
-    """Return the newest record of a release, in quarantine or released from it; None where there never was one.
+Counts = Callable[[Quarantine], bool]
+"""Tells whether a record is by somebody who may."""
+
+
+def _any(_: Quarantine) -> bool:
+    return True
+
+
+async def find_quarantine(
+    store: Store, service: str, version: str, counts: Counts = _any
+) -> Quarantine | None:
+    """Return the newest record of a release that counts, in quarantine or released from it; None without one.
 
     Raises ``ReleaseRefusedError`` where it cannot be read: what nobody understands keeps the release out. And
     ``StoreError``.
     """
     keys = await store.list(quarantine_prefix(service, version))
-    if not keys:
-        return None
-    return await _read(store, max(keys, key=_number), service, version)
+    return await _newest(store, keys, service, version, counts)
 
 
-async def find_quarantined(store: Store, service: str, versions: Iterable[str]) -> dict[str, Quarantine]:
+async def find_quarantined(
+    store: Store, service: str, versions: Iterable[str], counts: Counts = _any
+) -> dict[str, Quarantine]:
     """Return version → record of those that are in quarantine. Raises as ``find_quarantine`` does."""
-    newest: dict[str, str] = {}
-    for key in sorted(await store.list(f"quarantine/{service}"), key=_number):
-        newest[key.split("/")[2]] = key
-    known = sorted(newest.keys() & set(versions))
-    found = await asyncio.gather(*(_read(store, newest[version], service, version) for version in known))
-    return {one.version: one for one in found if not one.lifted}
+    said: dict[str, list[str]] = {}
+    for key in await store.list(f"quarantine/{service}"):
+        said.setdefault(key.split("/")[2], []).append(key)
+    known = sorted(said.keys() & set(versions))
+    found = await asyncio.gather(
+        *(_newest(store, said[version], service, version, counts) for version in known)
+    )
+    return {one.version: one for one in found if one and not one.lifted}
+
+
+async def _newest(
+    store: Store, keys: Iterable[str], service: str, version: str, counts: Counts
+) -> Quarantine | None:
+    for key in sorted(keys, key=_number, reverse=True):
+        record = await _read(store, key, service, version)
+        if counts(record):
+            return record
+    return None
 
 
 async def put_into_quarantine(store: Store, service: str, version: str, said: Said) -> Quarantine:

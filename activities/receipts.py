@@ -14,6 +14,7 @@ from activities.archive import Archive
 from activities.bookkeeping import Bookkeeping
 from activities.clearance import Clearing, not_cleared, over
 from activities.finishing import to_the_end
+from activities.gatehouse import Gatehouse
 from activities.health import Verdict, look_until_well
 from activities.ports import TargetRefusalError
 from activities.tools import Tools
@@ -35,11 +36,19 @@ TRIES_IN_SILENCE: Final = 7
 class Receipts:
     """Leaves receipts for one environment, and recalls them."""
 
-    def __init__(self, tools: Tools, archive: Archive, clearing: Clearing, books: Bookkeeping) -> None:
+    def __init__(
+        self,
+        tools: Tools,
+        archive: Archive,
+        clearing: Clearing,
+        books: Bookkeeping,
+        gatehouse: Gatehouse,
+    ) -> None:
         self._tools = tools
         self._archive = archive
         self._clearing = clearing
         self._books = books
+        self._gatehouse = gatehouse
 
     async def conclude(self, account: Account) -> Left:
         """Look, then write the receipt, once. Once it is being written, a cancel comes too late.
@@ -81,7 +90,8 @@ class Receipts:
         facts = await self._clearing.hear(account.warrant, proposal, gates=False)
         if not facts.asking:
             await self._books.close_strays(proposal.plan.subject)
-        if refusal := self._judge(account, proposal, facts):
+        refusal = self._judge(account, proposal, facts)
+        if refusal := refusal or await self._judge_words(account, proposal):
             raise not_cleared(refusal, journaled=True)
         done = account.settled is Settled.DONE
         after = await self._what_stands(proposal, _told(account, proposal, journal), account.skipped)
@@ -113,6 +123,18 @@ class Receipts:
         environment = proposal.plan.subject.environment
         soak = self._archive.unseal(account.soak, environment, Evidence) if account.soak else None
         return _judge_done(warrant, proposal, facts) or judge_soak(proposal, warrant.turn, soak, account.cut)
+
+    async def _judge_words(self, account: Account, proposal: Proposal) -> Refusal | None:
+        """What a person is said to have wished is asked of their word: to leave something undone, or to adopt."""
+        subject, request = proposal.plan.subject, account.warrant.request
+        why = ""
+        if account.skipped and self._tools.settings.current().is_guarded(
+            subject.environment, subject.service
+        ):
+            why = await self._gatehouse.why_not_skipped(subject, account.warrant.turn, account.words)
+        if request.story is Story.ADOPTION:
+            why = why or await self._gatehouse.admit(request, drawn_up=proposal.drawn_up)
+        return Refusal(cause=Cause.FORBIDDEN, why=f"No receipt is left of this: {why}.") if why else None
 
     async def _journal(self, proposal: Proposal, turn: int) -> list[Entry]:
         """Return what was really begun in this turn."""
@@ -323,6 +345,7 @@ def _write_up(
         proven=verdict.proven,
         actor=warrant.request.actor,
         reason=warrant.request.reason,
+        signed=None if warrant.request.story is Story.PROMOTION else warrant.request.signature,
         asker=warrant.asker,
         intent=plan.intent,
         why=account.why,

@@ -150,15 +150,25 @@ class Towpath:
             )
         return Walk(self.spaces, walk.service, walk.version, joined=True)
 
-    async def rollback(
-        self, service: str, environment: str, *, by: str, reason: str = "", of: int | None = None
+    async def rollback(  # noqa: PLR0913 - what a request consists of
+        self,
+        service: str,
+        environment: str,
+        *,
+        by: str,
+        reason: str = "",
+        of: int | None = None,
+        signer: Signer | None = None,
     ) -> Wish:
-        """Ask for the newest change that still stands to be undone."""
-        return await self.lane(service, environment).rollback(by=by, reason=reason, of=of)
+        """Ask for the newest change that still stands to be undone; ``signer`` signs, as in ``promote``."""
+        lane = self.lane(service, environment)
+        return await lane.rollback(by=by, reason=reason, of=of, signer=signer)
 
-    async def adopt(self, service: str, environment: str, *, by: str, reason: str = "") -> Wish:
-        """Ask for what runs there to be learned again."""
-        return await self.lane(service, environment).adopt(by=by, reason=reason)
+    async def adopt(
+        self, service: str, environment: str, *, by: str, reason: str = "", signer: Signer | None = None
+    ) -> Wish:
+        """Ask for what runs there to be learned again; ``signer`` signs, as in ``promote``."""
+        return await self.lane(service, environment).adopt(by=by, reason=reason, signer=signer)
 
     async def plan(
         self, service: str, version: str, environment: str, *, by: str, signer: Signer | None = None

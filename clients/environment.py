@@ -1,18 +1,22 @@
 """An environment, as those on duty see it: frozen, open, or with services pinned in it."""
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from temporalio.client import Client, WorkflowHandle
 from temporalio.service import RPCError
 
 from activities.asking import ask_status
+from clients.signing import Signer
 from clients.speaking import NO_ENGINE, START_ENGINE, attributes, in_words, is_missing, made, tell
 from clients.trouble import DeclinedError, NobodyPollsError
 from domain.doors import FreezeWord, PinWord, UnpinWord, Word
 from domain.names import ENGINE_QUEUE, ENVIRONMENT, STORY, environment_id
+from domain.saying import Saying, freezing, pinning, thawing, unpinning
 from domain.status import EnvironmentStatus
 from domain.value import Value
+
+WordT = TypeVar("WordT", FreezeWord, PinWord, UnpinWord, Word)
 
 
 class Environment:
@@ -41,9 +45,20 @@ class Environment:
         return status
 
     @in_words
-    async def freeze(self, reason: str, *, by: str, lasts: timedelta | str | None = None) -> None:
-        """Let no forward step begin, from now on; undos and rollbacks go on."""
-        await self._begin("freeze", made(FreezeWord, by=by, reason=reason, lasts=lasts))
+    async def freeze(
+        self,
+        reason: str,
+        *,
+        by: str,
+        lasts: timedelta | str | None = None,
+        signer: Signer | None = None,
+    ) -> None:
+        """Let no forward step begin, from now on; undos and rollbacks go on.
+
+        ``signer`` signs the word with the sender's key, where the environment asks for that; so for the others here.
+        """
+        word = made(FreezeWord, by=by, reason=reason, lasts=lasts)
+        await self._begin("freeze", _signed(word, freezing(self.name, word), signer))
 
     async def _begin(self, signal: str, word: Value) -> None:
         """Say it; an environment that has no workflow yet gets one by it."""
@@ -58,7 +73,7 @@ class Environment:
         )
 
     @in_words
-    async def pin(
+    async def pin(  # noqa: PLR0913 - what a pin consists of
         self,
         service: str,
         reason: str,
@@ -66,20 +81,26 @@ class Environment:
         by: str,
         lasts: timedelta | str | None = None,
         release: str = "",
+        signer: Signer | None = None,
     ) -> None:
         """Keep a service as it is here, from now on; ``release`` says what that is. Undos and rollbacks go on."""
-        await self._begin(
-            "pin", made(PinWord, by=by, service=service, reason=reason, lasts=lasts, release=release)
-        )
+        word = made(PinWord, by=by, service=service, reason=reason, lasts=lasts, release=release)
+        await self._begin("pin", _signed(word, pinning(self.name, word), signer))
 
     @in_words
-    async def unpin(self, service: str, *, by: str, comment: str = "") -> None:
+    async def unpin(self, service: str, *, by: str, comment: str = "", signer: Signer | None = None) -> None:
         """Let a service move again. Raises ``DeclinedError`` where nobody ever pinned anything here."""
-        word = made(UnpinWord, by=by, service=service, comment=comment)
+        plain = made(UnpinWord, by=by, service=service, comment=comment)
+        word = _signed(plain, unpinning(self.name, plain), signer)
         await tell(self.handle, "unpin", word, DeclinedError(f"{service} is not pinned in {self.name}."))
 
     @in_words
-    async def thaw(self, *, by: str, comment: str = "") -> None:
+    async def thaw(self, *, by: str, comment: str = "", signer: Signer | None = None) -> None:
         """Let forward steps begin again. Raises ``DeclinedError`` where nobody ever froze it."""
-        word = made(Word, by=by, comment=comment)
+        plain = made(Word, by=by, comment=comment)
+        word = _signed(plain, thawing(self.name, plain), signer)
         await tell(self.handle, "thaw", word, DeclinedError(f"{self.name} is not frozen, and never was."))
+
+
+def _signed(word: WordT, saying: Saying, signer: Signer | None) -> WordT:
+    return word.but(signed=signer.sign_word(saying)) if signer else word

@@ -9,6 +9,7 @@ from temporalio.service import RPCError
 from activities.asking import ask_status
 from activities.clock import SystemClock
 from activities.errands import ASK, WITHDRAW
+from clients.signing import Signer
 from clients.speaking import (
     NO_ENGINE,
     START_ENGINE,
@@ -24,6 +25,7 @@ from domain.actor import Actor
 from domain.answer import Answer, Ask, Withdrawal
 from domain.doors import Signal, Word
 from domain.names import ENGINE_QUEUE, ENVIRONMENT, SERVICE, STORY, Subject, lane_id
+from domain.signature import WordSignature
 from domain.status import LaneStatus
 from domain.terms import Request, Story
 
@@ -90,8 +92,12 @@ class Lane:
             )
         return status
 
-    async def rollback(self, *, by: str, reason: str = "", of: int | None = None) -> Wish:
+    async def rollback(
+        self, *, by: str, reason: str = "", of: int | None = None, signer: Signer | None = None
+    ) -> Wish:
         """Ask for the newest change to be undone, or, where ``of`` names one, for that and no other.
+
+        ``signer`` signs the request with the requester's key, where the environment asks for that.
 
         Raises ``DeclinedError`` where a rollback is under way or waits already and ``of`` is not said: the
         second would undo one change more.
@@ -106,16 +112,21 @@ class Lane:
                 f"{other.request.actor.name}; another would undo one change more. Follow it: towpath "
                 f"status {self.subject.service} {self.subject.environment} --watch"
             )
-        return await self._ask(Story.ROLLBACK, by, reason, of)
+        return await self._ask(Story.ROLLBACK, by, reason, of, signer)
 
-    async def adopt(self, *, by: str, reason: str = "") -> Wish:
+    async def adopt(self, *, by: str, reason: str = "", signer: Signer | None = None) -> Wish:
         """Ask for what stands there to be looked at, and a receipt of it to be left. Nothing is changed."""
-        return await self._ask(Story.ADOPTION, by, reason, None)
+        return await self._ask(Story.ADOPTION, by, reason, None, signer)
 
     @in_words
-    async def steer(self, signal: Signal, *, by: str, comment: str = "") -> None:
-        """Say hold, resume, retry or skip to whatever change has the lane now."""
-        await tell(self.handle, signal, made(Word, by=by, comment=comment), self.missing())
+    async def steer(
+        self, signal: Signal, *, by: str, comment: str = "", signed: WordSignature | None = None
+    ) -> None:
+        """Say hold, resume, retry or skip to whatever change has the lane now.
+
+        ``signed`` is the person's signature, where the environment counts signed words; ``clients.steering`` makes it.
+        """
+        await tell(self.handle, signal, made(Word, by=by, comment=comment, signed=signed), self.missing())
 
     def missing(self) -> UsageError:
         return UsageError(
@@ -124,11 +135,12 @@ class Lane:
         )
 
     @in_words
-    async def _ask(self, story: Story, by: str, reason: str, of: int | None) -> Wish:
+    async def _ask(self, story: Story, by: str, reason: str, of: int | None, signer: Signer | None) -> Wish:
         await need_environment(self.client, self.subject.environment)
         asker = f"person/{uuid4()}"
         actor = made(Actor, name=by)
         request = made(Request, story=story, subject=self.subject, actor=actor, reason=reason, of=of)
+        request = signer.sign_request(request) if signer else request
         names = {SERVICE: self.subject.service, ENVIRONMENT: self.subject.environment, STORY: "lane"}
         await self.client.start_workflow(
             "LaneWorkflow",

@@ -39,7 +39,7 @@ from domain.names import (
     promotion_id,
 )
 from domain.outcome import Phase
-from domain.signature import Signature
+from domain.signature import Signature, WordSignature
 from domain.statement import why_altered
 from domain.status import PromotionStatus, Report
 from domain.terms import Proposal, Request, Story
@@ -178,9 +178,14 @@ class Promotion:
         return signer.sign_decision(proposal, decision)
 
     @in_words
-    async def steer(self, signal: Signal, *, by: str, comment: str = "") -> None:
-        """Say hold, resume, retry or skip; the promotion passes it on to its change."""
-        await tell(self._handle, signal, made(Word, by=by, comment=comment), self._over())
+    async def steer(
+        self, signal: Signal, *, by: str, comment: str = "", signed: WordSignature | None = None
+    ) -> None:
+        """Say hold, resume, retry or skip; the promotion passes it on to its change.
+
+        ``signed`` is the person's signature, where the environment counts signed words; ``clients.steering`` makes it.
+        """
+        await tell(self._handle, signal, made(Word, by=by, comment=comment, signed=signed), self._over())
 
     @in_words
     async def cancel(self, *, by: str, reason: str = "") -> None:

@@ -1,5 +1,6 @@
 """Signing with a person's own OpenSSH key: in a file, in an agent, on a token, or certified."""
 
+import secrets
 import subprocess
 from collections.abc import Callable
 from datetime import timedelta
@@ -11,14 +12,24 @@ from activities.ports import Clock
 from clients.trouble import UsageError
 from domain.approval import Decision
 from domain.release import Release
-from domain.signature import Signature
-from domain.statement import Statement, decision_statement, matter_of, release_statement, request_statement
-from domain.terms import Proposal, Request
+from domain.saying import Saying
+from domain.signature import Signature, WordSignature
+from domain.statement import (
+    Statement,
+    decision_statement,
+    matter_of,
+    release_statement,
+    request_statement,
+    word_statement,
+)
+from domain.terms import Proposal, Request, Story
 
 _PATIENCE: Final = 300.0
 """Seconds for a person to type a passphrase, or to touch a token."""
 ASKED_WITHIN: Final = timedelta(days=1)
 """A signed request is for now: later it has to be signed again."""
+SAID_WITHIN: Final = timedelta(hours=1)
+"""So is a word, and the wish to go back or to adopt, only more so."""
 
 
 class Signer:
@@ -37,8 +48,15 @@ class Signer:
 
     def sign_request(self, request: Request) -> Request:
         """Return the request, signed."""
-        signature = self._signed(lambda unsigned: request_statement(request, unsigned), ASKED_WITHIN)
+        lasts = ASKED_WITHIN if request.story is Story.PROMOTION else SAID_WITHIN
+        signature = self._signed(lambda unsigned: request_statement(request, unsigned), lasts)
         return request.but(signature=signature)
+
+    def sign_word(self, saying: Saying) -> WordSignature:
+        """Return the signature for a word: to whom it is said, and all that it says."""
+        now = self._clock.now()
+        unsigned = WordSignature(at=now, expires=now + SAID_WITHIN, ssh="", nonce=secrets.token_hex(16))
+        return unsigned.but(ssh=self._ssh(word_statement(saying, unsigned)))
 
     def sign_release(self, release: Release) -> str:
         """Return the author's signature for a release that is being made."""

@@ -3,11 +3,16 @@
 from typing import Final
 
 from activities.spaces import Anywhere
+from clients.hearing import Ear
 from clients.overview import Overview, look
+from clients.signing import Signer
 from clients.speaking import made, tell
 from clients.trouble import DeclinedError, NobodyPollsError, UsageError
 from domain.doors import Does, Signal, Word, at_change, at_promotion
+from domain.names import change_id, promotion_id
 from domain.outcome import Phase
+from domain.saying import steering
+from domain.status import ChangeStatus, PromotionStatus
 
 STEERED: Final = ("promotion", "lane", "change")
 
@@ -18,17 +23,20 @@ async def why_not(client: Anywhere, workflow_id: str, signal: Signal) -> str:
     The workflow judges for itself once it hears the signal; this way its sender hears why at once.
     Raises ``UsageError`` where there is nothing of this id, ``NobodyPollsError`` where nobody answers for it.
     """
+    return _judge(await _seen(client, workflow_id), workflow_id, signal)
+
+
+async def _seen(client: Anywhere, workflow_id: str) -> Overview:
     if workflow_id.split("/", maxsplit=1)[0] not in STEERED:
         raise UsageError(f"“{workflow_id}” is not steered: promotions, lanes and changes are.")
-    seen = await look(client, workflow_id)
+    return await look(client, workflow_id)
+
+
+def _judge(seen: Overview, workflow_id: str, signal: Signal) -> str:
     if not seen.is_open:
         return f"it has ended ({seen.state})"
     if seen.trouble:
         raise NobodyPollsError(f"{workflow_id} is there, but {seen.trouble}")
-    return _judge(seen, signal)
-
-
-def _judge(seen: Overview, signal: Signal) -> str:
     if seen.promotion:
         does, why = at_promotion(seen.promotion.phase, signal)
         if does is not Does.PASS_ON:
@@ -42,8 +50,41 @@ def _judge(seen: Overview, signal: Signal) -> str:
     return at_change(seen.change.phase, signal)[1]
 
 
-async def steer(client: Anywhere, workflow_id: str, signal: Signal, *, by: str, comment: str = "") -> None:
-    """Send the word. Raises ``DeclinedError`` where it has ended meanwhile."""
+async def steer(  # noqa: PLR0913 - what a word consists of
+    client: Anywhere,
+    workflow_id: str,
+    signal: Signal,
+    *,
+    by: str,
+    comment: str = "",
+    signer: Signer | None = None,
+) -> None:
+    """Send the word, and hear what becomes of it.
+
+    ``signer`` signs it with the sender's key, where the environment asks for that: for the change of this turn, or
+    for the promotion that waits. Raises ``DeclinedError`` where it would not be taken, is refused, or comes too late.
+    """
+    seen = await _seen(client, workflow_id)
+    if refused := _judge(seen, workflow_id, signal):
+        raise DeclinedError(f"{workflow_id} would not take {signal}: {refused}.")
     word = made(Word, by=by, comment=comment)
+    hearer = _hearer(seen)
+    if signer and hearer:
+        saying = steering(_id_of(hearer), hearer.subject, signal, word)
+        word = word.but(signed=signer.sign_word(saying))
     gone = DeclinedError(f"{workflow_id} has ended, and takes no word. See: towpath status {workflow_id}")
+    ear = await Ear.at(client, _id_of(hearer) if hearer else workflow_id)
     await tell(client.get_workflow_handle(workflow_id), signal, word, gone)
+    await ear.hear(signal)
+
+
+def _hearer(seen: Overview) -> ChangeStatus | PromotionStatus | None:
+    """Return who takes the word in the end: the change under way, else the promotion itself."""
+    waits = seen.promotion and seen.promotion.phase is Phase.WAITING_FOR_GATE
+    return seen.promotion if waits else seen.change
+
+
+def _id_of(hearer: ChangeStatus | PromotionStatus) -> str:
+    if isinstance(hearer, PromotionStatus):
+        return promotion_id(hearer.subject, hearer.version)
+    return change_id(hearer.subject, hearer.turn)

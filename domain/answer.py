@@ -10,6 +10,7 @@ from domain.clearance import Refusal
 from domain.environment import Holding
 from domain.journal import Receipt, Settled
 from domain.outcome import Outcome
+from domain.signature import WordSignature
 from domain.terms import LaneTerms, Request, Sealed, Story
 from domain.value import Value
 
@@ -79,6 +80,7 @@ class Order(Value):
     by: str
     comment: str = ""
     asker: str = ""
+    signed: WordSignature | None = None
 
 
 class Done(Value):

@@ -87,6 +87,10 @@ class Facts(Value):
     freeze: Freeze | None = None
     pin: Pin | None = None
     quarantine: Quarantine | None = None
+    shut: tuple[Freeze | Pin, ...] = ()
+    """What proven words keep shut by this worker's own memory, whatever the environment's workflow says."""
+    not_permitted: str = ""
+    """By which rule the requester may not ask for this now, where there is one."""
     observes: bool = False
     schedule: Schedule = Schedule()
     begins: bool = False
@@ -180,6 +184,8 @@ def _judge_standing(warrant: Warrant, proposal: Proposal, facts: Facts) -> Refus
 
 def _judge_proofs(warrant: Warrant, proposal: Proposal, facts: Facts) -> Refusal | None:
     """Nobody poses as another, to approve their own request, or brings a release that is nobody's."""
+    if proposal.is_forward and facts.not_permitted:
+        return _forbidden(facts.not_permitted)
     if proposal.is_forward and facts.unproven_release:
         return _forbidden(f"its release is not proven to be its author's: {facts.unproven_release}")
     if not (proposal.is_forward and facts.policy.signed and facts.unproven_request):
@@ -207,6 +213,11 @@ def _judge_gates(proposal: Proposal, facts: Facts) -> Refusal | None:
         return _closed(f"{environment} is {facts.freeze}", f"towpath thaw {environment}")
     if facts.pin and facts.pin.holds(facts.now):
         return _closed(f"{service} in {environment} is {facts.pin}", f"towpath unpin {service} {environment}")
+    for gate in facts.shut:
+        # Its workflow does not know of it, and so would tell nobody when it opens.
+        if gate.holds(facts.now):
+            what = environment if isinstance(gate, Freeze) else f"{service} in {environment}"
+            return Refusal(cause=Cause.GATE, why=f"{what} is {gate}", planned=True, opens=gate.until)
     # What is under way is not stopped by the end of a window: a planned freeze does that.
     schedule = facts.schedule if facts.begins else facts.schedule.but(windows=())
     if schedule.is_open(facts.now):

@@ -13,11 +13,13 @@ from pydantic import Field, model_validator
 from domain.actor import PersonName, person
 from domain.approval import Party
 from domain.berth import Berth, at_of, component_of
+from domain.fault import Spot
 from domain.gate import OnFreeze
 from domain.names import Identifier, Subject
 from domain.notice import ChannelAddress, Event, Notice, Route, channels_for
 from domain.release import Kind
 from domain.risk import Risk, RiskTable
+from domain.roles import Level, Role, Roles, keeps_out
 from domain.rule import MOST_RULES, RuleTerms
 from domain.space import Space
 from domain.terms import (
@@ -156,6 +158,8 @@ class EnvironmentFile(Value):
     """When nothing moves forward."""
     observe_only: bool = False
     """Everything is drawn up, judged and asked for, and nothing is deployed."""
+    roles: Roles = Roles()
+    """Who may do what here; a service may only take away."""
 
     @property
     def schedule(self) -> Schedule:
@@ -184,6 +188,7 @@ class ServiceEnvironment(Value):
     windows: tuple[Window, ...] = ()
     freezes: tuple[PlannedFreeze, ...] = ()
     observe_only: bool | None = None
+    roles: Roles = Roles()
 
     def berths(self, component: str) -> tuple[str, ...]:
         return tuple(berth for berth in self.targets if component_of(berth) == component)
@@ -251,6 +256,31 @@ class Configuration(Value):
                 people.setdefault(person(name), name)
         return tuple(people.values())
 
+    def levels(self, environment: str, service: str | None = None) -> tuple[Level, ...]:
+        """Return who has which role there, file by file: the environment's, then the service's own."""
+        floor = self.environments.get(environment)
+        place = self.place(Subject(service=service, environment=environment)) if service else None
+        own = (Level(Spot(environment_file(environment), ("roles",)), floor.roles),) if floor else ()
+        if service is None or place is None:
+            return own
+        spot = Spot(service_file(service), ("environments", environment, "roles"))
+        return (*own, Level(spot, place.roles))
+
+    def is_signed(self, environment: str, service: str | None = None) -> bool:
+        """Tell whether what people say there counts only with their signature."""
+        floor = self.environments.get(environment)
+        place = self.place(Subject(service=service, environment=environment)) if service else None
+        return any(one.approval.signed for one in (floor, place) if one and one.approval)
+
+    def is_guarded(self, environment: str, service: str | None = None) -> bool:
+        """Tell whether its worker has to hear what people say there, to know whether it counts."""
+        levels = self.levels(environment, service)
+        return self.is_signed(environment, service) or any(level.roles.written for level in levels)
+
+    def guards(self, environment: str) -> bool:
+        """Tell whether that is so of the environment, or of any service in it."""
+        return any(self.is_guarded(environment, service) for service in (None, *self.services))
+
     def rules(self, subject: Subject) -> tuple[RuleTerms, ...]:
         """Return every rule that a release must keep to there: the environment's, then the service's own."""
         place = self.place(subject)
@@ -267,6 +297,21 @@ class Configuration(Value):
 
         A plan that holds ``pivots`` may take more: more people, or others.
         """
+        return self._of_the_role(self._approval(subject, risk, pivots=pivots), subject)
+
+    def _of_the_role(self, terms: ApprovalTerms, subject: Subject) -> ApprovalTerms:
+        """Leave out whoever has not the role to approve there."""
+        levels = self.levels(subject.environment, subject.service)
+
+        def having(people: tuple[str, ...]) -> tuple[str, ...]:
+            return tuple(name for name in people if not keeps_out(levels, Role.APPROVE, name, self.members))
+
+        if not any(level.roles.approve for level in levels):
+            return terms
+        also = tuple(one.but(approvers=having(one.approvers)) for one in terms.also)
+        return terms.but(approvers=having(terms.approvers), also=also)
+
+    def _approval(self, subject: Subject, risk: Risk | None, *, pivots: bool) -> ApprovalTerms:
         usual = self._usual_approval(subject, risk)
         floor = self.environments[subject.environment]
         if not pivots or floor.pivots is None:
@@ -406,6 +451,7 @@ class Configuration(Value):
             hold_limit=floor.hold_limit,
             on_freeze=floor.on_freeze,
             observe_only=self.observes(subject),
+            guarded=self.is_guarded(subject.environment, subject.service),
             budget=budget,
             configuration=slice_.digest(),
             nonce=nonce,

@@ -19,6 +19,7 @@ from domain.fleets import check_target_faults, fleet_faults
 from domain.floors import floor_faults, own_faults, pivot_faults
 from domain.names import Subject
 from domain.release import BUDGETS
+from domain.role_faults import role_faults
 from domain.signers import signer_faults
 from domain.spelling import suggest
 from domain.terms import CheckTerms
@@ -37,6 +38,7 @@ def faults(configuration: Configuration) -> Iterator[Fault]:
     yield from _two_ways(configuration)
     for name, service in configuration.services.items():
         yield from _service_faults(configuration, name, service)
+    yield from role_faults(configuration)
     yield from signer_faults(configuration)
 
 

@@ -8,6 +8,7 @@ from pydantic import Field
 from domain.actor import PersonName
 from domain.names import Identifier
 from domain.outcome import Phase
+from domain.signature import WordSignature
 from domain.value import Duration, Value
 
 LARGEST_MESSAGE: Final = 16 * 1024
@@ -28,6 +29,8 @@ class Word(Value):
 
     by: PersonName
     comment: Annotated[str, Field(max_length=2000)] = ""
+    signed: WordSignature | None = None
+    """By the person's own key, where the environment asks for it; ``--key`` makes it."""
 
 
 class FreezeWord(Value):
@@ -36,6 +39,7 @@ class FreezeWord(Value):
     by: PersonName
     reason: Annotated[str, Field(min_length=1, max_length=2000)]
     lasts: Duration | None = None
+    signed: WordSignature | None = None
 
 
 class PinWord(Value):
@@ -46,6 +50,7 @@ class PinWord(Value):
     reason: Annotated[str, Field(min_length=1, max_length=2000)]
     release: Annotated[str, Field(max_length=200)] = ""
     lasts: Duration | None = None
+    signed: WordSignature | None = None
 
 
 class UnpinWord(Word):

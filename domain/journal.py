@@ -14,6 +14,7 @@ from domain.fence import Fence
 from domain.names import Identifier, Subject
 from domain.outcome import Outcome
 from domain.plan import Deed, Plan, Step, Undo, Verb
+from domain.signature import Signature
 from domain.terms import CheckTerms, Request, Story, TargetTerms
 from domain.value import Digest, Value
 
@@ -103,6 +104,8 @@ class Receipt(Value):
     proven: bool = False
     actor: Actor
     reason: str = ""
+    signed: Signature | None = None
+    """By which a rollback or an adoption was asked for, where it was signed: it asks for no other."""
     asker: str = ""
     intent: Digest | None = None
     why: str = ""

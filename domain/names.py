@@ -1,6 +1,7 @@
 """Every name that another process must know: identifiers, ids, task queues, search attributes, store keys."""
 
 import re
+from datetime import datetime
 from typing import Annotated, Final
 
 from pydantic import AfterValidator
@@ -144,6 +145,16 @@ def quarantine_key(service: str, version: str, number: int) -> str:
 
 def quarantine_prefix(service: str, version: str) -> str:
     return f"quarantine/{service}/{version}"
+
+
+def gate_key(environment: str, gate: str, service: str | None, at: datetime, nonce: str) -> str:
+    """Name the place of a word about a gate: whatever was signed later comes later in a list."""
+    moment = round(at.timestamp() * 1_000_000)
+    return f"{gate_prefix(environment, gate, service)}/{moment:017d}-{nonce}.json"
+
+
+def gate_prefix(environment: str, gate: str, service: str | None) -> str:
+    return "/".join(filter(None, ("gate", environment, gate, service)))
 
 
 def journal_key(subject: Subject, turn: int, act: int) -> str:

@@ -11,6 +11,7 @@ from domain.journal import Settled
 from domain.names import Identifier, Subject
 from domain.outcome import Outcome
 from domain.plan import Step
+from domain.saying import Saying
 from domain.signature import Signature
 from domain.statement import Statement
 from domain.terms import Request, Sealed
@@ -66,6 +67,8 @@ class Account(Value):
     settled: Settled
     outcome: Outcome
     skipped: tuple[Berth, ...] = ()
+    words: tuple[Saying, ...] = ()
+    """What people said for that, where they have to be known."""
     unsure: tuple[Berth, ...] = ()
     """Pivots whose deed ended in trouble: nobody knows whether it was done."""
     soak: Sealed | None = None

@@ -7,7 +7,7 @@ agent or on a token. What is signed is a statement, see ``domain.statement``.
 from datetime import datetime, timedelta
 from typing import Annotated, Final
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, Field, StringConstraints
 
 from domain.key import key_of
 from domain.value import Value, say_duration
@@ -29,6 +29,12 @@ class Signature(Value):
     def key(self) -> str:
         """Tell by which key it was made, where that can be read; whose that is, OpenSSH says."""
         return key_of(self.ssh)
+
+
+class WordSignature(Signature):
+    """A signature under a word that may be said many times: the nonce tells them apart, so that each counts once."""
+
+    nonce: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 
 
 def out_of_time(signature: Signature, now: datetime) -> str:

@@ -56,7 +56,7 @@ def _missing(configuration: Configuration, subject: Subject, spot: Spot) -> Iter
             spot, f"there is no {SIGNERS_FILE} beside towpath.yaml, so nobody's signature would count", FIX
         )
         return
-    without = [name for name in approval.policy(None).people if not _matches(name, signers)]
+    without = [name for name in approval.policy(None).people if not has_key(name, signers)]
     if not without:
         return
     too_few = any(len(set(one.approvers) - {*without}) < one.quorum for one in approval.quorums)
@@ -68,5 +68,6 @@ def _missing(configuration: Configuration, subject: Subject, spot: Spot) -> Iter
     )
 
 
-def _matches(name: str, patterns: Iterable[str]) -> bool:
-    return any(fnmatchcase(name, pattern) for pattern in patterns)
+def has_key(name: str, signers: Iterable[str]) -> bool:
+    """Tell whether ``allowed_signers`` gives this person a key."""
+    return any(fnmatchcase(name, pattern) for pattern in signers)

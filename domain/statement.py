@@ -9,7 +9,8 @@ from enum import StrEnum
 from domain.approval import Decision
 from domain.names import Identifier, promotion_id
 from domain.release import Release
-from domain.signature import Signature
+from domain.saying import Saying
+from domain.signature import Signature, WordSignature
 from domain.terms import Proposal, Request
 from domain.value import Digest, Value, canonical
 
@@ -20,6 +21,7 @@ class Purpose(StrEnum):
     DECISION = "decision@towpath"
     REQUEST = "request@towpath"
     RELEASE = "release@towpath"
+    WORD = "word@towpath"
 
 
 class Statement(Value):
@@ -76,6 +78,12 @@ def request_statement(request: Request, signature: Signature) -> Statement:
         reason=request.reason,
         of=request.of,
     )
+
+
+def word_statement(saying: Saying, signature: WordSignature) -> Statement:
+    """Return what somebody signs who freezes, thaws, pins or steers: the word, for whom it is meant, all it says."""
+    said = saying.model_dump(mode="json", exclude={"by", "signed"})
+    return _statement(Purpose.WORD, saying.by, signature, nonce=signature.nonce, **said)
 
 
 def release_statement(release: Release) -> Statement:

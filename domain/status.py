@@ -105,6 +105,8 @@ class EnvironmentStatus(Value):
     freeze: Freeze | None = None
     pins: dict[Identifier, Pin] = Field(default_factory=dict)
     """Service → what keeps it as it is."""
+    guarded: bool = False
+    """Whether its worker hears what people say here before it counts."""
     refused: tuple[RefusedRecord, ...] = ()
     records: tuple[Record, ...] = ()
     head: Digest | None = None

@@ -185,6 +185,8 @@ class Terms(Value):
     hold_limit: Duration = timedelta(hours=4)
     on_freeze: OnFreeze = OnFreeze.HOLD
     observe_only: bool = False
+    guarded: bool = False
+    """What people say to the change is heard by the environment's worker first: it is signed, or there are roles."""
     budget: Duration = ROLLBACK_BUDGET
     configuration: Digest
     nonce: str

@@ -18,6 +18,7 @@ PLACE_KEYS: Final = (
     "windows",
     "freezes",
     "observe_only",
+    "roles",
 )
 """What may stand under one environment of a service, beside its components."""
 RESERVED_NAMES: Final = frozenset({*PLACE_KEYS, "targets", "fleets", "rollout"})

@@ -23,6 +23,7 @@ from domain.configuration import (
 )
 from domain.notice import Route
 from domain.risk import RiskTable
+from domain.roles import Holders, Roles
 from domain.rule import RuleTerms
 from domain.terms import CheckTerms
 from domain.value import Value, say_duration
@@ -42,6 +43,8 @@ MODELS: dict[str, type[Value]] = {
     "## Component": ComponentFile,
     "## Environment of a service": ServiceEnvironment,
     "## Approval": Approval,
+    "## Roles": Roles,
+    "## Holders of a role": Holders,
     "## Windows": Window,
     "## Planned freezes": PlannedFreeze,
     "## Health checks": CheckTerms,
@@ -85,7 +88,7 @@ def said(field: FieldInfo) -> str:
             return f"`{say_duration(length)}`"
         case bool() as flag:
             return f"`{str(flag).lower()}`"
-        case () | {} | None | "":
+        case () | {} | None | "" | Roles():
             return "none"
         case (only, *others):
             return f"`[{', '.join(map(str, (only, *others)))}]`" if others else f"`{only}`"

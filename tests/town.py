@@ -152,6 +152,8 @@ class Town:
                 verbs.road,
                 verbs.prove,
                 verbs.keep,
+                verbs.hear,
+                verbs.admit,
                 verbs.perform,
                 verbs.soak,
                 verbs.conclude,

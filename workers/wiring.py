@@ -84,6 +84,8 @@ def effects(chosen: Tools) -> Wired:
             verbs.road,
             verbs.prove,
             verbs.keep,
+            verbs.hear,
+            verbs.admit,
             verbs.perform,
             verbs.soak,
             verbs.conclude,

@@ -248,6 +248,7 @@ class ChangeWorkflow(WayBack):
                 settled=settled,
                 outcome=Outcome.SETTLED_BY_HAND if self._skipped else outcome,
                 skipped=tuple(dict.fromkeys(self._skipped)),
+                words=tuple(self._words),
                 unsure=tuple(self._unsure),
                 soak=self._soaked,
                 cut=self._cut,

@@ -1,6 +1,7 @@
 """What people may say to a change, and what it shows of itself."""
 
 from datetime import timedelta
+from typing import Final
 
 from temporalio import workflow
 from temporalio.common import RawValue
@@ -9,6 +10,7 @@ from workflows.doorkeeper import RefusedError, read_value
 from workflows.steering import Steered
 
 with workflow.unsafe.imports_passed_through():
+    from domain.actor import Proof
     from domain.answer import Yielding
     from domain.clearance import Warrant
     from domain.doors import Does, Signal, Word, at_change
@@ -16,10 +18,16 @@ with workflow.unsafe.imports_passed_through():
     from domain.names import Subject
     from domain.outcome import Phase
     from domain.plan import Deed
+    from domain.saying import Saying, steering
     from domain.status import ChangeStatus
     from domain.telling import tell_change
     from domain.terms import Proposal, Sealed, Story
     from workflows.chronicle import Chronicle
+    from workflows.guard import Guard
+
+
+MOST_WORDS: Final = 5
+"""So many words to skip go along to the effect, the newest."""
 
 
 class ChangeDoors(Steered):
@@ -46,6 +54,8 @@ class ChangeDoors(Steered):
         self._undoing = False
         self._said: Signal | None = None
         self._stuck_on: Fence | None = None
+        self._guard = Guard()
+        self._words: list[Saying] = []
         self._log = Chronicle(Phase.PREPARING, self._details)
 
     @workflow.signal(
@@ -79,11 +89,14 @@ class ChangeDoors(Steered):
             head=self._log.chain.head,
         )
 
-    def _steer(self, signal: Signal, word: Word) -> None:
-        phase = Phase.HELD if self._held and not self._undoing else self._log.phase
-        does, why = at_change(phase, signal)
-        if does is Does.REFUSE:
-            raise RefusedError(why)
+    async def _steer(self, signal: Signal, word: Word) -> None:
+        self._check(signal)
+        saying, proof = steering(workflow.info().workflow_id, self._subject, signal, word), Proof.NONE
+        if self._proposal and self._proposal.terms.guarded:
+            proof = await self._guard.hear(saying)
+            self._check(signal)  # things may have moved on meanwhile
+        if signal is Signal.SKIP:
+            self._words = [*self._words, saying][-MOST_WORDS:]
         match signal:
             case Signal.HOLD:
                 self._held = True
@@ -92,7 +105,16 @@ class ChangeDoors(Steered):
             case _:
                 self._said = signal
                 self._times_opened += 1
-        self._note_override(signal, word)
+        self._note_override(signal, word, proof)
+
+    def _check(self, signal: Signal) -> None:
+        phase = Phase.HELD if self._held and not self._undoing else self._log.phase
+        does, why = at_change(phase, signal)
+        if does is Does.REFUSE:
+            raise RefusedError(why)
+        if self._proposal is None and signal is Signal.HOLD:
+            message = "nothing is drawn up yet that could be held; say it again once it is"
+            raise RefusedError(message)
 
     def _details(self) -> str:
         return tell_change(self.status())

@@ -13,17 +13,19 @@ from workflows.doorkeeper import BadStartError, RefusedError, read_message, read
 
 with workflow.unsafe.imports_passed_through():
     from activities.errands import ErrandActivities, ThawOrder
-    from domain.actor import Actor, Channel
+    from domain.actor import Actor, Channel, Proof
     from domain.doors import FreezeWord, PinWord, UnpinWord, Word
     from domain.gate import Freeze, Pin
     from domain.names import read_id
     from domain.outcome import Phase
     from domain.record import OverrideRecord
+    from domain.saying import Saying, freezing, pinning, thawing, unpinning
     from domain.status import EnvironmentStatus
     from domain.telling import tell_environment
     from domain.value import Value
     from workflows.chronicle import Chronicle, Memory
     from workflows.errand import errand
+    from workflows.guard import Guard
     from workflows.steering import is_long
 
 
@@ -37,6 +39,8 @@ class Carried(Value):
     freeze: Freeze | None = None
     pins: dict[str, Pin] = {}
     waiting: tuple[str, ...] = ()
+    guarded: bool = False
+    taken: tuple[str, ...] = ()
     memory: Memory
 
 
@@ -56,6 +60,8 @@ class EnvironmentWorkflow:
         self._pins: dict[str, Pin] = {}
         self._waiting: tuple[str, ...] = ()
         self._stirred = False
+        self._guarded = False
+        self._guard = Guard()
         self._log = Chronicle(Phase.IDLE, self._details)
 
     @workflow.run
@@ -77,7 +83,12 @@ class EnvironmentWorkflow:
                 await errand(ErrandActivities.tell_of_thaw, ThawOrder(waiting=free), "tell of the thaw")
             if is_long() and workflow.all_handlers_finished():
                 carried = Carried(
-                    freeze=self._freeze, pins=self._pins, waiting=self._waiting, memory=self._log.memory
+                    freeze=self._freeze,
+                    pins=self._pins,
+                    waiting=self._waiting,
+                    guarded=self._guarded,
+                    taken=self._guard.taken,
+                    memory=self._log.memory,
                 )
                 workflow.continue_as_new(args=[None, carried])
             await self._until_something_changes(now)
@@ -95,24 +106,25 @@ class EnvironmentWorkflow:
     @workflow.signal(
         description='Freeze. Input: {"by": "you@example.com", "reason": "why", "lasts": "2h"}; lasts is optional'
     )
-    def freeze(self, raw: RawValue) -> None:
+    async def freeze(self, raw: RawValue) -> None:
         word = read_message(raw, FreezeWord)
+        saying = freezing(self._environment, word)
+        actor = await self._heard(saying)
         now = workflow.now()
-        actor = Actor(name=word.by, channel=Channel.SIGNAL)
-        until = now + word.lasts if word.lasts else None
         self._stirred = True
-        self._freeze = Freeze(by=actor, reason=word.reason, since=now, until=until)
+        self._freeze = Freeze(by=actor, reason=word.reason, since=now, until=saying.ends(now))
         self._log.record(OverrideRecord(at=now, actor=actor, did="freeze", comment=word.reason))
 
     @workflow.signal(description='Thaw. Input: {"by": "you@example.com", "comment": ""}')
-    def thaw(self, raw: RawValue) -> None:
+    async def thaw(self, raw: RawValue) -> None:
         word = read_message(raw, Word)
-        if self._freeze is None:
+        # A signed word goes to the worker even so: it may remember a freeze that an earlier run of this was told of.
+        if self._freeze is None and not (self._guarded and word.signed):
             message = "it is not frozen"
             raise RefusedError(message)
+        actor = await self._heard(thawing(self._environment, word))
         self._stirred = True
         self._freeze = None
-        actor = Actor(name=word.by, channel=Channel.SIGNAL)
         self._log.record(OverrideRecord(at=workflow.now(), actor=actor, did="thaw", comment=word.comment))
 
     @workflow.signal(
@@ -120,35 +132,35 @@ class EnvironmentWorkflow:
         '{"by": "you@example.com", "service": "shop", "reason": "why", "release": "1.4.0", "lasts": "2h"}; '
         "release, which it holds, and lasts are optional"
     )
-    def pin(self, raw: RawValue) -> None:
+    async def pin(self, raw: RawValue) -> None:
         word = read_message(raw, PinWord)
+        self._room_for(word.service, Pin(by=Actor(name=word.by), reason=word.reason, since=workflow.now()))
+        saying = pinning(self._environment, word)
+        actor = await self._heard(saying)
         now = workflow.now()
-        actor = Actor(name=word.by, channel=Channel.SIGNAL)
-        until = now + word.lasts if word.lasts else None
-        pin = Pin(by=actor, reason=word.reason, since=now, until=until, release=word.release)
-        pins = {name: one for name, one in self._pins.items() if one.holds(now)} | {word.service: pin}
-        if _size(pins) > LARGEST_PINS:
-            message = (
-                f"{len(pins) - 1} services are pinned here, and no more fit; freeze the environment instead"
-            )
-            raise RefusedError(message)
+        pin = Pin(by=actor, reason=word.reason, since=now, until=saying.ends(now), release=word.release)
+        self._pins = self._room_for(word.service, pin)
         self._stirred = True
-        self._pins = pins
         self._log.record(OverrideRecord(at=now, actor=actor, did=f"pin {word.service}", comment=word.reason))
 
     @workflow.signal(
         description='Let a service move again. Input: {"by": "you@example.com", "service": "shop", "comment": ""}'
     )
-    def unpin(self, raw: RawValue) -> None:
+    async def unpin(self, raw: RawValue) -> None:
         word = read_message(raw, UnpinWord)
-        if word.service not in self._pins:
+        if word.service not in self._pins and not (self._guarded and word.signed):
             message = f"{word.service} is not pinned"
             raise RefusedError(message)
+        actor = await self._heard(unpinning(self._environment, word))
         self._stirred = True
         self._pins = {name: pin for name, pin in self._pins.items() if name != word.service}
-        actor = Actor(name=word.by, channel=Channel.SIGNAL)
         did = f"unpin {word.service}"
         self._log.record(OverrideRecord(at=workflow.now(), actor=actor, did=did, comment=word.comment))
+
+    @workflow.signal(description="For its worker: what people say here is heard there first")
+    def guard(self, _: RawValue) -> None:
+        self._guarded = True
+        self._log.show()
 
     @workflow.signal(description="For a promotion: be told when the gate opens")
     def tell_of_thaw(self, raw: RawValue) -> None:
@@ -168,6 +180,7 @@ class EnvironmentWorkflow:
             environment=self._environment,
             freeze=self._freeze,
             pins=self._pins,
+            guarded=self._guarded,
             refused=self._log.refused,
             records=self._log.chain.records,
             head=self._log.chain.head,
@@ -188,8 +201,25 @@ class EnvironmentWorkflow:
         if carried is not None:
             state = read_value(carried, Carried)
             self._freeze, self._pins, self._waiting = state.freeze, state.pins, state.waiting
+            self._guarded, self._guard.taken = state.guarded, state.taken
             self._log.remember(state.memory)
         self._log.show()
+
+    async def _heard(self, saying: Saying) -> Actor:
+        """Return who said it, and how far they are known. A worker is asked only where it has asked for that."""
+        proof = await self._guard.hear(saying) if self._guarded or saying.signed else Proof.NONE
+        return Actor(name=saying.by, proof=proof, channel=Channel.SIGNAL)
+
+    def _room_for(self, service: str, pin: Pin) -> dict[str, Pin]:
+        """Return what is pinned with this one, too."""
+        now = workflow.now()
+        pins = {name: one for name, one in self._pins.items() if one.holds(now)} | {service: pin}
+        if _size(pins) > LARGEST_PINS:
+            message = (
+                f"{len(pins) - 1} services are pinned here, and no more fit; freeze the environment instead"
+            )
+            raise RefusedError(message)
+        return pins
 
     def _stop(self, asker: str, now: datetime) -> list[Freeze | Pin]:
         """Return what keeps whoever waits from going on."""

@@ -194,10 +194,32 @@ class LaneWorkflow(LaneDoors):
         newest = self._memory.newest if self._memory else None
         if newest and ask.intent and newest.intent == ask.intent:
             await self._tell((ask,), answer_of(newest))
+        elif why := await self._why_refused(ask):
+            refusal = Refusal(cause=Cause.FORBIDDEN, why=why)
+            await self._tell((ask,), NotBegun(turn=0, refusal=refusal))
         else:
             self._lane, turned_away = asked(self._lane, ask)
             for other, refusal in turned_away:
                 await self._tell((other,), NotBegun(turn=0, refusal=refusal))
+
+    async def _why_refused(self, ask: Ask) -> str:
+        """A rollback has what runs undone at once, so that whoever asks has to be known before."""
+        running = self._lane.running
+        sealed = running.ask.proposal if running and ask.is_rollback else None
+        if sealed is None or not self._read_proposal(sealed).terms.guarded:
+            return ""
+        admitting = workflow.start_activity_method(
+            EffectActivities.admit,
+            ask.request,
+            task_queue=effects_queue(self._lane.subject.environment),
+            schedule_to_close_timeout=patience.PROVING,
+            retry_policy=patience.TRY_SOON,
+            summary=f"may {ask.request.actor.name[:60]} roll back {self._lane.subject}?",
+        )
+        try:
+            return await undisturbed(admitting)
+        except FailureError:
+            return f"no worker of {self._lane.subject.environment} could say whether you may; ask again"
 
     async def _hear_withdrawal(self, message: Withdrawal) -> None:
         self._lane = withdrawn(self._lane, message.asker, message.reason)
@@ -216,7 +238,7 @@ class LaneWorkflow(LaneDoors):
         elif order.asker and order.asker != running.ask.asker:
             self.refused(order.signal, f"the change that is under way was not asked for by {order.asker}")
         else:
-            word = Word(by=order.by, comment=order.comment)
+            word = Word(by=order.by, comment=order.comment, signed=order.signed)
             try:
                 await undisturbed(asyncio.create_task(self._change.signal(order.signal, word)))
             except FailureError:

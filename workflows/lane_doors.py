@@ -112,8 +112,9 @@ class LaneDoors(Steered):
             offline=lane.offline,
         )
 
-    def _steer(self, signal: Signal, word: Word) -> None:
-        self._heard.append(Order(signal=signal, by=word.by, comment=word.comment))
+    async def _steer(self, signal: Signal, word: Word) -> None:
+        order = Order(signal=signal, by=word.by, comment=word.comment, signed=word.signed)
+        self._heard.append(order)
 
     def _hear_of_turn(self, turn: int) -> None:
         """A turn that this lane never gave was taken without the engine: recall before the next change."""

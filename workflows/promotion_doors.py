@@ -1,14 +1,13 @@
 """What people, lane and environment may say to a promotion, and what it shows of itself."""
 
 from datetime import datetime
-from typing import Final
 
 from temporalio import workflow
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
 from workflows.doorkeeper import BadStartError, RefusedError, read_message, read_value
-from workflows.steering import Steered
+from workflows.steering import ABANDON, Steered
 
 with workflow.unsafe.imports_passed_through():
     from activities.effects import EffectActivities
@@ -22,6 +21,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.order import ProofOrder
     from domain.outcome import Outcome, Phase
     from domain.record import DecisionRecord
+    from domain.saying import Saying, steering
     from domain.signature import Signature
     from domain.statement import decision_statement, matter_of
     from domain.status import PromotionStatus
@@ -31,10 +31,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows import patience
     from workflows.bookkeeper import Bookkeeper
     from workflows.chronicle import Chronicle, Memory
-
-
-ABANDON: Final = workflow.HandlerUnfinishedPolicy.ABANDON
-"""A decision that is still being looked at when the promotion ends comes too late."""
+    from workflows.guard import Guard
 
 
 class Ending(Value):
@@ -77,6 +74,7 @@ class PromotionDoors(Steered):
         self._orders: list[LaneMessage] = []
         self._gate_opened = False
         self._checking = 0
+        self._guard = Guard()
         self._stopping = False
         self._ending: Ending | None = None
         self._is_unheard = False
@@ -158,17 +156,30 @@ class PromotionDoors(Steered):
             written=self._log.chain.written,
         )
 
-    def _steer(self, signal: Signal, word: Word) -> None:
+    async def _steer(self, signal: Signal, word: Word) -> None:
         does, why = at_promotion(self._log.phase, signal)
-        match does:
-            case Does.REFUSE:
-                raise RefusedError(why)
-            case Does.TAKE:
-                self._gate_opened = True
-            case Does.PASS_ON:
-                order = Order(signal=signal, by=word.by, comment=word.comment, asker=self._id)
-                self._orders.append(self._message(STEER, order))
-        self._note_override(signal, word)
+        if does is Does.REFUSE:
+            raise RefusedError(why)
+        if does is Does.PASS_ON:
+            self._pass_on(signal, word)
+            return
+        proof = await self._heard(steering(self._id, self._subject, signal, word))
+        self._gate_opened = True
+        self._note_override(signal, word, proof)
+
+    def _pass_on(self, signal: Signal, word: Word) -> None:
+        """Let the change judge it, and record it where it is not known at once whether that takes it."""
+        order = Order(signal=signal, by=word.by, comment=word.comment, asker=self._id, signed=word.signed)
+        self._orders.append(self._message(STEER, order))
+        if not self._is_guarded:
+            self._note_override(signal, word)
+
+    async def _heard(self, saying: Saying) -> Proof:
+        return await self._guard.hear(saying) if self._is_guarded else Proof.NONE
+
+    @property
+    def _is_guarded(self) -> bool:
+        return self._proposal is not None and self._proposal.terms.guarded
 
     async def _decide(self, verdict: Verdict, said: Said, channel: Channel) -> None:
         """Take a decision; judged here for comfort, at the effect for real."""

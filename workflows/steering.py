@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from temporalio import workflow
 from temporalio.common import RawValue
@@ -10,11 +10,15 @@ from temporalio.common import RawValue
 from workflows.doorkeeper import RefusedError, read_message
 
 with workflow.unsafe.imports_passed_through():
-    from domain.actor import Actor, Channel
+    from domain.actor import Actor, Channel, Proof
     from domain.doors import Signal, Word
     from domain.record import OverrideRecord
     from workflows import patience
     from workflows.chronicle import Chronicle
+
+
+ABANDON: Final = workflow.HandlerUnfinishedPolicy.ABANDON
+"""A word that is still being looked at when the workflow ends comes too late."""
 
 
 class Steered(ABC):
@@ -24,24 +28,36 @@ class Steered(ABC):
     takes: ClassVar[str] = "hold, resume, retry and skip"
 
     @abstractmethod
-    def _steer(self, signal: Signal, word: Word) -> None:
+    async def _steer(self, signal: Signal, word: Word) -> None:
         """Take a person's word, or raise ``RefusedError``."""
 
-    @workflow.signal(description='Stop before the next step. Input: {"by": "you@example.com", "comment": ""}')
-    def hold(self, raw: RawValue) -> None:
-        self._steer(Signal.HOLD, read_message(raw, Word))
+    @workflow.signal(
+        description='Stop before the next step. Input: {"by": "you@example.com", "comment": ""}',
+        unfinished_policy=ABANDON,
+    )
+    async def hold(self, raw: RawValue) -> None:
+        await self._steer(Signal.HOLD, read_message(raw, Word))
 
-    @workflow.signal(description='Let what is held go on. Input: {"by": "you@example.com", "comment": ""}')
-    def resume(self, raw: RawValue) -> None:
-        self._steer(Signal.RESUME, read_message(raw, Word))
+    @workflow.signal(
+        description='Let what is held go on. Input: {"by": "you@example.com", "comment": ""}',
+        unfinished_policy=ABANDON,
+    )
+    async def resume(self, raw: RawValue) -> None:
+        await self._steer(Signal.RESUME, read_message(raw, Word))
 
-    @workflow.signal(description='Try what is stuck again. Input: {"by": "you@example.com", "comment": ""}')
-    def retry(self, raw: RawValue) -> None:
-        self._steer(Signal.RETRY, read_message(raw, Word))
+    @workflow.signal(
+        description='Try what is stuck again. Input: {"by": "you@example.com", "comment": ""}',
+        unfinished_policy=ABANDON,
+    )
+    async def retry(self, raw: RawValue) -> None:
+        await self._steer(Signal.RETRY, read_message(raw, Word))
 
-    @workflow.signal(description='Leave what is stuck. Input: {"by": "you@example.com", "comment": "why"}')
-    def skip(self, raw: RawValue) -> None:
-        self._steer(Signal.SKIP, read_message(raw, Word))
+    @workflow.signal(
+        description='Leave what is stuck. Input: {"by": "you@example.com", "comment": "why"}',
+        unfinished_policy=ABANDON,
+    )
+    async def skip(self, raw: RawValue) -> None:
+        await self._steer(Signal.SKIP, read_message(raw, Word))
 
     @workflow.signal(dynamic=True, description="Anything else is refused")
     def unknown(self, name: str, _: Sequence[RawValue]) -> None:
@@ -53,8 +69,8 @@ class Steered(ABC):
         """Remember what was not taken, for everybody to see."""
         self._log.refuse(door, why)
 
-    def _note_override(self, did: str, word: Word) -> None:
-        actor = Actor(name=word.by, channel=Channel.SIGNAL)
+    def _note_override(self, did: str, word: Word, proof: Proof = Proof.NONE) -> None:
+        actor = Actor(name=word.by, proof=proof, channel=Channel.SIGNAL)
         self._log.record(OverrideRecord(at=workflow.now(), actor=actor, did=did, comment=word.comment))
 
 

@@ -16,6 +16,7 @@ from clients.cli import (
     deciding,
     freezing,
     hosting,
+    permitting,
     pinning,
     printing,
     promoting,
@@ -79,6 +80,7 @@ _COMMANDS: Final[tuple[tuple[str, Callable[..., None]], ...]] = (
     (_SEE, recalling.history),
     (_SEE, printing.logs),
     (_SEE, comparing.diff),
+    (_SEE, permitting.can),
 )
 for panel, command in _COMMANDS:
     app.command(rich_help_panel=panel)(command)

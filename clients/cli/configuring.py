@@ -72,7 +72,7 @@ def _effective(place: Surroundings, service: str, environment: str) -> Effective
     targets = {name: kind.settings for name, kind in TARGETS.items()}
     checks = {name: kind.settings for name, kind in CHECKS.items()}
     subject = Subject(service=service, environment=environment)
-    lines = _Lines(place)
+    lines = Lines(place)
     values = tuple(
         Shown(
             key=held.key,
@@ -85,7 +85,7 @@ def _effective(place: Surroundings, service: str, environment: str) -> Effective
     return Effective(service=service, environment=environment, values=values)
 
 
-class _Lines:
+class Lines:
     """Finds the lines of keys; each file is read once."""
 
     def __init__(self, place: Surroundings) -> None:

@@ -162,40 +162,37 @@ async def _read_plan(promotion: "Promotion", verdict: "Verdict", by: str, *, agr
     )
 
 
-def hold(words: ChangeWords, by: By = "", comment: Comment = "") -> None:
+def hold(words: ChangeWords, by: By = "", comment: Comment = "", key: Key = "") -> None:
     """Hold a change before its next step, for as long as its environment allows."""
-    _steer("hold", words, me(by), comment)
+    _steer("hold", words, _Said(me(by), comment, signer(key)))
 
 
-def resume(words: ChangeWords, by: By = "", comment: Comment = "") -> None:
+def resume(words: ChangeWords, by: By = "", comment: Comment = "", key: Key = "") -> None:
     """Let what is held go on."""
-    _steer("resume", words, me(by), comment)
+    _steer("resume", words, _Said(me(by), comment, signer(key)))
 
 
-def retry(words: ChangeWords, by: By = "", comment: Comment = "") -> None:
+def retry(words: ChangeWords, by: By = "", comment: Comment = "", key: Key = "") -> None:
     """Try again what is stuck."""
-    _steer("retry", words, me(by), comment)
+    _steer("retry", words, _Said(me(by), comment, signer(key)))
 
 
-def skip(words: ChangeWords, by: By = "", comment: Comment = "") -> None:
+def skip(words: ChangeWords, by: By = "", comment: Comment = "", key: Key = "") -> None:
     """Leave what is stuck as it is: what stands there is then unknown, until somebody adopts it."""
-    _steer("skip", words, me(by), comment)
+    _steer("skip", words, _Said(me(by), comment, signer(key)))
 
 
-def _steer(verb: str, words: list[str], by: str, comment: str) -> None:
+def _steer(verb: str, words: list[str], me: _Said) -> None:
     workflow_id = read_workflow_id(words)
 
     async def work(towpath: "Towpath") -> Exit:
-        from clients.steering import steer, why_not
+        from clients.steering import steer
         from domain.doors import Signal
 
         signal: Signal = Signal(verb)
-        refused = await why_not(towpath.spaces, workflow_id, signal)
-        if refused:
-            raise DeclinedError(f"{workflow_id} would not take {signal}: {refused}.")
-        await steer(towpath.spaces, workflow_id, signal, by=by, comment=comment)
+        await steer(towpath.spaces, workflow_id, signal, by=me.by, comment=me.comment, signer=me.signs)
         say(f"{signal} is said to {workflow_id}. What comes of it:")
         say_commands([f"towpath status {workflow_id}"])
         return Exit.DONE
 
-    ask(work, by)
+    ask(work, me.by)

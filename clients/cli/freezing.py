@@ -1,12 +1,12 @@
 """``freeze``, ``thaw``."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from clients.cli.asking import ask, me
-from clients.cli.grammar import By, Comment, MaybeEnvironment
+from clients.cli.asking import ask, me, signer
+from clients.cli.grammar import By, Comment, Key, MaybeEnvironment
 from clients.cli.reading import environments_of, find_configuration
 from clients.cli.terminal import complain, say, say_aside, say_commands
 from clients.trouble import ClientError, DeclinedError, NobodyPollsError, UsageError
@@ -15,6 +15,7 @@ from workers.settings import surroundings
 
 if TYPE_CHECKING:
     from clients.client import Towpath
+    from clients.signing import Signer
 
 Why = Annotated[
     str, typer.Option("--reason", metavar="TEXT", help="Why, for everybody who is stopped by it.")
@@ -34,27 +35,41 @@ def freeze(
     everywhere: Everywhere = False,
     lasts: Lasts = "",
     by: By = "",
+    key: Key = "",
 ) -> None:
     """Let no forward step begin in an environment, or in all of them. Undos and rollbacks go on."""
-    actor = me(by)
+    actor, signs = me(by), signer(key)
 
     async def work(towpath: "Towpath") -> Exit:
         _need_one(environment, everywhere=everywhere)
         if environment:
             await need_known(towpath, environment)
         names = [environment] if environment else await _known(towpath, frozen=False)
-        code = await _each(names, lambda name: _freeze(towpath, name, reason, lasts, actor))
+        code = await _each(names, lambda name: _freeze(towpath, name, _Word(actor, reason, lasts, signs)))
         say_commands([f"towpath thaw {environment or '--all'}"])
         return code
 
     ask(work, actor)
 
 
-async def _freeze(towpath: "Towpath", environment: str, reason: str, lasts: str, actor: str) -> None:
+class _Word(NamedTuple):
+    """Who says it, what, for how long, and what they sign it with."""
+
+    by: str
+    text: str
+    lasts: str
+    signs: "Signer | None"
+
+
+async def _freeze(towpath: "Towpath", environment: str, word: _Word) -> None:
+    from clients.hearing import Ear
+
     place = towpath.environment(environment)
-    await place.freeze(reason, by=actor, lasts=lasts or None)
+    ear = await Ear.at(towpath.client, place.id)
+    await place.freeze(word.text, by=word.by, lasts=word.lasts or None, signer=word.signs)
+    await ear.hear("freeze")
     frozen = (await place.status()).freeze
-    if frozen is None or frozen.by.name != actor.strip():
+    if frozen is None or frozen.by.name != word.by.strip():
         raise DeclinedError(
             f"The freeze of {environment} was sent, and does not hold. See: {_see(environment)}"
         )
@@ -62,24 +77,33 @@ async def _freeze(towpath: "Towpath", environment: str, reason: str, lasts: str,
 
 
 def thaw(
-    environment: MaybeEnvironment = "", everywhere: Everywhere = False, comment: Comment = "", by: By = ""
+    environment: MaybeEnvironment = "",
+    everywhere: Everywhere = False,
+    comment: Comment = "",
+    by: By = "",
+    key: Key = "",
 ) -> None:
     """Let forward steps begin again."""
-    actor = me(by)
+    actor, signs = me(by), signer(key)
 
     async def work(towpath: "Towpath") -> Exit:
         _need_one(environment, everywhere=everywhere)
         names = [environment] if environment else await _known(towpath, frozen=True)
-        return await _each(names, lambda name: _thaw(towpath, name, comment, actor))
+        return await _each(names, lambda name: _thaw(towpath, name, _Word(actor, comment, "", signs)))
 
     ask(work, actor)
 
 
-async def _thaw(towpath: "Towpath", environment: str, comment: str, actor: str) -> None:
+async def _thaw(towpath: "Towpath", environment: str, word: _Word) -> None:
+    from clients.hearing import Ear
+
     place = towpath.environment(environment)
-    if (await place.status()).freeze is None:
+    status = await place.status()
+    if status.freeze is None and not (status.guarded and word.signs):
         raise DeclinedError(f"{environment} is not frozen.")
-    await place.thaw(by=actor, comment=comment)
+    ear = await Ear.at(towpath.client, place.id)
+    await place.thaw(by=word.by, comment=word.text, signer=word.signs)
+    await ear.hear("thaw")
     if (await place.status()).freeze:
         raise DeclinedError(f"{environment} is frozen still. See: {_see(environment)}")
     say(f"{environment} is open.", "green")

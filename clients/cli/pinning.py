@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from clients.cli.asking import ask, me
+from clients.cli.asking import ask, me, signer
 from clients.cli.freezing import Lasts, Why, need_known
-from clients.cli.grammar import By, Comment, EnvironmentName, Service
+from clients.cli.grammar import By, Comment, EnvironmentName, Key, Service
 from clients.cli.reading import find_configuration
 from clients.cli.terminal import say, say_aside, say_commands
 from clients.trouble import DeclinedError, UsageError
@@ -16,15 +16,26 @@ if TYPE_CHECKING:
     from clients.client import Towpath
 
 
-def pin(service: Service, environment: EnvironmentName, reason: Why, lasts: Lasts = "", by: By = "") -> None:
+def pin(
+    service: Service,
+    environment: EnvironmentName,
+    reason: Why,
+    lasts: Lasts = "",
+    by: By = "",
+    key: Key = "",
+) -> None:
     """Keep a service as it is in an environment. Undos and rollbacks go on."""
-    actor = me(by)
+    actor, signs = me(by), signer(key)
 
     async def work(towpath: "Towpath") -> Exit:
+        from clients.hearing import Ear
+
         place, kept = towpath.environment(environment), towpath.lane(service, environment).subject.service
         await need_known(towpath, environment)
         held = await _held(towpath, service, environment)
-        await place.pin(kept, reason, by=actor, lasts=lasts or None, release=held)
+        ear = await Ear.at(towpath.client, place.id)
+        await place.pin(kept, reason, by=actor, lasts=lasts or None, release=held, signer=signs)
+        await ear.hear("pin", did=f"pin {kept}")
         pinned = (await place.status()).pins.get(service)
         if pinned is None or pinned.by.name != actor.strip():
             raise DeclinedError(
@@ -38,15 +49,22 @@ def pin(service: Service, environment: EnvironmentName, reason: Why, lasts: Last
     ask(work, actor)
 
 
-def unpin(service: Service, environment: EnvironmentName, comment: Comment = "", by: By = "") -> None:
+def unpin(
+    service: Service, environment: EnvironmentName, comment: Comment = "", by: By = "", key: Key = ""
+) -> None:
     """Let a pinned service move again."""
-    actor = me(by)
+    actor, signs = me(by), signer(key)
 
     async def work(towpath: "Towpath") -> Exit:
+        from clients.hearing import Ear
+
         place = towpath.environment(environment)
-        if service not in (await place.status()).pins:
+        status = await place.status()
+        if service not in status.pins and not (status.guarded and signs):
             raise DeclinedError(f"{service} is not pinned in {environment}.")
-        await place.unpin(service, by=actor, comment=comment)
+        ear = await Ear.at(towpath.client, place.id)
+        await place.unpin(service, by=actor, comment=comment, signer=signs)
+        await ear.hear("unpin", did=f"unpin {service}")
         if service in (await place.status()).pins:
             raise DeclinedError(
                 f"{service} is pinned in {environment} still. See: towpath status environment/{environment}"

@@ -200,6 +200,7 @@ def rollback(
     by: By = "",
     reason: Reason = "",
     turn: Turn = None,
+    key: Key = "",
     watch: Watch = False,
     without_server: WithoutServer = False,
     even_so: EvenSo = False,
@@ -216,7 +217,9 @@ def rollback(
     async def work(towpath: "Towpath") -> Exit:
         from clients.cli.following import follow_wish, see_lane
 
-        wish = await towpath.rollback(service, environment, by=actor, reason=reason, of=turn)
+        wish = await towpath.rollback(
+            service, environment, by=actor, reason=reason, of=turn, signer=signer(key)
+        )
         say(f"A rollback of {wish.lane.subject} is asked for, by {actor}; it goes to the front.")
         if watch:
             return await follow_wish(wish)
@@ -226,13 +229,16 @@ def rollback(
     ask(work, actor)
 
 
-def adopt(service: Service, environment: EnvironmentName, by: By = "", reason: Reason = "") -> None:
+def adopt(
+    service: Service, environment: EnvironmentName, by: By = "", reason: Reason = "", key: Key = ""
+) -> None:
     """Learn again what runs in an environment, and record it; nothing is deployed."""
     actor = me(by)
 
     async def work(towpath: "Towpath") -> Exit:
         from clients.cli.following import follow_wish
 
-        return await follow_wish(await towpath.adopt(service, environment, by=actor, reason=reason))
+        wish = await towpath.adopt(service, environment, by=actor, reason=reason, signer=signer(key))
+        return await follow_wish(wish)
 
     ask(work, actor)

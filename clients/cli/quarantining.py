@@ -5,15 +5,17 @@ from typing import TYPE_CHECKING
 from clients.cli.freezing import Why
 from clients.cli.grammar import By, Comment, Service, Version
 from clients.cli.identity import who_am_i
-from clients.cli.reading import open_releases
+from clients.cli.reading import open_releases, read_configuration
 from clients.cli.releasing import done_with_store, release
-from clients.cli.terminal import say, say_commands
+from clients.cli.terminal import say, say_aside, say_commands
 from clients.trouble import UsageError
 from domain.actor import Actor, Channel
-from workers.settings import surroundings
+from domain.roles import Door
+from workers.settings import Surroundings, surroundings
 
 if TYPE_CHECKING:
     from activities.quarantines import Said
+    from domain.gate import Quarantine
 
 LONGEST_REASON = 2000
 LONGEST_BY = 200
@@ -30,6 +32,7 @@ def quarantine(service: Service, version: Version, reason: Why, by: By = "") -> 
     said = _said(who_am_i(by, place.by), reason)
     made = done_with_store(put_into_quarantine(open_releases(place), service, version, said))
     say(f"{version} of {service} is {made}.", "yellow")
+    _say_unheeded(place, made)
     say_commands([f"towpath release unquarantine {service} {version}"])
 
 
@@ -42,6 +45,18 @@ def unquarantine(service: Service, version: Version, comment: Comment = "", by: 
     said = _said(who_am_i(by, place.by), comment)
     made = done_with_store(release_from_quarantine(open_releases(place), service, version, said))
     say(f"{version} of {service} is {made}.", "green")
+    _say_unheeded(place, made)
+
+
+def _say_unheeded(place: Surroundings, made: "Quarantine") -> None:
+    """Say where it changes nothing, since its sender may not: each environment judges that for itself."""
+    from domain.permission import why_may_not
+
+    configuration = read_configuration(place)
+    door = Door.UNQUARANTINE if made.lifted else Door.QUARANTINE
+    for environment in configuration.environments:
+        if why := why_may_not(configuration, made.by.name, door, environment, made.service):
+            say_aside(f"It does not count in {environment}: {why}.")
 
 
 def _said(by: str, reason: str) -> "Said":

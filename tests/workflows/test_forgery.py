@@ -27,6 +27,7 @@ from domain.names import change_id, effects_queue, journal_prefix, receipt_prefi
 from domain.order import Account, Left, StepOrder
 from domain.outcome import Outcome, Phase
 from domain.plan import Step, Undo, Verb
+from domain.roles import Roles
 from domain.status import ChangeStatus, LaneStatus, PromotionStatus
 from domain.terms import CheckTerms, Proposal, Request, Sealed, Story
 from domain.value import Value
@@ -675,3 +676,38 @@ async def test_nobody_tells_a_promotion_that_it_was_done(town: Town) -> None:
     await handle.signal("told", forged)
 
     assert (await handle.query("status", result_type=PromotionStatus)).phase is Phase.IN_LANE
+
+
+@pytest.mark.parametrize("story", [Story.ROLLBACK, Story.SETTLEMENT, Story.PROMOTION])
+async def test_where_roles_are_given_nobody_goes_back_by_a_turn_of_their_own(
+    town: Town, attacker: Attacker, story: Story
+) -> None:
+    """
+    With the lane gone nobody gives turns; what stands is undone even so by a sealed plan alone, of who may ask.
+    """
+    await town.promoted("1.0.0", town.dev)
+    await town.promoted("2.0.0", town.dev)
+    files = town.settings.configuration.environments
+    roles = Roles.model_validate({"operate": {"people": ["olga@example.com"]}})
+    files |= {town.dev: files[town.dev].but(roles=roles)}
+    town.settings.configuration = town.settings.configuration.but(environments=files)
+    standing = town.world.held[town.place(town.dev)]
+    assert isinstance(standing, Placement)
+    assert standing.fence
+    await town.lane(town.dev).terminate("by somebody who would go back")
+    request = Request(story=story, subject=town.subject(town.dev), actor=Actor(name="eve@example.com"))
+    sealed = None
+    if story is not Story.SETTLEMENT:
+        sealed = await attacker.draws_up(request.but(version="1.0.0" if story is Story.PROMOTION else None))
+    mine = Warrant(asker="person/eve", turn=now(), request=request, proposal=sealed)
+    before = world_of(town)
+
+    said = await attacker.has(
+        "perform",
+        town.dev,
+        StepOrder(warrant=mine, step=undo_of(standing.fence.turn, standing), act=1),
+        change_id(request.subject, mine.turn),
+    )
+
+    assert "This warrant opens nothing" in str(said)
+    assert world_of(town) == before

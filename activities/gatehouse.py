@@ -1,0 +1,181 @@
+"""Whether what people say and ask for counts here, by this worker's own configuration and OpenSSH; and what is shut."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from pydantic import ValidationError
+
+from activities.archive import Archive
+from activities.around import Around
+from activities.ports import AlreadyExistsError, BadSealError
+from activities.proving import Proving
+from activities.tools import Tools
+from domain.actor import Proof
+from domain.gate import Freeze, Pin, Quarantine
+from domain.journal import Receipt
+from domain.names import Subject, gate_key, gate_prefix
+from domain.permission import DOOR_OF, why_may_not
+from domain.roles import Door
+from domain.saying import GATES, SHUTS, Gate, GateWord, Heard, Saying, is_skip_of, shut_by
+from domain.signature import WordSignature
+from domain.statement import word_statement
+from domain.terms import Request, Sealed
+
+UNSIGNED = (
+    "words count here only with their sender's own signature, and this one has none; name a key by --key, or in "
+    "TOWPATH_SIGNING_KEY"
+)
+
+
+class Shut(NamedTuple):
+    """What somebody proven has shut, and nobody proven has opened since."""
+
+    freeze: Freeze | None = None
+    pin: Pin | None = None
+
+
+class Gatehouse:
+    """Judges words and requests for one environment, and remembers what was said of its gates."""
+
+    def __init__(self, tools: Tools, archive: Archive, around: Around) -> None:
+        self._tools = tools
+        self._archive = archive
+        self._around = around
+        self._proving = Proving(tools.signers, tools.clock)
+
+    async def hear(self, saying: Saying) -> Heard:
+        """Say whether a word counts. Where no signature is asked for, none is looked at.
+
+        A signed word about a gate is remembered in the store, sealed, before it counts. Twice is once.
+        """
+        configuration = self._tools.settings.current()
+        place = (saying.environment, saying.service)
+        if why := why_may_not(configuration, saying.by, saying.door, *place):
+            return Heard(why=why)
+        if not configuration.is_signed(*place):
+            return Heard()
+        if saying.signed is None:
+            return Heard(why=UNSIGNED)
+        why = await self._proving.why_not(word_statement(saying, saying.signed), saying.signed)
+        if not why and (gate := GATES.get(saying.door)):
+            why = await self._remember(saying, saying.signed, gate)
+        return Heard(why=why, proof=Proof.NONE if why else Proof.SSH_SIGNATURE)
+
+    async def admit(
+        self, request: Request, receipts: Sequence[Receipt] = (), drawn_up: datetime | None = None
+    ) -> str:
+        """Say why this is not asked for by somebody who may, or nothing where it is, or nobody has to ask.
+
+        Its signature has to last until its terms are ``drawn_up``, else until now, and asks once: none of these
+        ``receipts`` may bear it. Whoever is on the worker's host without the
+        engine has the environment's key, and needs no other.
+        """
+        door = DOOR_OF.get(request.story)
+        if door is None or self._around.is_offline:
+            return ""
+        configuration = self._tools.settings.current()
+        place = (request.subject.environment, request.subject.service)
+        if why := why_may_not(configuration, request.actor.name, door, *place):
+            return why
+        if not configuration.is_signed(*place):
+            return ""
+        if used := next((one for one in receipts if _was_asked_for_by(request, one)), None):
+            return f"its signature was used before, in turn {used.turn}; ask again, and sign that"
+        why = await self._proving.request(request, drawn_up)
+        return f"{request.actor.name} may not have asked for this: {why}" if why else ""
+
+    def may_ban(self, record: Quarantine) -> bool:
+        """Tell whether a record of a quarantine is by somebody who may, here. Who wrote it is claimed."""
+        door = Door.UNQUARANTINE if record.lifted else Door.QUARANTINE
+        configuration = self._tools.settings.current()
+        return not why_may_not(configuration, record.by.name, door, self._tools.environment, record.service)
+
+    async def shut(self, subject: Subject) -> Shut:
+        """Return what is shut there by a proven word. Raises ``BadSealError`` where one cannot be believed."""
+        configuration = self._tools.settings.current()
+        environment, service = subject.environment, subject.service
+        freeze = pin = None
+        if configuration.is_signed(environment):
+            freeze = await self._standing(gate_prefix(environment, Gate.FREEZE, None))
+        if configuration.is_signed(environment, service):
+            pin = await self._standing(gate_prefix(environment, Gate.PIN, service))
+        return Shut(
+            freeze=freeze if isinstance(freeze, Freeze) else None, pin=pin if isinstance(pin, Pin) else None
+        )
+
+    async def why_not_skipped(self, subject: Subject, turn: int, words: Sequence[Saying]) -> str:
+        """Say why nobody who may has said to leave something undone in this turn, or nothing where they have."""
+        said = [await self._why_no_skip(word, subject, turn) for word in words]
+        return "" if "" in said else (said or ["nobody has said so"])[-1]
+
+    async def _why_no_skip(self, word: Saying, subject: Subject, turn: int) -> str:
+        if not is_skip_of(word, subject, turn):
+            return f"what {word.by} said was meant for {word.to}"
+        configuration = self._tools.settings.current()
+        place = (subject.environment, subject.service)
+        if why := why_may_not(configuration, word.by, word.door, *place):
+            return why
+        if not configuration.is_signed(*place):
+            return ""
+        if word.signed is None:
+            return UNSIGNED
+        # It was in time when it came; what is left undone may be accounted for much later.
+        return await self._proving.why_not(word_statement(word, word.signed), word.signed, word.signed.at)
+
+    async def _remember(self, saying: Saying, signed: WordSignature, gate: Gate) -> str:
+        """Keep a word about a gate; say so where a later one is known: whoever presents an older changes nothing."""
+        prefix = gate_prefix(saying.environment, gate, saying.service)
+        key = gate_key(saying.environment, gate, saying.service, signed.at, signed.nonce)
+        known = await self._tools.store.list(prefix)
+        if known and known[-1] > key:
+            return f"somebody has said something later of this {gate} already"
+        sealed = self._archive.seal(
+            self._tools.environment, GateWord(saying=saying, heard=self._tools.clock.now())
+        )
+        try:
+            await self._tools.store.create(key, sealed.canonical().encode())
+        except AlreadyExistsError:
+            return ""
+        return ""
+
+    async def _standing(self, prefix: str) -> Freeze | Pin | None:
+        """Return what the newest word keeps shut. One that opens is proven again: its key may have been revoked."""
+        for key in reversed(await self._tools.store.list(prefix)):
+            word = await self._read(key)
+            if word.saying.door in SHUTS:
+                return shut_by(word)
+            if await self._opens(word.saying):
+                return None
+        return None
+
+    async def _opens(self, saying: Saying) -> bool:
+        signed = saying.signed
+        if signed is None:
+            return False
+        statement = word_statement(saying, signed)
+        return not await self._tools.signers.why_not(statement, signed.ssh, signed.at)
+
+    async def _read(self, key: str) -> GateWord:
+        try:
+            sealed = Sealed.model_validate_json(await self._tools.store.read(key))
+        except ValidationError as error:
+            raise BadSealError(f"“{key}” in the store is damaged") from error
+        word = self._archive.unseal(sealed, self._tools.environment, GateWord)
+        saying, signed = word.saying, word.saying.signed
+        gate = GATES.get(saying.door)
+        if (
+            signed is None
+            or gate is None
+            or gate_key(saying.environment, gate, saying.service, signed.at, signed.nonce) != key
+        ):
+            raise BadSealError(f"“{key}” holds another word than its name says: somebody moved it")
+        return word
+
+
+def _was_asked_for_by(request: Request, receipt: Receipt) -> bool:
+    """Tell whether this very signature led to that change: one key can sign the same moment in other letters."""
+    if request.signature is None or receipt.signed is None:
+        return False
+    own, its = (request.actor.name, request.signature.at), (receipt.actor.name, receipt.signed.at)
+    return own == its

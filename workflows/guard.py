@@ -1,0 +1,55 @@
+"""Having an environment's worker hear what people say, where its terms ask for that."""
+
+from typing import Final
+
+from temporalio import workflow
+
+from workflows.doorkeeper import RefusedError
+
+with workflow.unsafe.imports_passed_through():
+    from activities.effects import EffectActivities
+    from domain.actor import Proof
+    from domain.names import effects_queue
+    from domain.saying import Saying
+    from workflows import patience
+
+MOST_REMEMBERED: Final = 100
+"""Words; each counts for an hour from when it was signed."""
+
+
+class Guard:
+    """Takes each word once, and only where the environment's worker finds nothing against it."""
+
+    def __init__(self) -> None:
+        self.taken: tuple[str, ...] = ()
+        self._hearing = 0
+
+    async def hear(self, saying: Saying) -> Proof:
+        """Return how far the sender is known. Raises ``RefusedError`` with the rule that the word breaks."""
+        self._refuse_twice(saying)
+        if self._hearing >= patience.CHECKED_AT_ONCE:
+            message = "too many words are being looked at; say it again in a minute"
+            raise RefusedError(message)
+        self._hearing += 1
+        try:
+            heard = await workflow.execute_activity_method(
+                EffectActivities.hear,
+                saying,
+                task_queue=effects_queue(saying.environment),
+                start_to_close_timeout=patience.PROVING,
+                retry_policy=patience.TRY_SOON,
+                summary=f"may {saying.by[:60]} {saying.door}?",
+            )
+        finally:
+            self._hearing -= 1
+        if heard.why:
+            raise RefusedError(heard.why)
+        self._refuse_twice(saying)
+        if saying.signed:
+            self.taken = (*self.taken, saying.signed.nonce)[-MOST_REMEMBERED:]
+        return heard.proof
+
+    def _refuse_twice(self, saying: Saying) -> None:
+        if saying.signed and saying.signed.nonce in self.taken:
+            message = "the very same word was taken before; who means it again signs again"
+            raise RefusedError(message)
