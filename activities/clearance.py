@@ -17,7 +17,7 @@ from activities.tools import Tools
 from activities.transcribing import say
 from domain.answer import answer_of
 from domain.approval import Policy
-from domain.clearance import Cause, Facts, Refusal, Warrant, judge, judge_undo
+from domain.clearance import Cause, Facts, Refusal, Warrant, judge, judge_undo, up_to_date
 from domain.environment import Holding, Placement, same
 from domain.fence import Fence, milliseconds
 from domain.gate import Quarantine
@@ -97,6 +97,7 @@ class Clearing:
             freeze=word.freeze,
             pin=word.pin,
             unanswered=word.unanswered,
+            decisions=word.decisions,
         )
 
     def _policy(self, proposal: Proposal) -> Policy:
@@ -165,7 +166,7 @@ class Clearing:
             rules=configuration.rules(subject) if configuration.place(subject) else (),
             quarantine=await self._quarantine(proposal),
         )
-        warrant, facts = await self._proven(order.warrant, proposal, facts)
+        warrant, facts = await self._proven(up_to_date(order.warrant, facts), proposal, facts)
         if refusal := judge(warrant, step, facts) or await self._carried_out(proposal, fence.turn, entry):
             raise await self._refused(refusal, subject, fence.turn, journaled=entry is not None)
 

@@ -9,6 +9,7 @@ from temporalio.client import Client, WorkflowQueryFailedError, WorkflowQueryRej
 from temporalio.common import QueryRejectCondition
 from temporalio.service import RPCError, RPCStatusCode
 
+from domain.approval import Decision
 from domain.clearance import Warrant
 from domain.gate import Freeze, Pin
 from domain.names import Subject, environment_id, lane_id, promotion_id
@@ -24,7 +25,8 @@ PATIENCE: Final = timedelta(seconds=3)
 class Word(NamedTuple):
     """What was learned: the open turn, whether the asker still asks, the freeze, the pin, and who did not answer.
 
-    ``open_turn`` is the warrant's own; ``taken`` the turn that has the lane, whosever it is.
+    ``open_turn`` is the warrant's own; ``taken`` the turn that has the lane, whosever it is. ``decisions`` are all
+    that the asker holds by now, which may be more than it gave along.
     """
 
     open_turn: int | None
@@ -34,6 +36,13 @@ class Word(NamedTuple):
     freeze: Freeze | None
     pin: Pin | None
     unanswered: tuple[str, ...]
+    decisions: tuple[Decision, ...] = ()
+
+
+class _Asking(NamedTuple):
+    """Whoever asked still does, and holds these decisions."""
+
+    decisions: tuple[Decision, ...] = ()
 
 
 class _Silence(Exception):
@@ -63,10 +72,11 @@ async def ask_around(client: Client, subject: Subject, warrant: Warrant, *, gate
         open_turn=lane.turn if isinstance(lane, LaneStatus) and _is_for(lane, warrant) else None,
         taken=lane.turn if isinstance(lane, LaneStatus) else None,
         lane_listens=lane is not None,
-        asking=not isinstance(asker, BaseException) and asker,
+        asking=isinstance(asker, _Asking),
         freeze=environment.freeze if isinstance(environment, EnvironmentStatus) else None,
         pin=environment.pins.get(subject.service) if isinstance(environment, EnvironmentStatus) else None,
         unanswered=tuple(name for name, answer in named.items() if isinstance(answer, _Silence)),
+        decisions=asker.decisions if isinstance(asker, _Asking) else (),
     )
 
 
@@ -79,21 +89,23 @@ async def _nobody() -> None:
     """Ask nobody."""
 
 
-async def _ask_asker(client: Client, warrant: Warrant) -> bool:
+async def _ask_asker(client: Client, warrant: Warrant) -> _Asking | None:
     """A promotion is asked back: by its own id, and for the very decisions that it was given.
 
     Whoever asks a lane for a rollback or an adoption has no workflow to be asked.
     """
     request = warrant.request
     if request.story is not Story.PROMOTION:
-        return True
+        return _Asking()
     if warrant.asker != promotion_id(request.subject, request.version or ""):
-        return False
+        return None
     status = await _ask(client, warrant.asker, PromotionStatus)
     if status is None or status.phase is not Phase.IN_LANE or status.request != request:
-        return False
+        return None
     given = [decision.but(comment="") for decision in status.decisions]
-    return all(decision.but(comment="") in given for decision in warrant.decisions)
+    if any(decision.but(comment="") not in given for decision in warrant.decisions):
+        return None
+    return _Asking(status.decisions)
 
 
 async def _ask(client: Client, workflow_id: str, status: type[StatusT]) -> StatusT | None:

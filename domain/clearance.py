@@ -92,6 +92,8 @@ class Facts(Value):
     """Whether this would be the change's first deed, which windows are for."""
     rules: tuple[RuleTerms, ...] = ()
     """What releases are held to now."""
+    decisions: tuple[Decision, ...] = ()
+    """All that the asker has been told by now: what came after the warrant counts until the change begins."""
     policy: Policy = NOBODY
     unproven_release: str = ""
     """Why the release is not its author's, where only signed ones are let in; nothing where it is, or need not be."""
@@ -99,6 +101,11 @@ class Facts(Value):
     """Why the request is not known to be its requester's own, or nothing where this worker found it signed."""
     observed: dict[str, Holding] = Field(default_factory=dict)
     unanswered: tuple[str, ...] = ()
+
+
+def up_to_date(warrant: Warrant, facts: Facts) -> Warrant:
+    """Return the warrant with what people have said since, where the change has not begun: a no is still heard then."""
+    return warrant.but(decisions=facts.decisions) if facts.begins and facts.decisions else warrant
 
 
 def judge(warrant: Warrant, step: Step, facts: Facts) -> Refusal | None:
@@ -238,7 +245,10 @@ def judge_approval(
 ) -> Refusal | None:
     """Judge the decisions on a proposal by the live policy."""
     intent = proposal.plan.intent
-    if standing(policy, request.requester, intent, decisions) is not Standing.GRANTED:
+    stands = standing(policy, request.requester, intent, decisions)
+    if stands is Standing.REJECTED:
+        return Refusal(cause=Cause.VOID, why=f"plan {short(intent)} was rejected")
+    if stands is not Standing.GRANTED:
         why = f"plan {short(intent)} lacks the approval of {policy}"
         return Refusal(cause=Cause.VOID, why=why)
     if has_lapsed(policy, request.requester, intent, decisions, now):

@@ -129,15 +129,15 @@ def _is_promotion(ask: Ask) -> bool:
     return ask.request.story is Story.PROMOTION and ask.proposal is not None
 
 
-def withdrawn(lane: LaneState, asker: str, reason: str) -> LaneState:
-    """Let an asker go: what waits of theirs is dropped, untold; their running change is to be undone.
+def withdrawn(lane: LaneState, asker: str, reason: str, *, spares_running: bool = False) -> LaneState:
+    """Let an asker go: what waits of theirs is dropped, untold; their running change is to be undone, if not spared.
 
     What has begun is still accounted for to them. A rollback or settlement that runs is never cancelled.
     """
     queue = tuple(ask for ask in lane.queue if ask.asker != asker)
     lane = lane.but(queue=queue, orphans=_without_rollbacks(lane.orphans, asker))
     running = lane.running
-    if running is None:
+    if running is None or spares_running:
         return lane
     goes_back = running.ask.is_rollback or running.is_settlement
     cancels = running.ask.asker == asker and not goes_back

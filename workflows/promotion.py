@@ -14,9 +14,10 @@ with workflow.unsafe.imports_passed_through():
     from activities.effects import EffectActivities
     from activities.errands import ASK, WITHDRAW, ErrandActivities, Hearing, LaneMessage, Silence, ThawRequest
     from domain.actor import Actor, Channel
-    from domain.answer import Answer, Done, NotBegun, Undone, Withdrawal
+    from domain.answer import Answer, Done, NotBegun, Undone
     from domain.approval import Standing
     from domain.clearance import Cause, Refusal
+    from domain.doors import say_too_late
     from domain.drawing import say_plan
     from domain.gate import say_observing
     from domain.names import (
@@ -85,8 +86,10 @@ class PromotionWorkflow(PromotionDoors):
     async def _heed(self, answer: Answer) -> Ending | None:
         """It was done, or undone; or nothing was touched, and then it is for us to wait, ask again, or end."""
         match answer:
+            case NotBegun() if self._is_turned_down():
+                return self._turned_down()
             case Done():
-                return Ending(outcome=answer.outcome, why="; ".join(answer.evidence), answer=answer)
+                return Ending(outcome=answer.outcome, why=self._what_was_found(answer), answer=answer)
             case Undone():
                 return Ending(outcome=answer.outcome, why=answer.why, answer=answer)
             case NotBegun(refusal=Refusal(cause=Cause.GATE) as closed):
@@ -108,7 +111,7 @@ class PromotionWorkflow(PromotionDoors):
         self._log.record(OverrideRecord(at=workflow.now(), actor=somebody, did="cancel", comment=why))
         if self._log.phase is not Phase.IN_LANE:
             return Ending(outcome=Outcome.CANCELLED, why=why)
-        await self._send(self._message(WITHDRAW, Withdrawal(asker=self._id, number=self._number, reason=why)))
+        await self._send(self._message(WITHDRAW, self._withdrawal(why)))
         match await self._follow():
             case Done() as done:
                 return Ending(outcome=done.outcome, why="the cancel came too late: it was done", answer=done)
@@ -238,9 +241,6 @@ class PromotionWorkflow(PromotionDoors):
                 timeout_summary="the gate opens",
             )
 
-    def _is_turned_down(self) -> bool:
-        return self._proposal is not None and self._standing(self._proposal) is Standing.REJECTED
-
     def _only_observed(self, proposal: Proposal) -> Ending:
         """All was judged and nothing is done: what the effect would refuse is not even asked for."""
         why = f"{say_observing(self._subject.environment)}. It would have been: {say_plan(proposal.plan)}"
@@ -248,6 +248,14 @@ class PromotionWorkflow(PromotionDoors):
 
     def _turned_down(self) -> Ending:
         return Ending(outcome=Outcome.REJECTED, why=self._who_rejected())
+
+    def _what_was_found(self, done: Done) -> str:
+        """What the checks said; and of a rejection that came after the change had begun, that it was too late."""
+        found = "; ".join(done.evidence)
+        if not self._is_turned_down():
+            return found
+        self.refused("reject", f"{self._who_rejected()}. {say_too_late(self._subject)}")
+        return f"{found}; {self._who_rejected()}, when the change had begun".removeprefix("; ")
 
     # Its beginning and its end.
 
