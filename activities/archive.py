@@ -8,6 +8,7 @@ from activities.ports import AlreadyExistsError, BadSealError, NotInStoreError, 
 from domain.folding import folded
 from domain.journal import Entry, Evidence, OpenTurn, Receipt
 from domain.names import Subject, is_identifier, journal_key, journal_prefix, receipt_key, receipt_prefix
+from domain.review import Broken, Reviewed
 from domain.terms import Proposal, Sealed
 from domain.value import Digest, Value, digest_of
 
@@ -16,6 +17,8 @@ KINDS: Final[dict[type[Value], str]] = {
     Entry: "journal",
     Receipt: "receipt",
     Evidence: "evidence",
+    Broken: "broken",
+    Reviewed: "reviewed",
 }
 """What is written over a seal, so that one kind of paper never passes for another."""
 

@@ -13,6 +13,7 @@ from activities.previewing import why_otherwise
 from activities.proving import Proving
 from activities.quarantines import find_quarantine
 from activities.releases import Brought, ReleaseRefusedError, bring
+from activities.reviews import Reviewing
 from activities.tools import Tools
 from activities.transcribing import say
 from domain.answer import answer_of
@@ -27,6 +28,7 @@ from domain.order import StepOrder
 from domain.plan import Step, Undo
 from domain.statement import matter_of
 from domain.terms import Proposal, Request
+from domain.urgency import NO_GLASS, Glass, Urgency
 from domain.value import short
 
 NOT_CLEARED = "NotCleared"
@@ -69,6 +71,7 @@ class Clearing:
         self._archive = archive
         self._around = around or Engine()
         self._proving = Proving(tools.signers, tools.clock)
+        self._reviewing = Reviewing(tools, archive)
 
     def unseal(self, warrant: Warrant) -> Proposal:
         """Return the warrant's proposal. Raises the refusal where its seal is not this environment's."""
@@ -109,8 +112,15 @@ class Clearing:
         configuration = self._tools.settings.current()
         if configuration.place(subject) is None or subject.environment not in configuration.environments:
             return Policy(quorum=1, approvers=(), valid=timedelta())
-        approval = configuration.approval(subject, risk, pivots=bool(proposal.plan.pivots))
+        approval = configuration.approval(
+            subject, risk, pivots=bool(proposal.plan.pivots), urgency=proposal.request.urgency
+        )
         return approval.policy(proposal.release).but(windows=configuration.outlived(subject))
+
+    def _glass(self, proposal: Proposal) -> Glass:
+        """Return who may break the glass now, by this worker's own configuration, where that is asked for."""
+        broken = proposal.request.urgency is Urgency.BREAK_GLASS
+        return self._tools.settings.current().glass(proposal.plan.subject) if broken else NO_GLASS
 
     def _asks_for_signed_releases(self) -> bool:
         environment = self._tools.settings.current().environments.get(self._tools.environment)
@@ -137,6 +147,7 @@ class Clearing:
             decisions=await self._proving.decisions(matter, warrant.decisions),
             policy=policy,
             nonce=matter.nonce,
+            glass=self._glass(proposal),
         )
 
     async def deed(self, order: StepOrder, step: Step) -> Cleared:
@@ -159,6 +170,7 @@ class Clearing:
         heard = await self.hear(order.warrant, proposal)
         facts = heard.but(
             policy=self._policy(proposal),
+            glass=self._glass(proposal),
             observed=observed,
             observes=configuration.observes(subject),
             schedule=configuration.schedule(subject),
@@ -184,6 +196,7 @@ class Clearing:
             story=order.warrant.request.story,
             at=facts.now,
         )
+        await self._reviewing.note(order.warrant, proposal)
         written = entry or await self._archive.write_entry(draft)
         if written.void:
             refusal = Refusal(

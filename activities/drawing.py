@@ -35,6 +35,7 @@ from domain.release import ROLLBACK_BUDGET, Release
 from domain.rule import notes, refusals
 from domain.soak import cut_soak
 from domain.terms import LaneTerms, Proposal, Request, Sealed, Story, Terms, in_waves
+from domain.urgency import Urgency, why_not_broken, why_not_urgent
 from domain.value import digest_of
 
 LOOKS: Final = 5
@@ -137,11 +138,17 @@ class Drawing:
             candidate = Candidate(request, release, drawn.steps, artifacts)
             judged = await self._judging.judge(candidate, configuration)
         pivots, level = any(step.is_pivot for step in drawn.steps), judged.risk.level if judged.risk else None
-        terms = terms.but(approval=configuration.approval(subject, level, pivots=pivots))
+        urgency = request.urgency
+        terms = terms.but(
+            approval=configuration.approval(subject, level, pivots=pivots, urgency=urgency),
+            soak=configuration.soak(subject, urgency),
+            urgency=urgency,
+        )
         posed = await self._admitting.of_requester(request, terms)
         if terms.observe_only:
             drawn = drawn._replace(notes=(*drawn.notes, say_observing(subject.environment)))
         refused = (
+            *_unwarranted(request, configuration),
             *posed,
             *kept_out,
             *astray,
@@ -258,6 +265,17 @@ class Drawing:
 
     def _no_terms(self) -> Terms:
         return Terms(targets={}, configuration=UNCONFIGURED, nonce=_nonce())
+
+
+def _unwarranted(request: Request, configuration: Configuration) -> tuple[str, ...]:
+    """Say why the requester may not take the way in that they ask for."""
+    environment, by = request.subject.environment, request.actor.name
+    if request.urgency is Urgency.BREAK_GLASS:
+        why = why_not_broken(configuration.glass(request.subject), environment, by, request.reason)
+    else:
+        has_hotfix = configuration.environments[environment].hotfix is not None
+        why = why_not_urgent(request.urgency, environment, reason=request.reason, has_hotfix=has_hotfix)
+    return (why,) if why else ()
 
 
 def unknown_place(configuration: Configuration, subject: Subject) -> str:

@@ -17,6 +17,7 @@ from activities.health import watch, watch_one
 from activities.ports import BadSealError, StaleFenceError, TargetRefusalError
 from activities.proving import Proving
 from activities.receipts import Receipts
+from activities.reviews import Reviewing
 from activities.signpost import Signpost
 from activities.tools import Tools
 from activities.transcribing import transcribed
@@ -26,6 +27,7 @@ from domain.journal import Evidence, Recollection, Soaked
 from domain.names import Subject
 from domain.order import Account, Left, Performed, StepOrder
 from domain.plan import Verb
+from domain.review import ReviewOrder
 from domain.road import Waymark
 from domain.statement import ProofOrder
 from domain.terms import Request, Sealed, Story
@@ -47,6 +49,7 @@ class EffectActivities:
         self._drawing = Drawing(tools, self._archive)
         self._signpost = Signpost(tools, self._archive)
         self._proving = Proving(tools.signers, tools.clock)
+        self._reviewing = Reviewing(tools, self._archive)
         self._receipts = Receipts(tools, self._archive, self._clearing)
 
     @activity.defn
@@ -75,6 +78,18 @@ class EffectActivities:
         """
         self._own_environment(order.environment)
         return await self._proving.why_not(order.statement, order.signature)
+
+    @activity.defn
+    async def review(self, order: ReviewOrder) -> str:
+        """Write down that somebody has looked at a broken glass; return why it does not count, or nothing.
+
+        Judged here, by this worker's own configuration. A second run finds what the first one wrote.
+        """
+        self._own(order.subject)
+        try:
+            return await self._reviewing.sign(order)
+        except BadSealError as error:
+            raise ApplicationError(str(error), type=BAD_SEAL, non_retryable=True) from error
 
     @activity.defn
     async def perform(self, order: StepOrder) -> Performed:

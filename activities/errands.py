@@ -160,7 +160,7 @@ class ErrandActivities:
     @activity.defn
     async def call_person(self, call: Call) -> None:
         """Raise an alarm. The same key twice is one alarm."""
-        await self._notifier.call(Alarm(call.subject, call.headline, call.remedy, call.key))
+        await self._notifier.call(Alarm(call.subject, call.headline, call.remedy, call.key, call.event))
 
     @activity.defn
     async def join(self, promotion: str) -> Report:

@@ -45,6 +45,7 @@ from domain.outcome import Phase
 from domain.road import WalkRequest
 from domain.status import Report, WalkReport
 from domain.terms import Proposal, Request, Story
+from domain.urgency import Urgency
 
 PLANNING: Final = 15.0
 """Seconds, after which a plan is not waited for: its worker is not at it, or fails again and again."""
@@ -81,16 +82,18 @@ class Towpath:
         by: str,
         reason: str = "",
         signer: Signer | None = None,
+        urgency: Urgency = Urgency.USUAL,
     ) -> Promotion:
         """Ask for a release to be let into an environment; it may be asked for again once it has ended.
 
-        ``signer`` signs the request with the requester's key, where the environment asks for that.
+        ``signer`` signs the request with the requester's key, where the environment asks for that. ``urgency`` names a
+        shorter way in, which takes a reason.
 
         Raises ``DeclinedError`` where the same is under way.
         """
         promotion = self.promotion(service, version, environment)
         subject, actor = promotion.subject, made(Actor, name=by)
-        request = made(Request, subject=subject, version=version, actor=actor, reason=reason)
+        request = made(Request, subject=subject, version=version, actor=actor, reason=reason, urgency=urgency)
         request = signer.sign_request(request) if signer else request
         try:
             await self.client.start_workflow(
@@ -99,8 +102,8 @@ class Towpath:
                 id=promotion_id(subject, version),
                 task_queue=ENGINE_QUEUE,
                 result_type=Report,
-                static_summary=f"{version} of {service} → {environment}",
-                static_details=f"Asked for by {actor}{f': {reason}' if reason else ''}",
+                static_summary=f"{version} of {service} → {environment}{_in_words(urgency)}",
+                static_details=f"Asked for by {actor}{_in_words(urgency)}{f': {reason}' if reason else ''}",
                 search_attributes=attributes(_promotion_names(subject, version, by)),
             )
         except WorkflowAlreadyStartedError as error:
@@ -213,6 +216,10 @@ async def _patiently(planning: WorkflowHandle[Any, Proposal]) -> Proposal:
                 raise TimeoutError
     finally:
         drawn_up.cancel()
+
+
+def _in_words(urgency: Urgency) -> str:
+    return "" if urgency is Urgency.USUAL else f" ({urgency})"
 
 
 def _promotion_names(subject: Subject, version: str, by: str) -> dict[str, str]:

@@ -11,8 +11,16 @@ from activities.ports import Clock
 from clients.trouble import UsageError
 from domain.approval import Decision
 from domain.release import Release
+from domain.review import Broken
 from domain.signature import Signature
-from domain.statement import Statement, decision_statement, matter_of, release_statement, request_statement
+from domain.statement import (
+    Statement,
+    decision_statement,
+    matter_of,
+    release_statement,
+    request_statement,
+    review_statement,
+)
 from domain.terms import Proposal, Request
 
 _PATIENCE: Final = 300.0
@@ -39,6 +47,10 @@ class Signer:
         """Return the request, signed."""
         signature = self._signed(lambda unsigned: request_statement(request, unsigned), ASKED_WITHIN)
         return request.but(signature=signature)
+
+    def sign_review(self, broken: Broken, by: str, comment: str) -> Signature:
+        """Return the signature for the review of a broken glass."""
+        return self._signed(lambda unsigned: review_statement(broken, by, comment, unsigned), ASKED_WITHIN)
 
     def sign_release(self, release: Release) -> str:
         """Return the author's signature for a release that is being made."""

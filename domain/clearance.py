@@ -15,6 +15,7 @@ from domain.names import Subject, change_id
 from domain.plan import Step, differs, material_difference
 from domain.rule import RuleTerms, unjudged
 from domain.terms import Proposal, Request, Sealed
+from domain.urgency import NO_GLASS, Gate, Glass, Urgency, why_not_broken
 from domain.value import Value, short
 from domain.windows import Schedule
 
@@ -71,8 +72,8 @@ class Facts(Value):
     """Everything an effect's clearance is judged by, gathered in one read by the environment's worker.
 
     ``proposal`` is None where its seal is not good. ``observed`` is what the targets hold now, per berth.
-    ``policy``, ``observes`` and ``schedule`` are of this worker's own configuration as it is now. What nobody
-    answered is in ``unanswered``.
+    ``policy``, ``glass``, ``observes`` and ``schedule`` are of this worker's own configuration as it is now. What
+    nobody answered is in ``unanswered``.
     """
 
     now: datetime
@@ -95,6 +96,7 @@ class Facts(Value):
     decisions: tuple[Decision, ...] = ()
     """All that the asker has been told by now: what came after the warrant counts until the change begins."""
     policy: Policy = NOBODY
+    glass: Glass = NO_GLASS
     unproven_release: str = ""
     """Why the release is not its author's, where only signed ones are let in; nothing where it is, or need not be."""
     unproven_request: str = "nobody has looked for its signature"
@@ -120,6 +122,7 @@ def judge(warrant: Warrant, step: Step, facts: Facts) -> Refusal | None:
     return (
         _judge_identity(warrant, proposal, step, facts)
         or _judge_proofs(warrant, proposal, facts)
+        or _judge_glass(proposal, facts)
         or _judge_bans(proposal, facts)
         or _judge_standing(warrant, proposal, facts)
         or _judge_gates(proposal, facts)
@@ -192,6 +195,20 @@ def _judge_proofs(warrant: Warrant, proposal: Proposal, facts: Facts) -> Refusal
     return _forbidden(why)
 
 
+def _judge_glass(proposal: Proposal, facts: Facts) -> Refusal | None:
+    """Whoever lets a release in alone is one of those who may."""
+    request = proposal.request
+    if request.urgency is not Urgency.BREAK_GLASS or not proposal.is_forward:
+        return None
+    why = why_not_broken(facts.glass, facts.environment, request.actor.name, request.reason)
+    return _forbidden(why) if why else None
+
+
+def _past(proposal: Proposal, facts: Facts) -> tuple[Gate, ...]:
+    """Return the gates that do not hold for this proposal."""
+    return facts.glass.skips if proposal.request.urgency is Urgency.BREAK_GLASS else ()
+
+
 def _judge_bans(proposal: Proposal, facts: Facts) -> Refusal | None:
     """Keep out what no waiting lets in."""
     if not proposal.is_forward:
@@ -207,12 +224,16 @@ def _judge_gates(proposal: Proposal, facts: Facts) -> Refusal | None:
     if not proposal.is_forward:
         return None
     service, environment = proposal.plan.subject.service, facts.environment
-    if facts.freeze and facts.freeze.holds(facts.now):
+    past = _past(proposal, facts)
+    if facts.freeze and facts.freeze.holds(facts.now) and Gate.FREEZES not in past:
         return _closed(f"{environment} is {facts.freeze}", f"towpath thaw {environment}")
     if facts.pin and facts.pin.holds(facts.now):
         return _closed(f"{service} in {environment} is {facts.pin}", f"towpath unpin {service} {environment}")
     # What is under way is not stopped by the end of a window: a planned freeze does that.
-    schedule = facts.schedule if facts.begins else facts.schedule.but(windows=())
+    schedule = facts.schedule.but(
+        **({} if facts.begins and Gate.WINDOWS not in past else {"windows": ()}),
+        **({} if Gate.FREEZES not in past else {"freezes": ()}),
+    )
     if schedule.is_open(facts.now):
         return None
     why = f"{environment} is {schedule.say(facts.now)}"

@@ -20,6 +20,7 @@ from domain.release import Kind
 from domain.risk import Risk, RiskTable
 from domain.rule import MOST_RULES, RuleTerms
 from domain.terms import (
+    NOBODY_APPROVES,
     ApprovalTerms,
     CheckTerms,
     Fleet,
@@ -29,6 +30,7 @@ from domain.terms import (
     TargetTerms,
     Terms,
 )
+from domain.urgency import NO_GLASS, Gate, Glass, Urgency
 from domain.value import Duration, Value
 from domain.windows import PlannedFreeze, Schedule, Window
 
@@ -110,6 +112,25 @@ class PivotApproval(Value):
         return {} if written == APPROVE else written
 
 
+class Hotfix(ApprovalAtRisk):
+    """A shorter way in, for what cannot wait: who approves, and how long it soaks. The usual way says the rest.
+
+    Without ``quorum`` one person does, of those who approve anything here.
+    """
+
+    soak: Duration | None = None
+
+
+class BreakGlass(Value):
+    """Who may let a release in alone, in an emergency, and who looks at it afterwards."""
+
+    groups: tuple[Identifier, ...] = Field(alias="from", min_length=1)
+    skips: tuple[Gate, ...] = ()
+    """Which gates do not hold then, beside the approval."""
+    review: tuple[Identifier, ...] = ()
+    """Groups whose people may sign the review; without them, whoever may approve or break the glass here."""
+
+
 class Organisation(Value):
     """``towpath.yaml``."""
 
@@ -131,6 +152,10 @@ class EnvironmentFile(Value):
     """The environment's public key, ``ed25519:<base64>``: who may vouch for what happened here."""
     approval: Approval | None = None
     """The floor: no service can ask for fewer people, for other people, or for a longer-lived grant."""
+    hotfix: Hotfix | None = None
+    """A shorter way in; none where this is left out."""
+    break_glass: BreakGlass | None = None
+    """The way in for an emergency; none where this is left out."""
     pivots: PivotApproval | None = None
     """What a plan takes that holds a step without a way back, beside what every plan takes."""
     soak: Duration = timedelta()
@@ -254,13 +279,28 @@ class Configuration(Value):
         asked = [one.approval for one in (floor, place) if one and one.approval]
         return floor.risk is not None or any(approval.levels for approval in asked)
 
-    def approval(self, subject: Subject, risk: Risk | None = None, *, pivots: bool = False) -> ApprovalTerms:
+    def approval(
+        self,
+        subject: Subject,
+        risk: Risk | None = None,
+        *,
+        pivots: bool = False,
+        urgency: Urgency = Urgency.USUAL,
+    ) -> ApprovalTerms:
         """Return what approval takes at this risk: the service's word, tightened to the environment's floor.
 
-        A plan that holds ``pivots`` may take more: more people, or others.
+        A plan that holds ``pivots`` may take more: more people, or others. A hotfix takes what the environment says of
+        it, and a broken glass nobody's.
         """
         usual = self._usual_approval(subject, risk)
         floor = self.environments[subject.environment]
+        match urgency:
+            case Urgency.BREAK_GLASS:
+                return usual.but(quorum=0, groups=(), approvers=(), also=())
+            case Urgency.HOTFIX:
+                usual = self._shortened(usual, floor.hotfix) if floor.hotfix else NOBODY_APPROVES
+            case Urgency.USUAL:
+                pass
         if not pivots or floor.pivots is None:
             return usual
         stricter = usual.but(quorum=max(usual.quorum, floor.pivots.quorum))
@@ -286,6 +326,39 @@ class Configuration(Value):
             signed=any(one.signed for one in given),
             also=tuple(self._further(one) for approval in given for one in approval.also or ()),
             separate=separate(floor, asked),
+        )
+
+    def _shortened(self, usual: ApprovalTerms, hotfix: Hotfix) -> ApprovalTerms:
+        return usual.but(
+            quorum=min(usual.quorum, 1) if hotfix.quorum is None else hotfix.quorum,
+            groups=hotfix.groups or usual.groups,
+            approvers=self.members(hotfix.groups) if hotfix.groups else usual.approvers,
+            wait=usual.wait if hotfix.wait is None else hotfix.wait,
+            valid=usual.valid if hotfix.valid is None else hotfix.valid,
+            also=tuple(self._further(one) for one in hotfix.also or ()),
+        )
+
+    def soak(self, subject: Subject, urgency: Urgency = Urgency.USUAL) -> timedelta:
+        """Return how long a release must stay healthy there: the service's word or the environment's, the longer."""
+        place, floor = self.place(subject), self.environments[subject.environment]
+        if urgency is Urgency.HOTFIX and floor.hotfix and floor.hotfix.soak is not None:
+            return floor.hotfix.soak
+        return max((place.soak if place else None) or timedelta(), floor.soak)
+
+    def glass(self, subject: Subject) -> Glass:
+        """Return who may break the glass there, past what, and who may sign the review."""
+        floor = self.environments.get(subject.environment)
+        written = floor.break_glass if floor else None
+        if floor is None or written is None:
+            return NO_GLASS
+        usual = self.approval(subject)
+        breakers = self.members(written.groups)
+        everybody = (*usual.policy(None).people, *breakers)
+        return Glass(
+            breakers=breakers,
+            reviewers=self.members(written.review) if written.review else tuple(dict.fromkeys(everybody)),
+            skips=written.skips,
+            signed=usual.signed,
         )
 
     def _further(self, one: FurtherQuorum) -> QuorumTerms:
@@ -329,7 +402,9 @@ class Configuration(Value):
         return next((one.remind for one in given if one.remind is not None), REMIND)
 
     def channels(self, notice: Notice) -> tuple[str, ...]:
-        """Return the channels that a notice goes to."""
+        """Return the channels that a notice goes to: all there are, where somebody broke the glass."""
+        if notice.event is Event.GLASS_BROKEN:
+            return tuple(self.organisation.channels)
         routes = self.organisation.notify
         return channels_for(routes, notice.event, notice.service, notice.environment)
 
@@ -391,7 +466,7 @@ class Configuration(Value):
             targets=self._targets(subject, place),
             fleets=place.fleets_in_full,
             health=place.health,
-            soak=max(place.soak or timedelta(), floor.soak),
+            soak=self.soak(subject),
             approval=self.approval(subject),
             lane=self.lane(subject),
             hold_limit=floor.hold_limit,

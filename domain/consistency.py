@@ -17,6 +17,7 @@ from domain.configuration import (
 from domain.fault import Fault, Spot
 from domain.fleets import check_target_faults, fleet_faults
 from domain.floors import floor_faults, own_faults, pivot_faults
+from domain.haste import glass_faults, hotfix_faults
 from domain.names import Subject
 from domain.release import BUDGETS
 from domain.signers import signer_faults
@@ -80,6 +81,8 @@ def _environment_faults(
         yield from own_faults(configuration, root.below("approval"), environment.approval)
     if environment.pivots:
         yield from pivot_faults(configuration, root.below("pivots"), environment)
+    yield from hotfix_faults(configuration, root.below("hotfix"), environment)
+    yield from glass_faults(configuration, root.below("break_glass"), environment)
 
 
 def _misnamed(spot: Spot, inside: str, name: str) -> Iterator[Fault]:

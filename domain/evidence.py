@@ -6,6 +6,7 @@ from typing import Final
 from domain.approval import say_quorums
 from domain.audit import Account, Audit, Vouched
 from domain.terms import Story
+from domain.urgency import Urgency
 from domain.value import say_duration, short
 
 KEEP: Final = (
@@ -70,6 +71,11 @@ def _account(account: Account) -> Iterator[str]:
 def _approval(account: Account) -> Iterator[str]:
     if account.story is not Story.PROMOTION:
         return
+    if account.urgency is Urgency.BREAK_GLASS:
+        yield f"* **The glass was broken**: {_one_line(str(account.review or 'what was to be reviewed is gone'))}"
+        return
+    if account.urgency is Urgency.HOTFIX:
+        yield "* Let in as a hotfix, by the environment's shorter way"
     quorums = account.quorums
     if not quorums:
         yield "* Nobody had to approve"

@@ -15,6 +15,7 @@ from domain.names import Identifier, Subject
 from domain.outcome import Outcome
 from domain.plan import Deed, Plan, Step, Undo, Verb
 from domain.terms import CheckTerms, Request, Story, TargetTerms
+from domain.urgency import NO_GLASS, Glass
 from domain.value import Digest, Value
 
 
@@ -79,6 +80,8 @@ class LetIn(Value):
     policy: Policy
     nonce: str
     """Of the terms: a part of what was signed."""
+    glass: Glass = NO_GLASS
+    """Where the glass was broken: who might."""
 
 
 class Receipt(Value):

@@ -156,6 +156,15 @@ def receipt_prefix(subject: Subject) -> str:
     return f"receipt/{subject.service}/{subject.environment}"
 
 
+def review_key(subject: Subject, turn: int, what: str) -> str:
+    return f"{review_prefix(subject)}/{turn}/{what}.json"
+
+
+def review_prefix(subject: Subject) -> str:
+    """Name the folder of what was done to a subject in an emergency, likewise."""
+    return f"review/{subject.service}/{subject.environment}"
+
+
 def transcript_key(subject: Subject, turn: int, piece: str) -> str:
     return f"{transcript_prefix(subject)}/{turn}/{piece}.json"
 

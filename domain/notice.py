@@ -33,6 +33,8 @@ class Event(StrEnum):
     FROZEN = "frozen"
     THAWED = "thawed"
     UNSETTLED = "unsettled"
+    GLASS_BROKEN = "glass broken"
+    """Goes to every channel, whatever the routes say."""
 
 
 class Severity(StrEnum):
@@ -67,6 +69,7 @@ SEVERITY_OF: Final = {
     Event.FROZEN: Severity.WARNING,
     Event.THAWED: Severity.NOTICE,
     Event.UNSETTLED: Severity.ALARM,
+    Event.GLASS_BROKEN: Severity.ALARM,
 }
 
 

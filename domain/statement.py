@@ -9,8 +9,10 @@ from enum import StrEnum
 from domain.approval import Decision
 from domain.names import Identifier, promotion_id
 from domain.release import Release
+from domain.review import Broken
 from domain.signature import Signature
 from domain.terms import Proposal, Request
+from domain.urgency import Urgency
 from domain.value import Digest, Value, canonical
 
 
@@ -20,6 +22,7 @@ class Purpose(StrEnum):
     DECISION = "decision@towpath"
     REQUEST = "request@towpath"
     RELEASE = "release@towpath"
+    REVIEW = "review@towpath"
 
 
 class Statement(Value):
@@ -83,6 +86,22 @@ def request_statement(request: Request, signature: Signature) -> Statement:
         version=request.version,
         reason=request.reason,
         of=request.of,
+        **({} if request.urgency is Urgency.USUAL else {"urgency": request.urgency}),
+    )
+
+
+def review_statement(broken: Broken, by: str, comment: str, signature: Signature) -> Statement:
+    """Return what a reviewer signs: what was broken, by whom and why, and what they say of it."""
+    return _statement(
+        Purpose.REVIEW,
+        by,
+        signature,
+        service=broken.subject.service,
+        environment=broken.subject.environment,
+        turn=broken.turn,
+        version=broken.version,
+        of=broken.digest(),
+        comment=comment,
     )
 
 

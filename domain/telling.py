@@ -8,6 +8,7 @@ from domain.picture import picture
 from domain.record import RefusedRecord
 from domain.status import ChangeStatus, EnvironmentStatus, LaneStatus, PipelineStatus, PromotionStatus
 from domain.terms import Proposal
+from domain.urgency import Urgency
 from domain.value import canonical, short
 
 
@@ -28,7 +29,7 @@ def approve_commands(workflow_id: str, intent: str) -> str:
 def tell_promotion(status: PromotionStatus) -> str:
     """Say in Markdown where a promotion stands, what it waits for, and what moves it on."""
     head = f"### {status.version} of {status.subject}: {status.outcome or status.phase}"
-    said = [head, status.why or status.waits_for]
+    said = [head, _tell_urgency(status), status.why or status.waits_for]
     if status.proposal and status.phase is not Phase.ENDED:
         said.append(_tell_plan(status.proposal))
     if status.phase is Phase.WAITING_FOR_APPROVAL and status.intent:
@@ -93,6 +94,16 @@ def tell_pipeline(status: PipelineStatus) -> str:
     said.append(_code(status.remedy) if status.remedy else "")
     said.append(_tell_refused(status.refused))
     return "\n\n".join(line for line in said if line)
+
+
+def _tell_urgency(status: PromotionStatus) -> str:
+    request = status.request
+    if request is None or request.urgency is Urgency.USUAL:
+        return ""
+    said = f"**{request.urgency}**, by {request.actor}: {' '.join(request.reason.split())}"
+    if request.urgency is Urgency.BREAK_GLASS:
+        return f"{said}\n\nSomebody else reviews it afterwards:\n\n{_code('towpath review list')}"
+    return said
 
 
 def _tell_plan(proposal: Proposal) -> str:

@@ -18,6 +18,7 @@ from domain.release import ROLLBACK_BUDGET, Release
 from domain.risk import Assessment
 from domain.rule import Ruling
 from domain.signature import Signature
+from domain.urgency import Urgency
 from domain.value import Digest, Duration, Value
 
 
@@ -47,6 +48,8 @@ class Request(Value):
     """For a settlement: how many deeds the lost change was to do."""
     signature: Signature | None = None
     """By the requester's own key, where the environment asks for it."""
+    urgency: Urgency = Urgency.USUAL
+    """Which way in is asked for."""
 
     @property
     def requester(self) -> Requester:
@@ -145,6 +148,10 @@ class ApprovalTerms(Value):
         return say_quorums(self.quorums)
 
 
+NOBODY_APPROVES: Final = ApprovalTerms(quorum=1)
+"""What nobody can give: the way in that is asked for is not there."""
+
+
 class LanePolicy(StrEnum):
     """How many promotions may wait for a lane: all, the newest, or nobody. Each lets fewer wait than the one before."""
 
@@ -185,6 +192,8 @@ class Terms(Value):
     hold_limit: Duration = timedelta(hours=4)
     on_freeze: OnFreeze = OnFreeze.HOLD
     observe_only: bool = False
+    urgency: Urgency = Urgency.USUAL
+    """Which way in these are for: no approval of one fits another."""
     budget: Duration = ROLLBACK_BUDGET
     configuration: Digest
     nonce: str
@@ -219,6 +228,12 @@ class Proposal(Value):
         """Name who asked: claimed, unless the environment takes signed requests only, and took this one."""
         actor, proves = self.request.actor, self.terms.approval.signed and not self.refusals
         return actor.name if proves and self.request.signature else str(actor)
+
+    @property
+    def in_a_hurry(self) -> str:
+        """Say which shorter way in was asked for, and why; nothing where it is the usual one."""
+        request = self.request
+        return "" if request.urgency is Urgency.USUAL else f"{request.urgency}: {request.reason}"
 
     @property
     def is_forward(self) -> bool:

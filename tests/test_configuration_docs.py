@@ -15,8 +15,10 @@ from activities.rules import RULES
 from activities.targets import TARGETS
 from domain.configuration import (
     Approval,
+    BreakGlass,
     ComponentFile,
     EnvironmentFile,
+    Hotfix,
     Organisation,
     ServiceEnvironment,
     ServiceFile,
@@ -42,6 +44,8 @@ MODELS: dict[str, type[Value]] = {
     "## Component": ComponentFile,
     "## Environment of a service": ServiceEnvironment,
     "## Approval": Approval,
+    "## Hotfix": Hotfix,
+    "## Break_glass": BreakGlass,
     "## Windows": Window,
     "## Planned freezes": PlannedFreeze,
     "## Health checks": CheckTerms,

@@ -11,6 +11,7 @@ from workflows.notice import NoticeWorkflow
 from workflows.pipeline import PipelineWorkflow
 from workflows.plan import PlanWorkflow
 from workflows.promotion import PromotionWorkflow
+from workflows.review import ReviewWorkflow
 
 WORKFLOWS: Final[list[type]] = [
     PromotionWorkflow,
@@ -20,6 +21,7 @@ WORKFLOWS: Final[list[type]] = [
     PlanWorkflow,
     PipelineWorkflow,
     NoticeWorkflow,
+    ReviewWorkflow,
 ]
 
 PASSED_THROUGH: Final = (
@@ -29,6 +31,7 @@ PASSED_THROUGH: Final = (
     "workflows.chronicle",
     "workflows.counting",
     "workflows.doorkeeper",
+    "workflows.emergency",
     "workflows.errand",
     "workflows.lane_doors",
     "workflows.patience",

@@ -79,6 +79,7 @@ def effects(chosen: Tools) -> Wired:
             verbs.draw_up,
             verbs.road,
             verbs.prove,
+            verbs.review,
             verbs.perform,
             verbs.soak,
             verbs.conclude,

@@ -39,6 +39,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows import patience
     from workflows.chronicle import publish
     from workflows.doorkeeper import BadStartError, read_value
+    from workflows.emergency import alarm_for, until_heard
     from workflows.errand import errand
     from workflows.promotion_doors import Carried, Ending, PromotionDoors
     from workflows.steering import is_long
@@ -64,6 +65,7 @@ class PromotionWorkflow(PromotionDoors):
             ending = await self._tell()
         except (asyncio.CancelledError, ActivityError) as stop:
             ending = await self._stopped(stop)
+        await until_heard(self._alarm)
         return self._end(ending)
 
     async def _tell(self) -> Ending:
@@ -71,6 +73,7 @@ class PromotionWorkflow(PromotionDoors):
             proposal = self._proposal or await self._draw_up()
             if ending := self._judged(proposal):
                 return ending
+            self._alarm = self._alarm or alarm_for(proposal)
             match await self._wait_for_approval(proposal):
                 case Standing.REJECTED:
                     return self._turned_down()

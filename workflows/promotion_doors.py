@@ -29,6 +29,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.value import Value, short
     from workflows import patience
     from workflows.chronicle import Chronicle, Memory
+    from workflows.emergency import Alarm
 
 
 ABANDON: Final = workflow.HandlerUnfinishedPolicy.ABANDON
@@ -76,6 +77,7 @@ class PromotionDoors(Steered):
         self._gate_opened = False
         self._checking = 0
         self._stopping = False
+        self._alarm: Alarm | None = None
         self._ending: Ending | None = None
         self._log = Chronicle(Phase.PREPARING, self._details)
 

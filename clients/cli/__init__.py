@@ -31,6 +31,7 @@ from clients.cli.doctoring import doctor
 from clients.cli.founding import environment, service
 from clients.cli.notifying import notify
 from clients.cli.releasing import release
+from clients.cli.reviewing import review
 from clients.cli.terminal import complain
 from clients.trouble import ClientError
 from domain.outcome import Exit
@@ -87,6 +88,7 @@ app.add_typer(environment, name="environment", rich_help_panel=_RUN)
 app.add_typer(service, name="service", rich_help_panel=_RUN)
 app.add_typer(notify, name="notify", rich_help_panel=_RUN)
 app.add_typer(release, name="release", rich_help_panel=_ASK)
+app.add_typer(review, name="review", rich_help_panel=_STEER)
 app.add_typer(audit, name="audit", rich_help_panel=_SEE)
 app.add_typer(surveying.environments, name="environments", rich_help_panel=_SEE)
 

@@ -14,6 +14,7 @@ from domain.road import Road
 from domain.status import ChangeStatus, EnvironmentStatus, LaneStatus, PromotionStatus, Report
 from domain.telling import approve_commands
 from domain.terms import LanePolicy, Proposal
+from domain.urgency import Urgency
 from domain.value import short
 from workers.settings import surroundings
 
@@ -176,6 +177,8 @@ def _show_promotion(status: PromotionStatus) -> None:
         f"{status.version} of {status.subject} {_stands(status.phase)}{waits}; since {_ago(status.since)}.",
         STYLES.get(status.phase, "bold"),
     )
+    if status.request and status.request.urgency is not Urgency.USUAL:
+        say(f"  asked for as a {status.request.urgency}", "bold yellow")
     if status.request and status.request.reason:
         say(f"  why: {quoted(status.request.reason)}")
     if status.proposal:
@@ -186,7 +189,8 @@ def _show_promotion(status: PromotionStatus) -> None:
 
 def show_plan(proposal: Proposal) -> None:
     """Show what would be done, how each step is undone, who decides, and what speaks against it."""
-    asked = f"asked for by {proposal.asked_by}"
+    urgency = proposal.request.urgency
+    asked = f"asked for by {proposal.asked_by}{'' if urgency is Urgency.USUAL else f' as a {urgency}'}"
     say(
         f"Plan {short(proposal.plan.intent)} for {proposal.request.version or ''} of "
         f"{proposal.plan.subject}, {asked}:"

@@ -1,0 +1,64 @@
+"""Ways in that are shorter than the usual one, for what cannot wait, and who may take them."""
+
+from enum import StrEnum
+
+from domain.actor import person
+from domain.value import Value
+
+
+class Urgency(StrEnum):
+    """How much of the usual way a promotion takes."""
+
+    USUAL = "usual"
+    HOTFIX = "hotfix"
+    """Fewer or other people approve, and it soaks for less. Every gate is kept."""
+    BREAK_GLASS = "break-glass"
+    """Nobody approves beforehand; somebody else looks at it afterwards, and signs."""
+
+
+class Gate(StrEnum):
+    """A gate that an emergency may go past."""
+
+    WINDOWS = "windows"
+    FREEZES = "freezes"
+
+
+class Glass(Value):
+    """Who may break the glass in an environment, past which gates, and who may sign that they have looked at it."""
+
+    breakers: tuple[str, ...] = ()
+    reviewers: tuple[str, ...] = ()
+    skips: tuple[Gate, ...] = ()
+    signed: bool = False
+    """A review counts only with its reviewer's signature."""
+
+
+NO_GLASS = Glass()
+"""Where nothing is configured, nobody may break anything."""
+
+
+def why_not_urgent(urgency: Urgency, environment: str, *, reason: str, has_hotfix: bool) -> str:
+    """Say why nobody takes this way into an environment, or nothing where somebody may."""
+    if urgency is Urgency.USUAL:
+        return ""
+    if not reason.strip():
+        return f"a {urgency} says why, for everybody who reads of it later: --reason TEXT"
+    if urgency is Urgency.HOTFIX and not has_hotfix:
+        return (
+            f"{environment} has no shorter way in: its file names none under hotfix. Promote it the usual way, or "
+            f"have the platform add hotfix to environments/{environment}.yaml"
+        )
+    return ""
+
+
+def why_not_broken(glass: Glass, environment: str, by: str, reason: str) -> str:
+    """Say why this person may not break the glass here, or nothing where they may."""
+    if not glass.breakers:
+        return (
+            f"nobody may break the glass in {environment}: its file names nobody under break_glass. Promote it the "
+            f"usual way, or have the platform add break_glass to environments/{environment}.yaml"
+        )
+    if person(by) not in {person(name) for name in glass.breakers}:
+        who = ", ".join(glass.breakers)
+        return f"{by} may not break the glass in {environment}; those who may: {who}"
+    return why_not_urgent(Urgency.BREAK_GLASS, environment, reason=reason, has_hotfix=False)
