@@ -106,7 +106,7 @@ class Clearing:
     def _policy(self, proposal: Proposal) -> Policy:
         """Return who decides now, by this worker's own configuration; for what is not in it, nobody can.
 
-        How much is at stake is what was sealed with the plan, and no more than that.
+        How much is at stake, and since when people are asked, is what was sealed with the plan.
         """
         subject, risk = proposal.plan.subject, proposal.risk.level if proposal.risk else None
         configuration = self._tools.settings.current()
@@ -115,7 +115,9 @@ class Clearing:
         approval = configuration.approval(
             subject, risk, pivots=bool(proposal.plan.pivots), urgency=proposal.request.urgency
         )
-        return approval.policy(proposal.release).but(windows=configuration.outlived(subject))
+        waited = self._tools.clock.now() + CLOCKS_APART - proposal.drawn_up
+        asked = approval.escalated(approval.due(waited))
+        return asked.policy(proposal.release).but(windows=configuration.outlived(subject))
 
     def _glass(self, proposal: Proposal) -> Glass:
         """Return who may break the glass now, by this worker's own configuration, where that is asked for."""

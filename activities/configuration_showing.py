@@ -17,7 +17,7 @@ from domain.configuration import (
 from domain.fault import Spot
 from domain.names import Subject
 from domain.terms import ApprovalTerms
-from domain.value import Value
+from domain.value import Value, say_duration
 from domain.written import (
     CHECK_KEYS,
     line_of,
@@ -153,6 +153,11 @@ def _approval(
     )
     for key, value, stands in (
         ("also", tuple(map(str, terms.also)), bool(terms.also)),
+        (
+            "escalate",
+            tuple(f"after {say_duration(one.after)}: {one}" for one in terms.escalate),
+            bool(terms.escalate),
+        ),
         ("separate", terms.separate, terms.separate != ApprovalTerms().separate),
     ):
         if stands:

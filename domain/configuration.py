@@ -23,6 +23,7 @@ from domain.terms import (
     NOBODY_APPROVES,
     ApprovalTerms,
     CheckTerms,
+    EscalationTerms,
     Fleet,
     LanePolicy,
     LaneTerms,
@@ -56,6 +57,13 @@ class FurtherQuorum(Value):
     groups: tuple[Identifier, ...] = Field(alias="from", min_length=1)
 
 
+class Escalation(Value):
+    """Whom to ask as well when people have been waited for ``after`` so long: the groups in ``to``."""
+
+    after: Duration
+    groups: tuple[Identifier, ...] = Field(alias="to", min_length=1)
+
+
 class ApprovalAtRisk(Value):
     """Who approves: ``quorum`` people out of the groups in ``from``. The floor says what is not written."""
 
@@ -65,6 +73,8 @@ class ApprovalAtRisk(Value):
     valid: Duration | None = None
     also: tuple[FurtherQuorum, ...] | None = Field(default=None, max_length=10)
     """What has to be had as well. A service's stand beside its environment's, and take none of those away."""
+    escalate: tuple[Escalation, ...] | None = Field(default=None, max_length=10)
+    """Who else may be one of the first quorum, after a while."""
 
 
 class Approval(ApprovalAtRisk):
@@ -296,7 +306,7 @@ class Configuration(Value):
         floor = self.environments[subject.environment]
         match urgency:
             case Urgency.BREAK_GLASS:
-                return usual.but(quorum=0, groups=(), approvers=(), also=())
+                return usual.but(quorum=0, groups=(), approvers=(), also=(), escalate=())
             case Urgency.HOTFIX:
                 usual = self._shortened(usual, floor.hotfix) if floor.hotfix else NOBODY_APPROVES
             case Urgency.USUAL:
@@ -306,7 +316,8 @@ class Configuration(Value):
         stricter = usual.but(quorum=max(usual.quorum, floor.pivots.quorum))
         if not floor.pivots.groups:
             return stricter
-        return stricter.but(groups=floor.pivots.groups, approvers=self.members(floor.pivots.groups))
+        people = self.members(floor.pivots.groups)
+        return stricter.but(groups=floor.pivots.groups, approvers=people, escalate=())
 
     def _usual_approval(self, subject: Subject, risk: Risk | None) -> ApprovalTerms:
         place = self.place(subject)
@@ -326,7 +337,21 @@ class Configuration(Value):
             signed=any(one.signed for one in given),
             also=tuple(self._further(one) for approval in given for one in approval.also or ()),
             separate=separate(floor, asked),
+            escalate=self._escalations(floor, asked),
         )
+
+    def _escalations(
+        self, floor: Approval | None, asked: Approval | None = None
+    ) -> tuple[EscalationTerms, ...]:
+        """Return who is asked after a while, soonest first. Of a service's people only whom the floor lets approve."""
+        found = [self._escalation(one) for one in (floor.escalate if floor else None) or ()]
+        for one in (asked.escalate if asked else None) or ():
+            terms = self._escalation(one)
+            found.append(terms.but(approvers=self._allowed(terms.approvers, floor)))
+        return tuple(sorted(found, key=lambda one: one.after))
+
+    def _escalation(self, one: Escalation) -> EscalationTerms:
+        return EscalationTerms(after=one.after, groups=one.groups, approvers=self.members(one.groups))
 
     def _shortened(self, usual: ApprovalTerms, hotfix: Hotfix) -> ApprovalTerms:
         return usual.but(
@@ -336,6 +361,7 @@ class Configuration(Value):
             wait=usual.wait if hotfix.wait is None else hotfix.wait,
             valid=usual.valid if hotfix.valid is None else hotfix.valid,
             also=tuple(self._further(one) for one in hotfix.also or ()),
+            escalate=tuple(sorted(map(self._escalation, hotfix.escalate or ()), key=lambda one: one.after)),
         )
 
     def soak(self, subject: Subject, urgency: Urgency = Urgency.USUAL) -> timedelta:

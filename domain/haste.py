@@ -10,6 +10,7 @@ from domain.configuration import (
     Hotfix,
 )
 from domain.fault import Fault, Spot
+from domain.floors import escalation_faults
 from domain.spelling import suggest
 
 
@@ -17,6 +18,7 @@ def hotfix_faults(configuration: Configuration, spot: Spot, environment: Environ
     """Find where too few could let a hotfix in."""
     if (hotfix := environment.hotfix) is None:
         return
+    yield from escalation_faults(configuration, spot, hotfix)
     asked: list[tuple[Spot, Hotfix | FurtherQuorum]] = [(spot, hotfix)]
     asked += [(spot.below("also", place), one) for place, one in enumerate(hotfix.also or ())]
     for here, one in asked:

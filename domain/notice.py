@@ -17,6 +17,7 @@ class Event(StrEnum):
 
     APPROVAL_WANTED = "approval wanted"
     REMINDER = "reminder"
+    ESCALATED = "escalated"
     APPROVED = "approved"
     NO_WORKER = "no worker"
     WAITING_FOR_GATE = "waiting for a gate"
@@ -53,6 +54,7 @@ class Severity(StrEnum):
 SEVERITY_OF: Final = {
     Event.APPROVAL_WANTED: Severity.NOTICE,
     Event.REMINDER: Severity.NOTICE,
+    Event.ESCALATED: Severity.WARNING,
     Event.APPROVED: Severity.INFO,
     Event.NO_WORKER: Severity.WARNING,
     Event.WAITING_FOR_GATE: Severity.INFO,

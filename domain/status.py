@@ -36,6 +36,8 @@ class PromotionStatus(Value):
     decisions: tuple[Decision, ...] = ()
     refused: tuple[RefusedRecord, ...] = ()
     number: int = 0
+    escalated: int = 0
+    """How many escalations are due: so many groups more are asked by now."""
     turn: int | None = None
     outcome: Outcome | None = None
     why: str = ""

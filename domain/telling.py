@@ -120,12 +120,22 @@ def _tell_plan(proposal: Proposal) -> str:
 def _tell_votes(status: PromotionStatus) -> str:
     if status.proposal is None:
         return ""
-    approval = status.proposal.terms.approval
+    terms = status.proposal.terms.approval
+    approval = terms.escalated(status.escalated)
+    later = [f"- {line}" for line in say_later(status.proposal, status.escalated)]
     given = [
         f"- {vote.actor} says {vote.verdict}{f': {vote.comment}' if vote.comment else ''}"
         for vote in status.decisions
     ]
-    return "\n".join([f"Needs {approval}", *given])
+    return "\n".join([f"Needs {approval}", *later, *given])
+
+
+def say_later(proposal: Proposal, escalated: int) -> list[str]:
+    """Say who is asked as well, and from when on, where that is still to come."""
+    return [
+        f"from {proposal.drawn_up + one.after:%Y-%m-%d %H:%M %Z} also: {one}"
+        for one in proposal.terms.approval.escalate[escalated:]
+    ]
 
 
 def _tell_refused(refused: Iterable[RefusedRecord]) -> str:

@@ -7,7 +7,7 @@ from typing import Final
 
 from pydantic import AwareDatetime, Field, JsonValue
 
-from domain.actor import Actor
+from domain.actor import Actor, person
 from domain.approval import Party, Policy, Quorum, Requester, say_quorums
 from domain.berth import Berth, berth_of
 from domain.folding import unfolded
@@ -111,6 +111,17 @@ class QuorumTerms(Quorum):
     groups: tuple[Identifier, ...]
 
 
+class EscalationTerms(Value):
+    """Who is asked as well once people have been waited for this long: they count in the first quorum from then on."""
+
+    after: Duration
+    groups: tuple[Identifier, ...]
+    approvers: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{', '.join(self.groups)} ({', '.join(self.approvers) or 'nobody'})"
+
+
 class ApprovalTerms(Value):
     """How many people must approve, out of whom, how long that is waited for, and how long a grant lives."""
 
@@ -126,6 +137,19 @@ class ApprovalTerms(Value):
     """What has to be had beside the first quorum."""
     separate: tuple[Party, ...] = (Party.REQUESTER,)
     """Whose own decisions do not count."""
+    escalate: tuple[EscalationTerms, ...] = ()
+    """Who is asked as well after a while, soonest first."""
+
+    def due(self, waited: timedelta) -> int:
+        """Return how many escalations a wait of this length has earned."""
+        return sum(1 for one in self.escalate if one.after <= waited)
+
+    def escalated(self, count: int) -> "ApprovalTerms":
+        """Return what is asked once so many escalations are due: by the same number, of more people."""
+        asked: dict[str, str] = {}
+        for name in (*self.approvers, *(name for one in self.escalate[:count] for name in one.approvers)):
+            asked.setdefault(person(name), name)
+        return self.but(approvers=tuple(asked.values()), escalate=self.escalate[count:])
 
     def policy(self, release: Release | None) -> Policy:
         """Return by whom, and how, is decided on this release."""

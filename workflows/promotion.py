@@ -35,7 +35,8 @@ with workflow.unsafe.imports_passed_through():
     from domain.outcome import Outcome, Phase
     from domain.record import JudgementRecord, OutcomeRecord, OverrideRecord
     from domain.status import Report
-    from domain.terms import Proposal, Request, Story
+    from domain.terms import EscalationTerms, Proposal, Request, Story
+    from domain.value import say_duration
     from workflows import patience
     from workflows.chronicle import publish
     from workflows.doorkeeper import BadStartError, read_value
@@ -161,21 +162,36 @@ class PromotionWorkflow(PromotionDoors):
         if verdict is not Standing.PENDING:
             return verdict
         approval = proposal.terms.approval
-        self._log.enter(Phase.WAITING_FOR_APPROVAL, str(approval))
+        self._log.enter(Phase.WAITING_FOR_APPROVAL, str(approval.escalated(self._escalated)))
         publish({PHASE: Phase.WAITING_FOR_APPROVAL})
         since = self._waiting_since = self._waiting_since or workflow.now()
-        try:
-            await self._wait_until(
-                lambda: self._standing(proposal) is not Standing.PENDING, since + approval.wait, "approval"
-            )
-        except TimeoutError:
-            return Standing.PENDING
+        for escalation in approval.escalate[self._escalated :]:
+            if escalation.after >= approval.wait:
+                break
+            if not await self._decided_until(proposal, since + escalation.after):
+                self._escalate(proposal, escalation)
+        await self._decided_until(proposal, since + approval.wait)
         return self._standing(proposal)
+
+    async def _decided_until(self, proposal: Proposal, deadline: datetime) -> bool:
+        with suppress(TimeoutError):
+            await self._wait_until(
+                lambda: self._standing(proposal) is not Standing.PENDING, deadline, "approval"
+            )
+        return self._standing(proposal) is not Standing.PENDING
+
+    def _escalate(self, proposal: Proposal, escalation: EscalationTerms) -> None:
+        """Nobody has decided for too long: more people may."""
+        self._escalated += 1
+        waited = say_duration(escalation.after)
+        self._note_judgement("escalation", f"after {waited}, {escalation} may decide too", passed=True)
+        approval = proposal.terms.approval.escalated(self._escalated)
+        self._log.enter(Phase.WAITING_FOR_APPROVAL, str(approval))
 
     def _draw_up_anew(self, why: str) -> None:
         """What was approved no longer fits: people see a new plan before anything happens."""
         self._note_judgement("clearance", why, passed=False)
-        self._proposal, self._waiting_since = None, None
+        self._proposal, self._waiting_since, self._escalated = None, None, 0
 
     async def _have_it_made(self) -> Answer:
         """Ask the lane, and follow until it answers."""
@@ -289,7 +305,7 @@ class PromotionWorkflow(PromotionDoors):
         self._decisions = carried.decisions
         self._number = carried.number
         self._asked_at = carried.asked_at or self._asked_at
-        self._waiting_since = carried.waiting_since
+        self._waiting_since, self._escalated = carried.waiting_since, carried.escalated
         self._log.remember(carried.memory)
 
     def _end(self, ending: Ending) -> Report:
@@ -332,6 +348,7 @@ class PromotionWorkflow(PromotionDoors):
                 decisions=self._decisions,
                 number=self._number,
                 asked_at=self._asked_at,
+                escalated=self._escalated,
                 waiting_since=self._waiting_since,
                 memory=self._log.memory,
             )

@@ -51,6 +51,7 @@ class Carried(Value):
     decisions: tuple[Decision, ...]
     number: int
     asked_at: datetime | None = None
+    escalated: int = 0
     waiting_since: datetime
     memory: Memory
 
@@ -71,6 +72,7 @@ class PromotionDoors(Steered):
         self._number = 0
         self._asked_at = workflow.info().workflow_start_time
         self._waiting_since: datetime | None = None
+        self._escalated = 0
         self._has_news = False
         self._is_published = False
         self._orders: list[LaneMessage] = []
@@ -146,6 +148,7 @@ class PromotionDoors(Steered):
             decisions=self._decisions,
             refused=self._log.refused,
             number=self._number,
+            escalated=self._escalated,
             turn=ending.answer.turn if ending and ending.answer else None,
             outcome=ending.outcome if ending else None,
             why=ending.why if ending else "",
@@ -267,7 +270,7 @@ class PromotionDoors(Steered):
         return LaneMessage(subject=self._subject, verb=verb, content=content.model_dump(mode="json"))
 
     def _policy(self, proposal: Proposal) -> Policy:
-        return proposal.terms.approval.policy(proposal.release)
+        return proposal.terms.approval.escalated(self._escalated).policy(proposal.release)
 
     def _standing(self, proposal: Proposal) -> Standing:
         return standing(self._policy(proposal), self._asked.requester, proposal.plan.intent, self._decisions)

@@ -12,7 +12,7 @@ from domain.picture import picture
 from domain.record import OverrideRecord, RefusedRecord
 from domain.road import Road
 from domain.status import ChangeStatus, EnvironmentStatus, LaneStatus, PromotionStatus, Report
-from domain.telling import approve_commands
+from domain.telling import approve_commands, say_later
 from domain.terms import LanePolicy, Proposal
 from domain.urgency import Urgency
 from domain.value import short
@@ -182,12 +182,12 @@ def _show_promotion(status: PromotionStatus) -> None:
     if status.request and status.request.reason:
         say(f"  why: {quoted(status.request.reason)}")
     if status.proposal:
-        show_plan(status.proposal)
+        show_plan(status.proposal, status.escalated)
     for vote in status.decisions:
         say(f"  {vote.actor} says {vote.verdict}{f': {quoted(vote.comment)}' if vote.comment else ''}")
 
 
-def show_plan(proposal: Proposal) -> None:
+def show_plan(proposal: Proposal, escalated: int = 0) -> None:
     """Show what would be done, how each step is undone, who decides, and what speaks against it."""
     urgency = proposal.request.urgency
     asked = f"asked for by {proposal.asked_by}{'' if urgency is Urgency.USUAL else f' as a {urgency}'}"
@@ -203,9 +203,10 @@ def show_plan(proposal: Proposal) -> None:
         say(f"  note: {line}")
     if proposal.risk:
         say(f"  risk: {proposal.risk.level}, for {proposal.risk.why}")
-    approval = proposal.terms.approval
+    approval = proposal.terms.approval.escalated(escalated)
     if approval.quorums:
         say(f"  needs {approval}")
+        say_lines([f"  {line}" for line in say_later(proposal, escalated)])
     for line in proposal.refusals:
         say(f"  refused: {line}", "yellow")
     if proposal.nothing_to_do:
