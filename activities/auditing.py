@@ -25,9 +25,10 @@ from domain.audit import (
 )
 from domain.journal import LetIn, Receipt
 from domain.names import Subject, manifest_key, receipt_key
+from domain.override import Override, word_of
 from domain.release import Release
 from domain.review import Review
-from domain.statement import decision_statement, request_statement
+from domain.statement import decision_statement, override_statement, request_statement
 from domain.terms import Sealed
 from domain.urgency import Urgency
 from domain.value import digest_of
@@ -142,7 +143,17 @@ class Auditor:
             *approval_findings(receipt, requester, decisions, why_not),
             *(trouble or review_findings(receipt, review, forged)),
         )
-        return _account_of(paper, requester, vouched).but(review=review), list(found)
+        overridden = [await self._vouched_override(receipt, one) for one in receipt.overridden]
+        account = _account_of(paper, requester, vouched)
+        return account.but(review=review, overridden=tuple(overridden)), list(found)
+
+    async def _vouched_override(self, receipt: Receipt, one: Override) -> Override:
+        """Say of an override what OpenSSH says: its key has to have been good when it was signed."""
+        proven = False
+        if one.signature:
+            statement = override_statement(receipt.subject.environment, word_of(one), one.signature)
+            proven = not await self._signers.why_not(statement, one.signature.ssh, one.signature.at)
+        return one.but(by=one.by.but(proof=Proof.SSH_SIGNATURE if proven else Proof.NONE))
 
     async def _review(self, receipt: Receipt) -> tuple[Review | None, list[Finding]]:
         try:

@@ -18,13 +18,14 @@ from activities.tools import Tools
 from activities.transcribing import say
 from domain.answer import answer_of
 from domain.approval import Policy
-from domain.clearance import Cause, Facts, Refusal, Warrant, judge, judge_undo, up_to_date
+from domain.clearance import Cause, Facts, Refusal, Warrant, judge, judge_undo, up_to_date, used
 from domain.environment import Holding, Placement, same
 from domain.fence import Fence, milliseconds
 from domain.gate import Quarantine
 from domain.journal import Entry, LetIn, Receipt, called_off
 from domain.names import Subject, change_id
 from domain.order import StepOrder
+from domain.override import Override, Overriders
 from domain.plan import Step, Undo
 from domain.statement import matter_of
 from domain.terms import Proposal, Request
@@ -101,6 +102,7 @@ class Clearing:
             pin=word.pin,
             unanswered=word.unanswered,
             decisions=word.decisions,
+            overrides=word.overrides,
         )
 
     def _policy(self, proposal: Proposal) -> Policy:
@@ -138,6 +140,11 @@ class Clearing:
         why = await self._proving.request(warrant.request, proposal.drawn_up)
         return warrant.but(decisions=decisions), facts.but(unproven_request=why)
 
+    async def _proven_overrides(
+        self, who: Overriders, overrides: tuple[Override, ...]
+    ) -> tuple[Override, ...]:
+        return await self._proving.overrides(self._tools.environment, overrides) if who.signed else overrides
+
     async def let_in(self, warrant: Warrant, proposal: Proposal) -> LetIn | None:
         """Return who let a promotion in, as this worker finds it; None for what nobody has to let in."""
         if not proposal.is_forward:
@@ -173,6 +180,8 @@ class Clearing:
         facts = heard.but(
             policy=self._policy(proposal),
             glass=self._glass(proposal),
+            overriders=configuration.overriders(subject),
+            overrides=await self._proven_overrides(configuration.overriders(subject), heard.overrides),
             observed=observed,
             observes=configuration.observes(subject),
             schedule=configuration.schedule(subject),
@@ -196,6 +205,7 @@ class Clearing:
             target=terms,
             capture=seen.capture,
             story=order.warrant.request.story,
+            overridden=used(proposal, facts),
             at=facts.now,
         )
         await self._reviewing.note(order.warrant, proposal)

@@ -67,7 +67,9 @@ def effective(
             said = {"severity": rule.severity.value, **rule.settings}
             yield Held(f"rule {rule.label}", said, spot.below("rules", index))
     yield _of(floor, "pivots", environment)
-    yield from (_of(floor, key, environment) for key in ("hotfix", "break_glass") if getattr(floor, key))
+    yield from (
+        _of(floor, key, environment) for key in ("hotfix", "break_glass", "override") if getattr(floor, key)
+    )
     yield _of(floor, "hold_limit", environment)
     yield _of(floor, "on_freeze", environment)
     yield from _gates(floor, environment, place, service)

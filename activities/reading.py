@@ -14,6 +14,7 @@ from domain.clearance import Warrant
 from domain.gate import Freeze, Pin
 from domain.names import Subject, environment_id, lane_id, promotion_id
 from domain.outcome import Phase
+from domain.override import Override
 from domain.status import EnvironmentStatus, LaneStatus, PromotionStatus
 from domain.terms import Story
 from domain.value import Value
@@ -37,6 +38,7 @@ class Word(NamedTuple):
     pin: Pin | None
     unanswered: tuple[str, ...]
     decisions: tuple[Decision, ...] = ()
+    overrides: tuple[Override, ...] = ()
 
 
 class _Asking(NamedTuple):
@@ -77,7 +79,13 @@ async def ask_around(client: Client, subject: Subject, warrant: Warrant, *, gate
         pin=environment.pins.get(subject.service) if isinstance(environment, EnvironmentStatus) else None,
         unanswered=tuple(name for name, answer in named.items() if isinstance(answer, _Silence)),
         decisions=asker.decisions if isinstance(asker, _Asking) else (),
+        overrides=_overrides_of(environment, subject.service),
     )
+
+
+def _overrides_of(environment: object, service: str) -> tuple[Override, ...]:
+    known = environment.overrides if isinstance(environment, EnvironmentStatus) else ()
+    return tuple(one for one in known if one.service == service)
 
 
 def _is_for(lane: LaneStatus, warrant: Warrant) -> bool:

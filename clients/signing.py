@@ -10,6 +10,7 @@ from activities.clock import SystemClock
 from activities.ports import Clock
 from clients.trouble import UsageError
 from domain.approval import Decision
+from domain.override import OverrideWord
 from domain.release import Release
 from domain.review import Broken
 from domain.signature import Signature
@@ -17,6 +18,7 @@ from domain.statement import (
     Statement,
     decision_statement,
     matter_of,
+    override_statement,
     release_statement,
     request_statement,
     review_statement,
@@ -47,6 +49,11 @@ class Signer:
         """Return the request, signed."""
         signature = self._signed(lambda unsigned: request_statement(request, unsigned), ASKED_WITHIN)
         return request.but(signature=signature)
+
+    def sign_override(self, environment: str, word: OverrideWord) -> OverrideWord:
+        """Return the override, signed; the signature lasts as long as it does."""
+        signature = self._signed(lambda unsigned: override_statement(environment, word, unsigned), word.lasts)
+        return word.but(signed=signature)
 
     def sign_review(self, broken: Broken, by: str, comment: str) -> Signature:
         """Return the signature for the review of a broken glass."""

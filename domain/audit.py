@@ -12,6 +12,7 @@ from domain.approval import Decision, Quorum, Standing, Verdict, standing
 from domain.environment import same
 from domain.journal import Entry, LetIn, Receipt
 from domain.names import Subject, promotion_id
+from domain.override import Override
 from domain.review import Review
 from domain.statement import Matter
 from domain.terms import Story
@@ -78,6 +79,8 @@ class Account(Value):
     also: tuple[Quorum, ...] = ()
     signed: bool = False
     urgency: Urgency = Urgency.USUAL
+    overridden: tuple[Override, ...] = ()
+    """Who let it past gates that were closed, with the proof that the auditor found."""
     review: Review | None = None
     """Where the glass was broken: who has looked at it since."""
     healthy: bool = True

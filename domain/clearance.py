@@ -12,6 +12,7 @@ from domain.environment import Holding, same
 from domain.fence import Fence, is_too_far_ahead
 from domain.gate import Freeze, Pin, Quarantine, say_banned, say_observing
 from domain.names import Subject, change_id
+from domain.override import NO_OVERRIDERS, Override, Overriders, that_count, why_void
 from domain.plan import Step, differs, material_difference
 from domain.rule import RuleTerms, unjudged
 from domain.terms import Proposal, Request, Sealed
@@ -97,6 +98,9 @@ class Facts(Value):
     """All that the asker has been told by now: what came after the warrant counts until the change begins."""
     policy: Policy = NOBODY
     glass: Glass = NO_GLASS
+    overrides: tuple[Override, ...] = ()
+    """What people say does not hold for this service; the proofs of their names are this worker's own findings."""
+    overriders: Overriders = NO_OVERRIDERS
     unproven_release: str = ""
     """Why the release is not its author's, where only signed ones are let in; nothing where it is, or need not be."""
     unproven_request: str = "nobody has looked for its signature"
@@ -206,7 +210,29 @@ def _judge_glass(proposal: Proposal, facts: Facts) -> Refusal | None:
 
 def _past(proposal: Proposal, facts: Facts) -> tuple[Gate, ...]:
     """Return the gates that do not hold for this proposal."""
-    return facts.glass.skips if proposal.request.urgency is Urgency.BREAK_GLASS else ()
+    broken = facts.glass.skips if proposal.request.urgency is Urgency.BREAK_GLASS else ()
+    counting = that_count(facts.overrides, facts.overriders, proposal.plan.version, facts.now)
+    return (*broken, *(gate for one in counting for gate in one.gates))
+
+
+def used(proposal: Proposal, facts: Facts) -> tuple[Override, ...]:
+    """Return the overrides that count, where a gate would be closed without them."""
+    if _judge_gates(proposal, facts.but(overrides=())) is None:
+        return ()
+    return that_count(facts.overrides, facts.overriders, proposal.plan.version, facts.now)
+
+
+def _in_vain(proposal: Proposal, facts: Facts) -> str:
+    """Say which overrides were meant for this release and do not count."""
+    meant = [
+        one for one in facts.overrides if one.version in {"", proposal.plan.version} and one.holds(facts.now)
+    ]
+    whys = [
+        f"; the override by {one.by.name} does not count: {why}"
+        for one in meant
+        if (why := why_void(one, facts.overriders, facts.now))
+    ]
+    return "".join(whys[:3])
 
 
 def _judge_bans(proposal: Proposal, facts: Facts) -> Refusal | None:
@@ -226,7 +252,8 @@ def _judge_gates(proposal: Proposal, facts: Facts) -> Refusal | None:
     service, environment = proposal.plan.subject.service, facts.environment
     past = _past(proposal, facts)
     if facts.freeze and facts.freeze.holds(facts.now) and Gate.FREEZES not in past:
-        return _closed(f"{environment} is {facts.freeze}", f"towpath thaw {environment}")
+        why = f"{environment} is {facts.freeze}{_in_vain(proposal, facts)}"
+        return _closed(why, f"towpath thaw {environment}")
     if facts.pin and facts.pin.holds(facts.now):
         return _closed(f"{service} in {environment} is {facts.pin}", f"towpath unpin {service} {environment}")
     # What is under way is not stopped by the end of a window: a planned freeze does that.
@@ -236,7 +263,7 @@ def _judge_gates(proposal: Proposal, facts: Facts) -> Refusal | None:
     )
     if schedule.is_open(facts.now):
         return None
-    why = f"{environment} is {schedule.say(facts.now)}"
+    why = f"{environment} is {schedule.say(facts.now)}{_in_vain(proposal, facts)}"
     return Refusal(cause=Cause.GATE, why=why, planned=True, opens=schedule.opens(facts.now))
 
 

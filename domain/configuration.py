@@ -16,6 +16,7 @@ from domain.berth import Berth, at_of, component_of
 from domain.gate import OnFreeze
 from domain.names import Identifier, Subject
 from domain.notice import ChannelAddress, Event, Notice, Route, channels_for
+from domain.override import LONGEST, NO_OVERRIDERS, Overriders
 from domain.release import Kind
 from domain.risk import Risk, RiskTable
 from domain.rule import MOST_RULES, RuleTerms
@@ -141,6 +142,13 @@ class BreakGlass(Value):
     """Groups whose people may sign the review; without them, whoever may approve or break the glass here."""
 
 
+class OverrideRole(Value):
+    """Who may let a service past windows and freezes for a while, and for how long at most."""
+
+    groups: tuple[Identifier, ...] = Field(alias="from", min_length=1)
+    longest: Duration = timedelta(hours=8)
+
+
 class Organisation(Value):
     """``towpath.yaml``."""
 
@@ -166,6 +174,8 @@ class EnvironmentFile(Value):
     """A shorter way in; none where this is left out."""
     break_glass: BreakGlass | None = None
     """The way in for an emergency; none where this is left out."""
+    override: OverrideRole | None = None
+    """Who may let a service past gates; nobody, where this is left out."""
     pivots: PivotApproval | None = None
     """What a plan takes that holds a step without a way back, beside what every plan takes."""
     soak: Duration = timedelta()
@@ -385,6 +395,17 @@ class Configuration(Value):
             reviewers=self.members(written.review) if written.review else tuple(dict.fromkeys(everybody)),
             skips=written.skips,
             signed=usual.signed,
+        )
+
+    def overriders(self, subject: Subject) -> Overriders:
+        """Return who may let a service past the gates there."""
+        floor = self.environments.get(subject.environment)
+        if floor is None or floor.override is None:
+            return NO_OVERRIDERS
+        return Overriders(
+            people=self.members(floor.override.groups),
+            longest=min(floor.override.longest, LONGEST),
+            signed=self.approval(subject).signed,
         )
 
     def _further(self, one: FurtherQuorum) -> QuorumTerms:

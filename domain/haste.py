@@ -70,6 +70,25 @@ def glass_faults(configuration: Configuration, spot: Spot, environment: Environm
         )
 
 
+def override_faults(
+    configuration: Configuration, spot: Spot, environment: EnvironmentFile
+) -> Iterator[Fault]:
+    """Find where nobody could let a service past gates, or anybody could by a name."""
+    if (role := environment.override) is None:
+        return
+    yield from (unknown := list(_unknown(configuration, spot, "from", role.groups)))
+    if not unknown and not configuration.members(role.groups):
+        groups = _spots(role.groups)
+        yield Fault(spot.below("from"), "nobody is in these groups", "add people to them", leans_on=groups)
+    if not (environment.approval and environment.approval.signed):
+        yield Fault(
+            spot,
+            "decisions are not signed here, so whoever reaches the server can override gates in any of these names",
+            "write approval: {signed: true} in this file",
+            is_warning=True,
+        )
+
+
 def _unknown(configuration: Configuration, spot: Spot, key: str, groups: tuple[str, ...]) -> Iterator[Fault]:
     known = configuration.organisation.groups
     for group in groups:

@@ -13,6 +13,7 @@ from domain.environment import Absent, Holding
 from domain.fence import Fence
 from domain.names import Identifier, Subject
 from domain.outcome import Outcome
+from domain.override import Override
 from domain.plan import Deed, Plan, Step, Undo, Verb
 from domain.terms import CheckTerms, Request, Story, TargetTerms
 from domain.urgency import NO_GLASS, Glass
@@ -42,6 +43,8 @@ class Entry(Value):
     story: Story = Story.PROMOTION
     at: datetime
     void: bool = False
+    overridden: tuple[Override, ...] = ()
+    """Who let it past gates that were closed."""
 
 
 class Soaked(StrEnum):
@@ -110,6 +113,8 @@ class Receipt(Value):
     intent: Digest | None = None
     why: str = ""
     evidence: tuple[str, ...] = ()
+    overridden: tuple[Override, ...] = ()
+    """Who let it past gates that were closed, each once."""
     let_in: LetIn | None = None
     """For a promotion."""
     records: Digest | None = None

@@ -33,6 +33,7 @@ class Event(StrEnum):
     FAILED = "failed"
     FROZEN = "frozen"
     THAWED = "thawed"
+    OVERRIDDEN = "overridden"
     UNSETTLED = "unsettled"
     GLASS_BROKEN = "glass broken"
     """Goes to every channel, whatever the routes say."""
@@ -70,6 +71,7 @@ SEVERITY_OF: Final = {
     Event.FAILED: Severity.ALARM,
     Event.FROZEN: Severity.WARNING,
     Event.THAWED: Severity.NOTICE,
+    Event.OVERRIDDEN: Severity.WARNING,
     Event.UNSETTLED: Severity.ALARM,
     Event.GLASS_BROKEN: Severity.ALARM,
 }

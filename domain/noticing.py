@@ -90,6 +90,8 @@ def of_environment(status: EnvironmentStatus) -> Iterator[Notice]:
                 event, command = Event.FROZEN, f"towpath thaw {status.environment}"
             case OverrideRecord(did="thaw"):
                 event, command = Event.THAWED, f"towpath status {id_}"
+            case OverrideRecord(did=did) if did.startswith("override "):
+                event, command = Event.OVERRIDDEN, f"towpath status {id_}"
             case _:
                 continue
         yield Notice(

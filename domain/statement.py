@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from domain.approval import Decision
 from domain.names import Identifier, promotion_id
+from domain.override import OverrideWord
 from domain.release import Release
 from domain.review import Broken
 from domain.signature import Signature
@@ -23,6 +24,7 @@ class Purpose(StrEnum):
     REQUEST = "request@towpath"
     RELEASE = "release@towpath"
     REVIEW = "review@towpath"
+    OVERRIDE = "override@towpath"
 
 
 class Statement(Value):
@@ -87,6 +89,21 @@ def request_statement(request: Request, signature: Signature) -> Statement:
         reason=request.reason,
         of=request.of,
         **({} if request.urgency is Urgency.USUAL else {"urgency": request.urgency}),
+    )
+
+
+def override_statement(environment: str, word: OverrideWord, signature: Signature) -> Statement:
+    """Return what somebody signs who lets a service past gates: where, which, why, and for how long from then on."""
+    return _statement(
+        Purpose.OVERRIDE,
+        word.by,
+        signature,
+        environment=environment,
+        service=word.service,
+        version=word.version,
+        gates=sorted(word.gates),
+        reason=word.reason,
+        lasts=word.lasts.total_seconds(),
     )
 
 

@@ -13,6 +13,7 @@ from domain.fence import Fence
 from domain.gate import Freeze, Pin
 from domain.names import Identifier, Subject
 from domain.outcome import Outcome, Phase
+from domain.override import Override
 from domain.record import Record, RefusedRecord
 from domain.road import Road, WalkRequest
 from domain.terms import Proposal, Request, Story
@@ -93,6 +94,8 @@ class EnvironmentStatus(Value):
     freeze: Freeze | None = None
     pins: dict[Identifier, Pin] = Field(default_factory=dict)
     """Service → what keeps it as it is."""
+    overrides: tuple[Override, ...] = ()
+    """Which services are let past gates. Whether each counts is judged at the effect."""
     refused: tuple[RefusedRecord, ...] = ()
     records: tuple[Record, ...] = ()
     head: Digest | None = None
@@ -100,7 +103,11 @@ class EnvironmentStatus(Value):
     def at(self, now: datetime) -> "EnvironmentStatus":
         """Return what still holds then: freezes and pins end by themselves, and are not swept away at once."""
         freeze = self.freeze if self.freeze and self.freeze.holds(now) else None
-        return self.but(freeze=freeze, pins={name: pin for name, pin in self.pins.items() if pin.holds(now)})
+        return self.but(
+            freeze=freeze,
+            pins={name: pin for name, pin in self.pins.items() if pin.holds(now)},
+            overrides=tuple(one for one in self.overrides if one.holds(now)),
+        )
 
 
 class PipelineStatus(Value):

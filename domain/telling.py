@@ -79,6 +79,7 @@ def tell_environment(status: EnvironmentStatus) -> str:
     """Say in Markdown what an environment is closed to, and what opens it."""
     said = [f"### {status.environment}: {status.freeze or 'open'}"]
     said += [f"- {service} is {pin}" for service, pin in sorted(status.pins.items())]
+    said += [f"- {one}" for one in status.overrides]
     remedies = [f"towpath thaw {status.environment}"] if status.freeze else []
     remedies += [f"towpath unpin {service} {status.environment}" for service in sorted(status.pins)]
     said.append(_code("\n".join(remedies)) if remedies else "")

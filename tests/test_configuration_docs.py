@@ -20,6 +20,7 @@ from domain.configuration import (
     EnvironmentFile,
     Hotfix,
     Organisation,
+    OverrideRole,
     ServiceEnvironment,
     ServiceFile,
 )
@@ -46,6 +47,7 @@ MODELS: dict[str, type[Value]] = {
     "## Approval": Approval,
     "## Hotfix": Hotfix,
     "## Break_glass": BreakGlass,
+    "## Override": OverrideRole,
     "## Windows": Window,
     "## Planned freezes": PlannedFreeze,
     "## Health checks": CheckTerms,

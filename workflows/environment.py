@@ -18,10 +18,11 @@ with workflow.unsafe.imports_passed_through():
     from domain.gate import Freeze, Pin
     from domain.names import read_id
     from domain.outcome import Phase
+    from domain.override import LONGEST, Override, OverrideWord
     from domain.record import OverrideRecord
     from domain.status import EnvironmentStatus
     from domain.telling import tell_environment
-    from domain.value import Value
+    from domain.value import Value, say_duration
     from workflows.chronicle import Chronicle, Memory
     from workflows.errand import errand
     from workflows.steering import is_long
@@ -36,6 +37,7 @@ class Carried(Value):
 
     freeze: Freeze | None = None
     pins: dict[str, Pin] = {}
+    overrides: tuple[Override, ...] = ()
     waiting: tuple[str, ...] = ()
     memory: Memory
 
@@ -54,7 +56,9 @@ class EnvironmentWorkflow:
         self._environment = workflow.info().workflow_id.removeprefix("environment/")
         self._freeze: Freeze | None = None
         self._pins: dict[str, Pin] = {}
+        self._overrides: tuple[Override, ...] = ()
         self._waiting: tuple[str, ...] = ()
+        self._let_past: tuple[str, ...] = ()
         self._stirred = False
         self._log = Chronicle(Phase.IDLE, self._details)
 
@@ -70,12 +74,17 @@ class EnvironmentWorkflow:
 
     async def _tend(self) -> None:
         while True:
-            while free := tuple(one for one in self._waiting if not self._stop(one)):
+            while free := tuple(one for one in self._waiting if one in self._let_past or not self._stop(one)):
                 self._waiting = tuple(one for one in self._waiting if one not in free)
+                self._let_past = tuple(one for one in self._let_past if one not in free)
                 await errand(ErrandActivities.tell_of_thaw, ThawOrder(waiting=free), "tell of the thaw")
             if is_long() and workflow.all_handlers_finished():
                 carried = Carried(
-                    freeze=self._freeze, pins=self._pins, waiting=self._waiting, memory=self._log.memory
+                    freeze=self._freeze,
+                    pins=self._pins,
+                    overrides=self._overrides,
+                    waiting=self._waiting,
+                    memory=self._log.memory,
                 )
                 workflow.continue_as_new(args=[None, carried])
             await self._until_something_changes()
@@ -148,6 +157,39 @@ class EnvironmentWorkflow:
         did = f"unpin {word.service}"
         self._log.record(OverrideRecord(at=workflow.now(), actor=actor, did=did, comment=word.comment))
 
+    @workflow.signal(
+        description="Let a service past gates for a while. Input: "
+        '{"by": "you@example.com", "service": "shop", "gates": ["freezes"], "reason": "why", "lasts": "2h"}; '
+        "version is optional, and so is signed, where nothing has to be signed"
+    )
+    def override(self, raw: RawValue) -> None:
+        word = read_message(raw, OverrideWord)
+        now = workflow.now()
+        actor = Actor(name=word.by, channel=Channel.SIGNAL)
+        if word.lasts > LONGEST:
+            message = f"no override lasts longer than {say_duration(LONGEST)}; write less"
+            raise RefusedError(message)
+        one = Override(
+            by=actor,
+            service=word.service,
+            version=word.version,
+            gates=word.gates,
+            reason=word.reason,
+            since=now,
+            lasts=word.lasts,
+            signature=word.signed,
+        )
+        overrides = (*(other for other in self._overrides if other.holds(now)), one)
+        if sum(len(other.model_dump_json().encode()) for other in overrides) > LARGEST_PINS:
+            message = "so many overrides hold here that no more fit; wait for one of them to end"
+            raise RefusedError(message)
+        self._stirred = True
+        self._overrides = overrides
+        # Told once: whether it counts is for the effect to say, and whom it refuses waits again.
+        self._let_past = tuple(other for other in self._waiting if _service_of(other) == word.service)
+        did = f"override {' and '.join(word.gates)} of {word.service}"
+        self._log.record(OverrideRecord(at=now, actor=actor, did=did, comment=word.reason))
+
     @workflow.signal(description="For a promotion: be told when the gate opens")
     def tell_of_thaw(self, raw: RawValue) -> None:
         asker = read_value(workflow.payload_converter().from_payload(raw.payload), Waiter).asker
@@ -157,7 +199,7 @@ class EnvironmentWorkflow:
     @workflow.signal(dynamic=True, description="Anything else is refused")
     def unknown(self, name: str, _: Sequence[RawValue]) -> None:
         del name
-        message = "an environment takes freeze, thaw, pin and unpin"
+        message = "an environment takes freeze, thaw, pin, unpin and override"
         raise RefusedError(message)
 
     @workflow.query
@@ -166,6 +208,7 @@ class EnvironmentWorkflow:
             environment=self._environment,
             freeze=self._freeze,
             pins=self._pins,
+            overrides=self._overrides,
             refused=self._log.refused,
             records=self._log.chain.records,
             head=self._log.chain.head,
@@ -186,17 +229,22 @@ class EnvironmentWorkflow:
         if carried is not None:
             state = read_value(carried, Carried)
             self._freeze, self._pins, self._waiting = state.freeze, state.pins, state.waiting
+            self._overrides = state.overrides
             self._log.remember(state.memory)
         self._log.show()
 
     def _stop(self, asker: str) -> list[Freeze | Pin]:
         """Return what keeps whoever waits from going on now."""
-        _, service, *_ = (*asker.split("/"), "")
-        gates = (self._freeze, self._pins.get(service))
+        gates = (self._freeze, self._pins.get(_service_of(asker)))
         return [gate for gate in gates if gate and gate.holds(workflow.now())]
 
     def _details(self) -> str:
         return tell_environment(self.status())
+
+
+def _service_of(asker: str) -> str:
+    _, service, *_ = (*asker.split("/"), "")
+    return service
 
 
 def _size(pins: dict[str, Pin]) -> int:

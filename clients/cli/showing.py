@@ -252,6 +252,8 @@ def _show_environment(environment: EnvironmentStatus) -> None:
     )
     for service, pin in sorted(environment.pins.items()):
         say(f"  {service} is {pin}", "yellow")
+    for one in environment.overrides:
+        say(f"  {one}", "yellow")
     for record in environment.records:
         if isinstance(record, OverrideRecord):
             said = f": {record.comment}" if record.comment else ""

@@ -30,6 +30,13 @@ def test_shorter_ways_are_read_from_the_environments_file(tmp_path: Path) -> Non
         ("hotfix: {from: [dbs]}\n", "there is no group “dbs”"),
         ("hotfix: {quorum: 3, from: [dbas]}\n", "3 cannot be had of 2 people"),
         ("hotfix: {also: [{from: [dbs]}]}\n", "there is no group “dbs”"),
+        ("override: {from: [dbs]}\n", "there is no group “dbs”"),
+        ("override: {from: [dbas], longest: 2}\n", "has no unit"),
+        ("approval: {from: [dbas], escalate: [{after: 1h, to: [dbs]}]}\n", "there is no group “dbs”"),
+        (
+            "approval: {from: [dbas], wait: 1h, escalate: [{after: 2h, to: [dbas]}]}\n",
+            "the wait is over after 1h",
+        ),
         ("break_glass: {from: []}\n", "from is empty"),
         ("break_glass: {from: [dbs]}\n", "there is no group “dbs”"),
         ("break_glass: {from: [dbas], review: [dbs]}\n", "there is no group “dbs”"),

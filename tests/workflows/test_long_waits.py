@@ -59,7 +59,8 @@ async def asked(town: Town, skipping: WorkflowEnvironment) -> WorkflowHandle[Any
 
 
 async def status_of(handle: WorkflowHandle[Any, Report]) -> PromotionStatus:
-    return await handle.query("status", result_type=PromotionStatus)
+    status: PromotionStatus = await handle.query("status", result_type=PromotionStatus)
+    return status
 
 
 async def next_run(handle: WorkflowHandle[Any, Report], run: str | None) -> PromotionStatus:
