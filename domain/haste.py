@@ -61,13 +61,7 @@ def glass_faults(configuration: Configuration, spot: Spot, environment: Environm
             leans_on=(spot, *_spots((*glass.groups, *glass.review))),
             is_warning=True,
         )
-    if not (environment.approval and environment.approval.signed):
-        yield Fault(
-            spot,
-            "decisions are not signed here, so whoever reaches the server can break the glass in any of these names",
-            "write approval: {signed: true} in this file",
-            is_warning=True,
-        )
+    yield from _claimed(spot, environment, "break the glass")
 
 
 def override_faults(
@@ -80,10 +74,14 @@ def override_faults(
     if not unknown and not configuration.members(role.groups):
         groups = _spots(role.groups)
         yield Fault(spot.below("from"), "nobody is in these groups", "add people to them", leans_on=groups)
+    yield from _claimed(spot, environment, "override gates")
+
+
+def _claimed(spot: Spot, environment: EnvironmentFile, what: str) -> Iterator[Fault]:
     if not (environment.approval and environment.approval.signed):
         yield Fault(
             spot,
-            "decisions are not signed here, so whoever reaches the server can override gates in any of these names",
+            f"decisions are not signed here, so whoever reaches the server can {what} in any of these names",
             "write approval: {signed: true} in this file",
             is_warning=True,
         )

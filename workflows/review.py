@@ -43,10 +43,11 @@ class ReviewWorkflow:
 
     def _begin(self, word: object, carried: object) -> ReviewOrder:
         service, environment, turn = read_id(workflow.info().workflow_id, "review", 3)
+        said = read_value(word, ReviewWord)
         if carried is not None or not turn.isdecimal():
             message = (
                 "A review is started with what its reviewer says, by the id review/SERVICE/ENVIRONMENT/TURN."
             )
             raise BadStartError(message)
         subject = Subject(service=service, environment=environment)
-        return ReviewOrder(subject=subject, turn=int(turn), word=read_value(word, ReviewWord))
+        return ReviewOrder(subject=subject, turn=int(turn), word=said)

@@ -6,10 +6,10 @@ import typer
 
 from clients.cli.asking import ask, me, signer
 from clients.cli.grammar import AsJson, By, EnvironmentName, Key, Service
-from clients.cli.reading import read_reviews
+from clients.cli.reading import find_reviews, read_reviews
 from clients.cli.terminal import leave, say, say_commands, say_json
 from clients.speaking import subject_of
-from clients.trouble import UsageError
+from clients.trouble import FailedError, UsageError
 from domain.outcome import Exit
 from domain.value import Value
 from workers.settings import surroundings
@@ -77,6 +77,8 @@ def sign(
 
         signed = signs.sign_review(broken, actor, comment) if signs else None
         await ReviewDesk(towpath.client).sign(subject, turn, by=actor, comment=comment, signed=signed)
+        if next(one.is_open for one in await find_reviews(surroundings()) if one.broken == broken):
+            raise FailedError(f"The review of turn {turn} of {subject} was not written down. Sign it again.")
         say(f"The review of turn {turn} of {subject} is signed, by {actor}.", "green")
         return Exit.DONE
 
