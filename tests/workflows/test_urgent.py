@@ -195,10 +195,18 @@ async def test_a_forged_review_closes_nothing(ready: Town, tmp_path: Any) -> Non
     (closed,) = await reviews(ready)
     assert closed.reviewed
     assert closed.reviewed.signature == good
-    key = review_key(broken.subject, broken.turn, "reviewed")
-    ready.store.content[key] = ready.store.content[key].replace(b"fine", b"bad!")
-    with pytest.raises(BadSealError):
-        await reviews(ready)
     auditor = Auditor(ready.store, archive_of(ready), OpenSshSigners(ready.folder))
-    (finding,) = (await auditor.audit(ready.service, ready.production, "")).findings
-    assert "its review is not to be believed" in finding.what
+    for what, wanted in (("reviewed", "not to be believed"), ("broken", "is not there any more")):
+        await _tampered(ready, review_key(broken.subject, broken.turn, what), what)
+        (finding,) = (await auditor.audit(ready.service, ready.production, "")).findings
+        assert wanted in finding.what
+
+
+async def _tampered(town: Town, key: str, what: str) -> None:
+    """Alter the review, as one who may write to the store can; or take away what was to be reviewed."""
+    if what == "broken":
+        del town.store.content[key]
+        return
+    town.store.content[key] = town.store.content[key].replace(b"fine", b"bad!")
+    with pytest.raises(BadSealError):
+        await reviews(town)
