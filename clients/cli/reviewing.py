@@ -8,7 +8,6 @@ from clients.cli.asking import ask, me, signer
 from clients.cli.grammar import AsJson, By, EnvironmentName, Key, Service
 from clients.cli.reading import find_reviews, read_reviews
 from clients.cli.terminal import leave, say, say_commands, say_json
-from clients.speaking import subject_of
 from clients.trouble import FailedError, UsageError
 from domain.outcome import Exit
 from domain.value import Value
@@ -67,6 +66,8 @@ def sign(
     key: Key = "",
 ) -> None:
     """Sign that you have looked at a broken glass, and what you found. Never one's own."""
+    from clients.speaking import subject_of
+
     subject, actor, signs = subject_of(service, environment), me(by), signer(key)
     if not comment.strip():
         raise UsageError("Say what you found, for everybody who reads it later: --comment TEXT")
