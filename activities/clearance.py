@@ -19,6 +19,7 @@ from activities.transcribing import say
 from domain.answer import answer_of
 from domain.approval import Policy
 from domain.clearance import Cause, Facts, Refusal, Warrant, judge, judge_undo, up_to_date, used
+from domain.emergency import glass_of, overriders_of
 from domain.environment import Holding, Placement, same
 from domain.fence import Fence, milliseconds
 from domain.gate import Quarantine
@@ -124,7 +125,7 @@ class Clearing:
     def _glass(self, proposal: Proposal) -> Glass:
         """Return who may break the glass now, by this worker's own configuration, where that is asked for."""
         broken = proposal.request.urgency is Urgency.BREAK_GLASS
-        return self._tools.settings.current().glass(proposal.plan.subject) if broken else NO_GLASS
+        return glass_of(self._tools.settings.current(), proposal.plan.subject) if broken else NO_GLASS
 
     def _asks_for_signed_releases(self) -> bool:
         environment = self._tools.settings.current().environments.get(self._tools.environment)
@@ -180,8 +181,8 @@ class Clearing:
         facts = heard.but(
             policy=self._policy(proposal),
             glass=self._glass(proposal),
-            overriders=configuration.overriders(subject),
-            overrides=await self._proven_overrides(configuration.overriders(subject), heard.overrides),
+            overriders=overriders_of(configuration, subject),
+            overrides=await self._proven_overrides(overriders_of(configuration, subject), heard.overrides),
             observed=observed,
             observes=configuration.observes(subject),
             schedule=configuration.schedule(subject),

@@ -25,6 +25,7 @@ from domain.drawing import (
     draw_rollback,
     draw_undo,
 )
+from domain.emergency import glass_of
 from domain.environment import Holding, Placement
 from domain.fence import Fence
 from domain.gate import say_observing
@@ -271,7 +272,7 @@ def _unwarranted(request: Request, configuration: Configuration) -> tuple[str, .
     """Say why the requester may not take the way in that they ask for."""
     environment, by = request.subject.environment, request.actor.name
     if request.urgency is Urgency.BREAK_GLASS:
-        why = why_not_broken(configuration.glass(request.subject), environment, by, request.reason)
+        why = why_not_broken(glass_of(configuration, request.subject), environment, by, request.reason)
     else:
         has_hotfix = configuration.environments[environment].hotfix is not None
         why = why_not_urgent(request.urgency, environment, reason=request.reason, has_hotfix=has_hotfix)

@@ -10,6 +10,7 @@ from activities.proving import Proving
 from activities.tools import Tools
 from domain.actor import Actor, Channel, Proof
 from domain.clearance import Warrant
+from domain.emergency import glass_of
 from domain.names import Subject, is_identifier, review_key, review_prefix
 from domain.review import Broken, Review, Reviewed, ReviewOrder, why_no_review
 from domain.statement import review_statement
@@ -122,7 +123,7 @@ class Reviewing:
         if done:
             is_same = (done.by.name, done.comment) == (word.by, word.comment)
             return "" if is_same else f"it was reviewed already, by {done.by.name}: {done.comment}"
-        glass = self._tools.settings.current().glass(order.subject)
+        glass = glass_of(self._tools.settings.current(), order.subject)
         if why := why_no_review(broken, glass, word):
             return why
         if word.signed and (why := await self._why_forged(broken, order)):

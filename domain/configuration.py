@@ -16,7 +16,7 @@ from domain.berth import Berth, at_of, component_of
 from domain.gate import OnFreeze
 from domain.names import Identifier, Subject
 from domain.notice import ChannelAddress, Event, Notice, Route, channels_for
-from domain.override import LONGEST, NO_OVERRIDERS, Overriders
+from domain.override import OverrideRole
 from domain.release import Kind
 from domain.risk import Risk, RiskTable
 from domain.rule import MOST_RULES, RuleTerms
@@ -32,7 +32,7 @@ from domain.terms import (
     TargetTerms,
     Terms,
 )
-from domain.urgency import NO_GLASS, Gate, Glass, Urgency
+from domain.urgency import BreakGlass, Urgency
 from domain.value import Duration, Value
 from domain.windows import PlannedFreeze, Schedule, Window
 
@@ -130,23 +130,6 @@ class Hotfix(ApprovalAtRisk):
     """
 
     soak: Duration | None = None
-
-
-class BreakGlass(Value):
-    """Who may let a release in alone, in an emergency, and who looks at it afterwards."""
-
-    groups: tuple[Identifier, ...] = Field(alias="from", min_length=1)
-    skips: tuple[Gate, ...] = ()
-    """Which gates do not hold then, beside the approval."""
-    review: tuple[Identifier, ...] = ()
-    """Groups whose people may sign the review; without them, whoever may approve or break the glass here."""
-
-
-class OverrideRole(Value):
-    """Who may let a service past windows and freezes for a while, and for how long at most."""
-
-    groups: tuple[Identifier, ...] = Field(alias="from", min_length=1)
-    longest: Duration = timedelta(hours=8)
 
 
 class Organisation(Value):
@@ -380,33 +363,6 @@ class Configuration(Value):
         if urgency is Urgency.HOTFIX and floor.hotfix and floor.hotfix.soak is not None:
             return floor.hotfix.soak
         return max((place.soak if place else None) or timedelta(), floor.soak)
-
-    def glass(self, subject: Subject) -> Glass:
-        """Return who may break the glass there, past what, and who may sign the review."""
-        floor = self.environments.get(subject.environment)
-        written = floor.break_glass if floor else None
-        if floor is None or written is None:
-            return NO_GLASS
-        usual = self.approval(subject)
-        breakers = self.members(written.groups)
-        everybody = (*usual.policy(None).people, *breakers)
-        return Glass(
-            breakers=breakers,
-            reviewers=self.members(written.review) if written.review else tuple(dict.fromkeys(everybody)),
-            skips=written.skips,
-            signed=usual.signed,
-        )
-
-    def overriders(self, subject: Subject) -> Overriders:
-        """Return who may let a service past the gates there."""
-        floor = self.environments.get(subject.environment)
-        if floor is None or floor.override is None:
-            return NO_OVERRIDERS
-        return Overriders(
-            people=self.members(floor.override.groups),
-            longest=min(floor.override.longest, LONGEST),
-            signed=self.approval(subject).signed,
-        )
 
     def _further(self, one: FurtherQuorum) -> QuorumTerms:
         return QuorumTerms(quorum=one.quorum, groups=one.groups, approvers=self.members(one.groups))

@@ -76,6 +76,13 @@ def word_of(one: Override) -> OverrideWord:
     )
 
 
+class OverrideRole(Value):
+    """Who may let a service past windows and freezes for a while, and for how long at most."""
+
+    groups: tuple[Identifier, ...] = Field(alias="from", min_length=1)
+    longest: Duration = timedelta(hours=8)
+
+
 class Overriders(Value):
     """Who may override the gates of an environment, for how long at most, and whether they have to sign it."""
 

@@ -2,7 +2,10 @@
 
 from enum import StrEnum
 
+from pydantic import Field
+
 from domain.actor import person
+from domain.names import Identifier
 from domain.value import Value
 
 
@@ -21,6 +24,16 @@ class Gate(StrEnum):
 
     WINDOWS = "windows"
     FREEZES = "freezes"
+
+
+class BreakGlass(Value):
+    """Who may let a release in alone, in an emergency, and who looks at it afterwards."""
+
+    groups: tuple[Identifier, ...] = Field(alias="from", min_length=1)
+    skips: tuple[Gate, ...] = ()
+    """Which gates do not hold then, beside the approval."""
+    review: tuple[Identifier, ...] = ()
+    """Groups whose people may sign the review; without them, whoever may approve or break the glass here."""
 
 
 class Glass(Value):

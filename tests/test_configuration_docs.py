@@ -15,19 +15,19 @@ from activities.rules import RULES
 from activities.targets import TARGETS
 from domain.configuration import (
     Approval,
-    BreakGlass,
     ComponentFile,
     EnvironmentFile,
     Hotfix,
     Organisation,
-    OverrideRole,
     ServiceEnvironment,
     ServiceFile,
 )
 from domain.notice import Route
+from domain.override import OverrideRole
 from domain.risk import RiskTable
 from domain.rule import RuleTerms
 from domain.terms import CheckTerms
+from domain.urgency import BreakGlass
 from domain.value import Value, say_duration
 from domain.windows import PlannedFreeze, Window
 from domain.written import (

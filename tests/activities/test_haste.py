@@ -7,6 +7,7 @@ import pytest
 from activities.checks import CHECKS
 from activities.configuration_folder import read_folder
 from activities.targets import TARGETS
+from domain.emergency import glass_of
 from domain.urgency import Gate, Urgency
 from tests.activities.test_many_targets import DEV, GOOD, lay_out, told
 
@@ -20,7 +21,7 @@ def test_shorter_ways_are_read_from_the_environments_file(tmp_path: Path) -> Non
     configuration = read_folder(lay_out(tmp_path, GOOD, floor=floor), TARGETS, CHECKS)
 
     assert configuration.approval(DEV, urgency=Urgency.HOTFIX).approvers == ("di", "dora")
-    glass = configuration.glass(DEV)
+    glass = glass_of(configuration, DEV)
     assert (glass.breakers, glass.skips) == (("di", "dora"), (Gate.WINDOWS, Gate.FREEZES))
 
 

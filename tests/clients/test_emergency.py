@@ -8,10 +8,12 @@ from activities.keyring import make_key
 from activities.reviews import Reviews
 from clients.cli.reading import open_archive
 from domain.actor import Actor
-from domain.configuration import BreakGlass, Hotfix, OverrideRole
+from domain.configuration import Hotfix
 from domain.names import Subject
 from domain.outcome import Exit, Phase
+from domain.override import OverrideRole
 from domain.review import Broken, Reviewed
+from domain.urgency import BreakGlass
 from domain.value import digest_of
 from tests.clients.conftest import CommandLine, words
 from tests.clients.test_releasing import configured

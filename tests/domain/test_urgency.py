@@ -11,7 +11,6 @@ from domain.approval import Policy
 from domain.clearance import Cause, judge
 from domain.configuration import (
     Approval,
-    BreakGlass,
     Configuration,
     EnvironmentFile,
     Hotfix,
@@ -19,11 +18,12 @@ from domain.configuration import (
     ServiceEnvironment,
     ServiceFile,
 )
+from domain.emergency import glass_of
 from domain.gate import Freeze
 from domain.review import Broken, ReviewWord, why_no_review
 from domain.signature import Signature
 from domain.statement import request_statement
-from domain.urgency import NO_GLASS, Gate, Glass, Urgency, why_not_urgent
+from domain.urgency import NO_GLASS, BreakGlass, Gate, Glass, Urgency, why_not_urgent
 from domain.windows import Schedule
 from tests.domain.strategies import NOON, digest
 from tests.domain.test_clearance import (
@@ -147,11 +147,11 @@ def test_those_who_approve_or_break_the_glass_review_it_where_nobody_else_is_nam
     """Each once."""
     glass = BreakGlass.model_validate({"from": ["on-call"], "skips": ["windows"]})
 
-    found = configured(break_glass=glass).glass(SUBJECT)
+    found = glass_of(configured(break_glass=glass), SUBJECT)
 
     assert found == Glass(breakers=("cy",), reviewers=("ana", "bo", "cy"), skips=(Gate.WINDOWS,))
-    assert configured(break_glass=glass.but(review=("on-call",))).glass(SUBJECT).reviewers == ("cy",)
-    assert configured().glass(SUBJECT) == NO_GLASS
+    assert glass_of(configured(break_glass=glass.but(review=("on-call",))), SUBJECT).reviewers == ("cy",)
+    assert glass_of(configured(), SUBJECT) == NO_GLASS
     assert configured(break_glass=glass).approval(SUBJECT, urgency=Urgency.BREAK_GLASS).quorums == ()
 
 

@@ -14,12 +14,12 @@ from activities.keyring import Keyring
 from activities.signers import OpenSshSigners
 from clients.client import Towpath
 from clients.environment import Environment
-from domain.configuration import Approval, Organisation, OverrideRole
+from domain.configuration import Approval, Organisation
 from domain.evidence import tell_audit
 from domain.notice import Event
 from domain.noticing import of_environment
 from domain.outcome import Outcome, Phase
-from domain.override import OverrideWord
+from domain.override import OverrideRole, OverrideWord
 from domain.status import PromotionStatus, Report
 from domain.windows import Window
 from tests.people import People, needs_openssh

@@ -16,13 +16,13 @@ from activities.signers import OpenSshSigners
 from clients.client import Towpath
 from clients.review import ReviewDesk
 from clients.trouble import DeclinedError
-from domain.configuration import Approval, BreakGlass, Hotfix, Organisation
+from domain.configuration import Approval, Hotfix, Organisation
 from domain.names import environment_id, review_key
 from domain.notice import Event
 from domain.outcome import Outcome, Phase
 from domain.review import Review
 from domain.status import Report
-from domain.urgency import Urgency
+from domain.urgency import BreakGlass, Urgency
 from tests.fakes import Bell
 from tests.people import People, needs_openssh
 from tests.town import PATIENCE, Town
