@@ -102,12 +102,15 @@ class Reviewing:
         if request.urgency is not Urgency.BREAK_GLASS or not proposal.is_forward:
             return
         if await self._reviews.of(request.subject, warrant.turn) is None:
+            # It has been cleared: where requests are signed, this one was found good.
+            signed = glass_of(self._tools.settings.current(), request.subject).signed
+            proof = Proof.SSH_SIGNATURE if signed else Proof.NONE
             broken = Broken(
                 subject=request.subject,
                 turn=warrant.turn,
                 version=proposal.plan.version,
                 plan=proposal.plan.intent,
-                by=request.actor,
+                by=request.actor.but(proof=proof),
                 key=request.requester.key,
                 reason=request.reason,
                 at=self._tools.clock.now(),

@@ -89,6 +89,11 @@ class Account(Value):
     fingerprint: Digest
 
     @property
+    def was_let_in(self) -> bool:
+        """Tell whether it took anybody's word: an approval, or that of whoever broke the glass."""
+        return bool(self.quorums) or self.urgency is Urgency.BREAK_GLASS
+
+    @property
     def quorums(self) -> tuple[Quorum, ...]:
         """Return who had to approve; none where nobody had to."""
         first = Quorum(quorum=self.quorum, approvers=self.approvers)

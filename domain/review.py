@@ -71,10 +71,10 @@ class Review(Value):
 
     def __str__(self) -> str:
         broken = self.broken
-        who = f"{broken.by.name} broke the glass at {broken.at:%Y-%m-%d %H:%M} UTC: {broken.reason}"
+        who = f"{broken.by} broke the glass at {broken.at:%Y-%m-%d %H:%M} UTC: {broken.reason}"
         if self.reviewed is None:
             return f"{who}; nobody has reviewed it yet"
-        return f"{who}; reviewed by {self.reviewed.by.name}: {self.reviewed.comment}"
+        return f"{who}; reviewed by {self.reviewed.by}: {self.reviewed.comment}"
 
 
 def review_id(subject: Subject, turn: int) -> str:

@@ -1,6 +1,7 @@
 """Ways in that are shorter than the usual one, for what cannot wait, and who may take them."""
 
 from enum import StrEnum
+from typing import Final
 
 from pydantic import Field
 
@@ -17,6 +18,22 @@ class Urgency(StrEnum):
     """Fewer or other people approve, and it soaks for less. Every gate is kept."""
     BREAK_GLASS = "break-glass"
     """Nobody approves beforehand; somebody else looks at it afterwards, and signs."""
+
+    @property
+    def in_words(self) -> str:
+        """Say how something is asked for by this way; nothing of the usual one."""
+        match self:
+            case Urgency.USUAL:
+                return ""
+            case Urgency.HOTFIX:
+                return "as a hotfix"
+            case Urgency.BREAK_GLASS:
+                return "by breaking the glass"
+
+
+REASON_WANTED: Final = (
+    "whoever takes a shorter way in says why, for everybody who reads of it later: --reason TEXT"
+)
 
 
 class Gate(StrEnum):
@@ -46,7 +63,7 @@ class Glass(Value):
     """A review counts only with its reviewer's signature."""
 
 
-NO_GLASS = Glass()
+NO_GLASS: Final = Glass()
 """Where nothing is configured, nobody may break anything."""
 
 
@@ -55,7 +72,7 @@ def why_not_urgent(urgency: Urgency, environment: str, *, reason: str, has_hotfi
     if urgency is Urgency.USUAL:
         return ""
     if not reason.strip():
-        return f"a {urgency} says why, for everybody who reads of it later: --reason TEXT"
+        return REASON_WANTED
     if urgency is Urgency.HOTFIX and not has_hotfix:
         return (
             f"{environment} has no shorter way in: its file names none under hotfix. Promote it the usual way, or "

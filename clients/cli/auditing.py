@@ -153,5 +153,5 @@ def _say_verdict(found: "Audit") -> None:
         )
     for place, head in found.heads.items():
         say_aside(f"{place}: {head}")
-    if unsigned := sum(1 for one in found.accounts if one.quorums and not one.signed):
+    if unsigned := sum(1 for one in found.accounts if one.was_let_in and not one.signed):
         say_aside(f"{unsigned} were let in by names that were claimed, not proven.")

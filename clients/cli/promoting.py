@@ -24,7 +24,7 @@ from clients.cli.terminal import say, say_commands, say_json
 from clients.cli.validating import Github, JunitFile, report
 from clients.trouble import NobodyPollsError, UsageError
 from domain.outcome import Exit
-from domain.urgency import Urgency
+from domain.urgency import REASON_WANTED, Urgency
 
 if TYPE_CHECKING:
     from clients.client import Towpath
@@ -79,7 +79,7 @@ def read_urgency(reason: str, *, hotfix: bool, break_glass: bool, walks: bool) -
     if walks:
         raise UsageError(f"--{urgency} is for one environment, and not for a walk: leave --through out.")
     if not reason.strip():
-        raise UsageError(f"A {urgency} says why, for everybody who reads of it later: --reason TEXT")
+        raise UsageError(f"{REASON_WANTED[0].upper()}{REASON_WANTED[1:]}")
     return urgency
 
 
@@ -146,8 +146,8 @@ def promote(
         promotion = await towpath.promote(
             service, version, environment, by=actor, reason=reason, signer=signs, urgency=urgency
         )
-        how = "" if urgency is Urgency.USUAL else f" as a {urgency}"
-        say(f"The promotion of {promotion} is asked for{how}, by {actor}.")
+        how = " ".join(filter(None, ["is asked for", urgency.in_words]))
+        say(f"The promotion of {promotion} {how}, by {actor}.")
         await need_engine(towpath.client)
         if watch:
             return await follow(promotion)

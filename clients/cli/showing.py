@@ -178,7 +178,7 @@ def _show_promotion(status: PromotionStatus) -> None:
         STYLES.get(status.phase, "bold"),
     )
     if status.request and status.request.urgency is not Urgency.USUAL:
-        say(f"  asked for as a {status.request.urgency}", "bold yellow")
+        say(f"  asked for {status.request.urgency.in_words}", "bold yellow")
     if status.request and status.request.reason:
         say(f"  why: {quoted(status.request.reason)}")
     if status.proposal:
@@ -189,8 +189,8 @@ def _show_promotion(status: PromotionStatus) -> None:
 
 def show_plan(proposal: Proposal, escalated: int = 0) -> None:
     """Show what would be done, how each step is undone, who decides, and what speaks against it."""
-    urgency = proposal.request.urgency
-    asked = f"asked for by {proposal.asked_by}{'' if urgency is Urgency.USUAL else f' as a {urgency}'}"
+    how = proposal.request.urgency.in_words
+    asked = f"asked for by {proposal.asked_by}{f', {how}' if how else ''}"
     say(
         f"Plan {short(proposal.plan.intent)} for {proposal.request.version or ''} of "
         f"{proposal.plan.subject}, {asked}:"

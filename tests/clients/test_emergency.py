@@ -62,14 +62,17 @@ async def test_a_broken_glass_is_shown_until_it_is_reviewed(offline: CommandLine
         Exit.DONE,
         Exit.DONE,
     )
-    assert "di broke the glass at 2026-01-05 00:00 UTC: it burns" in listed.said
+    assert "di (claimed, not proven) broke the glass at 2026-01-05 00:00 UTC: it burns" in listed.said
     assert "towpath review sign shop dev 7" in listed.said
     assert json.loads(as_json.out)["reviews"][0]["broken"]["turn"] == 7
-    assert "reviews: 1 to be done (shop in dev, turn 7: di broke the glass" in examined.said
+    assert (
+        "reviews: 1 to be done (shop in dev, turn 7: di (claimed, not proven) broke the glass"
+        in examined.said
+    )
     assert (unknown.code, wordless.code) == (Exit.USAGE, Exit.USAGE)
     assert "Nobody broke the glass in turn 8" in unknown.said
     assert "No review is open." in reviewed.said
-    assert "reviewed by bo: it did" in all_.said
+    assert "reviewed by bo (claimed, not proven): it did" in all_.said
 
 
 async def test_shorter_ways_are_asked_for_with_a_reason_and_shown(town: Town, towpath: CommandLine) -> None:
@@ -104,12 +107,12 @@ async def test_shorter_ways_are_asked_for_with_a_reason_and_shown(town: Town, to
     environment = await towpath.type("status", f"environment/{town.dev}")
 
     assert [one.code for one in wrong] == [Exit.USAGE] * 4
-    assert "A hotfix says why" in wrong[0].said
+    assert "Whoever takes a shorter way in says why" in wrong[0].said
     assert "write one of them" in wrong[1].said
     assert "leave --through out" in wrong[2].said
     assert asked.code == Exit.DONE
     assert "is asked for as a hotfix" in asked.said
-    assert "asked for by ana@example.com (claimed, not proven) as a hotfix" in shown.said
+    assert "asked for by ana@example.com (claimed, not proven), as a hotfix" in shown.said
     assert overridden.code == Exit.DONE, overridden.said
     assert "is let past freezes by ana@example.com (claimed, not proven) until" in overridden.said
     assert "is let past freezes by ana@example.com" in environment.said

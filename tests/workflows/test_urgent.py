@@ -116,7 +116,7 @@ async def test_a_broken_glass_calls_people_and_stays_open_until_somebody_else_ha
     assert (await reviews(ready))[0].is_open
     await desk.sign(*where, by=BO, comment="the outage was real")
     (closed,) = await reviews(ready)
-    assert str(closed).endswith("reviewed by bo@example.com: the outage was real")
+    assert str(closed).endswith("reviewed by bo@example.com (claimed, not proven): the outage was real")
     found = await auditor.audit(ready.service, ready.production, "")
     assert not found.findings
     assert found.accounts[0].review == closed
@@ -195,6 +195,7 @@ async def test_a_forged_review_closes_nothing(ready: Town, tmp_path: Any) -> Non
     (closed,) = await reviews(ready)
     assert closed.reviewed
     assert closed.reviewed.signature == good
+    assert "claimed" not in str(closed)
     auditor = Auditor(ready.store, archive_of(ready), OpenSshSigners(ready.folder))
     for what, wanted in (("reviewed", "not to be believed"), ("broken", "is not there any more")):
         await _tampered(ready, review_key(broken.subject, broken.turn, what), what)
