@@ -25,11 +25,12 @@ from domain.inventory import (
 from domain.names import Subject
 from domain.outcome import Exit, Phase
 from domain.value import say_duration
-from workers.settings import surroundings
+from workers.settings import Surroundings, surroundings
 
 if TYPE_CHECKING:
     from clients.client import Towpath
     from domain.configuration import Configuration
+    from domain.review import Review
 
 environments = typer.Typer(no_args_is_help=True, help="See what stands in the environments.")
 OneService = Annotated[str, typer.Argument(metavar="[SERVICE]", show_default=False)]
@@ -45,9 +46,18 @@ def list_(as_json: AsJson = False, watch: Again = False) -> None:
         from clients.inventory import list_environments
 
         found = await list_environments(towpath.client, configured)
-        return with_reviews(found, await find_reviews(surroundings()))
+        return with_reviews(found, await _reviews(surroundings()))
 
     ask_and_show(look, _show_list, as_json=as_json, watch=watch)
+
+
+async def _reviews(place: Surroundings, environment: str = "") -> "list[Review]":
+    """Reviews that cannot be read are said, and keep nobody from seeing what stands there."""
+    try:
+        return await find_reviews(place, environment)
+    except UsageError as error:
+        say_aside(f"Reviews are not shown. {error}")
+        return []
 
 
 def _show_list(found: EnvironmentList) -> None:
@@ -85,7 +95,7 @@ def show_environment(name: EnvironmentName, as_json: AsJson = False, watch: Agai
             found = found.but(places=with_lanes(found.places, known))
         if not (found.places or found.freeze or (known and name in known.environments)):
             raise UsageError(f"There is no environment “{name}”. What there is: towpath environments list")
-        unread = tuple(one for one in await find_reviews(place, name) if one.is_open)
+        unread = tuple(one for one in await _reviews(place, name) if one.is_open)
         return _with_plans(found.but(reviews=unread), known)
 
     def judge(found: EnvironmentView) -> Exit:

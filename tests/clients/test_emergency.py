@@ -54,6 +54,11 @@ async def test_a_broken_glass_is_shown_until_it_is_reviewed(offline: CommandLine
         )
     )
     reviewed = await offline.type("review", "list")
+    moved = offline.folder / "store/review/shop/dev/8/broken.json"
+    moved.parent.mkdir()
+    moved.write_bytes((moved.parent.parent / "7/broken.json").read_bytes())
+    forged = await offline.type("review", "list")
+    moved.unlink()
     all_ = await offline.type("review", "list", "--all")
 
     assert (nothing.code, listed.code, reviewed.code, all_.code) == (
@@ -72,6 +77,8 @@ async def test_a_broken_glass_is_shown_until_it_is_reviewed(offline: CommandLine
     assert (unknown.code, wordless.code) == (Exit.USAGE, Exit.USAGE)
     assert "Nobody broke the glass in turn 8" in unknown.said
     assert "No review is open." in reviewed.said
+    assert forged.code == Exit.USAGE
+    assert "somebody moved it" in forged.said
     assert "reviewed by bo (claimed, not proven): it did" in all_.said
 
 
