@@ -25,7 +25,6 @@ from domain.drawing import (
     draw_rollback,
     draw_undo,
 )
-from domain.emergency import glass_of
 from domain.environment import Holding, Placement
 from domain.fence import Fence
 from domain.gate import say_observing
@@ -36,7 +35,6 @@ from domain.release import ROLLBACK_BUDGET, Release
 from domain.rule import notes, refusals
 from domain.soak import cut_soak
 from domain.terms import LaneTerms, Proposal, Request, Sealed, Story, Terms, in_waves
-from domain.urgency import Urgency, why_not_broken, why_not_urgent
 from domain.value import digest_of
 
 LOOKS: Final = 5
@@ -129,9 +127,10 @@ class Drawing:
             drawn = drawn._replace(notes=(*drawn.notes, f"its lane: {terms.lane}"))
         kept_out = await self._admitting.of_release(release, configuration, subject)
         is_posed = await self._admitting.is_posed(request, configuration)
+        unwarranted = self._admitting.unwarranted(request, configuration)
         shown = Previewed(drawn.steps, {})
         # A plan of Terraform's runs what the release says: nothing is looked at of one that may not come in.
-        if not (faults or kept_out or is_posed):
+        if not (faults or kept_out or is_posed or unwarranted):
             shown = await previews(self._tools, request, terms, drawn.steps)
         drawn = drawn._replace(steps=shown.steps)
         judged = Judged()
@@ -149,7 +148,7 @@ class Drawing:
         if terms.observe_only:
             drawn = drawn._replace(notes=(*drawn.notes, say_observing(subject.environment)))
         refused = (
-            *_unwarranted(request, configuration),
+            *unwarranted,
             *posed,
             *kept_out,
             *astray,
@@ -266,17 +265,6 @@ class Drawing:
 
     def _no_terms(self) -> Terms:
         return Terms(targets={}, configuration=UNCONFIGURED, nonce=_nonce())
-
-
-def _unwarranted(request: Request, configuration: Configuration) -> tuple[str, ...]:
-    """Say why the requester may not take the way in that they ask for."""
-    environment, by = request.subject.environment, request.actor.name
-    if request.urgency is Urgency.BREAK_GLASS:
-        why = why_not_broken(glass_of(configuration, request.subject), environment, by, request.reason)
-    else:
-        has_hotfix = configuration.environments[environment].hotfix is not None
-        why = why_not_urgent(request.urgency, environment, reason=request.reason, has_hotfix=has_hotfix)
-    return (why,) if why else ()
 
 
 def unknown_place(configuration: Configuration, subject: Subject) -> str:
