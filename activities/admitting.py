@@ -10,12 +10,14 @@ from activities.quarantines import find_quarantined
 from activities.releases import ReleaseRefusedError
 from activities.tools import Tools
 from domain.configuration import Configuration
+from domain.emergency import glass_of
 from domain.gate import say_banned
 from domain.journal import Receipt
 from domain.names import Subject
 from domain.release import Release
 from domain.soak import proves_the_way
 from domain.terms import Request
+from domain.urgency import Urgency, why_not_broken, why_not_urgent
 
 
 class Admitting:
@@ -34,6 +36,17 @@ class Admitting:
         foreign = await self._foreign(release, configuration, subject.environment)
         banned = await self.banned(subject.service, (release.version,))
         return (*foreign, *banned, *await self._way(release, configuration, subject))
+
+    def unwarranted(self, request: Request, configuration: Configuration) -> tuple[str, ...]:
+        """Say why the requester may not take the way in that they ask for."""
+        environment, by = request.subject.environment, request.actor.name
+        if request.urgency is Urgency.BREAK_GLASS:
+            glass = glass_of(configuration, request.subject)
+            why = why_not_broken(glass, environment, by, request.reason)
+        else:
+            has_hotfix = configuration.environments[environment].hotfix is not None
+            why = why_not_urgent(request.urgency, environment, reason=request.reason, has_hotfix=has_hotfix)
+        return (why,) if why else ()
 
     async def of_requester(self, request: Request, receipts: Sequence[Receipt] = ()) -> tuple[str, ...]:
         """Say why the requester may not ask, or may be somebody else, where that matters."""

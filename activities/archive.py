@@ -17,6 +17,7 @@ from domain.names import (
     receipt_prefix,
     segment_key,
 )
+from domain.review import Broken, Reviewed
 from domain.saying import GateWord
 from domain.terms import Proposal, Sealed
 from domain.trail import Page, Segment
@@ -30,6 +31,8 @@ KINDS: Final[dict[type[Value], str]] = {
     Segment: "segment",
     Page: "page",
     GateWord: "gate",
+    Broken: "broken",
+    Reviewed: "reviewed",
 }
 """What is written over a seal, so that one kind of paper never passes for another."""
 

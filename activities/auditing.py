@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from activities.archive import Archive, turns_with_receipts
 from activities.auditing_trails import TrailAuditor
 from activities.ports import BadSealError, NotInStoreError, Signers, Store
+from activities.reviews import Reviews, why_review_is_forged
 from domain.actor import Proof
 from domain.approval import Decision
 from domain.audit import (
@@ -22,13 +23,17 @@ from domain.audit import (
     chain_findings,
     matter_of_receipt,
     paper_findings,
+    review_findings,
 )
 from domain.journal import LetIn, Receipt
 from domain.names import Subject, manifest_key, receipt_key
+from domain.override import Override, word_of
 from domain.release import Release
-from domain.statement import decision_statement, request_statement
+from domain.review import Review
+from domain.statement import decision_statement, override_statement, request_statement
 from domain.terms import Sealed, Story
 from domain.trail_audit import KeptPage, receipt_findings
+from domain.urgency import Urgency
 from domain.value import digest_of
 
 AT_ONCE: Final = 8
@@ -53,6 +58,7 @@ class Auditor:
         self._archive = archive
         self._signers = signers
         self._trails = TrailAuditor(store, archive, signers)
+        self._reviews = Reviews(store, archive)
 
     async def audit(self, service: str, environment: str, head: str) -> Audit:
         """Return what was found, oldest first, of one service or environment, or of all.
@@ -152,8 +158,30 @@ class Auditor:
             )
             for place, one in enumerate(decisions)
         ]
-        found = approval_findings(receipt, requester, decisions, why_not)
-        return _account_of(paper, requester, vouched), list(found)
+        review, trouble = await self._review(receipt)
+        forged = await why_review_is_forged(review, self._signers) if review else ""
+        found = (
+            *approval_findings(receipt, requester, decisions, why_not),
+            *(trouble or review_findings(receipt, review, forged)),
+        )
+        overridden = [await self._vouched_override(receipt, one) for one in receipt.overridden]
+        account = _account_of(paper, requester, vouched)
+        return account.but(review=review, overridden=tuple(overridden)), list(found)
+
+    async def _vouched_override(self, receipt: Receipt, one: Override) -> Override:
+        """Say of an override what OpenSSH says: its key has to have been good when it was signed."""
+        proven = False
+        if one.signature:
+            statement = override_statement(receipt.subject.environment, word_of(one), one.signature)
+            proven = not await self._signers.why_not(statement, one.signature.ssh, one.signature.at)
+        return one.but(by=one.by.but(proof=Proof.SSH_SIGNATURE if proven else Proof.NONE))
+
+    async def _review(self, receipt: Receipt) -> tuple[Review | None, list[Finding]]:
+        try:
+            return await self._reviews.of(receipt.subject, receipt.turn), []
+        except BadSealError as error:
+            what = f"its review is not to be believed: {error}"
+            return None, [Finding(subject=receipt.subject, turn=receipt.turn, what=what)]
 
     async def _why_not_asked(self, let_in: LetIn) -> str:
         signature = let_in.request.signature
@@ -216,6 +244,7 @@ def _account_of(paper: Paper, requester: Vouched, decisions: Sequence[Vouched]) 
         approvers=policy.approvers if policy else (),
         also=policy.also if policy else (),
         signed=policy.signed if policy else False,
+        urgency=let_in.request.urgency if let_in else Urgency.USUAL,
         healthy=receipt.healthy,
         evidence=receipt.evidence,
         why=receipt.why,

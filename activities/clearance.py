@@ -15,22 +15,26 @@ from activities.previewing import why_otherwise
 from activities.proving import Proving
 from activities.quarantines import find_quarantine
 from activities.releases import Brought, ReleaseRefusedError, bring
+from activities.reviews import Reviewing
 from activities.tools import Tools
 from activities.transcribing import say
 from domain.answer import answer_of
 from domain.approval import Policy
-from domain.clearance import Cause, Facts, Refusal, Warrant, judge, judge_undo
+from domain.clearance import Cause, Facts, Refusal, Warrant, judge, judge_undo, up_to_date, used
+from domain.emergency import glass_of, overriders_of
 from domain.environment import Holding, Placement, same
 from domain.fence import Fence, milliseconds
 from domain.gate import Freeze, Pin, Quarantine
 from domain.journal import Entry, LetIn, Receipt, called_off
 from domain.names import Subject, change_id
 from domain.order import StepOrder
+from domain.override import Override, Overriders
 from domain.permission import why_may_not
 from domain.plan import Step, Undo
 from domain.roles import Door
 from domain.statement import matter_of
 from domain.terms import Proposal, Request
+from domain.urgency import NO_GLASS, Glass, Urgency
 from domain.value import short
 
 NOT_CLEARED = "NotCleared"
@@ -77,6 +81,7 @@ class Clearing:
         self._gatehouse = gatehouse
         self._around = around
         self._proving = Proving(tools.signers, tools.clock)
+        self._reviewing = Reviewing(tools, archive)
 
     def unseal(self, warrant: Warrant) -> Proposal:
         """Return the warrant's proposal. Raises the refusal where its seal is not this environment's."""
@@ -110,19 +115,30 @@ class Clearing:
             pin=word.pin,
             unanswered=word.unanswered,
             trail=trail,
+            decisions=word.decisions,
+            overrides=word.overrides,
         )
 
     def _policy(self, proposal: Proposal) -> Policy:
         """Return who decides now, by this worker's own configuration; for what is not in it, nobody can.
 
-        How much is at stake is what was sealed with the plan, and no more than that.
+        How much is at stake, and since when people are asked, is what was sealed with the plan.
         """
         subject, risk = proposal.plan.subject, proposal.risk.level if proposal.risk else None
         configuration = self._tools.settings.current()
         if configuration.place(subject) is None or subject.environment not in configuration.environments:
             return Policy(quorum=1, approvers=(), valid=timedelta())
-        approval = configuration.approval(subject, risk, pivots=bool(proposal.plan.pivots))
-        return approval.policy(proposal.release).but(windows=configuration.outlived(subject))
+        approval = configuration.approval(
+            subject, risk, pivots=bool(proposal.plan.pivots), urgency=proposal.request.urgency
+        )
+        waited = self._tools.clock.now() + CLOCKS_APART - proposal.drawn_up
+        asked = approval.escalated(approval.due(waited))
+        return asked.policy(proposal.release).but(windows=configuration.outlived(subject))
+
+    def _glass(self, proposal: Proposal) -> Glass:
+        """Return who may break the glass now, by this worker's own configuration, where that is asked for."""
+        broken = proposal.request.urgency is Urgency.BREAK_GLASS
+        return glass_of(self._tools.settings.current(), proposal.plan.subject) if broken else NO_GLASS
 
     def _asks_for_signed_releases(self) -> bool:
         environment = self._tools.settings.current().environments.get(self._tools.environment)
@@ -138,6 +154,11 @@ class Clearing:
         why = await self._proving.request(warrant.request, proposal.drawn_up)
         return warrant.but(decisions=decisions), facts.but(unproven_request=why)
 
+    async def _proven_overrides(
+        self, who: Overriders, overrides: tuple[Override, ...]
+    ) -> tuple[Override, ...]:
+        return await self._proving.overrides(self._tools.environment, overrides) if who.signed else overrides
+
     async def let_in(self, warrant: Warrant, proposal: Proposal) -> LetIn | None:
         """Return who let a promotion in, as this worker finds it; None for what nobody has to let in."""
         if not proposal.is_forward:
@@ -149,6 +170,7 @@ class Clearing:
             decisions=await self._proving.decisions(matter, warrant.decisions),
             policy=policy,
             nonce=matter.nonce,
+            glass=self._glass(proposal),
         )
 
     async def deed(self, order: StepOrder, step: Step) -> Cleared:
@@ -171,6 +193,9 @@ class Clearing:
         heard = await self.hear(order.warrant, proposal)
         facts = heard.but(
             policy=self._policy(proposal),
+            glass=self._glass(proposal),
+            overriders=overriders_of(configuration, subject),
+            overrides=await self._proven_overrides(overriders_of(configuration, subject), heard.overrides),
             observed=observed,
             observes=configuration.observes(subject),
             schedule=configuration.schedule(subject),
@@ -180,7 +205,7 @@ class Clearing:
             shut=await self._shut(subject),
             not_permitted=self._not_permitted(order.warrant.request),
         )
-        warrant, facts = await self._proven(order.warrant, proposal, facts)
+        warrant, facts = await self._proven(up_to_date(order.warrant, facts), proposal, facts)
         refusal = judge(warrant, step, facts) or await self._carried_out(proposal, fence.turn, entry)
         if facts.begins and refusal is None:
             refusal = await self._left_open(subject, fence.turn)
@@ -199,8 +224,10 @@ class Clearing:
             target=terms,
             capture=seen.capture,
             story=order.warrant.request.story,
+            overridden=used(proposal, facts),
             at=facts.now,
         )
+        await self._reviewing.note(order.warrant, proposal)
         written = entry or await self._archive.write_entry(draft)
         if written.void:
             refusal = Refusal(

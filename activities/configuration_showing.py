@@ -17,7 +17,7 @@ from domain.configuration import (
 from domain.fault import Spot
 from domain.names import Subject
 from domain.terms import ApprovalTerms
-from domain.value import Value
+from domain.value import Value, say_duration
 from domain.written import (
     CHECK_KEYS,
     line_of,
@@ -67,6 +67,9 @@ def effective(
             said = {"severity": rule.severity.value, **rule.settings}
             yield Held(f"rule {rule.label}", said, spot.below("rules", index))
     yield _of(floor, "pivots", environment)
+    yield from (
+        _of(floor, key, environment) for key in ("hotfix", "break_glass", "override") if getattr(floor, key)
+    )
     yield _of(floor, "hold_limit", environment)
     yield _of(floor, "on_freeze", environment)
     yield from _gates(floor, environment, place, service)
@@ -161,6 +164,11 @@ def _approval(
     )
     for key, value, stands in (
         ("also", tuple(map(str, terms.also)), bool(terms.also)),
+        (
+            "escalate",
+            tuple(f"after {say_duration(one.after)}: {one}" for one in terms.escalate),
+            bool(terms.escalate),
+        ),
         ("separate", terms.separate, terms.separate != ApprovalTerms().separate),
     ):
         if stands:

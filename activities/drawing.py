@@ -128,9 +128,10 @@ class Drawing:
             drawn = drawn._replace(notes=(*drawn.notes, f"its lane: {terms.lane}"))
         kept_out = await self._admitting.of_release(release, configuration, subject)
         posed = await self._admitting.of_requester(request)
+        unwarranted = self._admitting.unwarranted(request, configuration)
         shown = Previewed(drawn.steps, {})
         # A plan of Terraform's runs what the release says: nothing is looked at of one that may not come in.
-        if not (faults or kept_out or posed):
+        if not (faults or kept_out or posed or unwarranted):
             shown = await previews(self._tools, request, terms, drawn.steps)
         drawn = drawn._replace(steps=shown.steps)
         judged = Judged()
@@ -138,10 +139,16 @@ class Drawing:
             candidate = Candidate(request, release, drawn.steps, artifacts)
             judged = await self._judging.judge(candidate, configuration)
         pivots, level = any(step.is_pivot for step in drawn.steps), judged.risk.level if judged.risk else None
-        terms = terms.but(approval=configuration.approval(subject, level, pivots=pivots))
+        urgency = request.urgency
+        terms = terms.but(
+            approval=configuration.approval(subject, level, pivots=pivots, urgency=urgency),
+            soak=configuration.soak(subject, urgency),
+            urgency=urgency,
+        )
         if terms.observe_only:
             drawn = drawn._replace(notes=(*drawn.notes, say_observing(subject.environment)))
         refused = (
+            *unwarranted,
             *posed,
             *kept_out,
             *astray,

@@ -19,6 +19,7 @@ from activities.health import watch, watch_one
 from activities.ports import BadSealError, StaleFenceError, TargetRefusalError
 from activities.proving import Proving
 from activities.receipts import Receipts
+from activities.reviews import Reviewing
 from activities.signpost import Signpost
 from activities.tools import Tools
 from activities.transcribing import transcribed
@@ -28,6 +29,7 @@ from domain.journal import Evidence, Recollection, Soaked
 from domain.names import Subject
 from domain.order import Account, DrawOrder, Left, Performed, ProofOrder, StepOrder
 from domain.plan import Verb
+from domain.review import ReviewOrder
 from domain.road import Waymark
 from domain.saying import Heard, Saying
 from domain.terms import Request, Sealed, Story
@@ -53,6 +55,7 @@ class EffectActivities:
         self._drawing = Drawing(tools, self._archive, self._gatehouse)
         self._signpost = Signpost(tools, self._archive)
         self._proving = Proving(tools.signers, tools.clock)
+        self._reviewing = Reviewing(tools, self._archive)
         self._receipts = Receipts(tools, self._archive, self._clearing, self._books, self._gatehouse)
 
     @activity.defn
@@ -108,6 +111,18 @@ class EffectActivities:
         """Say why whoever asks for this may not, or nothing where they may. A first opinion. Touches nothing."""
         self._own(request.subject)
         return await self._gatehouse.admit(request)
+
+    @activity.defn
+    async def review(self, order: ReviewOrder) -> str:
+        """Write down that somebody has looked at a broken glass; return why it does not count, or nothing.
+
+        Judged here, by this worker's own configuration. A second run finds what the first one wrote.
+        """
+        self._own(order.subject)
+        try:
+            return await self._reviewing.sign(order)
+        except BadSealError as error:
+            raise ApplicationError(str(error), type=BAD_SEAL, non_retryable=True) from error
 
     @activity.defn
     async def perform(self, order: StepOrder) -> Performed:

@@ -154,7 +154,7 @@ class ErrandActivities:
     @activity.defn
     async def call_person(self, call: Call) -> None:
         """Raise an alarm. The same key twice is one alarm."""
-        await self._notifier.call(Alarm(call.subject, call.headline, call.remedy, call.key))
+        await self._notifier.call(Alarm(call.subject, call.headline, call.remedy, call.key, call.event))
 
 
 async def why_silent_at(client: Client, waiting: Silence) -> WhySilent | None:

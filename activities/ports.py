@@ -17,7 +17,7 @@ from domain.environment import Holding, Placement
 from domain.fence import Fence
 from domain.journal import Capture
 from domain.names import Subject
-from domain.notice import Notice
+from domain.notice import Event, Notice
 from domain.plan import Undo
 from domain.release import Release
 from domain.statement import Statement
@@ -356,6 +356,7 @@ class Alarm(NamedTuple):
     remedy: str
     key: str
     """Tells one alarm from another, so that the same one is not raised twice."""
+    event: Event = Event.UNSETTLED
 
 
 class Notifier(Protocol):

@@ -7,9 +7,17 @@ from datetime import datetime
 from activities.ports import Clock, Signers
 from domain.actor import Proof
 from domain.approval import Decision
+from domain.override import Override, word_of
 from domain.release import Release
 from domain.signature import Signature, out_of_time
-from domain.statement import Matter, Statement, decision_statement, release_statement, request_statement
+from domain.statement import (
+    Matter,
+    Statement,
+    decision_statement,
+    override_statement,
+    release_statement,
+    request_statement,
+)
 from domain.terms import Request
 
 
@@ -26,6 +34,14 @@ class Proving:
         return tuple(
             one.but(actor=one.actor.but(proof=Proof.NONE if why else Proof.SSH_SIGNATURE))
             for one, why in zip(decisions, found, strict=True)
+        )
+
+    async def overrides(self, environment: str, overrides: Sequence[Override]) -> tuple[Override, ...]:
+        """Return the overrides, each with the proof that was found for it."""
+        found = await asyncio.gather(*(self._override(environment, one) for one in overrides))
+        return tuple(
+            one.but(by=one.by.but(proof=Proof.NONE if why else Proof.SSH_SIGNATURE))
+            for one, why in zip(overrides, found, strict=True)
         )
 
     async def request(self, request: Request, drawn_up: datetime | None = None) -> str:
@@ -54,6 +70,11 @@ class Proving:
         now = self._clock.now()
         late = out_of_time(signature, counts_at or now)
         return late or await self._signers.why_not(statement, signature.ssh, now)
+
+    async def _override(self, environment: str, one: Override) -> str:
+        if one.signature is None:
+            return "it is not signed"
+        return await self.why_not(override_statement(environment, word_of(one), one.signature), one.signature)
 
     async def _decision(self, matter: Matter, decision: Decision) -> str:
         signature = decision.signature

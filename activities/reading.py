@@ -9,10 +9,12 @@ from temporalio.client import Client, WorkflowQueryFailedError, WorkflowQueryRej
 from temporalio.common import QueryRejectCondition
 from temporalio.service import RPCError, RPCStatusCode
 
+from domain.approval import Decision
 from domain.clearance import Warrant
 from domain.gate import Freeze, Pin
 from domain.names import Subject, environment_id, lane_id, promotion_id
 from domain.outcome import Phase
+from domain.override import Override
 from domain.status import EnvironmentStatus, LaneStatus, PromotionStatus
 from domain.terms import Story
 from domain.value import Value
@@ -24,7 +26,8 @@ PATIENCE: Final = timedelta(seconds=3)
 class Word(NamedTuple):
     """What was learned: the open turn, whether the asker still asks, the freeze, the pin, and who did not answer.
 
-    ``open_turn`` is the warrant's own; ``taken`` the turn that has the lane, whosever it is.
+    ``open_turn`` is the warrant's own; ``taken`` the turn that has the lane, whosever it is. ``decisions`` are all
+    that the asker holds by now, which may be more than it gave along.
     """
 
     open_turn: int | None
@@ -36,6 +39,12 @@ class Word(NamedTuple):
     unanswered: tuple[str, ...]
     promotion: PromotionStatus | None = None
     """What the promotion that asks says of itself, where it is one and still asks."""
+    overrides: tuple[Override, ...] = ()
+
+    @property
+    def decisions(self) -> tuple[Decision, ...]:
+        """Return what the promotion that asks was given until now."""
+        return self.promotion.decisions if self.promotion else ()
 
 
 class _Silence(Exception):
@@ -70,7 +79,13 @@ async def ask_around(client: Client, subject: Subject, warrant: Warrant, *, gate
         pin=environment.pins.get(subject.service) if isinstance(environment, EnvironmentStatus) else None,
         unanswered=tuple(name for name, answer in named.items() if isinstance(answer, _Silence)),
         promotion=asker if isinstance(asker, PromotionStatus) else None,
+        overrides=_overrides_of(environment, subject.service),
     )
+
+
+def _overrides_of(environment: object, service: str) -> tuple[Override, ...]:
+    known = environment.overrides if isinstance(environment, EnvironmentStatus) else ()
+    return tuple(one for one in known if one.service == service)
 
 
 def _is_for(lane: LaneStatus, warrant: Warrant) -> bool:

@@ -25,6 +25,7 @@ from domain.fence import Fence
 from domain.journal import Entry, Evidence, Receipt, Recollection, Settled, Soaked
 from domain.names import ENVIRONMENT, SERVICE, Subject, change_id
 from domain.order import Account, Left
+from domain.override import Override
 from domain.plan import Deed, Step, Verb
 from domain.soak import judge_soak
 from domain.terms import Proposal, Story, TargetTerms
@@ -319,6 +320,13 @@ def _astray(proposal: Proposal, after: Mapping[str, Holding], skipped: Sequence[
     )
 
 
+def _overridden(journal: Sequence[Entry]) -> tuple[Override, ...]:
+    found: list[Override] = []
+    for one in (override for entry in journal for override in entry.overridden):
+        found += [] if one in found else [one]
+    return tuple(found)
+
+
 def _write_up(
     account: Account, proposal: Proposal, journal: Sequence[Entry], verdict: Verdict, now: datetime
 ) -> Receipt:
@@ -338,6 +346,7 @@ def _write_up(
         before=plan.before | {entry.step.berth: entry.capture.holding for entry in journal},
         after={},
         deeds=tuple(Deed(step=entry.step, fence=entry.fence) for entry in journal),
+        overridden=_overridden(journal),
         of=warrant.request.of or _of(proposal),
         soaked=soaked,
         cut=cut,

@@ -41,6 +41,7 @@ from domain.road import WalkRequest
 from domain.space import Space
 from domain.status import WalkReport
 from domain.terms import Proposal, Request
+from domain.urgency import Urgency
 
 NOWHERE_ELSE: Final[Mapping[str, Space]] = {}
 PLANNING: Final = 15.0
@@ -91,16 +92,18 @@ class Towpath:
         by: str,
         reason: str = "",
         signer: Signer | None = None,
+        urgency: Urgency = Urgency.USUAL,
     ) -> Promotion:
         """Ask for a release to be let into an environment; it may be asked for again once it has ended.
 
-        ``signer`` signs the request with the requester's key, where the environment asks for that.
+        ``signer`` signs the request with the requester's key, where the environment asks for that. ``urgency`` names a
+        shorter way in, which takes a reason.
 
         Raises ``DeclinedError`` where the same is under way.
         """
         promotion = self.promotion(service, version, environment)
         subject, actor = promotion.subject, made(Actor, name=by)
-        request = made(Request, subject=subject, version=version, actor=actor, reason=reason)
+        request = made(Request, subject=subject, version=version, actor=actor, reason=reason, urgency=urgency)
         request = signer.sign_request(request) if signer else request
         await promotion.ask(request)
         return promotion

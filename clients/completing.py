@@ -42,6 +42,8 @@ VERBS: Final[Mapping[str, Sequence[Sequence[str]]]] = {
     "thaw": (_ENVIRONMENT,),
     "pin": _PLACE,
     "unpin": _PLACE,
+    "override": _PLACE,
+    "review sign": _PLACE,
     "quarantine": (_SERVICE, _VERSION),
     "release quarantine": (_SERVICE, _VERSION),
     "release unquarantine": (_SERVICE, _VERSION),
@@ -70,10 +72,22 @@ OPTIONS: Final[Mapping[str, str]] = {
     "--through": "environment",
     "--to": "environment",
     "--release": "version",
+    "--version": "version",
 }
 FLAGS: Final = frozenset(
     {
-        *("--all", "--check", "--content", "--coverage", "--dry-run", "--engine", "--even-so", "--follow"),
+        *(
+            "--all",
+            "--break-glass",
+            "--hotfix",
+            "--check",
+            "--content",
+            "--coverage",
+            "--dry-run",
+            "--engine",
+            "--even-so",
+            "--follow",
+        ),
         *("-f", "--github", "--help", "-h", "--json", "--keep", "--print", "--signal", "--until-idle"),
         *("--watch", "-w", "--without-server", "--yes"),
     }

@@ -1,5 +1,6 @@
 """An environment, as those on duty see it: frozen, open, or with services pinned in it."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -12,6 +13,7 @@ from clients.speaking import NO_ENGINE, START_ENGINE, attributes, in_words, is_m
 from clients.trouble import DeclinedError, NobodyPollsError
 from domain.doors import FreezeWord, PinWord, UnpinWord, Word
 from domain.names import ENGINE_QUEUE, ENVIRONMENT, STORY, environment_id
+from domain.override import OverrideWord
 from domain.saying import Saying, freezing, pinning, thawing, unpinning
 from domain.status import EnvironmentStatus
 from domain.value import Value
@@ -86,6 +88,32 @@ class Environment:
         """Keep a service as it is here, from now on; ``release`` says what that is. Undos and rollbacks go on."""
         word = made(PinWord, by=by, service=service, reason=reason, lasts=lasts, release=release)
         await self._begin("pin", _signed(word, pinning(self.name, word), signer))
+
+    def override_word(  # noqa: PLR0913 - what an override consists of
+        self,
+        service: str,
+        gates: Sequence[str],
+        reason: str,
+        *,
+        by: str,
+        lasts: timedelta | str,
+        version: str = "",
+    ) -> OverrideWord:
+        """Return what is to be said, to be signed first where the environment asks for that."""
+        return made(
+            OverrideWord,
+            by=by,
+            service=service,
+            version=version,
+            gates=tuple(dict.fromkeys(gates)),
+            reason=reason,
+            lasts=lasts,
+        )
+
+    @in_words
+    async def override(self, word: OverrideWord) -> None:
+        """Let a service past gates for a while. Whether it counts is judged at the effect."""
+        await self._begin("override", word)
 
     @in_words
     async def unpin(self, service: str, *, by: str, comment: str = "", signer: Signer | None = None) -> None:

@@ -43,6 +43,7 @@ from domain.signature import Signature, WordSignature
 from domain.statement import why_altered
 from domain.status import PromotionStatus, Report
 from domain.terms import Proposal, Request, Story
+from domain.urgency import Urgency
 
 
 class Promotion:
@@ -62,6 +63,7 @@ class Promotion:
     async def ask(self, request: Request) -> None:
         """Have it asked for. Raises ``DeclinedError`` where the same is under way."""
         actor, reason = request.actor, request.reason
+        how = "" if request.urgency is Urgency.USUAL else f" ({request.urgency})"
         try:
             await self.client.start_workflow(
                 "PromotionWorkflow",
@@ -69,8 +71,8 @@ class Promotion:
                 id=self.id,
                 task_queue=ENGINE_QUEUE,
                 result_type=Report,
-                static_summary=f"{self.version} of {self.subject.service} → {self.subject.environment}",
-                static_details=f"Asked for by {actor}{f': {reason}' if reason else ''}",
+                static_summary=f"{self.version} of {self.subject.service} → {self.subject.environment}{how}",
+                static_details=f"Asked for by {actor}{how}{f': {reason}' if reason else ''}",
                 search_attributes=self._names(Story.PROMOTION, {PHASE: Phase.PREPARING, ACTOR: actor.name}),
             )
         except WorkflowAlreadyStartedError as error:

@@ -11,15 +11,19 @@ from activities.clock import SystemClock
 from activities.ports import Clock
 from clients.trouble import UsageError
 from domain.approval import Decision
+from domain.override import OverrideWord
 from domain.release import Release
+from domain.review import Broken
 from domain.saying import Saying
 from domain.signature import Signature, WordSignature
 from domain.statement import (
     Statement,
     decision_statement,
     matter_of,
+    override_statement,
     release_statement,
     request_statement,
+    review_statement,
     word_statement,
 )
 from domain.terms import Proposal, Request, Story
@@ -57,6 +61,15 @@ class Signer:
         now = self._clock.now()
         unsigned = WordSignature(at=now, expires=now + SAID_WITHIN, ssh="", nonce=secrets.token_hex(16))
         return unsigned.but(ssh=self._ssh(word_statement(saying, unsigned)))
+
+    def sign_override(self, environment: str, word: OverrideWord) -> OverrideWord:
+        """Return the override, signed; the signature lasts as long as it does."""
+        signature = self._signed(lambda unsigned: override_statement(environment, word, unsigned), word.lasts)
+        return word.but(signed=signature)
+
+    def sign_review(self, broken: Broken, by: str, comment: str) -> Signature:
+        """Return the signature for the review of a broken glass."""
+        return self._signed(lambda unsigned: review_statement(broken, by, comment, unsigned), ASKED_WITHIN)
 
     def sign_release(self, release: Release) -> str:
         """Return the author's signature for a release that is being made."""

@@ -25,6 +25,7 @@ from domain.names import (
     promotion_id,
 )
 from domain.record import Record
+from domain.review import review_id
 from domain.value import Value
 from workers.story import WORKFLOWS
 
@@ -43,6 +44,7 @@ IDS: Final[Mapping[str, str]] = {
     "PipelineWorkflow": pipeline_id("SERVICE", "VERSION"),
     "PlanWorkflow": plan_id(_PLACE, "VERSION"),
     "NoticeWorkflow": notice_id("KEY"),
+    "ReviewWorkflow": review_id(_PLACE, 0).replace("/0", "/TURN"),
 }
 
 

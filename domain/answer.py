@@ -52,6 +52,8 @@ class Withdrawal(Value):
     asker: str
     number: int = 0
     reason: str = ""
+    spares_running: bool = False
+    """Only what waits is dropped: whether a change that runs has begun, its own first deed finds out."""
 
 
 class Stuck(Value):

@@ -13,8 +13,11 @@ from domain.approval import Decision, Quorum, Standing, Verdict, standing
 from domain.environment import same
 from domain.journal import Entry, LetIn, Receipt
 from domain.names import Subject, promotion_id
+from domain.override import Override
+from domain.review import Review
 from domain.statement import Matter
 from domain.terms import Story
+from domain.urgency import Urgency, why_not_broken
 from domain.value import Digest, Value, short
 
 
@@ -83,10 +86,20 @@ class Account(Value):
     approvers: tuple[str, ...] = ()
     also: tuple[Quorum, ...] = ()
     signed: bool = False
+    urgency: Urgency = Urgency.USUAL
+    overridden: tuple[Override, ...] = ()
+    """Who let it past gates that were closed, with the proof that the auditor found."""
+    review: Review | None = None
+    """Where the glass was broken: who has looked at it since."""
     healthy: bool = True
     evidence: tuple[str, ...] = ()
     why: str = ""
     fingerprint: Digest
+
+    @property
+    def was_let_in(self) -> bool:
+        """Tell whether it took anybody's word: an approval, or that of whoever broke the glass."""
+        return bool(self.quorums) or self.urgency is Urgency.BREAK_GLASS
 
     @property
     def quorums(self) -> tuple[Quorum, ...]:
@@ -222,12 +235,32 @@ def approval_findings(
     asked = (request.subject, request.version, request.actor.name)
     if asked != (receipt.subject, receipt.version, receipt.actor.name):
         yield _found(receipt, "the request in it is for something else")
+    if request.urgency is Urgency.BREAK_GLASS and (
+        why := why_not_broken(let_in.glass, receipt.subject.environment, request.actor.name, request.reason)
+    ):
+        yield _found(receipt, why)
     if policy.signed and not requester.is_proven:
         yield _found(receipt, f"nothing proves that {requester.name} asked for it: {requester.unproven}")
     if standing(policy, request.requester, receipt.intent or "", decisions) is not Standing.GRANTED:
         unproven = "; ".join(f"{decisions[place].actor.name}: {why}" for place, why in why_not.items())
         beside = f" ({unproven})" if policy.signed and unproven else ""
         yield _found(receipt, f"it was not let in by {policy}{beside}")
+
+
+def review_findings(receipt: Receipt, review: Review | None, forged: str) -> Iterator[Finding]:
+    """Find where a broken glass left no trace of its own, or its review is not its reviewer's.
+
+    ``forged`` says why the review's signature is not good. That nobody has reviewed it yet is no finding.
+    """
+    let_in = receipt.let_in
+    if let_in is None or let_in.request.urgency is not Urgency.BREAK_GLASS or not receipt.deeds:
+        return
+    if review is None:
+        yield _found(
+            receipt, "the glass was broken for it, and what was to be reviewed is not there any more"
+        )
+    elif (done := review.reviewed) and let_in.policy.signed and forged:
+        yield _found(receipt, f"nothing proves that {done.by.name} reviewed it: {forged}")
 
 
 def _found(receipt: Receipt, what: str) -> Finding:

@@ -12,10 +12,12 @@ from domain.environment import Holding, same
 from domain.fence import Fence, is_too_far_ahead
 from domain.gate import Freeze, Pin, Quarantine, say_banned, say_observing
 from domain.names import Subject, change_id
+from domain.override import NO_OVERRIDERS, Override, Overriders, that_count, why_void
 from domain.plan import Step, differs, material_difference
 from domain.rule import RuleTerms, unjudged
 from domain.terms import Proposal, Request, Sealed
 from domain.trail import Trail
+from domain.urgency import NO_GLASS, Gate, Glass, Urgency, why_not_broken
 from domain.value import Value, short
 from domain.windows import Schedule
 
@@ -72,8 +74,8 @@ class Facts(Value):
     """Everything an effect's clearance is judged by, gathered in one read by the environment's worker.
 
     ``proposal`` is None where its seal is not good. ``observed`` is what the targets hold now, per berth.
-    ``policy``, ``observes`` and ``schedule`` are of this worker's own configuration as it is now. What nobody
-    answered is in ``unanswered``.
+    ``policy``, ``glass``, ``observes`` and ``schedule`` are of this worker's own configuration as it is now. What
+    nobody answered is in ``unanswered``.
     """
 
     now: datetime
@@ -97,7 +99,13 @@ class Facts(Value):
     """Whether this would be the change's first deed, which windows are for."""
     rules: tuple[RuleTerms, ...] = ()
     """What releases are held to now."""
+    decisions: tuple[Decision, ...] = ()
+    """All that the asker has been told by now: what came after the warrant counts until the change begins."""
     policy: Policy = NOBODY
+    glass: Glass = NO_GLASS
+    overrides: tuple[Override, ...] = ()
+    """What people say does not hold for this service; the proofs of their names are this worker's own findings."""
+    overriders: Overriders = NO_OVERRIDERS
     unproven_release: str = ""
     """Why the release is not its author's, where only signed ones are let in; nothing where it is, or need not be."""
     unproven_request: str = "nobody has looked for its signature"
@@ -106,6 +114,11 @@ class Facts(Value):
     unanswered: tuple[str, ...] = ()
     trail: Trail | None = None
     """Where what the asker has recorded is kept."""
+
+
+def up_to_date(warrant: Warrant, facts: Facts) -> Warrant:
+    """Return the warrant with what people have said since, where the change has not begun: a no is still heard then."""
+    return warrant.but(decisions=facts.decisions) if facts.begins and facts.decisions else warrant
 
 
 def judge(warrant: Warrant, step: Step, facts: Facts) -> Refusal | None:
@@ -120,6 +133,7 @@ def judge(warrant: Warrant, step: Step, facts: Facts) -> Refusal | None:
     return (
         _judge_identity(warrant, proposal, step, facts)
         or _judge_proofs(warrant, proposal, facts)
+        or _judge_glass(proposal, facts)
         or _judge_bans(proposal, facts)
         or _judge_standing(warrant, proposal, facts)
         or _judge_gates(proposal, facts)
@@ -194,6 +208,42 @@ def _judge_proofs(warrant: Warrant, proposal: Proposal, facts: Facts) -> Refusal
     return _forbidden(why)
 
 
+def _judge_glass(proposal: Proposal, facts: Facts) -> Refusal | None:
+    """Whoever lets a release in alone is one of those who may."""
+    request = proposal.request
+    if request.urgency is not Urgency.BREAK_GLASS or not proposal.is_forward:
+        return None
+    why = why_not_broken(facts.glass, facts.environment, request.actor.name, request.reason)
+    return _forbidden(why) if why else None
+
+
+def _past(proposal: Proposal, facts: Facts) -> tuple[Gate, ...]:
+    """Return the gates that do not hold for this proposal."""
+    broken = facts.glass.skips if proposal.request.urgency is Urgency.BREAK_GLASS else ()
+    counting = that_count(facts.overrides, facts.overriders, proposal.plan.version, facts.now)
+    return (*broken, *(gate for one in counting for gate in one.gates))
+
+
+def used(proposal: Proposal, facts: Facts) -> tuple[Override, ...]:
+    """Return the overrides that count, where a gate would be closed without them."""
+    if _judge_gates(proposal, facts.but(overrides=())) is None:
+        return ()
+    return that_count(facts.overrides, facts.overriders, proposal.plan.version, facts.now)
+
+
+def _in_vain(proposal: Proposal, facts: Facts) -> str:
+    """Say which overrides were meant for this release and do not count."""
+    meant = [
+        one for one in facts.overrides if one.version in {"", proposal.plan.version} and one.holds(facts.now)
+    ]
+    whys = [
+        f"; the override by {one.by.name} does not count: {why}"
+        for one in meant
+        if (why := why_void(one, facts.overriders, facts.now))
+    ]
+    return "".join(whys[:3])
+
+
 def _judge_bans(proposal: Proposal, facts: Facts) -> Refusal | None:
     """Keep out what no waiting lets in."""
     if not proposal.is_forward:
@@ -209,8 +259,10 @@ def _judge_gates(proposal: Proposal, facts: Facts) -> Refusal | None:
     if not proposal.is_forward:
         return None
     service, environment = proposal.plan.subject.service, facts.environment
-    if facts.freeze and facts.freeze.holds(facts.now):
-        return _closed(f"{environment} is {facts.freeze}", f"towpath thaw {environment}")
+    past = _past(proposal, facts)
+    if facts.freeze and facts.freeze.holds(facts.now) and Gate.FREEZES not in past:
+        why = f"{environment} is {facts.freeze}{_in_vain(proposal, facts)}"
+        return _closed(why, f"towpath thaw {environment}")
     if facts.pin and facts.pin.holds(facts.now):
         return _closed(f"{service} in {environment} is {facts.pin}", f"towpath unpin {service} {environment}")
     for gate in facts.shut:
@@ -219,10 +271,13 @@ def _judge_gates(proposal: Proposal, facts: Facts) -> Refusal | None:
             what = environment if isinstance(gate, Freeze) else f"{service} in {environment}"
             return Refusal(cause=Cause.GATE, why=f"{what} is {gate}", planned=True, opens=gate.until)
     # What is under way is not stopped by the end of a window: a planned freeze does that.
-    schedule = facts.schedule if facts.begins else facts.schedule.but(windows=())
+    schedule = facts.schedule.but(
+        **({} if facts.begins and Gate.WINDOWS not in past else {"windows": ()}),
+        **({} if Gate.FREEZES not in past else {"freezes": ()}),
+    )
     if schedule.is_open(facts.now):
         return None
-    why = f"{environment} is {schedule.say(facts.now)}"
+    why = f"{environment} is {schedule.say(facts.now)}{_in_vain(proposal, facts)}"
     return Refusal(cause=Cause.GATE, why=why, planned=True, opens=schedule.opens(facts.now))
 
 
@@ -252,7 +307,10 @@ def judge_approval(
 ) -> Refusal | None:
     """Judge the decisions on a proposal by the live policy."""
     intent = proposal.plan.intent
-    if standing(policy, request.requester, intent, decisions) is not Standing.GRANTED:
+    stands = standing(policy, request.requester, intent, decisions)
+    if stands is Standing.REJECTED:
+        return Refusal(cause=Cause.VOID, why=f"plan {short(intent)} was rejected")
+    if stands is not Standing.GRANTED:
         why = f"plan {short(intent)} lacks the approval of {policy}"
         return Refusal(cause=Cause.VOID, why=why)
     if has_lapsed(policy, request.requester, intent, decisions, now):

@@ -17,14 +17,17 @@ from domain.fault import Spot
 from domain.gate import OnFreeze
 from domain.names import Identifier, Subject
 from domain.notice import ChannelAddress, Event, Notice, Route, channels_for
+from domain.override import OverrideRole
 from domain.release import Kind
 from domain.risk import Risk, RiskTable
 from domain.roles import Level, Role, Roles, keeps_out
 from domain.rule import MOST_RULES, RuleTerms
 from domain.space import Space
 from domain.terms import (
+    NOBODY_APPROVES,
     ApprovalTerms,
     CheckTerms,
+    EscalationTerms,
     Fleet,
     LanePolicy,
     LaneTerms,
@@ -32,6 +35,7 @@ from domain.terms import (
     TargetTerms,
     Terms,
 )
+from domain.urgency import BreakGlass, Urgency
 from domain.value import Duration, Value
 from domain.windows import PlannedFreeze, Schedule, Window
 
@@ -57,6 +61,13 @@ class FurtherQuorum(Value):
     groups: tuple[Identifier, ...] = Field(alias="from", min_length=1)
 
 
+class Escalation(Value):
+    """Whom to ask as well when people have been waited for ``after`` so long: the groups in ``to``."""
+
+    after: Duration
+    groups: tuple[Identifier, ...] = Field(alias="to", min_length=1)
+
+
 class ApprovalAtRisk(Value):
     """Who approves: ``quorum`` people out of the groups in ``from``. The floor says what is not written."""
 
@@ -66,6 +77,8 @@ class ApprovalAtRisk(Value):
     valid: Duration | None = None
     also: tuple[FurtherQuorum, ...] | None = Field(default=None, max_length=10)
     """What has to be had as well. A service's stand beside its environment's, and take none of those away."""
+    escalate: tuple[Escalation, ...] | None = Field(default=None, max_length=10)
+    """Who else may be one of the first quorum, after a while."""
 
 
 class Approval(ApprovalAtRisk):
@@ -113,6 +126,15 @@ class PivotApproval(Value):
         return {} if written == APPROVE else written
 
 
+class Hotfix(ApprovalAtRisk):
+    """A shorter way in, for what cannot wait: who approves, and how long it soaks. The usual way says the rest.
+
+    Without ``quorum`` one person does, of those who approve anything here.
+    """
+
+    soak: Duration | None = None
+
+
 class Organisation(Value):
     """``towpath.yaml``."""
 
@@ -136,6 +158,12 @@ class EnvironmentFile(Value):
     """The namespace that its workflows live in, where that is not the one of all else."""
     approval: Approval | None = None
     """The floor: no service can ask for fewer people, for other people, or for a longer-lived grant."""
+    hotfix: Hotfix | None = None
+    """A shorter way in; none where this is left out."""
+    break_glass: BreakGlass | None = None
+    """The way in for an emergency; none where this is left out."""
+    override: OverrideRole | None = None
+    """Who may let a service past gates; nobody, where this is left out."""
     pivots: PivotApproval | None = None
     """What a plan takes that holds a step without a way back, beside what every plan takes."""
     soak: Duration = timedelta()
@@ -292,12 +320,20 @@ class Configuration(Value):
         asked = [one.approval for one in (floor, place) if one and one.approval]
         return floor.risk is not None or any(approval.levels for approval in asked)
 
-    def approval(self, subject: Subject, risk: Risk | None = None, *, pivots: bool = False) -> ApprovalTerms:
+    def approval(
+        self,
+        subject: Subject,
+        risk: Risk | None = None,
+        *,
+        pivots: bool = False,
+        urgency: Urgency = Urgency.USUAL,
+    ) -> ApprovalTerms:
         """Return what approval takes at this risk: the service's word, tightened to the environment's floor.
 
-        A plan that holds ``pivots`` may take more: more people, or others.
+        A plan that holds ``pivots`` may take more: more people, or others. A hotfix takes what the environment says of
+        it, and a broken glass nobody's.
         """
-        return self._of_the_role(self._approval(subject, risk, pivots=pivots), subject)
+        return self._of_the_role(self._approval(subject, risk, pivots=pivots, urgency=urgency), subject)
 
     def _of_the_role(self, terms: ApprovalTerms, subject: Subject) -> ApprovalTerms:
         """Leave out whoever has not the role to approve there."""
@@ -309,17 +345,28 @@ class Configuration(Value):
         if not any(level.roles.approve for level in levels):
             return terms
         also = tuple(one.but(approvers=having(one.approvers)) for one in terms.also)
-        return terms.but(approvers=having(terms.approvers), also=also)
+        escalate = tuple(one.but(approvers=having(one.approvers)) for one in terms.escalate)
+        return terms.but(approvers=having(terms.approvers), also=also, escalate=escalate)
 
-    def _approval(self, subject: Subject, risk: Risk | None, *, pivots: bool) -> ApprovalTerms:
+    def _approval(
+        self, subject: Subject, risk: Risk | None, *, pivots: bool, urgency: Urgency
+    ) -> ApprovalTerms:
         usual = self._usual_approval(subject, risk)
         floor = self.environments[subject.environment]
+        match urgency:
+            case Urgency.BREAK_GLASS:
+                return usual.but(quorum=0, groups=(), approvers=(), also=(), escalate=())
+            case Urgency.HOTFIX:
+                usual = self._shortened(usual, floor.hotfix) if floor.hotfix else NOBODY_APPROVES
+            case Urgency.USUAL:
+                pass
         if not pivots or floor.pivots is None:
             return usual
         stricter = usual.but(quorum=max(usual.quorum, floor.pivots.quorum))
         if not floor.pivots.groups:
             return stricter
-        return stricter.but(groups=floor.pivots.groups, approvers=self.members(floor.pivots.groups))
+        people = self.members(floor.pivots.groups)
+        return stricter.but(groups=floor.pivots.groups, approvers=people, escalate=())
 
     def _usual_approval(self, subject: Subject, risk: Risk | None) -> ApprovalTerms:
         place = self.place(subject)
@@ -339,7 +386,39 @@ class Configuration(Value):
             signed=any(one.signed for one in given),
             also=tuple(self._further(one) for approval in given for one in approval.also or ()),
             separate=separate(floor, asked),
+            escalate=self._escalations(floor, asked),
         )
+
+    def _escalations(
+        self, floor: Approval | None, asked: Approval | None = None
+    ) -> tuple[EscalationTerms, ...]:
+        """Return who is asked after a while, soonest first. Of a service's people only whom the floor lets approve."""
+        found = [self._escalation(one) for one in (floor.escalate if floor else None) or ()]
+        for one in (asked.escalate if asked else None) or ():
+            terms = self._escalation(one)
+            found.append(terms.but(approvers=self._allowed(terms.approvers, floor)))
+        return tuple(sorted(found, key=lambda one: one.after))
+
+    def _escalation(self, one: Escalation) -> EscalationTerms:
+        return EscalationTerms(after=one.after, groups=one.groups, approvers=self.members(one.groups))
+
+    def _shortened(self, usual: ApprovalTerms, hotfix: Hotfix) -> ApprovalTerms:
+        return usual.but(
+            quorum=min(usual.quorum, 1) if hotfix.quorum is None else hotfix.quorum,
+            groups=hotfix.groups or usual.groups,
+            approvers=self.members(hotfix.groups) if hotfix.groups else usual.approvers,
+            wait=usual.wait if hotfix.wait is None else hotfix.wait,
+            valid=usual.valid if hotfix.valid is None else hotfix.valid,
+            also=tuple(self._further(one) for one in hotfix.also or ()),
+            escalate=tuple(sorted(map(self._escalation, hotfix.escalate or ()), key=lambda one: one.after)),
+        )
+
+    def soak(self, subject: Subject, urgency: Urgency = Urgency.USUAL) -> timedelta:
+        """Return how long a release must stay healthy there: the service's word or the environment's, the longer."""
+        place, floor = self.place(subject), self.environments[subject.environment]
+        if urgency is Urgency.HOTFIX and floor.hotfix and floor.hotfix.soak is not None:
+            return floor.hotfix.soak
+        return max((place.soak if place else None) or timedelta(), floor.soak)
 
     def _further(self, one: FurtherQuorum) -> QuorumTerms:
         return QuorumTerms(quorum=one.quorum, groups=one.groups, approvers=self.members(one.groups))
@@ -382,7 +461,9 @@ class Configuration(Value):
         return next((one.remind for one in given if one.remind is not None), REMIND)
 
     def channels(self, notice: Notice) -> tuple[str, ...]:
-        """Return the channels that a notice goes to."""
+        """Return the channels that a notice goes to: all there are, where somebody broke the glass."""
+        if notice.event is Event.GLASS_BROKEN:
+            return tuple(self.organisation.channels)
         routes = self.organisation.notify
         return channels_for(routes, notice.event, notice.service, notice.environment)
 
@@ -445,7 +526,7 @@ class Configuration(Value):
             targets=self._targets(subject, place),
             fleets=place.fleets_in_full,
             health=place.health,
-            soak=max(place.soak or timedelta(), floor.soak),
+            soak=self.soak(subject),
             approval=self.approval(subject),
             lane=self.lane(subject),
             hold_limit=floor.hold_limit,

@@ -17,6 +17,7 @@ from domain.configuration import (
 from domain.fault import Fault, Spot
 from domain.fleets import check_target_faults, fleet_faults
 from domain.floors import floor_faults, own_faults, pivot_faults
+from domain.haste import glass_faults, hotfix_faults, override_faults
 from domain.names import Subject
 from domain.release import BUDGETS
 from domain.role_faults import role_faults
@@ -83,6 +84,9 @@ def _environment_faults(
         yield from own_faults(configuration, root.below("approval"), environment.approval)
     if environment.pivots:
         yield from pivot_faults(configuration, root.below("pivots"), environment)
+    yield from hotfix_faults(configuration, root.below("hotfix"), environment)
+    yield from glass_faults(configuration, root.below("break_glass"), environment)
+    yield from override_faults(configuration, root.below("override"), environment)
 
 
 def _misnamed(spot: Spot, inside: str, name: str) -> Iterator[Fault]:

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from domain.actor import PersonName
-from domain.names import Identifier
+from domain.names import Identifier, Subject
 from domain.outcome import Phase
 from domain.signature import WordSignature
 from domain.value import Duration, Value
@@ -69,6 +69,7 @@ class Does(StrEnum):
 
 _NOT_YET = "there is no plan to decide on yet; wait until it is shown, or cancel it"
 _DECIDED = "it has been let in already; cancel it to have it undone"
+_APPROVED = "it has been approved already; until its change begins it can still be rejected"
 _NOT_STUCK = "nothing is stuck"
 _NOT_HELD = "nothing is held"
 _OVER = "it has ended"
@@ -110,6 +111,7 @@ _PROMOTION: Final[dict[Phase, dict[Signal, str]]] = dict.fromkeys(Phase, _LET_IN
     Phase.NO_WORKER: _UNDECIDED,
     Phase.WAITING_FOR_APPROVAL: _DECIDING,
     Phase.WAITING_FOR_GATE: _DECIDING | {Signal.RETRY: "", Signal.SKIP: _A_GATE},
+    Phase.IN_LANE: _LET_IN | {Signal.APPROVE: _APPROVED, Signal.REJECT: ""},
     Phase.ENDED: _ENDED,
 }
 _CHANGE: Final[dict[Phase, dict[Signal, str]]] = dict.fromkeys(Phase, _UNDER_WAY) | {
@@ -119,6 +121,12 @@ _CHANGE: Final[dict[Phase, dict[Signal, str]]] = dict.fromkeys(Phase, _UNDER_WAY
     Phase.STUCK: _UNDER_WAY | {Signal.HOLD: _AN_UNDO, Signal.RETRY: "", Signal.SKIP: ""},
     Phase.ENDED: _ENDED,
 }
+
+
+def say_too_late(subject: Subject) -> str:
+    """Say what a rejection comes to after the change has begun, and what takes the release out again."""
+    back = f"towpath rollback {subject.service} {subject.environment}"
+    return f"Its change had begun by then, so it was let finish; to take it out again: {back}"
 
 
 def at_promotion(phase: Phase, signal: Signal) -> tuple[Does, str]:

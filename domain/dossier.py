@@ -30,7 +30,7 @@ KNOWN: Final[Mapping[str, frozenset[str]]] = {
             "components",
         }
     ),
-    "request": frozenset({"actor", "channel", "reason"}),
+    "request": frozenset({"actor", "channel", "reason", "urgency"}),
     "plan": frozenset({"steps", "pivots", "first", "changes"}),
     "service": frozenset(),
     "environment": frozenset(),
@@ -83,6 +83,7 @@ def dossier(
             "actor": request.actor.name,
             "channel": request.actor.channel.value,
             "reason": request.reason,
+            "urgency": request.urgency.value,
         },
         "release": {
             "service": release.service,

@@ -6,6 +6,7 @@ from typing import Final
 from domain.approval import say_quorums
 from domain.audit import Account, Audit, Told, Vouched
 from domain.terms import Story
+from domain.urgency import Urgency
 from domain.value import Digest, say_duration, short
 
 KEEP: Final = (
@@ -71,6 +72,7 @@ def _account(account: Account, promotions: Sequence[Told]) -> Iterator[str]:
     if account.release:
         yield f"* Release: `{account.release}`"
     yield f"* Asked for by {account.requester}{f': {_one_line(account.reason)}' if account.reason else ''}"
+    yield from (f"* Gates overridden: {_one_line(str(one))}" for one in account.overridden)
     yield from _approval(account)
     if account.evidence:
         yield f"* Health: {_one_line('; '.join(account.evidence))}"
@@ -121,6 +123,11 @@ def _record(told: Told) -> str:
 def _approval(account: Account) -> Iterator[str]:
     if account.story is not Story.PROMOTION:
         return
+    if account.urgency is Urgency.BREAK_GLASS:
+        yield f"* **The glass was broken**: {_one_line(str(account.review or 'what was to be reviewed is gone'))}"
+        return
+    if account.urgency is Urgency.HOTFIX:
+        yield "* Let in as a hotfix, by the environment's shorter way"
     quorums = account.quorums
     if not quorums:
         yield "* Nobody had to approve"

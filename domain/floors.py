@@ -291,6 +291,25 @@ def _unknown_groups(configuration: Configuration, spot: Spot, approval: Approval
         for group in asked.groups:
             if group not in known:
                 yield _unknown(here, group, known)
+        yield from escalation_faults(configuration, here, asked)
+
+
+def escalation_faults(configuration: Configuration, spot: Spot, asked: ApprovalAtRisk) -> Iterator[Fault]:
+    """Find where nobody would be asked after a while, since there is no such group or the wait is over by then."""
+    known = configuration.organisation.groups
+    for index, one in enumerate(asked.escalate or ()):
+        here = spot.below("escalate", index)
+        for group in one.groups:
+            if group not in known:
+                fix = suggest(group, known)
+                problem = f"there is no group “{group}” in {ORGANISATION_FILE}"
+                yield Fault(here.below("to"), problem, fix, leans_on=_spots((group,)))
+        if asked.wait is not None and one.after >= asked.wait:
+            yield Fault(
+                here.below("after"),
+                f"the wait is over after {say_duration(asked.wait)}, so nobody would be asked any more",
+                "write a shorter time, or have people waited for longer",
+            )
 
 
 def _unknown(spot: Spot, group: str, known: Collection[str]) -> Fault:

@@ -1,6 +1,6 @@
 """What stands where, as people ask for it: places are services in environments."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Literal
@@ -12,6 +12,7 @@ from domain.gate import Freeze, Pin
 from domain.journal import Receipt
 from domain.names import Identifier, Subject
 from domain.outcome import Phase
+from domain.review import Review
 from domain.terms import LaneTerms
 from domain.value import Value
 
@@ -99,6 +100,8 @@ class EnvironmentSummary(Value):
     """The services that are pinned there."""
     workers: int = 0
     """How many workers have asked its queue for work in the last minutes."""
+    reviews: int = 0
+    """How often somebody broke the glass there and nobody has reviewed it yet, as far as the store is known here."""
     trouble: str = ""
 
 
@@ -116,6 +119,8 @@ class EnvironmentView(Value):
     planned: str = ""
     workers: int = 0
     places: tuple[Place, ...] = ()
+    reviews: tuple[Review, ...] = ()
+    """What was done in an emergency and nobody has reviewed yet, as far as the store is known here."""
     trouble: str = ""
     unread: tuple[str, ...] = ()
 
@@ -142,4 +147,12 @@ def with_lanes(places: Iterable[Place], known: Configuration) -> tuple[Place, ..
         if known.place(place.subject) and place.environment in known.environments
         else place
         for place in places
+    )
+
+
+def with_reviews(found: EnvironmentList, reviews: Iterable[Review]) -> EnvironmentList:
+    """Return the list with how many reviews are open in each environment."""
+    count = Counter(review.broken.subject.environment for review in reviews if review.is_open)
+    return found.but(
+        environments=tuple(one.but(reviews=count[one.environment]) for one in found.environments)
     )

@@ -13,9 +13,11 @@ from domain.environment import Absent, Holding
 from domain.fence import Fence
 from domain.names import Identifier, Subject
 from domain.outcome import Outcome
+from domain.override import Override
 from domain.plan import Deed, Plan, Step, Undo, Verb
 from domain.signature import Signature
 from domain.terms import CheckTerms, Request, Story, TargetTerms
+from domain.urgency import NO_GLASS, Glass
 from domain.value import Digest, Value
 
 
@@ -42,6 +44,8 @@ class Entry(Value):
     story: Story = Story.PROMOTION
     at: datetime
     void: bool = False
+    overridden: tuple[Override, ...] = ()
+    """Who let it past gates that were closed."""
 
 
 class Soaked(StrEnum):
@@ -80,6 +84,8 @@ class LetIn(Value):
     policy: Policy
     nonce: str
     """Of the terms: a part of what was signed."""
+    glass: Glass = NO_GLASS
+    """Where the glass was broken: who might."""
 
 
 class Receipt(Value):
@@ -110,6 +116,8 @@ class Receipt(Value):
     intent: Digest | None = None
     why: str = ""
     evidence: tuple[str, ...] = ()
+    overridden: tuple[Override, ...] = ()
+    """Who let it past gates that were closed, each once."""
     let_in: LetIn | None = None
     """For a promotion."""
     records: Digest | None = None

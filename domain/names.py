@@ -193,6 +193,15 @@ def page_key(subject: Subject, number: int) -> str:
     return f"{ledger_prefix(subject)}/{number}.json"
 
 
+def review_key(subject: Subject, turn: int, what: str) -> str:
+    return f"{review_prefix(subject)}/{turn}/{what}.json"
+
+
+def review_prefix(subject: Subject) -> str:
+    """Name the folder of what was done to a subject in an emergency, likewise."""
+    return f"review/{subject.service}/{subject.environment}"
+
+
 def transcript_key(subject: Subject, turn: int, piece: str) -> str:
     return f"{transcript_prefix(subject)}/{turn}/{piece}.json"
 

@@ -17,6 +17,7 @@ class Event(StrEnum):
 
     APPROVAL_WANTED = "approval wanted"
     REMINDER = "reminder"
+    ESCALATED = "escalated"
     APPROVED = "approved"
     NO_WORKER = "no worker"
     WAITING_FOR_GATE = "waiting for a gate"
@@ -32,7 +33,10 @@ class Event(StrEnum):
     FAILED = "failed"
     FROZEN = "frozen"
     THAWED = "thawed"
+    OVERRIDDEN = "overridden"
     UNSETTLED = "unsettled"
+    GLASS_BROKEN = "glass broken"
+    """Goes to every channel, whatever the routes say."""
 
 
 class Severity(StrEnum):
@@ -51,6 +55,7 @@ class Severity(StrEnum):
 SEVERITY_OF: Final = {
     Event.APPROVAL_WANTED: Severity.NOTICE,
     Event.REMINDER: Severity.NOTICE,
+    Event.ESCALATED: Severity.WARNING,
     Event.APPROVED: Severity.INFO,
     Event.NO_WORKER: Severity.WARNING,
     Event.WAITING_FOR_GATE: Severity.INFO,
@@ -66,7 +71,9 @@ SEVERITY_OF: Final = {
     Event.FAILED: Severity.ALARM,
     Event.FROZEN: Severity.WARNING,
     Event.THAWED: Severity.NOTICE,
+    Event.OVERRIDDEN: Severity.WARNING,
     Event.UNSETTLED: Severity.ALARM,
+    Event.GLASS_BROKEN: Severity.ALARM,
 }
 
 

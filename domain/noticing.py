@@ -90,6 +90,8 @@ def of_environment(status: EnvironmentStatus) -> Iterator[Notice]:
                 event, command = Event.FROZEN, f"towpath thaw {status.environment}"
             case OverrideRecord(did="thaw"):
                 event, command = Event.THAWED, f"towpath status {id_}"
+            case OverrideRecord(did=did) if did.startswith("override "):
+                event, command = Event.OVERRIDDEN, f"towpath status {id_}"
             case _:
                 continue
         yield Notice(
@@ -121,23 +123,28 @@ def _wanted(
     approval, intent = proposal.terms.approval, proposal.plan.intent
     # Not ``since``: a wait goes on in a new run, and its plan is the same.
     waited = now - proposal.drawn_up
+    due = approval.due(waited)
     ends = f"{proposal.drawn_up + approval.wait:%Y-%m-%d %H:%M %Z}"
     said = [
         f"{proposal.request.actor.name} asks to let {status.version} of {status.subject} in.",
         f"Reason: {proposal.request.reason}" if proposal.request.reason else "",
         *[f"{number}. {step}; undo: {step.undo}" for number, step in enumerate(proposal.plan.steps, start=1)],
         *[f"Note: {note}" for note in proposal.notes],
-        f"It takes {approval}. Without it, the promotion expires at {ends}.",
+        f"It takes {approval.escalated(due)}. Without it, the promotion expires at {ends}.",
     ]
     text, command = "\n".join(filter(None, said)), approve_commands(id_, intent)
     what = f"{status.version} of {status.subject}"
     title = f"{what}: approval wanted of plan {short(intent)}"
     key, at = key_of(id_, intent), proposal.drawn_up
     yield _about(status.subject, Event.APPROVAL_WANTED, key, at, title, text, command)
-    if due := reminders_due(waited, remind):
+    for number, one in enumerate(approval.escalate[:due]):
+        title = f"{what} has waited for approval for {say_duration(one.after)}: {one} may decide too"
+        key, at = key_of(id_, intent, f"escalation {number}"), proposal.drawn_up + one.after
+        yield _about(status.subject, Event.ESCALATED, key, at, title, text, command)
+    if count := reminders_due(waited, remind):
         title = f"{what} has waited for approval for {say_duration(waited)}"
-        key = key_of(id_, intent, f"reminder {due}")
-        at = proposal.drawn_up + remind * (GROWTH**due - 1)
+        key = key_of(id_, intent, f"reminder {count}")
+        at = proposal.drawn_up + remind * (GROWTH**count - 1)
         yield _about(status.subject, Event.REMINDER, key, at, title, text, command)
 
 

@@ -9,6 +9,7 @@ from domain.clearance import Warrant
 from domain.environment import Holding
 from domain.journal import Settled
 from domain.names import Identifier, Subject
+from domain.notice import Event
 from domain.outcome import Outcome
 from domain.plan import Step
 from domain.saying import Saying
@@ -100,3 +101,4 @@ class Call(Value):
     headline: str
     remedy: str
     key: str
+    event: Event = Event.UNSETTLED

@@ -8,6 +8,7 @@ from typing import Literal
 from domain.journal import Receipt
 from domain.names import change_id
 from domain.terms import Story
+from domain.urgency import Urgency
 from domain.value import Value
 
 
@@ -32,6 +33,8 @@ class Passage(Value):
     approved_by: tuple[str, ...] = ()
     """Who let it in, by its receipt."""
     reason: str = ""
+    urgency: Urgency = Urgency.USUAL
+    """By which way it came in, by its receipt."""
     turn: int | None = None
     began: datetime
     """When it was asked for, where the server knows; else when its change began."""
@@ -83,6 +86,7 @@ def passage_of(receipt: Receipt) -> Passage:
         by=receipt.actor.name,
         approved_by=receipt.approved_by,
         reason=receipt.reason,
+        urgency=receipt.let_in.request.urgency if receipt.let_in else Urgency.USUAL,
         turn=receipt.turn,
         began=receipt.began,
         ended=receipt.ended,
@@ -105,6 +109,7 @@ def together(listed: Iterable[Passage], sealed: Iterable[Passage], limit: int) -
             told[run] = told[run].but(
                 turn=receipt.turn,
                 reason=receipt.reason,
+                urgency=receipt.urgency,
                 by=told[run].by or receipt.by,
                 approved_by=receipt.approved_by,
                 outcome=told[run].outcome or receipt.outcome,

@@ -12,6 +12,7 @@ from domain.answer import Ask
 from domain.clearance import Cause, Refusal
 from domain.lane import LaneState
 from domain.terms import LanePolicy, Story
+from domain.urgency import Urgency
 
 _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 
@@ -26,9 +27,9 @@ class TurnedAway(NamedTuple):
 def asked(lane: LaneState, ask: Ask) -> tuple[LaneState, tuple[TurnedAway, ...]]:
     """Take an ask, once however often it comes; return also whom it turns away, which may be itself.
 
-    A rollback goes to the front, and has what runs undone. A copy takes the place of the first, as long as that
-    waits. Another ask of the same asker has a place of its own: askers begin anew and copies come late, and only the
-    asker knows which one it waits for.
+    A rollback goes to the front, and has what runs undone; what is in a hurry goes before what is not. A copy takes
+    the place of the first, as long as that waits. Another ask of the same asker has a place of its own: askers begin
+    anew and copies come late, and only the asker knows which one it waits for.
     """
     running = lane.running
     begun = (running.ask, *running.joined) if running else lane.orphans
@@ -43,22 +44,25 @@ def asked(lane: LaneState, ask: Ask) -> tuple[LaneState, tuple[TurnedAway, ...]]
 
 
 def _lined_up(lane: LaneState, ask: Ask) -> LaneState:
-    rollbacks = tuple(other for other in lane.queue if other.is_rollback)
-    others = tuple(other for other in lane.queue if not other.is_rollback)
-    if ask.is_rollback:
-        return lane.but(queue=(*_placed(rollbacks, ask), *others))
-    return lane.but(queue=(*rollbacks, *_placed(others, ask)))
+    """Put an ask where its copy stands, else behind its like and before what can wait."""
+    if any(_is_same(ask, other) for other in lane.queue):
+        return lane.but(queue=tuple(ask if _is_same(ask, other) else other for other in lane.queue))
+    first = [other for other in lane.queue if _rank(other) <= _rank(ask)]
+    last = [other for other in lane.queue if _rank(other) > _rank(ask)]
+    return lane.but(queue=(*first, ask, *last))
+
+
+def _rank(ask: Ask) -> int:
+    """Say how little it can wait, least first."""
+    return 0 if ask.is_rollback else _RANKS[ask.request.urgency]
+
+
+# Rollbacks, broken glass, hotfixes, everything else.
+_RANKS: Final = {Urgency.BREAK_GLASS: 1, Urgency.HOTFIX: 2, Urgency.USUAL: 3}
 
 
 def _is_same(one: Ask, other: Ask) -> bool:
     return (one.asker, one.number, one.request.story) == (other.asker, other.number, other.request.story)
-
-
-def _placed(line: tuple[Ask, ...], ask: Ask) -> tuple[Ask, ...]:
-    """Put an ask where its copy stands, else at the end of the line."""
-    if any(_is_same(ask, other) for other in line):
-        return tuple(ask if _is_same(ask, other) else other for other in line)
-    return (*line, ask)
 
 
 def _refused(lane: LaneState, ask: Ask) -> Refusal | None:
@@ -129,15 +133,15 @@ def _is_promotion(ask: Ask) -> bool:
     return ask.request.story is Story.PROMOTION and ask.proposal is not None
 
 
-def withdrawn(lane: LaneState, asker: str, reason: str) -> LaneState:
-    """Let an asker go: what waits of theirs is dropped, untold; their running change is to be undone.
+def withdrawn(lane: LaneState, asker: str, reason: str, *, spares_running: bool = False) -> LaneState:
+    """Let an asker go: what waits of theirs is dropped, untold; their running change is to be undone, if not spared.
 
     What has begun is still accounted for to them. A rollback or settlement that runs is never cancelled.
     """
     queue = tuple(ask for ask in lane.queue if ask.asker != asker)
     lane = lane.but(queue=queue, orphans=_without_rollbacks(lane.orphans, asker))
     running = lane.running
-    if running is None:
+    if running is None or spares_running:
         return lane
     goes_back = running.ask.is_rollback or running.is_settlement
     cancels = running.ask.asker == asker and not goes_back

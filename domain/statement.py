@@ -8,10 +8,13 @@ from enum import StrEnum
 
 from domain.approval import Decision
 from domain.names import Identifier, promotion_id
+from domain.override import OverrideWord
 from domain.release import Release
+from domain.review import Broken
 from domain.saying import Saying
 from domain.signature import Signature, WordSignature
 from domain.terms import Proposal, Request
+from domain.urgency import Urgency
 from domain.value import Digest, Value, canonical
 
 
@@ -22,6 +25,8 @@ class Purpose(StrEnum):
     REQUEST = "request@towpath"
     RELEASE = "release@towpath"
     WORD = "word@towpath"
+    REVIEW = "review@towpath"
+    OVERRIDE = "override@towpath"
 
 
 class Statement(Value):
@@ -77,6 +82,37 @@ def request_statement(request: Request, signature: Signature) -> Statement:
         version=request.version,
         reason=request.reason,
         of=request.of,
+        **({} if request.urgency is Urgency.USUAL else {"urgency": request.urgency}),
+    )
+
+
+def override_statement(environment: str, word: OverrideWord, signature: Signature) -> Statement:
+    """Return what somebody signs who lets a service past gates: where, which, why, and for how long from then on."""
+    return _statement(
+        Purpose.OVERRIDE,
+        word.by,
+        signature,
+        environment=environment,
+        service=word.service,
+        version=word.version,
+        gates=sorted(word.gates),
+        reason=word.reason,
+        lasts=word.lasts.total_seconds(),
+    )
+
+
+def review_statement(broken: Broken, by: str, comment: str, signature: Signature) -> Statement:
+    """Return what a reviewer signs: what was broken, by whom and why, and what they say of it."""
+    return _statement(
+        Purpose.REVIEW,
+        by,
+        signature,
+        service=broken.subject.service,
+        environment=broken.subject.environment,
+        turn=broken.turn,
+        version=broken.version,
+        of=broken.digest(),
+        comment=comment,
     )
 
 

@@ -13,6 +13,7 @@ from domain.fence import Fence
 from domain.gate import Freeze, Pin
 from domain.names import Identifier, Subject
 from domain.outcome import Outcome, Phase
+from domain.override import Override
 from domain.record import GENESIS, Record, RefusedRecord
 from domain.road import Road, WalkRequest
 from domain.terms import Proposal, Request, Story
@@ -37,6 +38,8 @@ class PromotionStatus(Value):
     decisions: tuple[Decision, ...] = ()
     refused: tuple[RefusedRecord, ...] = ()
     number: int = 0
+    escalated: int = 0
+    """How many escalations are due: so many groups more are asked by now."""
     turn: int | None = None
     outcome: Outcome | None = None
     why: str = ""
@@ -107,6 +110,8 @@ class EnvironmentStatus(Value):
     """Service → what keeps it as it is."""
     guarded: bool = False
     """Whether its worker hears what people say here before it counts."""
+    overrides: tuple[Override, ...] = ()
+    """Which services are let past gates. Whether each counts is judged at the effect."""
     refused: tuple[RefusedRecord, ...] = ()
     records: tuple[Record, ...] = ()
     head: Digest | None = None
@@ -114,7 +119,11 @@ class EnvironmentStatus(Value):
     def at(self, now: datetime) -> "EnvironmentStatus":
         """Return what still holds then: freezes and pins end by themselves, and are not swept away at once."""
         freeze = self.freeze if self.freeze and self.freeze.holds(now) else None
-        return self.but(freeze=freeze, pins={name: pin for name, pin in self.pins.items() if pin.holds(now)})
+        return self.but(
+            freeze=freeze,
+            pins={name: pin for name, pin in self.pins.items() if pin.holds(now)},
+            overrides=tuple(one for one in self.overrides if one.holds(now)),
+        )
 
 
 class PipelineStatus(Value):

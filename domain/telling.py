@@ -8,6 +8,7 @@ from domain.picture import picture
 from domain.record import RefusedRecord
 from domain.status import ChangeStatus, EnvironmentStatus, LaneStatus, PipelineStatus, PromotionStatus
 from domain.terms import Proposal
+from domain.urgency import Urgency
 from domain.value import canonical, short
 
 
@@ -28,7 +29,7 @@ def approve_commands(workflow_id: str, intent: str) -> str:
 def tell_promotion(status: PromotionStatus) -> str:
     """Say in Markdown where a promotion stands, what it waits for, and what moves it on."""
     head = f"### {status.version} of {status.subject}: {status.outcome or status.phase}"
-    said = [head, status.why or status.waits_for]
+    said = [head, _tell_urgency(status), status.why or status.waits_for]
     if status.proposal and status.phase is not Phase.ENDED:
         said.append(_tell_plan(status.proposal))
     if status.phase is Phase.WAITING_FOR_APPROVAL and status.intent:
@@ -78,6 +79,7 @@ def tell_environment(status: EnvironmentStatus) -> str:
     """Say in Markdown what an environment is closed to, and what opens it."""
     said = [f"### {status.environment}: {status.freeze or 'open'}"]
     said += [f"- {service} is {pin}" for service, pin in sorted(status.pins.items())]
+    said += [f"- {one}" for one in status.overrides]
     remedies = [f"towpath thaw {status.environment}"] if status.freeze else []
     remedies += [f"towpath unpin {service} {status.environment}" for service in sorted(status.pins)]
     said.append(_code("\n".join(remedies)) if remedies else "")
@@ -95,6 +97,16 @@ def tell_pipeline(status: PipelineStatus) -> str:
     return "\n\n".join(line for line in said if line)
 
 
+def _tell_urgency(status: PromotionStatus) -> str:
+    request = status.request
+    if request is None or request.urgency is Urgency.USUAL:
+        return ""
+    said = f"**{request.urgency}**, by {request.actor}: {' '.join(request.reason.split())}"
+    if request.urgency is Urgency.BREAK_GLASS:
+        return f"{said}\n\nSomebody else reviews it afterwards:\n\n{_code('towpath review list')}"
+    return said
+
+
 def _tell_plan(proposal: Proposal) -> str:
     lines = [f"Plan {short(proposal.plan.intent)}, asked for by {proposal.asked_by}:"]
     lines += [
@@ -109,12 +121,22 @@ def _tell_plan(proposal: Proposal) -> str:
 def _tell_votes(status: PromotionStatus) -> str:
     if status.proposal is None:
         return ""
-    approval = status.proposal.terms.approval
+    terms = status.proposal.terms.approval
+    approval = terms.escalated(status.escalated)
+    later = [f"- {line}" for line in say_later(status.proposal, status.escalated)]
     given = [
         f"- {vote.actor} says {vote.verdict}{f': {vote.comment}' if vote.comment else ''}"
         for vote in status.decisions
     ]
-    return "\n".join([f"Needs {approval}", *given])
+    return "\n".join([f"Needs {approval}", *later, *given])
+
+
+def say_later(proposal: Proposal, escalated: int) -> list[str]:
+    """Say who is asked as well, and from when on, where that is still to come."""
+    return [
+        f"from {proposal.drawn_up + one.after:%Y-%m-%d %H:%M %Z} also: {one}"
+        for one in proposal.terms.approval.escalate[escalated:]
+    ]
 
 
 def _tell_refused(refused: Iterable[RefusedRecord]) -> str:

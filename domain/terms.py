@@ -7,7 +7,7 @@ from typing import Final
 
 from pydantic import AwareDatetime, Field, JsonValue
 
-from domain.actor import Actor
+from domain.actor import Actor, person
 from domain.approval import Party, Policy, Quorum, Requester, say_quorums
 from domain.berth import Berth, berth_of
 from domain.folding import unfolded
@@ -18,6 +18,7 @@ from domain.release import ROLLBACK_BUDGET, Release
 from domain.risk import Assessment
 from domain.rule import Ruling
 from domain.signature import Signature
+from domain.urgency import Urgency
 from domain.value import Digest, Duration, Value
 
 
@@ -47,6 +48,8 @@ class Request(Value):
     """For a settlement: how many deeds the lost change was to do."""
     signature: Signature | None = None
     """By the requester's own key, where the environment asks for it."""
+    urgency: Urgency = Urgency.USUAL
+    """Which way in is asked for."""
 
     @property
     def requester(self) -> Requester:
@@ -108,6 +111,17 @@ class QuorumTerms(Quorum):
     groups: tuple[Identifier, ...]
 
 
+class EscalationTerms(Value):
+    """Who is asked as well once people have been waited for this long: they count in the first quorum from then on."""
+
+    after: Duration
+    groups: tuple[Identifier, ...]
+    approvers: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{', '.join(self.groups)} ({', '.join(self.approvers) or 'nobody'})"
+
+
 class ApprovalTerms(Value):
     """How many people must approve, out of whom, how long that is waited for, and how long a grant lives."""
 
@@ -123,6 +137,19 @@ class ApprovalTerms(Value):
     """What has to be had beside the first quorum."""
     separate: tuple[Party, ...] = (Party.REQUESTER,)
     """Whose own decisions do not count."""
+    escalate: tuple[EscalationTerms, ...] = ()
+    """Who is asked as well after a while, soonest first."""
+
+    def due(self, waited: timedelta) -> int:
+        """Return how many escalations a wait of this length has earned."""
+        return sum(1 for one in self.escalate if one.after <= waited)
+
+    def escalated(self, count: int) -> "ApprovalTerms":
+        """Return what is asked once so many escalations are due: by the same number, of more people."""
+        asked: dict[str, str] = {}
+        for name in (*self.approvers, *(name for one in self.escalate[:count] for name in one.approvers)):
+            asked.setdefault(person(name), name)
+        return self.but(approvers=tuple(asked.values()), escalate=self.escalate[count:])
 
     def policy(self, release: Release | None) -> Policy:
         """Return by whom, and how, is decided on this release."""
@@ -143,6 +170,10 @@ class ApprovalTerms(Value):
 
     def __str__(self) -> str:
         return say_quorums(self.quorums)
+
+
+NOBODY_APPROVES: Final = ApprovalTerms(quorum=1)
+"""What nobody can give: the way in that is asked for is not there."""
 
 
 class LanePolicy(StrEnum):
@@ -187,6 +218,8 @@ class Terms(Value):
     observe_only: bool = False
     guarded: bool = False
     """What people say to the change is heard by the environment's worker first: it is signed, or there are roles."""
+    urgency: Urgency = Urgency.USUAL
+    """Which way in these are for: no approval of one fits another."""
     budget: Duration = ROLLBACK_BUDGET
     configuration: Digest
     nonce: str
@@ -221,6 +254,12 @@ class Proposal(Value):
         """Name who asked: claimed, unless the environment takes signed requests only, and took this one."""
         actor, proves = self.request.actor, self.terms.approval.signed and not self.refusals
         return actor.name if proves and self.request.signature else str(actor)
+
+    @property
+    def in_a_hurry(self) -> str:
+        """Say which shorter way in was asked for, and why; nothing where it is the usual one."""
+        request = self.request
+        return "" if request.urgency is Urgency.USUAL else f"{request.urgency}: {request.reason}"
 
     @property
     def is_forward(self) -> bool:

@@ -17,15 +17,18 @@ from domain.configuration import (
     Approval,
     ComponentFile,
     EnvironmentFile,
+    Hotfix,
     Organisation,
     ServiceEnvironment,
     ServiceFile,
 )
 from domain.notice import Route
+from domain.override import OverrideRole
 from domain.risk import RiskTable
 from domain.roles import Holders, Roles
 from domain.rule import RuleTerms
 from domain.terms import CheckTerms
+from domain.urgency import BreakGlass
 from domain.value import Value, say_duration
 from domain.windows import PlannedFreeze, Window
 from domain.written import (
@@ -45,6 +48,9 @@ MODELS: dict[str, type[Value]] = {
     "## Approval": Approval,
     "## Roles": Roles,
     "## Holders of a role": Holders,
+    "## Hotfix": Hotfix,
+    "## Break_glass": BreakGlass,
+    "## Override": OverrideRole,
     "## Windows": Window,
     "## Planned freezes": PlannedFreeze,
     "## Health checks": CheckTerms,

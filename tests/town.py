@@ -59,6 +59,7 @@ from domain.road import Stand, Stop, WalkRequest
 from domain.rule import RuleTerms
 from domain.status import ChangeStatus, LaneStatus, PipelineStatus, PromotionStatus, Report, WalkReport
 from domain.terms import CheckTerms, Request, Story, TargetTerms
+from domain.urgency import Urgency
 from domain.value import digest_of, short
 from tests.fakes import FakeCheck, FakeTarget, FixedSettings, MemoryStore, ShiftedClock, World
 from workers.story import ABROAD, WORKFLOWS, sandbox
@@ -154,6 +155,7 @@ class Town:
                 verbs.keep,
                 verbs.hear,
                 verbs.admit,
+                verbs.review,
                 verbs.perform,
                 verbs.soak,
                 verbs.conclude,
@@ -233,6 +235,12 @@ class Town:
         place = service.environments[environment].but(**changes)
         changed = service.but(environments=service.environments | {environment: place})
         self.settings.configuration = configuration.but(services={self.service: changed})
+
+    def change_floor(self, environment: str, **changes: object) -> None:
+        """Change what the platform says of an environment, as an edit of its file would."""
+        files = self.settings.configuration.environments
+        changed = files | {environment: files[environment].but(**changes)}
+        self.settings.configuration = self.settings.configuration.but(environments=changed)
 
     async def branch(self, sides: Sequence[str], after: str, before: str) -> None:
         """Put environments of their own, side by side, between two that are there, and start their workers."""
@@ -319,16 +327,29 @@ class Town:
         self, version: str, environment: str, by: str = "ana@example.com"
     ) -> WorkflowHandle[Any, Any]:
         """Start a promotion; make the release first if there is none."""
+        return await self.ask(
+            Request(subject=self.subject(environment), version=version, actor=Actor(name=by))
+        )
+
+    async def hurry(
+        self, urgency: Urgency, version: str, environment: str, by: str = "ana@example.com"
+    ) -> WorkflowHandle[Any, Any]:
+        """Start a promotion by a shorter way in."""
+        subject, actor = self.subject(environment), Actor(name=by)
+        request = Request(subject=subject, version=version, actor=actor, reason="it burns", urgency=urgency)
+        return await self.ask(request)
+
+    async def ask(self, request: Request) -> WorkflowHandle[Any, Any]:
+        version = request.version or ""
         if manifest_key(self.service, version) not in self.store.content:
             self.make(version)
-        request = Request(subject=self.subject(environment), version=version, actor=Actor(name=by))
         attributes = {
             SERVICE: self.service,
-            ENVIRONMENT: environment,
+            ENVIRONMENT: request.subject.environment,
             STORY: Story.PROMOTION,
             RELEASE: version,
             PHASE: Phase.PREPARING,
-            ACTOR: by,
+            ACTOR: request.actor.name,
         }
         return await self.client.start_workflow(
             "PromotionWorkflow",

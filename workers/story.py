@@ -11,6 +11,7 @@ from workflows.notice import NoticeWorkflow
 from workflows.pipeline import PipelineWorkflow
 from workflows.plan import PlanWorkflow
 from workflows.promotion import PromotionWorkflow
+from workflows.review import ReviewWorkflow
 from workflows.way import WayWorkflow
 
 WORKFLOWS: Final[list[type]] = [
@@ -22,6 +23,7 @@ WORKFLOWS: Final[list[type]] = [
     WayWorkflow,
     NoticeWorkflow,
     PipelineWorkflow,
+    ReviewWorkflow,
 ]
 
 ABROAD: Final[list[type]] = [one for one in WORKFLOWS if one is not PipelineWorkflow]
@@ -35,6 +37,7 @@ PASSED_THROUGH: Final = (
     "workflows.chronicle",
     "workflows.counting",
     "workflows.doorkeeper",
+    "workflows.emergency",
     "workflows.errand",
     "workflows.lane_doors",
     "workflows.patience",

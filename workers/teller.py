@@ -80,6 +80,7 @@ _UNFORESEEN: Final = {
 _WAITING_EVENTS: Final = (
     Event.APPROVAL_WANTED,
     Event.REMINDER,
+    Event.ESCALATED,
     Event.APPROVED,
     Event.NO_WORKER,
     Event.WAITING_FOR_GATE,

@@ -86,6 +86,7 @@ def effects(chosen: Tools) -> Wired:
             verbs.keep,
             verbs.hear,
             verbs.admit,
+            verbs.review,
             verbs.perform,
             verbs.soak,
             verbs.conclude,

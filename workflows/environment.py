@@ -18,11 +18,12 @@ with workflow.unsafe.imports_passed_through():
     from domain.gate import Freeze, Pin
     from domain.names import read_id
     from domain.outcome import Phase
+    from domain.override import LONGEST, Override, OverrideWord
     from domain.record import OverrideRecord
     from domain.saying import Saying, freezing, pinning, thawing, unpinning
     from domain.status import EnvironmentStatus
     from domain.telling import tell_environment
-    from domain.value import Value
+    from domain.value import Value, say_duration
     from workflows.chronicle import Chronicle, Memory
     from workflows.errand import errand
     from workflows.guard import Guard
@@ -38,6 +39,7 @@ class Carried(Value):
 
     freeze: Freeze | None = None
     pins: dict[str, Pin] = {}
+    overrides: tuple[Override, ...] = ()
     waiting: tuple[str, ...] = ()
     guarded: bool = False
     taken: tuple[str, ...] = ()
@@ -58,7 +60,9 @@ class EnvironmentWorkflow:
         self._environment = workflow.info().workflow_id.removeprefix("environment/")
         self._freeze: Freeze | None = None
         self._pins: dict[str, Pin] = {}
+        self._overrides: tuple[Override, ...] = ()
         self._waiting: tuple[str, ...] = ()
+        self._let_past: tuple[str, ...] = ()
         self._stirred = False
         self._guarded = False
         self._guard = Guard()
@@ -78,13 +82,17 @@ class EnvironmentWorkflow:
         while True:
             # Taken before anybody is told: after a local activity a replay may read another time.
             now = workflow.now()
-            while free := tuple(one for one in self._waiting if not self._stop(one, now)):
+            while free := tuple(
+                one for one in self._waiting if one in self._let_past or not self._stop(one, now)
+            ):
                 self._waiting = tuple(one for one in self._waiting if one not in free)
+                self._let_past = tuple(one for one in self._let_past if one not in free)
                 await errand(ErrandActivities.tell_of_thaw, ThawOrder(waiting=free), "tell of the thaw")
             if is_long() and workflow.all_handlers_finished():
                 carried = Carried(
                     freeze=self._freeze,
                     pins=self._pins,
+                    overrides=self._overrides,
                     waiting=self._waiting,
                     guarded=self._guarded,
                     taken=self._guard.taken,
@@ -162,6 +170,39 @@ class EnvironmentWorkflow:
         self._guarded = True
         self._log.show()
 
+    @workflow.signal(
+        description="Let a service past gates for a while. Input: "
+        '{"by": "you@example.com", "service": "shop", "gates": ["freezes"], "reason": "why", "lasts": "2h"}; '
+        "version is optional, and so is signed, where nothing has to be signed"
+    )
+    def override(self, raw: RawValue) -> None:
+        word = read_message(raw, OverrideWord)
+        now = workflow.now()
+        actor = Actor(name=word.by, channel=Channel.SIGNAL)
+        if word.lasts > LONGEST:
+            message = f"no override lasts longer than {say_duration(LONGEST)}; write less"
+            raise RefusedError(message)
+        one = Override(
+            by=actor,
+            service=word.service,
+            version=word.version,
+            gates=word.gates,
+            reason=word.reason,
+            since=now,
+            lasts=word.lasts,
+            signature=word.signed,
+        )
+        overrides = (*(other for other in self._overrides if other.holds(now)), one)
+        if sum(len(other.model_dump_json().encode()) for other in overrides) > LARGEST_PINS:
+            message = "so many overrides hold here that no more fit; wait for one of them to end"
+            raise RefusedError(message)
+        self._stirred = True
+        self._overrides = overrides
+        # Told once: whether it counts is for the effect to say, and whom it refuses waits again.
+        self._let_past = tuple(other for other in self._waiting if _service_of(other) == word.service)
+        did = f"override {' and '.join(word.gates)} of {word.service}"
+        self._log.record(OverrideRecord(at=now, actor=actor, did=did, comment=word.reason))
+
     @workflow.signal(description="For a promotion: be told when the gate opens")
     def tell_of_thaw(self, raw: RawValue) -> None:
         asker = read_value(workflow.payload_converter().from_payload(raw.payload), Waiter).asker
@@ -171,7 +212,7 @@ class EnvironmentWorkflow:
     @workflow.signal(dynamic=True, description="Anything else is refused")
     def unknown(self, name: str, _: Sequence[RawValue]) -> None:
         del name
-        message = "an environment takes freeze, thaw, pin and unpin"
+        message = "an environment takes freeze, thaw, pin, unpin and override"
         raise RefusedError(message)
 
     @workflow.query
@@ -181,6 +222,7 @@ class EnvironmentWorkflow:
             freeze=self._freeze,
             pins=self._pins,
             guarded=self._guarded,
+            overrides=self._overrides,
             refused=self._log.refused,
             records=self._log.chain.records,
             head=self._log.chain.head,
@@ -201,6 +243,7 @@ class EnvironmentWorkflow:
         if carried is not None:
             state = read_value(carried, Carried)
             self._freeze, self._pins, self._waiting = state.freeze, state.pins, state.waiting
+            self._overrides = state.overrides
             self._guarded, self._guard.taken = state.guarded, state.taken
             self._log.remember(state.memory)
         self._log.show()
@@ -223,12 +266,16 @@ class EnvironmentWorkflow:
 
     def _stop(self, asker: str, now: datetime) -> list[Freeze | Pin]:
         """Return what keeps whoever waits from going on."""
-        _, service, *_ = (*asker.split("/"), "")
-        gates = (self._freeze, self._pins.get(service))
+        gates = (self._freeze, self._pins.get(_service_of(asker)))
         return [gate for gate in gates if gate and gate.holds(now)]
 
     def _details(self) -> str:
         return tell_environment(self.status())
+
+
+def _service_of(asker: str) -> str:
+    _, service, *_ = (*asker.split("/"), "")
+    return service
 
 
 def _size(pins: dict[str, Pin]) -> int:

@@ -222,7 +222,9 @@ class LaneWorkflow(LaneDoors):
             return f"no worker of {self._lane.subject.environment} could say whether you may; ask again"
 
     async def _hear_withdrawal(self, message: Withdrawal) -> None:
-        self._lane = withdrawn(self._lane, message.asker, message.reason)
+        self._lane = withdrawn(
+            self._lane, message.asker, message.reason, spares_running=message.spares_running
+        )
         running = self._lane.running
         known = (*((running.ask, *running.joined) if running else ()), *self._lane.orphans)
         if all(ask.asker != message.asker for ask in known):

@@ -26,6 +26,12 @@ HEARTBEAT: Final = timedelta(seconds=15)
 PROVING: Final = timedelta(seconds=30)
 """A signature is looked at by the environment's worker."""
 
+REVIEWING: Final = timedelta(minutes=2)
+"""Whoever signs a review sits and waits for its environment's worker."""
+
+HEARD: Final = timedelta(minutes=5)
+"""So long a promotion that has ended waits for its alarm to be heard."""
+
 FETCHING: Final = timedelta(minutes=30)
 """One attempt of a step, where the budget leaves room for it."""
 

@@ -14,9 +14,10 @@ with workflow.unsafe.imports_passed_through():
     from activities.effects import EffectActivities
     from activities.errands import ASK, WITHDRAW, ErrandActivities, Hearing, LaneMessage, Silence, ThawRequest
     from domain.actor import Actor, Channel
-    from domain.answer import Answer, Done, NotBegun, Undone, Withdrawal
+    from domain.answer import Answer, Done, NotBegun, Undone
     from domain.approval import Standing
     from domain.clearance import Cause, Refusal
+    from domain.doors import say_too_late
     from domain.drawing import say_plan
     from domain.gate import say_observing
     from domain.names import (
@@ -36,10 +37,12 @@ with workflow.unsafe.imports_passed_through():
     from domain.record import JudgementRecord, OutcomeRecord, OverrideRecord, ProposalRecord, RequestRecord
     from domain.statement import matter_of
     from domain.status import Report
-    from domain.terms import Proposal, Request, Story
+    from domain.terms import EscalationTerms, Proposal, Request, Story
+    from domain.value import say_duration
     from workflows import patience
     from workflows.chronicle import publish
     from workflows.doorkeeper import BadStartError, read_value
+    from workflows.emergency import alarm_for, until_heard
     from workflows.errand import errand
     from workflows.promotion_doors import Carried, Ending, PromotionDoors
     from workflows.steering import is_long
@@ -66,6 +69,7 @@ class PromotionWorkflow(PromotionDoors):
             ending = await self._tell()
         except (asyncio.CancelledError, ActivityError) as stop:
             ending = await self._stopped(stop)
+        await until_heard(self._alarm)
         report = self._end(ending)
         if not (self._is_unheard or (ending.answer and ending.answer.recorded)):
             await self._books.close()
@@ -76,6 +80,7 @@ class PromotionWorkflow(PromotionDoors):
             proposal = self._proposal or await self._draw_up()
             if ending := self._judged(proposal):
                 return ending
+            self._alarm = self._alarm or alarm_for(proposal)
             match await self._wait_for_approval(proposal):
                 case Standing.REJECTED:
                     return self._turned_down()
@@ -91,8 +96,10 @@ class PromotionWorkflow(PromotionDoors):
     async def _heed(self, answer: Answer) -> Ending | None:
         """It was done, or undone; or nothing was touched, and then it is for us to wait, ask again, or end."""
         match answer:
+            case NotBegun() if self._is_turned_down():
+                return self._turned_down()
             case Done():
-                return Ending(outcome=answer.outcome, why="; ".join(answer.evidence), answer=answer)
+                return Ending(outcome=answer.outcome, why=self._what_was_found(answer), answer=answer)
             case Undone():
                 return Ending(outcome=answer.outcome, why=answer.why, answer=answer)
             case NotBegun(refusal=Refusal(cause=Cause.GATE) as closed):
@@ -114,7 +121,7 @@ class PromotionWorkflow(PromotionDoors):
         self._log.record(OverrideRecord(at=workflow.now(), actor=somebody, did="cancel", comment=why))
         if self._log.phase is not Phase.IN_LANE:
             return Ending(outcome=Outcome.CANCELLED, why=why)
-        await self._send(self._message(WITHDRAW, Withdrawal(asker=self._id, number=self._number, reason=why)))
+        await self._send(self._message(WITHDRAW, self._withdrawal(why)))
         match await self._follow():
             case Done() as done:
                 return Ending(outcome=done.outcome, why="the cancel came too late: it was done", answer=done)
@@ -164,21 +171,36 @@ class PromotionWorkflow(PromotionDoors):
         if verdict is not Standing.PENDING:
             return verdict
         approval = proposal.terms.approval
-        self._log.enter(Phase.WAITING_FOR_APPROVAL, str(approval))
+        self._log.enter(Phase.WAITING_FOR_APPROVAL, str(approval.escalated(self._escalated)))
         publish({PHASE: Phase.WAITING_FOR_APPROVAL})
         since = self._waiting_since = self._waiting_since or workflow.now()
-        try:
-            await self._wait_until(
-                lambda: self._standing(proposal) is not Standing.PENDING, since + approval.wait, "approval"
-            )
-        except TimeoutError:
-            return Standing.PENDING
+        for escalation in approval.escalate[self._escalated :]:
+            if escalation.after >= approval.wait:
+                break
+            if not await self._decided_until(proposal, since + escalation.after):
+                self._escalate(proposal, escalation)
+        await self._decided_until(proposal, since + approval.wait)
         return self._standing(proposal)
+
+    async def _decided_until(self, proposal: Proposal, deadline: datetime) -> bool:
+        with suppress(TimeoutError):
+            await self._wait_until(
+                lambda: self._standing(proposal) is not Standing.PENDING, deadline, "approval"
+            )
+        return self._standing(proposal) is not Standing.PENDING
+
+    def _escalate(self, proposal: Proposal, escalation: EscalationTerms) -> None:
+        """Nobody has decided for too long: more people may."""
+        self._escalated += 1
+        waited = say_duration(escalation.after)
+        self._note_judgement("escalation", f"after {waited}, {escalation} may decide too", passed=True)
+        approval = proposal.terms.approval.escalated(self._escalated)
+        self._log.enter(Phase.WAITING_FOR_APPROVAL, str(approval))
 
     def _draw_up_anew(self, why: str) -> None:
         """What was approved no longer fits: people see a new plan before anything happens."""
         self._note_judgement("clearance", why, passed=False)
-        self._proposal, self._waiting_since = None, None
+        self._proposal, self._waiting_since, self._escalated = None, None, 0
 
     async def _have_it_made(self) -> Answer:
         """Ask the lane, and follow until it answers."""
@@ -247,9 +269,6 @@ class PromotionWorkflow(PromotionDoors):
                 timeout_summary="the gate opens",
             )
 
-    def _is_turned_down(self) -> bool:
-        return self._proposal is not None and self._standing(self._proposal) is Standing.REJECTED
-
     def _only_observed(self, proposal: Proposal) -> Ending:
         """All was judged and nothing is done: what the effect would refuse is not even asked for."""
         why = f"{say_observing(self._subject.environment)}. It would have been: {say_plan(proposal.plan)}"
@@ -257,6 +276,14 @@ class PromotionWorkflow(PromotionDoors):
 
     def _turned_down(self) -> Ending:
         return Ending(outcome=Outcome.REJECTED, why=self._who_rejected())
+
+    def _what_was_found(self, done: Done) -> str:
+        """What the checks said; and of a rejection that came after the change had begun, that it was too late."""
+        found = "; ".join(done.evidence)
+        if not self._is_turned_down():
+            return found
+        self.refused("reject", f"{self._who_rejected()}. {say_too_late(self._subject)}")
+        return f"{found}; {self._who_rejected()}, when the change had begun".removeprefix("; ")
 
     # Its beginning and its end.
 
@@ -289,7 +316,7 @@ class PromotionWorkflow(PromotionDoors):
         self._decisions = carried.decisions
         self._number = carried.number
         self._asked_at = carried.asked_at or self._asked_at
-        self._waiting_since = carried.waiting_since
+        self._waiting_since, self._escalated = carried.waiting_since, carried.escalated
         self._log.remember(carried.memory)
 
     def _end(self, ending: Ending) -> Report:
@@ -333,6 +360,7 @@ class PromotionWorkflow(PromotionDoors):
                 decisions=self._decisions,
                 number=self._number,
                 asked_at=self._asked_at,
+                escalated=self._escalated,
                 waiting_since=self._waiting_since,
                 memory=self._log.memory,
             )

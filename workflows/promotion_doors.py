@@ -11,9 +11,9 @@ from workflows.steering import ABANDON, Steered
 
 with workflow.unsafe.imports_passed_through():
     from activities.effects import EffectActivities
-    from activities.errands import ASK, STEER, LaneMessage
+    from activities.errands import ASK, STEER, WITHDRAW, LaneMessage
     from domain.actor import Actor, Channel, Proof
-    from domain.answer import Ask, Done, Order, Told, Undone
+    from domain.answer import Ask, Done, Order, Told, Undone, Withdrawal
     from domain.approval import Answer as Said
     from domain.approval import DecideAnswer, Decision, Policy, Standing, Verdict, standing, why_not_counted
     from domain.doors import Does, Signal, Word, at_promotion
@@ -31,6 +31,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows import patience
     from workflows.bookkeeper import Bookkeeper
     from workflows.chronicle import Chronicle, Memory
+    from workflows.emergency import Alarm
     from workflows.guard import Guard
 
 
@@ -49,6 +50,7 @@ class Carried(Value):
     decisions: tuple[Decision, ...]
     number: int
     asked_at: datetime | None = None
+    escalated: int = 0
     waiting_since: datetime
     memory: Memory
 
@@ -69,6 +71,7 @@ class PromotionDoors(Steered):
         self._number = 0
         self._asked_at = workflow.info().workflow_start_time
         self._waiting_since: datetime | None = None
+        self._escalated = 0
         self._has_news = False
         self._is_published = False
         self._orders: list[LaneMessage] = []
@@ -76,6 +79,7 @@ class PromotionDoors(Steered):
         self._checking = 0
         self._guard = Guard()
         self._stopping = False
+        self._alarm: Alarm | None = None
         self._ending: Ending | None = None
         self._is_unheard = False
         self._log = Chronicle(Phase.PREPARING, self._details)
@@ -102,7 +106,8 @@ class PromotionDoors(Steered):
     async def decide(self, raw: RawValue) -> str:
         said = read_message(raw, DecideAnswer)
         await self._decide(said.decision, said, Channel.UPDATE)
-        return f"{said.decision} by {said.by} of plan {said.plan} is taken"
+        taken = f"{said.decision} by {said.by} of plan {said.plan} is taken"
+        return f"{taken}: it stays out, unless its change has begun" if self._is_under_way() else taken
 
     @decide.validator
     def _may_decide(self, raw: RawValue) -> None:
@@ -145,6 +150,7 @@ class PromotionDoors(Steered):
             decisions=self._decisions,
             refused=self._log.refused,
             number=self._number,
+            escalated=self._escalated,
             turn=ending.answer.turn if ending and ending.answer else None,
             outcome=ending.outcome if ending else None,
             why=ending.why if ending else "",
@@ -200,6 +206,8 @@ class PromotionDoors(Steered):
             self._check(Signal(verdict.value), said)  # things may have moved on meanwhile
         self._decisions = (*self._decisions, decision)
         self._log.record(DecisionRecord(at=workflow.now(), decision=decision))
+        if self._is_under_way() and self._is_turned_down():
+            self._orders.append(self._message(WITHDRAW, self._withdrawal(spares_running=True)))
 
     async def _proven(self, proposal: Proposal, decision: Decision, signature: Signature) -> Decision:
         """Have the environment's worker look at a signature, so that nobody waits on one that will not count."""
@@ -272,14 +280,28 @@ class PromotionDoors(Steered):
             comes_back=comes_back,
         )
 
+    def _withdrawal(self, reason: str = "", *, spares_running: bool = False) -> Withdrawal:
+        return Withdrawal(
+            asker=self._id,
+            number=self._number,
+            reason=reason or self._who_rejected(),
+            spares_running=spares_running,
+        )
+
     def _message(self, verb: str, content: Value) -> LaneMessage:
         return LaneMessage(subject=self._subject, verb=verb, content=content.model_dump(mode="json"))
 
     def _policy(self, proposal: Proposal) -> Policy:
-        return proposal.terms.approval.policy(proposal.release)
+        return proposal.terms.approval.escalated(self._escalated).policy(proposal.release)
 
     def _standing(self, proposal: Proposal) -> Standing:
         return standing(self._policy(proposal), self._asked.requester, proposal.plan.intent, self._decisions)
+
+    def _is_under_way(self) -> bool:
+        return self._log.phase is Phase.IN_LANE
+
+    def _is_turned_down(self) -> bool:
+        return self._proposal is not None and self._standing(self._proposal) is Standing.REJECTED
 
     def _who_rejected(self) -> str:
         votes = [vote for vote in self._decisions if vote.verdict is Verdict.REJECT]

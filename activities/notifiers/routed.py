@@ -2,11 +2,17 @@
 
 import asyncio
 from collections.abc import Sequence
+from typing import Final
 
 import structlog
 
 from activities.ports import Alarm, ChannelError, Courier, Notifier, Settings
 from domain.notice import Event, Notice, key_of
+
+_MEANS: Final = {
+    Event.UNSETTLED: "Nothing else moves there until a person has decided.",
+    Event.GLASS_BROKEN: "Nobody approves it beforehand. Somebody else has to look at it afterwards, and sign.",
+}
 
 log = structlog.get_logger(__name__)
 
@@ -48,9 +54,9 @@ class RoutedNotifier:
 def _notice(alarm: Alarm) -> Notice:
     return Notice(
         key=key_of(alarm.key),
-        event=Event.UNSETTLED,
+        event=alarm.event,
         service=alarm.subject.service,
         environment=alarm.subject.environment,
         title=alarm.headline,
-        text=f"Nothing else moves there until a person has decided.\n\n{alarm.remedy}",
+        text=f"{_MEANS[alarm.event]}\n\n{alarm.remedy}",
     )

@@ -16,6 +16,7 @@ from clients.cli import (
     deciding,
     freezing,
     hosting,
+    overriding,
     permitting,
     pinning,
     printing,
@@ -32,6 +33,7 @@ from clients.cli.doctoring import doctor
 from clients.cli.founding import environment, service
 from clients.cli.notifying import notify
 from clients.cli.releasing import release
+from clients.cli.reviewing import review
 from clients.cli.terminal import complain
 from clients.trouble import ClientError
 from domain.outcome import Exit
@@ -73,6 +75,7 @@ _COMMANDS: Final[tuple[tuple[str, Callable[..., None]], ...]] = (
     (_STEER, freezing.thaw),
     (_STEER, pinning.pin),
     (_STEER, pinning.unpin),
+    (_STEER, overriding.override),
     (_STEER, quarantining.quarantine),
     (_SEE, standing.status),
     (_SEE, attending.watch),
@@ -89,6 +92,7 @@ app.add_typer(environment, name="environment", rich_help_panel=_RUN)
 app.add_typer(service, name="service", rich_help_panel=_RUN)
 app.add_typer(notify, name="notify", rich_help_panel=_RUN)
 app.add_typer(release, name="release", rich_help_panel=_ASK)
+app.add_typer(review, name="review", rich_help_panel=_STEER)
 app.add_typer(audit, name="audit", rich_help_panel=_SEE)
 app.add_typer(surveying.environments, name="environments", rich_help_panel=_SEE)
 

@@ -181,5 +181,5 @@ def _say_weaknesses(found: "Audit") -> None:
             say_aside(
                 f"{told.version} of {told.subject} let {told.lost} records go before they could be kept."
             )
-    if unsigned := sum(1 for one in found.accounts if one.quorums and not one.signed):
+    if unsigned := sum(1 for one in found.accounts if one.was_let_in and not one.signed):
         say_aside(f"{unsigned} were let in by names that were claimed, not proven.")

@@ -9,7 +9,7 @@ import typer
 from clients.cli.grammar import AsJson
 from clients.cli.reading import environments_of, known_schemas, spaces_of
 from clients.cli.terminal import leave, say, say_json
-from clients.trouble import ClientError
+from clients.trouble import ClientError, UsageError
 from domain.outcome import Exit
 from domain.value import Value
 from workers.settings import Surroundings, surroundings
@@ -189,6 +189,21 @@ async def _machine(place: Surroundings, environments: list[str]) -> AsyncIterato
         yield _bad("store", str(error), Exit.USAGE)
         return
     yield _good("store", "it can be written to")
+    yield await _reviews(place)
+
+
+async def _reviews(place: Surroundings) -> Finding:
+    """Whether somebody broke the glass, and nobody has looked at it."""
+    from clients.cli.reading import find_reviews
+
+    try:
+        unread = [one for one in await find_reviews(place) if one.is_open]
+    except UsageError as error:
+        return _bad("reviews", str(error), Exit.USAGE)
+    if not unread:
+        return _good("reviews", "none is open")
+    named = "; ".join(f"{one.broken.subject}, turn {one.broken.turn}: {one}" for one in unread[:_NAMED])
+    return _doubtful("reviews", f"{len(unread)} to be done ({named}). See: towpath review list")
 
 
 async def _server(place: Surroundings, environments: list[str]) -> AsyncIterator[Finding]:

@@ -24,6 +24,7 @@ from clients.cli.terminal import say, say_commands, say_json
 from clients.cli.validating import Github, JunitFile, report
 from clients.trouble import NobodyPollsError, UsageError
 from domain.outcome import Exit
+from domain.urgency import REASON_WANTED, Urgency
 
 if TYPE_CHECKING:
     from clients.client import Towpath
@@ -47,6 +48,39 @@ WithoutServer = Annotated[
 EvenSo = Annotated[
     bool, typer.Option("--even-so", help="With --without-server: although the server and the lane answer.")
 ]
+
+
+HotfixFlag = Annotated[
+    bool,
+    typer.Option(
+        "--hotfix",
+        help="By the environment's shorter way in, its gates kept; needs --reason.",
+        show_default=False,
+    ),
+]
+BreakGlassFlag = Annotated[
+    bool,
+    typer.Option(
+        "--break-glass",
+        help="In an emergency, without approval, by those who may; rings every alarm, stays open until somebody "
+        "else has reviewed it, and needs --reason.",
+        show_default=False,
+    ),
+]
+
+
+def read_urgency(reason: str, *, hotfix: bool, break_glass: bool, walks: bool) -> Urgency:
+    """Return which way in was asked for. Raises ``UsageError`` where that makes no sense."""
+    if not (hotfix or break_glass):
+        return Urgency.USUAL
+    urgency = Urgency.BREAK_GLASS if break_glass else Urgency.HOTFIX
+    if hotfix and break_glass:
+        raise UsageError("--hotfix keeps the approval, and --break-glass does without: write one of them.")
+    if walks:
+        raise UsageError(f"--{urgency} is for one environment, and not for a walk: leave --through out.")
+    if not reason.strip():
+        raise UsageError(f"{REASON_WANTED[0].upper()}{REASON_WANTED[1:]}")
+    return urgency
 
 
 def plan(  # what a command takes is its options
@@ -91,8 +125,11 @@ def promote(
     reason: Reason = "",
     key: Key = "",
     watch: Watch = False,
+    hotfix: HotfixFlag = False,
+    break_glass: BreakGlassFlag = False,
 ) -> None:
     """Ask for a release to be let into an environment; or walk it, through all that lie before."""
+    urgency = read_urgency(reason, hotfix=hotfix, break_glass=break_glass, walks=bool(through))
     if bool(environment) is bool(through):
         raise UsageError(
             "Write one environment to promote to, or --through ENVIRONMENT to walk there: `towpath promote "
@@ -107,9 +144,10 @@ def promote(
         from clients.speaking import need_engine
 
         promotion = await towpath.promote(
-            service, version, environment, by=actor, reason=reason, signer=signs
+            service, version, environment, by=actor, reason=reason, signer=signs, urgency=urgency
         )
-        say(f"The promotion of {promotion} is asked for, by {actor}.")
+        how = " ".join(filter(None, ["is asked for", urgency.in_words]))
+        say(f"The promotion of {promotion} {how}, by {actor}.")
         await need_engine(promotion.client)
         if watch:
             return await follow(promotion)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from activities.archive import Archive
     from activities.ports import Store
     from domain.configuration import Configuration
+    from domain.review import Review
     from domain.space import Space
     from workers.settings import Surroundings
 
@@ -97,3 +98,27 @@ def open_archive(place: "Surroundings") -> "tuple[Store, Archive]":
 def maybe_archive(place: "Surroundings") -> "tuple[Store, Archive] | None":
     """Return what is sealed, or None where this folder has no configuration to find the store by."""
     return open_archive(place) if (place.folder / "towpath.yaml").exists() else None
+
+
+def read_reviews(place: "Surroundings") -> "list[Review]":
+    """Return every broken glass that the store knows of, with its review. Raises ``UsageError``."""
+    import asyncio
+
+    return asyncio.run(find_reviews(place))
+
+
+async def find_reviews(place: "Surroundings", environment: str = "") -> "list[Review]":
+    """Return what ``read_reviews`` does, of one environment or of all; none where no store is configured."""
+    from activities.ports import BadSealError, StoreError
+    from activities.reviews import Reviews
+
+    archive = maybe_archive(place)
+    if archive is None:
+        return []
+    try:
+        found = await Reviews(*archive).everywhere()
+    except BadSealError as error:
+        raise UsageError(f"A review in the store is not to be believed: {error}.") from error
+    except StoreError as error:
+        raise UsageError(str(error)) from error
+    return [one for one in found if environment in {"", one.broken.subject.environment}]

@@ -13,6 +13,7 @@ from clients.cli.terminal import leave, say, say_aside, say_commands, say_json, 
 from clients.trouble import ClientError, NoServerError, UsageError
 from domain.outcome import Exit
 from domain.passage import History, Passage, Source, Wanted
+from domain.urgency import Urgency
 from domain.value import parse_duration, say_duration
 from workers.settings import surroundings
 
@@ -111,7 +112,8 @@ def _show_table(passages: tuple[Passage, ...]) -> None:
 
 def _what(passage: Passage) -> str:
     what = passage.release if passage.story == "promotion" else passage.story
-    return f"{passage.service} {what} {passage.environment}"
+    how = "" if passage.urgency is Urgency.USUAL else f" ({passage.urgency})"
+    return f"{passage.service} {what} {passage.environment}{how}"
 
 
 def read_time(text: str, option: str = "--since") -> datetime:

@@ -12,8 +12,9 @@ from domain.picture import picture
 from domain.record import OverrideRecord, RefusedRecord
 from domain.road import Road
 from domain.status import ChangeStatus, EnvironmentStatus, LaneStatus, PromotionStatus, Report
-from domain.telling import approve_commands
+from domain.telling import approve_commands, say_later
 from domain.terms import LanePolicy, Proposal
+from domain.urgency import Urgency
 from domain.value import short
 from workers.settings import surroundings
 
@@ -176,17 +177,20 @@ def _show_promotion(status: PromotionStatus) -> None:
         f"{status.version} of {status.subject} {_stands(status.phase)}{waits}; since {_ago(status.since)}.",
         STYLES.get(status.phase, "bold"),
     )
+    if status.request and status.request.urgency is not Urgency.USUAL:
+        say(f"  asked for {status.request.urgency.in_words}", "bold yellow")
     if status.request and status.request.reason:
         say(f"  why: {quoted(status.request.reason)}")
     if status.proposal:
-        show_plan(status.proposal)
+        show_plan(status.proposal, status.escalated)
     for vote in status.decisions:
         say(f"  {vote.actor} says {vote.verdict}{f': {quoted(vote.comment)}' if vote.comment else ''}")
 
 
-def show_plan(proposal: Proposal) -> None:
+def show_plan(proposal: Proposal, escalated: int = 0) -> None:
     """Show what would be done, how each step is undone, who decides, and what speaks against it."""
-    asked = f"asked for by {proposal.asked_by}"
+    how = proposal.request.urgency.in_words
+    asked = f"asked for by {proposal.asked_by}{f', {how}' if how else ''}"
     say(
         f"Plan {short(proposal.plan.intent)} for {proposal.request.version or ''} of "
         f"{proposal.plan.subject}, {asked}:"
@@ -199,9 +203,10 @@ def show_plan(proposal: Proposal) -> None:
         say(f"  note: {line}")
     if proposal.risk:
         say(f"  risk: {proposal.risk.level}, for {proposal.risk.why}")
-    approval = proposal.terms.approval
+    approval = proposal.terms.approval.escalated(escalated)
     if approval.quorums:
         say(f"  needs {approval}")
+        say_lines([f"  {line}" for line in say_later(proposal, escalated)])
     for line in proposal.refusals:
         say(f"  refused: {line}", "yellow")
     if proposal.nothing_to_do:
@@ -247,6 +252,8 @@ def _show_environment(environment: EnvironmentStatus) -> None:
     )
     for service, pin in sorted(environment.pins.items()):
         say(f"  {service} is {pin}", "yellow")
+    for one in environment.overrides:
+        say(f"  {one}", "yellow")
     for record in environment.records:
         if isinstance(record, OverrideRecord):
             said = f": {record.comment}" if record.comment else ""

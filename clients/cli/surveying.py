@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from clients.cli.grammar import Again, AsJson, EnvironmentName
-from clients.cli.reading import find_configuration, maybe_archive
+from clients.cli.reading import find_configuration, find_reviews, maybe_archive
 from clients.cli.repeating import ask_and_show
 from clients.cli.terminal import say, say_aside, say_commands, say_table
 from clients.trouble import UsageError
@@ -20,15 +20,17 @@ from domain.inventory import (
     ServiceList,
     Stand,
     with_lanes,
+    with_reviews,
 )
 from domain.names import Subject
 from domain.outcome import Exit, Phase
 from domain.value import say_duration
-from workers.settings import surroundings
+from workers.settings import Surroundings, surroundings
 
 if TYPE_CHECKING:
     from clients.client import Towpath
     from domain.configuration import Configuration
+    from domain.review import Review
 
 environments = typer.Typer(no_args_is_help=True, help="See what stands in the environments.")
 OneService = Annotated[str, typer.Argument(metavar="[SERVICE]", show_default=False)]
@@ -43,9 +45,19 @@ def list_(as_json: AsJson = False, watch: Again = False) -> None:
     async def look(towpath: "Towpath") -> EnvironmentList:
         from clients.inventory import list_environments
 
-        return await list_environments(towpath.spaces, configured)
+        found = await list_environments(towpath.spaces, configured)
+        return with_reviews(found, await _reviews(surroundings()))
 
     ask_and_show(look, _show_list, as_json=as_json, watch=watch)
+
+
+async def _reviews(place: Surroundings, environment: str = "") -> "list[Review]":
+    """Reviews that cannot be read are said, and keep nobody from seeing what stands there."""
+    try:
+        return await find_reviews(place, environment)
+    except UsageError as error:
+        say_aside(f"Reviews are not shown. {error}")
+        return []
 
 
 def _show_list(found: EnvironmentList) -> None:
@@ -60,7 +72,9 @@ def _show_list(found: EnvironmentList) -> None:
 def _summary(one: EnvironmentSummary) -> tuple[str, ...]:
     freeze = "unknown: no engine worker" if one.trouble else str(one.freeze or one.planned or "open")
     pinned = f"; pinned: {', '.join(one.pinned)}" if one.pinned else ""
-    return (one.environment, *map(str, (one.lanes, one.busy, one.unsettled, one.workers)), freeze + pinned)
+    open_ = f"; {one.reviews} to review: towpath review list" if one.reviews else ""
+    counts = map(str, (one.lanes, one.busy, one.unsettled, one.workers))
+    return (one.environment, *counts, freeze + pinned + open_)
 
 
 @environments.command("show")
@@ -81,7 +95,8 @@ def show_environment(name: EnvironmentName, as_json: AsJson = False, watch: Agai
             found = found.but(places=with_lanes(found.places, known))
         if not (found.places or found.freeze or (known and name in known.environments)):
             raise UsageError(f"There is no environment “{name}”. What there is: towpath environments list")
-        return _with_plans(found, known)
+        unread = tuple(one for one in await _reviews(place, name) if one.is_open)
+        return _with_plans(found.but(reviews=unread), known)
 
     def judge(found: EnvironmentView) -> Exit:
         return Exit.UNSETTLED if any(one.unsettled for one in found.places) else Exit.DONE
@@ -142,6 +157,11 @@ def _show(found: EnvironmentView) -> None:
     else:
         say("  no worker serves it, so nothing can be changed here. Start one where its key is:", "yellow")
         say_commands([f"towpath worker --environments {found.environment}"])
+    for one in found.reviews:
+        say(
+            f"  {one.broken.version} of {one.broken.subject.service}: {one}. See: towpath review list",
+            "yellow",
+        )
     for place in found.places:
         _show_place(place)
     if not found.places:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from domain.actor import Actor, Proof
 from domain.approval import Decision, Policy, Verdict
-from domain.clearance import Cause, Facts, Warrant, judge, judge_done, judge_undo
+from domain.clearance import Cause, Facts, Warrant, judge, judge_done, judge_undo, up_to_date
 from domain.environment import Absent, Placement, Unknown
 from domain.fence import Fence, milliseconds
 from domain.gate import Freeze, Pin, Quarantine
@@ -179,7 +179,7 @@ WRONG: dict[str, tuple[Wrong, Cause, str]] = {
     "a rejection": (
         warranted(decisions=(APPROVED, APPROVED.but(verdict=Verdict.REJECT))),
         Cause.VOID,
-        "lacks the approval",
+        "was rejected",
     ),
     "an old approval": (
         fact(policy=FACTS.policy.but(valid=timedelta(minutes=59))),
@@ -384,3 +384,17 @@ def test_a_freeze_says_who_why_and_until_when() -> None:
     """For whoever is held up by it."""
     assert str(FROZEN.but(until=NOON)) == "frozen by cy until 2026-01-05 12:00 UTC: holidays"
     assert str(FROZEN.but(reason="")) == "frozen by cy: no reason given"
+
+
+@pytest.mark.parametrize("begins", [True, False])
+def test_what_was_said_since_counts_until_the_change_begins(*, begins: bool) -> None:
+    """A no that came after the approval keeps the first deed from being done, and stops none that follows it."""
+    no = APPROVED.but(actor=Actor(name="bo", proof=Proof.SSH_SIGNATURE), verdict=Verdict.REJECT)
+    no = no.but(signature=Signature(at=NOON + timedelta(minutes=1), expires=NOON, ssh=""))
+    facts = FACTS.but(decisions=(APPROVED, no), begins=begins)
+
+    refusal = judge(up_to_date(WARRANT, facts), PLACE, facts)
+
+    assert (refusal is not None) == begins
+    if refusal:
+        assert (refusal.cause, "was rejected" in refusal.why) == (Cause.VOID, True)

@@ -9,6 +9,7 @@ from domain.outcome import Phase
 TAKEN, PASSED_ON = "●", "→"
 NO_PLAN = "there is no plan to decide on yet; wait until it is shown, or cancel it"
 LET_IN = "it has been let in already; cancel it to have it undone"
+APPROVED = "it has been approved already; until its change begins it can still be rejected"
 WAITING = "nothing is under way yet; cancel it instead"
 NOT_HELD = "nothing is held"
 NOT_STUCK = "nothing is stuck"
@@ -29,7 +30,7 @@ AT_PROMOTION: dict[str, Row] = {
     "no worker": (NO_PLAN, NO_PLAN, WAITING, NOT_HELD, NOT_STUCK, NOT_STUCK),
     "waiting for approval": (TAKEN, TAKEN, WAITING, NOT_HELD, NOT_STUCK, NOT_STUCK),
     "waiting for a gate": (TAKEN, TAKEN, WAITING, NOT_HELD, TAKEN, A_GATE),
-    "in the lane": FOLLOWED,
+    "in the lane": (APPROVED, TAKEN, PASSED_ON, PASSED_ON, PASSED_ON, PASSED_ON),
     "deploying": FOLLOWED,
     "checking health": FOLLOWED,
     "soaking": FOLLOWED,

@@ -283,6 +283,15 @@ def test_a_withdrawn_ask_is_dropped_while_it_waits_and_undone_while_it_runs() ->
     assert ended(stopping, undone(stopping))[1] == (NEW,)
 
 
+def test_a_withdrawal_that_spares_what_runs_drops_what_waits_and_no_more() -> None:
+    """Whoever was rejected before their turn goes; whether a running change has begun is for its effect to say."""
+    waiting = withdrawn(lane(NEW, NEXT), NEW.asker, "rejected", spares_running=True)
+    running = started(lane(NEW))
+
+    assert waiting.queue == (NEXT,)
+    assert withdrawn(running, NEW.asker, "rejected", spares_running=True) == running
+
+
 def test_a_withdrawal_cancels_nobody_elses_change_and_no_undo() -> None:
     """Not that of another asker, not a rollback, and not a settlement, whose asker has no name."""
     for state, asker in (

@@ -10,6 +10,7 @@ from domain.journal import OpenTurn, Recollection
 from domain.lane import LaneState, next_change, recalled
 from domain.queueing import TurnedAway, asked, yields_to
 from domain.terms import LaneTerms, Story
+from domain.urgency import Urgency
 from tests.domain.lane_world import QUEUE, REFUSE, SUBJECT, SUPERSEDE, ask_of
 
 NOW = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
@@ -169,3 +170,19 @@ def test_a_soak_yields_to_the_newest_that_waits() -> None:
     assert yields_to(busy(runs, older, newest, newer)) == newest
     assert yields_to(busy(promotion("stays", QUEUE), newest)) is None
     assert yields_to(lane(runs, newest)) is None
+
+
+def in_a_hurry(name: str, urgency: Urgency) -> Ask:
+    ask = promotion(name, QUEUE)
+    return ask.but(request=ask.request.but(urgency=urgency))
+
+
+def test_what_is_in_a_hurry_goes_before_what_is_not_each_behind_its_like() -> None:
+    """Rollbacks first, then broken glass, hotfixes and the others; a copy moves nobody, whatever it says of itself."""
+    usual, hotfix, glass = (in_a_hurry(urgency, urgency) for urgency in Urgency)
+    second, forged = in_a_hurry("second", Urgency.HOTFIX), in_a_hurry("usual", Urgency.BREAK_GLASS)
+    expected = (BACK, glass, hotfix, second, usual, ADOPT)
+
+    assert lane(usual, hotfix, ADOPT, glass, second, BACK).queue == expected
+    copied = lane(usual, hotfix, ADOPT, glass, second, BACK, forged).queue
+    assert [ask.asker for ask in copied] == [ask.asker for ask in expected]

@@ -18,6 +18,7 @@ from domain.configuration import Approval
 from domain.lane import LaneState
 from domain.names import ENGINE_QUEUE, change_id, environment_id, lane_id, pipeline_id, promotion_id
 from domain.outcome import Outcome, Phase
+from domain.review import review_id
 from domain.road import WalkRequest
 from domain.status import LaneStatus, PromotionStatus, Report
 from domain.terms import Request, Story
@@ -33,6 +34,7 @@ KINDS: Final = (
     "EnvironmentWorkflow",
     "PlanWorkflow",
     "PipelineWorkflow",
+    "ReviewWorkflow",
 )
 
 RUBBISH: Final[Mapping[str, Inputs]] = {
@@ -96,6 +98,7 @@ def own_id(kind: str, town: Town) -> str:
         "EnvironmentWorkflow": environment_id(town.dev),
         "PlanWorkflow": f"plan/{town.service}/{town.dev}/1.0.0",
         "PipelineWorkflow": pipeline_id(town.service, "1.0.0"),
+        "ReviewWorkflow": review_id(subject, 1),
     }[kind]
 
 

@@ -1,0 +1,159 @@
+"""Overrides of freezes and windows: by whoever may, for a while, judged at the effect and written into the receipt."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from temporalio.client import WorkflowHandle
+
+from activities.archive import Archive
+from activities.auditing import Auditor
+from activities.keyring import Keyring
+from activities.signers import OpenSshSigners
+from clients.client import Towpath
+from clients.environment import Environment
+from domain.configuration import Approval, Organisation
+from domain.evidence import tell_audit
+from domain.notice import Event
+from domain.noticing import of_environment
+from domain.outcome import Outcome, Phase
+from domain.override import OverrideRole, OverrideWord
+from domain.status import PromotionStatus, Report
+from domain.windows import Window
+from tests.people import People, needs_openssh
+from tests.town import PATIENCE, Town
+
+pytestmark = pytest.mark.server
+BO, DI, EVE = "bo@example.com", "di@example.com", "eve@example.com"
+
+
+async def ended(handle: WorkflowHandle[Any, Any]) -> Report:
+    report: Report = await asyncio.wait_for(handle.result(), PATIENCE.total_seconds())
+    return report
+
+
+async def closed_again(town: Town, handle: WorkflowHandle[Any, Any], why: str) -> PromotionStatus:
+    """Wait until a promotion stands before the gate, for this reason."""
+    async with asyncio.timeout(PATIENCE.total_seconds()):
+        async for _ in handle.fetch_history_events(wait_new_event=True):
+            status: PromotionStatus = await handle.query("status", result_type=PromotionStatus)
+            if status.phase is Phase.WAITING_FOR_GATE and why in status.waits_for:
+                return status
+    raise AssertionError(await town.lane_status(town.dev))
+
+
+@pytest.fixture
+def ready(town: Town) -> Town:
+    """A town where those on call may override dev's gates for four hours at most."""
+    groups: dict[str, tuple[str, ...]] = {"managers": (BO,), "on-call": (DI,)}
+    town.settings.configuration = town.settings.configuration.but(organisation=Organisation(groups=groups))
+    town.change_floor(town.dev, override=OverrideRole.model_validate({"from": ["on-call"], "longest": "4h"}))
+    return town
+
+
+def word(town: Town, by: str = DI, **changes: Any) -> OverrideWord:
+    said = {"service": town.service, "gates": ["freezes"], "reason": "it burns", "lasts": "2h"} | changes
+    return OverrideWord.model_validate({"by": by, **said})
+
+
+async def test_who_may_lets_one_release_past_a_freeze_and_the_receipt_says_so(ready: Town) -> None:
+    """What waits is woken, and goes on; others by whoever may not, for too long, or for another, wake it in vain."""
+    dev = Environment(ready.client, ready.dev)
+    await ready.freeze(ready.dev)
+    handle = await ready.promote("1.0.0", ready.dev)
+    await ready.until(handle, Phase.WAITING_FOR_GATE)
+
+    for vain, why in (
+        (word(ready, EVE), "eve@example.com may not"),
+        (word(ready, lasts="5h"), "it is for 5h"),
+    ):
+        await dev.override(vain)
+        await closed_again(ready, handle, why)
+    await dev.override(word(ready, version="9.9.9"))
+    await dev.override(word(ready, version="1.0.0"))
+    report = await ended(handle)
+
+    assert report.outcome is Outcome.PROMOTED
+    (receipt,) = await ready.receipts(ready.dev)
+    assert [(one.by.name, one.version, one.reason) for one in receipt.overridden] == [
+        (DI, "1.0.0", "it burns")
+    ]
+    told = [notice.event for notice in of_environment(await dev.status())]
+    assert told.count(Event.OVERRIDDEN) == 4
+    auditor = Auditor(
+        ready.store,
+        Archive(ready.store, Keyring(ready.folder / "keys", ready.settings)),
+        OpenSshSigners(ready.folder),
+    )
+    found = await auditor.audit(ready.service, ready.dev, "")
+    assert not found.findings
+    assert "Gates overridden: 1.0.0 of" in tell_audit(found)
+    other = await ready.promote("2.0.0", ready.dev)
+    assert (await ready.until(other, Phase.WAITING_FOR_GATE)).phase is Phase.WAITING_FOR_GATE
+
+
+async def test_an_override_ends_by_itself(ready: Town) -> None:
+    """Its end is judged by the clock of the environment's worker; a window is let past likewise."""
+    away = (datetime.now(UTC) + timedelta(hours=12)).hour
+    never = Window.model_validate({"from": f"{away:02}:00", "to": f"{away:02}:01", "zone": "UTC"})
+    ready.change_floor(ready.dev, windows=(never,))
+    dev = Environment(ready.client, ready.dev)
+    await dev.override(word(ready, gates=["windows"]))
+    ready.clock.offset = timedelta(hours=3)
+    late = await ready.promote("1.0.0", ready.dev)
+    await ready.until(late, Phase.WAITING_FOR_GATE)
+    ready.clock.offset = timedelta()
+
+    await late.signal("retry", {"by": DI})
+
+    assert (await ended(late)).outcome is Outcome.PROMOTED
+
+
+Signs = Callable[[People, OverrideWord, str], OverrideWord]
+FORGED: dict[str, tuple[Signs, str]] = {
+    "unsigned": (lambda _, said, __: said, "overrides here are signed"),
+    "another's key": (
+        lambda people, said, place: people.signer(EVE).sign_override(place, said),
+        "not proven",
+    ),
+    "another place": (lambda people, said, _: people.signer(DI).sign_override("staging", said), "not proven"),
+    "another service": (
+        lambda people, said, place: said.but(
+            signed=people.signer(DI).sign_override(place, said.but(service="other")).signed
+        ),
+        "not proven",
+    ),
+}
+
+
+@needs_openssh
+async def test_where_decisions_are_signed_no_forged_override_lets_anything_past(
+    ready: Town, tmp_path: Any
+) -> None:
+    """Neither a name, another's key, nor a signature for somewhere else; the real one does."""
+    people = People(tmp_path / "people")
+    people.allow(ready.folder, {DI: DI, EVE: EVE, "ana@example.com": "ana"})
+    ready.change_place(ready.dev, approval=Approval.model_validate({"quorum": 0, "signed": True}))
+    dev = Environment(ready.client, ready.dev)
+    await ready.freeze(ready.dev)
+    promotion = await Towpath(ready.client).promote(
+        ready.service,
+        (ready.make("1.0.0")).version,
+        ready.dev,
+        by="ana@example.com",
+        signer=people.signer("ana"),
+    )
+    handle = ready.client.get_workflow_handle(promotion.id, result_type=Report)
+    await ready.until(handle, Phase.WAITING_FOR_GATE)
+
+    for name, (signs, why) in FORGED.items():
+        await dev.override(signs(people, word(ready, reason=name), ready.dev))
+        await closed_again(ready, handle, why)
+    assert ready.world.version(ready.place(ready.dev)) == "absent"
+    await dev.override(people.signer(DI).sign_override(ready.dev, word(ready)))
+
+    assert (await ended(handle)).outcome is Outcome.PROMOTED
+    (receipt,) = await ready.receipts(ready.dev)
+    assert [one.is_proven for one in receipt.overridden] == [True]
