@@ -17,6 +17,7 @@ from domain.names import (
     receipt_prefix,
     segment_key,
 )
+from domain.rehearsal import Rehearsal
 from domain.terms import Proposal, Sealed
 from domain.trail import Page, Segment
 from domain.value import Digest, Value, digest_of
@@ -28,6 +29,7 @@ KINDS: Final[dict[type[Value], str]] = {
     Evidence: "evidence",
     Segment: "segment",
     Page: "page",
+    Rehearsal: "rehearsal",
 }
 """What is written over a seal, so that one kind of paper never passes for another."""
 

@@ -26,6 +26,7 @@ from domain.journal import Entry, LetIn, Receipt, called_off
 from domain.names import Subject, change_id
 from domain.order import StepOrder
 from domain.plan import Step, Undo
+from domain.rehearsal import acts
 from domain.statement import matter_of
 from domain.terms import Proposal, Request
 from domain.value import short
@@ -188,7 +189,7 @@ class Clearing:
             subject=subject,
             fence=fence,
             step=step,
-            steps=len(proposal.plan.steps),
+            steps=acts(proposal.terms, proposal.plan),
             target=terms,
             capture=seen.capture,
             story=order.warrant.request.story,

@@ -143,6 +143,7 @@ class Town:
                 verbs.keep,
                 verbs.perform,
                 verbs.soak,
+                verbs.look,
                 verbs.conclude,
                 verbs.recall,
             ],

@@ -82,6 +82,7 @@ def effects(chosen: Tools) -> Wired:
             verbs.keep,
             verbs.perform,
             verbs.soak,
+            verbs.look,
             verbs.conclude,
             verbs.recall,
         ]
