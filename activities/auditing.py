@@ -218,6 +218,7 @@ def _account_of(paper: Paper, requester: Vouched, decisions: Sequence[Vouched]) 
         signed=policy.signed if policy else False,
         healthy=receipt.healthy,
         evidence=receipt.evidence,
+        rehearsed=str(receipt.rehearsed or ""),
         why=receipt.why,
         fingerprint=paper.fingerprint,
     )

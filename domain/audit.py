@@ -85,6 +85,8 @@ class Account(Value):
     signed: bool = False
     healthy: bool = True
     evidence: tuple[str, ...] = ()
+    rehearsed: str = ""
+    """What was seen of its undo, where that was rehearsed."""
     why: str = ""
     fingerprint: Digest
 

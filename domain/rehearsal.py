@@ -138,23 +138,21 @@ def say_seen(steps: Sequence[Step], way: Iterable[Seen]) -> Iterator[str]:
                 yield str(rehearsal.but(undone=tuple(undone.values()), untried={}))
         for step in steps:
             if found[step.berth] is None:
-                yield f"not rehearsed in {seen.environment}: the undo of {step.berth}, for {_why_not(step)}"
+                why = NEVER if step.is_pivot else "no receipt there tells of it"
+                yield f"not rehearsed in {seen.environment}: the undo of {step.berth}, for {why}"
 
 
 def unproven(steps: Iterable[Step], way: Sequence[Seen]) -> tuple[str, ...]:
-    """Say of each step that no environment before has proven its undo; nothing where one has."""
+    """Say of each step that no environment before has proven its undo; nothing where one has.
+
+    A pivot has no undo to be proven: people are told of it, and approve it, as such.
+    """
     names = " or ".join(seen.environment for seen in way) or "any environment before"
     return tuple(
-        f"the undo of {step.berth} was not rehearsed in {names}, for {_why_not(step)}"
+        f"the undo of {step.berth} was not rehearsed in {names}"
         for step in steps
-        if step.verb is Verb.PLACE and not any(seen.of(step) for seen in way)
+        if step.verb is Verb.PLACE and step.can_be_undone and not any(seen.of(step) for seen in way)
     )
-
-
-def _why_not(step: Step) -> str:
-    if step.is_pivot:
-        return NEVER
-    return "no receipt there tells of it"
 
 
 def say_ahead(steps: Sequence[Step]) -> Iterator[str]:

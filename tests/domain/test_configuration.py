@@ -404,3 +404,14 @@ def test_a_service_cannot_let_towpath_act_where_its_environment_only_observes() 
     assert configured(floor.but(observe_only=False), ServiceEnvironment(observe_only=True), {}).observes(
         SUBJECT
     )
+
+
+def test_a_service_cannot_leave_out_the_rehearsal_that_its_environment_asks_for() -> None:
+    """It may only tighten: ask for one where the environment does not."""
+    floor = EnvironmentFile(environment="production", rehearse=True)
+    (fault,) = faults(configured(floor, ServiceEnvironment(rehearse=False), {}))
+
+    assert "rehearses" in fault.problem
+    assert configured(floor, ServiceEnvironment(), {}).rehearses(SUBJECT)
+    assert configured(floor.but(rehearse=False), ServiceEnvironment(rehearse=True), {}).rehearses(SUBJECT)
+    assert configured(floor, ServiceEnvironment(), {}).terms(SUBJECT, timedelta(minutes=5), "1").rehearse

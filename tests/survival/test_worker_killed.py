@@ -128,9 +128,7 @@ async def test_a_sick_release_is_put_back_wherever_the_worker_is_killed(build: B
     assert points > 40
 
 
-@pytest.mark.parametrize(
-    "every", [11, pytest.param(1, marks=[pytest.mark.slow, pytest.mark.timeout(900)])]
-)
+@pytest.mark.parametrize("every", [11, pytest.param(1, marks=[pytest.mark.slow, pytest.mark.timeout(900)])])
 async def test_a_rehearsal_goes_on_wherever_the_worker_is_killed(build: Builder, every: int) -> None:
     """Killed at any call of first deploy, undo, second deploy and their looks, it is rehearsed and brought in."""
     points = await sweep(build, rehearsed_release, ONE, Outcome.PROMOTED, every)
