@@ -17,6 +17,7 @@ from domain.names import (
     receipt_prefix,
     segment_key,
 )
+from domain.rehearsal import Rehearsal
 from domain.review import Broken, Reviewed
 from domain.saying import GateWord
 from domain.terms import Proposal, Sealed
@@ -33,6 +34,7 @@ KINDS: Final[dict[type[Value], str]] = {
     GateWord: "gate",
     Broken: "broken",
     Reviewed: "reviewed",
+    Rehearsal: "rehearsal",
 }
 """What is written over a seal, so that one kind of paper never passes for another."""
 

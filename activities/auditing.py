@@ -247,6 +247,7 @@ def _account_of(paper: Paper, requester: Vouched, decisions: Sequence[Vouched]) 
         urgency=let_in.request.urgency if let_in else Urgency.USUAL,
         healthy=receipt.healthy,
         evidence=receipt.evidence,
+        rehearsed=str(receipt.rehearsed or ""),
         why=receipt.why,
         fingerprint=paper.fingerprint,
     )

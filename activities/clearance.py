@@ -31,6 +31,7 @@ from domain.order import StepOrder
 from domain.override import Override, Overriders
 from domain.permission import why_may_not
 from domain.plan import Step, Undo
+from domain.rehearsal import acts
 from domain.roles import Door
 from domain.statement import matter_of
 from domain.terms import Proposal, Request
@@ -220,7 +221,7 @@ class Clearing:
             subject=subject,
             fence=fence,
             step=step,
-            steps=len(proposal.plan.steps),
+            steps=acts(proposal.terms, proposal.plan),
             target=terms,
             capture=seen.capture,
             story=order.warrant.request.story,

@@ -95,6 +95,8 @@ def _gates(
         )
     observing = place if place.observe_only and not floor.observe_only else floor
     yield _of(observing, "observe_only", service if observing is place else environment)
+    rehearsing = place if place.rehearse and not floor.rehearse else floor
+    yield _of(rehearsing, "rehearse", service if rehearsing is place else environment)
 
 
 def _lane(configuration: Configuration, subject: Subject, service: Spot, environment: Spot) -> Iterator[Held]:

@@ -14,6 +14,7 @@ from activities.gatehouse import Gatehouse
 from activities.judging import Candidate, Judged, Judging
 from activities.ports import BadSealError, ImageTarget, PlacedTarget, TargetRefusalError, TargetTroubleError
 from activities.previewing import Previewed, previews
+from activities.rehearsing import rehearsal_notes
 from activities.releases import ReleaseRefusedError, fetch_artifact, read_release
 from activities.tools import Tools
 from domain.berth import component_of
@@ -136,6 +137,8 @@ class Drawing:
         drawn = drawn._replace(steps=shown.steps)
         judged = Judged()
         if not drawn.nothing_to_do:
+            told = await rehearsal_notes(self._archive, drawn.steps, terms, configuration, subject)
+            drawn = drawn._replace(notes=(*drawn.notes, *told))
             candidate = Candidate(request, release, drawn.steps, artifacts)
             judged = await self._judging.judge(candidate, configuration)
         pivots, level = any(step.is_pivot for step in drawn.steps), judged.risk.level if judged.risk else None
@@ -264,7 +267,7 @@ class Drawing:
         if unknown_place(configuration, subject):
             return self._no_terms()
         return configuration.terms(subject, ROLLBACK_BUDGET, _nonce()).but(
-            soak=Terms.model_fields["soak"].default
+            soak=Terms.model_fields["soak"].default, rehearse=False
         )
 
     def _no_terms(self) -> Terms:

@@ -19,6 +19,7 @@ from activities.health import watch, watch_one
 from activities.ports import BadSealError, StaleFenceError, TargetRefusalError
 from activities.proving import Proving
 from activities.receipts import Receipts
+from activities.rehearsing import Rehearsing
 from activities.reviews import Reviewing
 from activities.signpost import Signpost
 from activities.tools import Tools
@@ -27,7 +28,7 @@ from domain.clearance import Cause, Refusal, Warrant
 from domain.environment import Unknown, same
 from domain.journal import Evidence, Recollection, Soaked
 from domain.names import Subject
-from domain.order import Account, DrawOrder, Left, Performed, ProofOrder, StepOrder
+from domain.order import Account, DrawOrder, Left, LookOrder, Performed, ProofOrder, StepOrder
 from domain.plan import Verb
 from domain.review import ReviewOrder
 from domain.road import Waymark
@@ -57,6 +58,7 @@ class EffectActivities:
         self._proving = Proving(tools.signers, tools.clock)
         self._reviewing = Reviewing(tools, self._archive)
         self._receipts = Receipts(tools, self._archive, self._clearing, self._books, self._gatehouse)
+        self._rehearsing = Rehearsing(tools, self._archive, self._clearing)
 
     @activity.defn
     async def draw_up(self, order: DrawOrder) -> Sealed:
@@ -156,6 +158,20 @@ class EffectActivities:
             at=self._tools.clock.now(),
         )
         return self._archive.seal(self._tools.environment, evidence)
+
+    @activity.defn
+    async def look(self, order: LookOrder) -> Sealed:
+        """Return sealed evidence of a scene of a rehearsal: that all was placed, or put back, and is well.
+
+        Touches nothing. A second run looks again.
+        """
+        self._own(order.warrant.request.subject)
+        try:
+            return await _alive(self._rehearsing.look(order))
+        except TargetRefusalError as refusal:
+            raise ApplicationError(str(refusal), type=TARGET_REFUSED, non_retryable=True) from refusal
+        except BadSealError as error:
+            raise ApplicationError(str(error), type=BAD_SEAL, non_retryable=True) from error
 
     @activity.defn
     async def conclude(self, account: Account) -> Left:

@@ -89,6 +89,7 @@ class Judging:
                 artifacts=artifacts,
                 holds=mind.think,
                 said=_say,
+                steps=steps,
             )
 
     async def _believed(self, earlier: Subject) -> Sequence[Receipt]:

@@ -4,7 +4,7 @@ Adapters live in folders beside this file, a module each, registered by one line
 names an engine: what it raises is said here.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import ClassVar, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
@@ -18,7 +18,7 @@ from domain.fence import Fence
 from domain.journal import Capture
 from domain.names import Subject
 from domain.notice import Event, Notice
-from domain.plan import Undo
+from domain.plan import Step, Undo
 from domain.release import Release
 from domain.statement import Statement
 from domain.terms import Sealed
@@ -225,6 +225,8 @@ class Case(NamedTuple):
     """Says what an expression comes to: None where that could not be told, and why. Never raises, never stalls."""
     said: Callable[[str], None]
     """Takes each line that a program prints for people. Never blocks."""
+    steps: Sequence[Step] = ()
+    """What would be done."""
 
 
 class Judgement(NamedTuple):

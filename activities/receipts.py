@@ -22,11 +22,12 @@ from activities.transcribing import transcribed
 from domain.clearance import Cause, Facts, Refusal, Warrant, judge_done, judge_undo
 from domain.environment import Holding, Unknown, same
 from domain.fence import Fence
-from domain.journal import Entry, Evidence, Receipt, Recollection, Settled, Soaked
+from domain.journal import Entry, Evidence, Receipt, Recollection, Settled, Soaked, standing
 from domain.names import ENVIRONMENT, SERVICE, Subject, change_id
 from domain.order import Account, Left
 from domain.override import Override
 from domain.plan import Deed, Step, Verb
+from domain.rehearsal import Rehearsal, acts, judge_rehearsal
 from domain.soak import judge_soak
 from domain.terms import Proposal, Story, TargetTerms
 
@@ -105,6 +106,7 @@ class Receipts:
             after=after,
             let_in=await self._clearing.let_in(account.warrant, proposal),
             ledger=await self._books.page(proposal.plan.subject),
+            rehearsed=self._rehearsal(account) if done else None,
         )
         if receipt.story is Story.SETTLEMENT and receipt.of is not None:
             await self._close_lost(receipt, receipt.of)
@@ -123,7 +125,16 @@ class Receipts:
             return _judge_undone(warrant, proposal, facts)
         environment = proposal.plan.subject.environment
         soak = self._archive.unseal(account.soak, environment, Evidence) if account.soak else None
-        return _judge_done(warrant, proposal, facts) or judge_soak(proposal, warrant.turn, soak, account.cut)
+        return (
+            _judge_done(warrant, proposal, facts)
+            or judge_rehearsal(proposal, warrant.turn, self._rehearsal(account))
+            or judge_soak(proposal, warrant.turn, soak, account.cut)
+        )
+
+    def _rehearsal(self, account: Account) -> Rehearsal | None:
+        """Return what a worker of this environment saw of the undo, where it was rehearsed."""
+        seen, environment = account.rehearsal, account.warrant.request.subject.environment
+        return self._archive.unseal(seen, environment, Rehearsal) if seen else None
 
     async def _judge_words(self, account: Account, proposal: Proposal) -> Refusal | None:
         """What a person is said to have wished is asked of their word: to leave something undone, or to adopt."""
@@ -139,16 +150,16 @@ class Receipts:
 
     async def _journal(self, proposal: Proposal, turn: int) -> list[Entry]:
         """Return what was really begun in this turn."""
-        acts = range(1, len(proposal.plan.steps) + 1)
-        entries = await self._archive.entries(proposal.plan.subject, turn, acts)
+        numbers = range(1, acts(proposal.terms, proposal.plan) + 1)
+        entries = await self._archive.entries(proposal.plan.subject, turn, numbers)
         return [entry for entry in entries if not entry.void]
 
     async def _close_lost(self, settlement: Receipt, turn: int) -> None:
         """Leave the receipt that a lost change did not: it was undone, or made after all where it went back."""
         why = f"its change was lost, and put back in turn {settlement.turn}"
         subject = settlement.subject
-        acts = (await self._archive.journal_turns(subject)).get(turn, [])
-        begun = [entry for entry in await self._archive.entries(subject, turn, acts) if not entry.void]
+        journaled = (await self._archive.journal_turns(subject)).get(turn, [])
+        begun = [entry for entry in await self._archive.entries(subject, turn, journaled) if not entry.void]
         going_back = next((entry for entry in begun if entry.step.of), None)
         lost = settlement.but(
             turn=turn,
@@ -345,7 +356,7 @@ def _write_up(
         release=plan.release,
         before=plan.before | {entry.step.berth: entry.capture.holding for entry in journal},
         after={},
-        deeds=tuple(Deed(step=entry.step, fence=entry.fence) for entry in journal),
+        deeds=standing(Deed(step=entry.step, fence=entry.fence) for entry in journal),
         overridden=_overridden(journal),
         of=warrant.request.of or _of(proposal),
         soaked=soaked,

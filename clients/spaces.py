@@ -56,7 +56,8 @@ async def need_spaces(lives: Mapping[str, Space | None], state: Path, *, home: b
 
     Raises as ``connect`` does where one is not reached.
     """
-    wanted = tuple(dict.fromkeys([*lives.values(), *([None] if home else [])]))
+    spaces: list[Space | None] = [*lives.values(), *([None] if home else [])]
+    wanted = list(dict.fromkeys(spaces))
     clients = dict(
         zip(wanted, await asyncio.gather(*(connect(state, space=one) for one in wanted)), strict=True)
     )

@@ -93,6 +93,8 @@ class Account(Value):
     """Where the glass was broken: who has looked at it since."""
     healthy: bool = True
     evidence: tuple[str, ...] = ()
+    rehearsed: str = ""
+    """What was seen of its undo, where that was rehearsed."""
     why: str = ""
     fingerprint: Digest
 

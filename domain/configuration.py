@@ -167,6 +167,8 @@ class EnvironmentFile(Value):
     pivots: PivotApproval | None = None
     """What a plan takes that holds a step without a way back, beside what every plan takes."""
     soak: Duration = timedelta()
+    rehearse: bool = False
+    """Whether whatever is promoted here is put back once and placed again: its undo is proven before it is needed."""
     lane: LanePolicy = LanePolicy.QUEUE
     """The floor: a service may let fewer promotions wait."""
     yields: bool | None = Field(default=None, alias="yield")
@@ -209,6 +211,7 @@ class ServiceEnvironment(Value):
     """Component → how its targets are gone through, where it has many."""
     health: tuple[CheckTerms, ...] = ()
     soak: Duration | None = None
+    rehearse: bool | None = None
     lane: LanePolicy | None = None
     yields: bool | None = Field(default=None, alias="yield")
     approval: Approval | None = None
@@ -454,6 +457,11 @@ class Configuration(Value):
         place, floor = self.place(subject), self.environments.get(subject.environment)
         return any(one.observe_only for one in (place, floor) if one)
 
+    def rehearses(self, subject: Subject) -> bool:
+        """Tell whether undos are rehearsed there: by the environment's word, or by the service's own."""
+        place, floor = self.place(subject), self.environments.get(subject.environment)
+        return any(one.rehearse for one in (place, floor) if one)
+
     def remind(self, subject: Subject) -> timedelta:
         """Return after how long a wait for approval is reminded of first: the service's word, else the floor's."""
         place, floor = self.place(subject), self.environments.get(subject.environment)
@@ -527,6 +535,7 @@ class Configuration(Value):
             fleets=place.fleets_in_full,
             health=place.health,
             soak=self.soak(subject),
+            rehearse=self.rehearses(subject),
             approval=self.approval(subject),
             lane=self.lane(subject),
             hold_limit=floor.hold_limit,

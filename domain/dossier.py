@@ -1,6 +1,6 @@
 """All that a rule may know of a promotion, as plain content: one shape for expressions, programs and callbacks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
@@ -9,6 +9,7 @@ from pydantic import JsonValue
 from domain.environment import Holding, Placement
 from domain.journal import Receipt, Soaked
 from domain.plan import Step, Undo
+from domain.rehearsal import Rehearsal, Seen, unproven
 from domain.release import Release
 from domain.risk import is_change
 from domain.terms import Request
@@ -49,6 +50,12 @@ class Waypoint(NamedTuple):
     since: datetime | None = None
     soaked: Soaked = Soaked.NONE
     """How well it soaked when it was let in there last: what was put back since is worth no more than it was."""
+    rehearsals: tuple[Rehearsal, ...] = ()
+    """What its receipts tell of undos that were rehearsed there, newest first."""
+
+    @property
+    def seen(self) -> Seen:
+        return Seen(self.environment, self.rehearsals)
 
 
 def waypoint(release: Release, environment: str, receipts: Sequence[Receipt]) -> Waypoint:
@@ -58,10 +65,17 @@ def waypoint(release: Release, environment: str, receipts: Sequence[Receipt]) ->
         if not _holds(release, receipt):
             break
         since = receipt
+    rehearsals = rehearsed(receipts)
     if since is None:
-        return Waypoint(environment, None)
+        return Waypoint(environment, None, rehearsals=rehearsals)
     brought = next((receipt for receipt in receipts if receipt.brought(release.digest())), None)
-    return Waypoint(environment, receipts[0], since.ended, brought.soaked if brought else Soaked.NONE)
+    soaked = brought.soaked if brought else Soaked.NONE
+    return Waypoint(environment, receipts[0], since.ended, soaked, rehearsals)
+
+
+def rehearsed(receipts: Iterable[Receipt]) -> tuple[Rehearsal, ...]:
+    """Return every rehearsal that receipts tell of, in their order."""
+    return tuple(receipt.rehearsed for receipt in receipts if receipt.rehearsed)
 
 
 def _holds(release: Release, receipt: Receipt) -> bool:
@@ -108,7 +122,7 @@ def dossier(
             "first": any(not isinstance(step.before, Placement) for step in steps),
             "changes": sum(is_change(step) for step in steps),
         },
-        "way": [_waypoint(one) for one in way],
+        "way": [_waypoint(one, steps) for one in way],
         "now": now.isoformat(),
     }
 
@@ -131,7 +145,7 @@ def _version(holding: Holding) -> str:
     return holding.version if isinstance(holding, Placement) else ""
 
 
-def _waypoint(one: Waypoint) -> JsonValue:
+def _waypoint(one: Waypoint, steps: Sequence[Step]) -> JsonValue:
     receipt = one.receipt
     return {
         "environment": one.environment,
@@ -139,6 +153,7 @@ def _waypoint(one: Waypoint) -> JsonValue:
         "healthy": bool(receipt and receipt.healthy),
         "proven": bool(receipt and receipt.proven),
         "soaked": one.soaked.value,
+        "rehearsed": bool(steps) and not unproven(steps, [one.seen]),
         "by": receipt.actor.name if receipt else "",
         "since": one.since.isoformat() if one.since else None,
     }

@@ -76,6 +76,8 @@ def _account(account: Account, promotions: Sequence[Told]) -> Iterator[str]:
     yield from _approval(account)
     if account.evidence:
         yield f"* Health: {_one_line('; '.join(account.evidence))}"
+    if account.rehearsed:
+        yield f"* Undo: {_one_line(account.rehearsed)}"
     if account.why:
         yield f"* Why: {_one_line(account.why)}"
     yield f"* Receipt: `{short(account.fingerprint)}`"

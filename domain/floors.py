@@ -81,6 +81,7 @@ def floor_faults(
     yield from _soak_faults(spot, place, environment, subject.environment)
     yield from _lane_faults(spot, place, environment, subject.environment)
     yield from _observing_faults(spot, place, environment, subject.environment)
+    yield from _rehearsal_faults(spot, place, environment, subject.environment)
     if (
         place.windows
         and environment.windows
@@ -174,6 +175,18 @@ def _observing_faults(
             f"{name} only observes, for every service",
             "leave it out, or have the platform take it out of the environment's file",
             bound=Spot(environment_file(name), ("observe_only",)),
+        )
+
+
+def _rehearsal_faults(
+    spot: Spot, place: ServiceEnvironment, environment: EnvironmentFile, name: str
+) -> Iterator[Fault]:
+    if place.rehearse is False and environment.rehearse:
+        yield Fault(
+            spot.below("rehearse"),
+            f"{name} rehearses the undo of every service",
+            "leave it out, or have the platform take it out of the environment's file",
+            bound=Spot(environment_file(name), ("rehearse",)),
         )
 
 

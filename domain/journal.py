@@ -15,6 +15,7 @@ from domain.names import Identifier, Subject
 from domain.outcome import Outcome
 from domain.override import Override
 from domain.plan import Deed, Plan, Step, Undo, Verb
+from domain.rehearsal import Rehearsal
 from domain.signature import Signature
 from domain.terms import CheckTerms, Request, Story, TargetTerms
 from domain.urgency import NO_GLASS, Glass
@@ -103,6 +104,8 @@ class Receipt(Value):
     deeds: tuple[Deed, ...] = ()
     of: int | None = None
     """The turn whose deeds a rollback undid."""
+    rehearsed: Rehearsal | None = None
+    """What was seen of its undo, where that was rehearsed."""
     soaked: Soaked = Soaked.NONE
     cut: str = ""
     """By whom its soak was cut short, and when."""
@@ -160,9 +163,18 @@ class OpenTurn(Value):
 
     @property
     def deeds(self) -> tuple[Deed, ...]:
-        """Every deed that the turn may have begun, oldest first, in whatever order its entries were read."""
+        """Every deed that the turn may have left standing, oldest first, in whatever order its entries were read.
+
+        What was placed twice, as in a rehearsal, had been put back before the second time: that one counts.
+        """
         oldest_first = sorted(self.entries, key=lambda entry: entry.fence.act)
-        return tuple(Deed(step=entry.step, fence=entry.fence) for entry in oldest_first if not entry.void)
+        return standing(Deed(step=entry.step, fence=entry.fence) for entry in oldest_first if not entry.void)
+
+
+def standing(deeds: Iterable[Deed]) -> tuple[Deed, ...]:
+    """Return the last deed on each berth, in the order that they were begun."""
+    last = {deed.step.berth: deed for deed in deeds}
+    return tuple(sorted(last.values(), key=lambda deed: deed.fence.act))
 
 
 class Recollection(Value):

@@ -61,6 +61,13 @@ class Performed(Value):
     """What its own health checks found, where another wave waits for it to be well."""
 
 
+class LookOrder(Value):
+    """Look whether a rehearsal stands as it should: ``placed`` is what was seen before its undo began."""
+
+    warrant: Warrant
+    placed: Sealed | None = None
+
+
 class Account(Value):
     """A change accounts for itself: what was done, what undone, what left as it is."""
 
@@ -75,6 +82,8 @@ class Account(Value):
     soak: Sealed | None = None
     cut: str = ""
     """By whom the soak was cut short, where there is no evidence of it for that."""
+    rehearsal: Sealed | None = None
+    """What was seen of its undo, where that was rehearsed."""
     why: str = ""
     records: Digest | None = None
     began: datetime

@@ -27,6 +27,7 @@ class Phase(StrEnum):
     WAITING_FOR_GATE = "waiting for a gate"
     IN_LANE = "in the lane"
     DEPLOYING = "deploying"
+    REHEARSING = "rehearsing"
     CHECKING_HEALTH = "checking health"
     SOAKING = "soaking"
     HELD = "held"

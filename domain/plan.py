@@ -62,6 +62,11 @@ class Step(Value):
         return self.undo is Undo.PIVOT and self.verb is Verb.PLACE
 
     @property
+    def can_be_undone(self) -> bool:
+        """Tell whether there is anything to undo, and a way to."""
+        return self.undo is not Undo.PIVOT and self.verb is not Verb.OBSERVE
+
+    @property
     def may_give_up(self) -> bool:
         """A deploy may give up; an undo may not."""
         return self.verb is not Verb.RESTORE
@@ -196,7 +201,7 @@ def put_back(plan: Plan, deeds: Sequence[Deed]) -> Plan:
 
     Left out are pivots, which cannot be undone and stay, and observations, which did nothing.
     """
-    steps = tuple(_restoring(deed) for deed in reversed(deeds) if _can_be_undone(deed.step))
+    steps = tuple(_restoring(deed) for deed in reversed(deeds) if deed.step.can_be_undone)
     return plan.but(steps=steps)
 
 
@@ -204,10 +209,6 @@ def say_staying(deeds: Iterable[Deed]) -> str:
     """Say which of these deeds stays, since there is no way back from it; nothing where all are put back."""
     staying = [deed.step.berth for deed in deeds if deed.step.is_pivot]
     return f"; {', '.join(staying)} cannot be undone, and was left as it is" if staying else ""
-
-
-def _can_be_undone(step: Step) -> bool:
-    return step.undo is not Undo.PIVOT and step.verb is not Verb.OBSERVE
 
 
 def _restoring(deed: Deed) -> Step:

@@ -44,8 +44,8 @@ class Request(Value):
     actor: Actor
     reason: str = Field(default="", max_length=2000)
     of: int | None = None
-    slots: int = Field(default=0, ge=0, le=1000)
-    """For a settlement: how many deeds the lost change was to do."""
+    slots: int = Field(default=0, ge=0, le=3000)
+    """For a settlement: how many acts the lost change was to take."""
     signature: Signature | None = None
     """By the requester's own key, where the environment asks for it."""
     urgency: Urgency = Urgency.USUAL
@@ -211,6 +211,8 @@ class Terms(Value):
     """Component → how its targets are gone through, where it has many."""
     health: tuple[CheckTerms, ...] = ()
     soak: Duration = timedelta()
+    rehearse: bool = False
+    """Whether all is put back once and placed again, so that its undo is proven."""
     approval: ApprovalTerms = ApprovalTerms()
     lane: LaneTerms = LaneTerms()
     hold_limit: Duration = timedelta(hours=4)

@@ -11,6 +11,7 @@ PLACE_KEYS: Final = (
     "after",
     "health",
     "soak",
+    "rehearse",
     "lane",
     "yield",
     "approval",

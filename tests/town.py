@@ -158,6 +158,7 @@ class Town:
                 verbs.review,
                 verbs.perform,
                 verbs.soak,
+                verbs.look,
                 verbs.conclude,
                 verbs.recall,
             ],

@@ -89,6 +89,7 @@ def effects(chosen: Tools) -> Wired:
             verbs.review,
             verbs.perform,
             verbs.soak,
+            verbs.look,
             verbs.conclude,
             verbs.recall,
         ]

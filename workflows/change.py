@@ -24,20 +24,21 @@ with workflow.unsafe.imports_passed_through():
     from domain.outcome import Outcome, Phase
     from domain.plan import Deed, Plan, Step, put_back, say_staying
     from domain.record import OutcomeRecord
+    from domain.rehearsal import again, rehearses
     from domain.terms import Proposal, Sealed, Terms
     from domain.value import say_duration
     from workflows import patience
     from workflows.chronicle import publish
     from workflows.doorkeeper import BadStartError, read_value
     from workflows.errand import errand
+    from workflows.rehearsing import Rehearsing
     from workflows.troubles import FAILURES, Over, Trouble, cancelled, trouble_with
     from workflows.undisturbed import undisturbed
     from workflows.waves import side_by_side
-    from workflows.way_back import WayBack
 
 
 @workflow.defn(failure_exception_types=[ValidationError])  # a paper that nobody can read is no plan
-class ChangeWorkflow(WayBack):
+class ChangeWorkflow(Rehearsing):
     """The critical section: a plan's steps one by one, health, soak, receipt; or everything put back."""
 
     # The story.
@@ -60,10 +61,14 @@ class ChangeWorkflow(WayBack):
             return unneeded
         try:
             await (self._walk if proposal.plan.goes_forward else self._walk_back)(proposal.plan)
+            if rehearses(proposal.terms, proposal.plan):
+                await self._rehearse(proposal.plan)
+                self._stop_if_cancelled()
+                await self._walk(again(proposal.plan))
             await self._soak()
             return await self._account_for_it(proposal)
         except Trouble as trouble:
-            if trouble.refusal and not self._begun:
+            if trouble.refusal and not self._has_begun:
                 return await self._not_begun(trouble)
             return await self._put_it_back(proposal, trouble)
 
@@ -152,7 +157,7 @@ class ChangeWorkflow(WayBack):
     async def _try(self, step: Step, fence: Fence) -> Refusal | None:
         """Do a step once. It is noted first: a deed that dies halfway needs undoing too."""
         await self._unless_held()
-        if not self._begun:
+        if not self._has_begun:
             self._began = workflow.now()
         left = self._budget_left()
         self._log.enter(Phase.DEPLOYING, str(step))
@@ -177,7 +182,7 @@ class ChangeWorkflow(WayBack):
                 self._begun.remove(deed)
             elif step.is_pivot:
                 self._unsure.append(step.berth)
-            if self._begun and self._is_worth_waiting(trouble):
+            if self._has_begun and self._is_worth_waiting(trouble):
                 return trouble.refusal
             raise trouble from failure
         self._note(deed, performed)
@@ -252,6 +257,7 @@ class ChangeWorkflow(WayBack):
                 unsure=tuple(self._unsure),
                 soak=self._soaked,
                 cut=self._cut,
+                rehearsal=self._rehearsed,
                 why=why,
                 records=self._log.chain.head,
                 began=self._began,
@@ -375,6 +381,11 @@ class ChangeWorkflow(WayBack):
         self._log.enter(Phase.ENDED)
         publish({PHASE: Phase.ENDED, OUTCOME: outcome})
         return answer
+
+    @property
+    def _has_begun(self) -> bool:
+        """Tell whether anything was done to the environment, even if all of it is put back by now."""
+        return bool(self._begun) or self._undone_once
 
     def _at_once(self, wave: Sequence[Step]) -> int:
         fleet = self._terms.fleets.get(wave[0].component)

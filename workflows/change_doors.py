@@ -52,6 +52,10 @@ class ChangeDoors(Steered):
         self._held = False
         self._times_opened = 0
         self._undoing = False
+        self._undo_phase = Phase.UNDOING
+        self._undone_once = False
+        self._rehearsed: Sealed | None = None
+        self._helped = ""
         self._said: Signal | None = None
         self._stuck_on: Fence | None = None
         self._guard = Guard()

@@ -33,6 +33,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.order import Call
     from domain.outcome import Outcome, Phase
     from domain.queueing import asked, withdrawn, yields_to
+    from domain.rehearsal import acts
     from domain.terms import Proposal
     from workflows import patience
     from workflows.change import ChangeWorkflow
@@ -346,5 +347,8 @@ def _that_fit(answers: Sequence[tuple[str, Told]]) -> list[tuple[str, Told]]:
 
 
 def _slots(ask: Ask) -> int:
-    """How many deeds a lost change may have been about to do."""
-    return len(Proposal.model_validate_json(ask.proposal.text).plan.steps) if ask.proposal else 0
+    """How many acts a lost change may have been about to take."""
+    if ask.proposal is None:
+        return 0
+    proposal = Proposal.model_validate_json(ask.proposal.text)
+    return acts(proposal.terms, proposal.plan)

@@ -64,6 +64,7 @@ class WayBack(ChangeDoors):
                 return
             why = "; ".join(f"{one.deed.step} could not be undone: {one.why}" for one in stuck)
             said = await self._ask_person(why, stuck[0].deed.fence, stuck)
+            self._helped = why if said else self._helped
             for one in stuck:
                 await _given_up(one.task)
             left = [one.deed for one in stuck if not self._note_if_done(one)]
@@ -74,7 +75,7 @@ class WayBack(ChangeDoors):
 
     async def _try_to_put_back(self, wave: Sequence[Deed]) -> list[Undoing]:
         """Undo a wave side by side; return what needs a person, which may still be tried on."""
-        self._log.enter(Phase.UNDOING, "; ".join(str(deed.step) for deed in wave[:_NAMED]))
+        self._log.enter(self._undo_phase, "; ".join(str(deed.step) for deed in wave[:_NAMED]))
         undoings = [Undoing(deed, self._start_undo(deed)) for deed in wave]
         late = await self._wait_for(undoings)
         judged = [one._replace(why=late if not one.task.done() else _why(one.task)) for one in undoings]

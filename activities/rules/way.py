@@ -10,6 +10,7 @@ from activities.ports import Case, Desk, Judgement
 from domain.dossier import Waypoint
 from domain.journal import Soaked
 from domain.names import Identifier
+from domain.rehearsal import unproven
 from domain.value import Duration, Value, say_duration
 
 
@@ -19,6 +20,7 @@ class WayHere(Value):
     held_for: Duration = timedelta()
     soaked: Literal["full"] | None = None
     proven: bool = False
+    rehearsed: bool = False
     through: tuple[Identifier, ...] = ()
 
 
@@ -38,7 +40,11 @@ class WayRule:
         self._asked = WaySettings.model_validate(settings).way
 
     async def judge(self, case: Case) -> Judgement:
-        wrong = [*self._skipped(case), *(why for one in case.way for why in self._objections(one, case.now))]
+        wrong = [
+            *self._skipped(case),
+            *(why for one in case.way for why in self._objections(one, case.now)),
+            *self._unrehearsed(case),
+        ]
         if wrong:
             return Judgement(passed=False, sentence="; ".join(wrong))
         names = " and ".join(one.environment for one in case.way)
@@ -54,6 +60,11 @@ class WayRule:
                     f"{case.subject.service} does not come from {name} here: add it to after, under "
                     f"environments.{case.subject.environment} in its file"
                 )
+
+    def _unrehearsed(self, case: Case) -> Iterator[str]:
+        """One environment before is enough: whatever is undone there is undone by the same release."""
+        if self._asked.rehearsed and (found := unproven(case.steps, [one.seen for one in case.way])):
+            yield f"{'; '.join(found)}: promote it again where rehearse is true, or have that set in one before"
 
     def _objections(self, before: Waypoint, now: datetime) -> Iterator[str]:
         name, receipt, since = before.environment, before.receipt, before.since

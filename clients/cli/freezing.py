@@ -65,7 +65,7 @@ async def _freeze(towpath: "Towpath", environment: str, word: _Word) -> None:
     from clients.hearing import Ear
 
     place = towpath.environment(environment)
-    ear = await Ear.at(towpath.client, place.id)
+    ear = await Ear.at(towpath.spaces, place.id)
     await place.freeze(word.text, by=word.by, lasts=word.lasts or None, signer=word.signs)
     await ear.hear("freeze")
     frozen = (await place.status()).freeze
@@ -101,7 +101,7 @@ async def _thaw(towpath: "Towpath", environment: str, word: _Word) -> None:
     status = await place.status()
     if status.freeze is None and not (status.guarded and word.signs):
         raise DeclinedError(f"{environment} is not frozen.")
-    ear = await Ear.at(towpath.client, place.id)
+    ear = await Ear.at(towpath.spaces, place.id)
     await place.thaw(by=word.by, comment=word.text, signer=word.signs)
     await ear.hear("thaw")
     if (await place.status()).freeze:

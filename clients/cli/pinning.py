@@ -33,7 +33,7 @@ def pin(
         place, kept = towpath.environment(environment), towpath.lane(service, environment).subject.service
         await need_known(towpath, environment)
         held = await _held(towpath, service, environment)
-        ear = await Ear.at(towpath.client, place.id)
+        ear = await Ear.at(towpath.spaces, place.id)
         await place.pin(kept, reason, by=actor, lasts=lasts or None, release=held, signer=signs)
         await ear.hear("pin", did=f"pin {kept}")
         pinned = (await place.status()).pins.get(service)
@@ -62,7 +62,7 @@ def unpin(
         status = await place.status()
         if service not in status.pins and not (status.guarded and signs):
             raise DeclinedError(f"{service} is not pinned in {environment}.")
-        ear = await Ear.at(towpath.client, place.id)
+        ear = await Ear.at(towpath.spaces, place.id)
         await place.unpin(service, by=actor, comment=comment, signer=signs)
         await ear.hear("unpin", did=f"unpin {service}")
         if service in (await place.status()).pins:

@@ -77,7 +77,9 @@ def sign(
         from clients.review import ReviewDesk
 
         signed = signs.sign_review(broken, actor, comment) if signs else None
-        await ReviewDesk(towpath.client).sign(subject, turn, by=actor, comment=comment, signed=signed)
+        await ReviewDesk(towpath.spaces.of(environment)).sign(
+            subject, turn, by=actor, comment=comment, signed=signed
+        )
         if next(one.is_open for one in await find_reviews(surroundings()) if one.broken == broken):
             raise FailedError(f"The review of turn {turn} of {subject} was not written down. Sign it again.")
         say(f"The review of turn {turn} of {subject} is signed, by {actor}.", "green")

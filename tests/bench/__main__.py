@@ -13,7 +13,7 @@ from typing import Final
 from rich.console import Console
 from temporalio.client import Client
 
-from tests.bench import crowd, processes, side_by_side, signatures
+from tests.bench import crowd, fleet, processes, side_by_side, signatures
 from tests.bench.figures import Figure, show, write
 from workers.server import embedded, temporal_binary
 from workflows.wire import DATA_CONVERTER
@@ -30,6 +30,7 @@ async def measure(folder: Path) -> list[Figure]:
             figures += await _told("throughput", side_by_side.throughput(stage))
             figures += await _told("latency", side_by_side.latency(stage))
             figures += await _told("rollback", side_by_side.rollback(stage))
+        figures += await _told("many targets, many rules", fleet.fleet(client, folder / "fleet"))
         figures += await _told("memory", processes.memory(client, folder / "memory"))
         figures += await _told("kill -9 of workers", processes.worker_killed(client, folder / "worker"))
     figures += await _told("kill -9 of the server", processes.server_killed(folder / "server"))

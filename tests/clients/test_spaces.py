@@ -36,8 +36,8 @@ def test_a_profile_that_is_named_stands_for_itself(profiles: CommandLine) -> Non
     """The variables are those of all else: they neither lead elsewhere nor lend a key."""
     chosen, way = find_way(profiles.folder, "vault")
 
-    assert chosen["target_host"] == way.address == "vault.example:7233"
-    assert (chosen["api_key"], way.source) == ("k", "named by the profile “vault”")
+    assert chosen.get("target_host") == way.address == "vault.example:7233"
+    assert (chosen.get("api_key"), way.source) == ("k", "named by the profile “vault”")
     assert find_way(profiles.folder)[1].address == "127.0.0.1:1"
     assert "api_key" not in find_way(profiles.folder, "office")[0]
 

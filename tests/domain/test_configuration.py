@@ -439,3 +439,14 @@ def test_where_an_environment_lives_changes_nothing_about_a_change() -> None:
     )
 
     assert here == moved
+
+
+def test_a_service_cannot_leave_out_the_rehearsal_that_its_environment_asks_for() -> None:
+    """It may only tighten: ask for one where the environment does not."""
+    floor = EnvironmentFile(environment="production", rehearse=True)
+    (fault,) = faults(configured(floor, ServiceEnvironment(rehearse=False), {}))
+
+    assert "rehearses" in fault.problem
+    assert configured(floor, ServiceEnvironment(), {}).rehearses(SUBJECT)
+    assert configured(floor.but(rehearse=False), ServiceEnvironment(rehearse=True), {}).rehearses(SUBJECT)
+    assert configured(floor, ServiceEnvironment(), {}).terms(SUBJECT, timedelta(minutes=5), "1").rehearse

@@ -57,7 +57,7 @@ def entry(act: int, *, void: bool = False) -> Entry:
     return Entry(
         subject=SUBJECT,
         fence=Fence(turn=7, act=act),
-        step=PLACE,
+        step=PLACE.but(component=f"part-{act}"),
         steps=12,
         target=TargetTerms(target="directory"),
         capture=Capture(holding=Absent()),

@@ -36,6 +36,16 @@ async def sick_release(harbour: Harbour, kills: Sequence[int]) -> Report:
     return await _promoted("2.0.0", harbour, kills)
 
 
+async def rehearsed_release(harbour: Harbour, kills: Sequence[int]) -> Report:
+    """Promote where an older release stands and undos are rehearsed: placed, put back, placed again."""
+    worker = harbour.launch()
+    assert (await harbour.promoted("0.9.0", harbour.dev)).outcome is Outcome.PROMOTED
+    await worker.kill()
+    harbour.change_place(harbour.dev, rehearse=True)
+    harbour.controls.set("armed")
+    return await _promoted("1.0.0", harbour, kills)
+
+
 async def _promoted(version: str, harbour: Harbour, kills: Sequence[int]) -> Report:
     """Promote while one worker after another is killed, each at its own call; the last one lives."""
     handle = await harbour.promote(version)
@@ -116,6 +126,14 @@ async def test_a_sick_release_is_put_back_wherever_the_worker_is_killed(build: B
     points = await sweep(build, sick_release, ONE, Outcome.ROLLED_BACK, every)
 
     assert points > 40
+
+
+@pytest.mark.parametrize("every", [11, pytest.param(1, marks=[pytest.mark.slow, pytest.mark.timeout(900)])])
+async def test_a_rehearsal_goes_on_wherever_the_worker_is_killed(build: Builder, every: int) -> None:
+    """Killed at any call of first deploy, undo, second deploy and their looks, it is rehearsed and brought in."""
+    points = await sweep(build, rehearsed_release, ONE, Outcome.PROMOTED, every)
+
+    assert points > 70
 
 
 @pytest.mark.slow

@@ -71,7 +71,7 @@ async def test_a_release_is_walked_across_namespaces(town: Town, apart: Client, 
     towpath = Towpath(spaces)
     walk = await towpath.walk(town.service, _made(town, "1.0.0"), [town.production], by="ana@example.com")
     promotion = towpath.promotion(town.service, "1.0.0", town.production)
-    await town.until_under_way(walk._handle, town.production)
+    await town.until_under_way(spaces.get_workflow_handle(walk.id), town.production)
     there = apart.get_workflow_handle(promotion.id)
     status = await town.until(there, Phase.WAITING_FOR_APPROVAL)
     seen = await look(spaces, walk.id)
