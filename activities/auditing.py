@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Final, NamedTuple
 
 from pydantic import ValidationError
@@ -208,11 +209,16 @@ def _together(looked: Sequence[_Looked], head: str) -> Audit:
         findings.append(Finding(what=f"the paper {head}, which was there once, is not there any more"))
     return Audit(
         accounts=tuple(sorted(accounts, key=lambda account: account.ended)),
-        promotions=tuple(sorted((told for one in looked for told in one.told), key=lambda told: told.began)),
+        promotions=tuple(sorted((told for one in looked for told in one.told), key=_when)),
         findings=tuple(findings),
         heads={str(one.subject): one.accounts[-1].fingerprint for one in looked if one.accounts},
         ledgers={str(one.subject): one.pages[-1].digest for one in looked if one.pages},
     )
+
+
+def _when(told: Told) -> tuple[datetime, bool, datetime]:
+    """Runs of one promotion may begin with the same record: what ended first comes first, what is open last."""
+    return told.began, told.ended is None, told.ended or told.began
 
 
 def _with_turn(told: Told, papers: Sequence[Paper]) -> Told:
