@@ -23,6 +23,7 @@ from domain.names import (
     pipeline_id,
     plan_id,
     promotion_id,
+    way_id,
 )
 from domain.record import Record
 from domain.review import review_id
@@ -43,6 +44,7 @@ IDS: Final[Mapping[str, str]] = {
     "EnvironmentWorkflow": environment_id("ENVIRONMENT"),
     "PipelineWorkflow": pipeline_id("SERVICE", "VERSION"),
     "PlanWorkflow": plan_id(_PLACE, "VERSION"),
+    "WayWorkflow": way_id(_PLACE, "VERSION"),
     "NoticeWorkflow": notice_id("KEY"),
     "ReviewWorkflow": review_id(_PLACE, 0).replace("/0", "/TURN"),
 }
