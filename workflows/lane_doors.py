@@ -64,10 +64,11 @@ class LaneDoors(Steered):
             raise RefusedError(message)
         proposal = self._read_proposal(ask.proposal) if ask.proposal else None
         terms, now = proposal.terms.lane if proposal else LaneTerms(), workflow.now()
-        # Never its own arrival: a replay may hear of it at another time, and a turn is made of this.
-        dated = max(filter(None, (ask.dated, proposal.drawn_up if proposal else None)), default=None)
-        if dated and is_too_far_ahead(milliseconds(dated), now):
-            dated = None  # not believed: no effect is cleared for a turn of another day
+        # Never its own arrival: a replay may hear of it at another time, and a turn is made of this. What is far
+        # ahead is not believed: no effect is cleared for a turn of another day.
+        moments = (ask.dated, proposal.drawn_up if proposal else None)
+        believed = [one for one in moments if one and not is_too_far_ahead(milliseconds(one), now)]
+        dated = max(believed, default=None)
         self._heard.append(ask.but(lane=terms, since=ask.since or now, dated=dated))
 
     @workflow.signal(description="For whoever asked: ask no longer")
