@@ -267,7 +267,8 @@ def _judge_gates(proposal: Proposal, facts: Facts) -> Refusal | None:
         return _closed(f"{service} in {environment} is {facts.pin}", f"towpath unpin {service} {environment}")
     for gate in facts.shut:
         # Its workflow does not know of it, and so would tell nobody when it opens.
-        if gate.holds(facts.now):
+        goes_past = isinstance(gate, Freeze) and Gate.FREEZES in past
+        if gate.holds(facts.now) and not goes_past:
             what = environment if isinstance(gate, Freeze) else f"{service} in {environment}"
             return Refusal(cause=Cause.GATE, why=f"{what} is {gate}", planned=True, opens=gate.until)
     # What is under way is not stopped by the end of a window: a planned freeze does that.

@@ -141,3 +141,12 @@ def test_an_override_has_gates_a_reason_and_an_end() -> None:
     for wrong in wrongs:
         with pytest.raises(ValidationError):
             OverrideWord.model_validate({**good, **wrong}, extra="forbid")
+
+
+def test_an_override_lets_past_a_freeze_that_only_the_worker_remembers() -> None:
+    """And past no pin, which is no freeze."""
+    opened = FACTS.but(now=NOON + HOUR, overriders=WHO)
+
+    assert judge(WARRANT, PLACE, opened.but(shut=(FROZEN,)))
+    assert judge(WARRANT, PLACE, opened.but(shut=(FROZEN,), overrides=(ONE,))) is None
+    assert judge(WARRANT, PLACE, opened.but(shut=(PIN,), overrides=(ONE,)))
