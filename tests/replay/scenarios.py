@@ -6,9 +6,11 @@ from datetime import timedelta
 from typing import Final
 
 from domain.actor import Actor
+from domain.configuration import Approval, Organisation
 from domain.names import ENGINE_QUEUE, change_id, environment_id, lane_id, pipeline_id, promotion_id
 from domain.outcome import Phase
 from domain.terms import LanePolicy, Request, Story, TargetTerms
+from domain.urgency import BreakGlass, Urgency
 from domain.value import short
 from tests.town import Town
 
@@ -212,6 +214,37 @@ async def walk_refused(town: Town) -> None:
     await (await town.walk("1.0.0")).result()
 
 
+async def rehearsed(town: Town) -> None:
+    town.change_place(town.dev, rehearse=True)
+    await town.promoted("1.0.0", town.dev)
+
+
+async def glass_broken(town: Town) -> None:
+    """Past a freeze, by somebody on call."""
+    _have(town, {"managers": ("bo@example.com",), "on-call": ("di@example.com",)})
+    glass = BreakGlass.model_validate({"from": ["on-call"], "skips": ["freezes"], "review": ["managers"]})
+    town.change_floor(town.production, break_glass=glass)
+    for environment in (town.dev, town.staging):
+        await town.promoted("1.0.0", environment)
+    await town.freeze(town.production)
+    await (await town.hurry(Urgency.BREAK_GLASS, "1.0.0", town.production, "di@example.com")).result()
+
+
+async def escalated(town: Town) -> None:
+    _have(town, {"managers": ("bo@example.com",), "leads": ("lee@example.com",)})
+    asked = {"quorum": 1, "from": ["managers"], "escalate": [{"after": "1s", "to": ["leads"]}]}
+    town.change_place(town.production, approval=Approval.model_validate(asked))
+    handle = await town.waiting_in_production("1.0.0")
+    while not (await town.until(handle, Phase.WAITING_FOR_APPROVAL)).escalated:  # noqa: ASYNC110 - it is asked
+        await asyncio.sleep(0.1)
+    await town.approve(handle, "lee@example.com")
+    await handle.result()
+
+
+def _have(town: Town, groups: dict[str, tuple[str, ...]]) -> None:
+    town.settings.configuration = town.settings.configuration.but(organisation=Organisation(groups=groups))
+
+
 SCENARIOS: Final[Mapping[str, Scenario]] = {
     scenario.__name__: scenario
     for scenario in (
@@ -238,6 +271,9 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
         walk_stopped,
         walk_cancelled,
         walk_refused,
+        rehearsed,
+        glass_broken,
+        escalated,
     )
 }
 
