@@ -70,9 +70,10 @@ class Yielding(Value):
 
 
 class Awake(Value):
-    """Be there; and learn of this turn, where it is not known yet."""
+    """Be there; and learn of this turn, where it is not known yet, or was taken for ended and is ``lost``."""
 
     turn: int = Field(default=0, ge=0)
+    lost: bool = False
 
 
 class Order(Value):

@@ -15,6 +15,7 @@ from domain.names import ENGINE_QUEUE, effects_queue
 from workers.guarding import keep_guarding
 from workers.lookout import keep_lookout
 from workers.metering import Metering
+from workers.reckoning import keep_reckoning
 from workers.settings import Surroundings
 from workers.story import ABROAD, WORKFLOWS
 from workers.telemetry import Telemetry
@@ -93,6 +94,7 @@ async def working(  # noqa: PLR0913 - all of it is what one process runs, and wh
         beside += [keep_telling(client, settings_of(place), SystemClock()) for client in engines]
         beside += [keep_ringing(client, place.state, [name]) for name, client in served.items()]
         beside += [keep_guarding(client, settings_of(place), [name]) for name, client in served.items()]
+        beside += [keep_reckoning(client, tools(place, name)) for name, client in served.items()]
         for one in beside:
             stack.callback(asyncio.create_task(one).cancel)
         yield url

@@ -90,10 +90,11 @@ class LaneDoors(Steered):
         self._show_phase()
 
     @workflow.signal(
-        description="For a change whose lane was lost: be there; for a worker: learn of a turn taken without the engine"
+        description="For a change whose lane was lost: be there; for a worker: learn of a turn that it does not know of"
     )
     def awake(self, raw: RawValue) -> None:
-        self._hear_of_turn(self._read(raw, Awake).turn)
+        word = self._read(raw, Awake)
+        self._hear_of_turn(word.turn, lost=word.lost)
         self._log.show()
 
     @workflow.query
@@ -117,9 +118,12 @@ class LaneDoors(Steered):
         order = Order(signal=signal, by=word.by, comment=word.comment, signed=word.signed)
         self._heard.append(order)
 
-    def _hear_of_turn(self, turn: int) -> None:
-        """A turn that this lane never gave was taken without the engine: recall before the next change."""
-        if turn > self._lane.last_turn:
+    def _hear_of_turn(self, turn: int, *, lost: bool) -> None:
+        """A turn that this lane never gave was taken without the engine: recall before the next change.
+
+        So it is with one that is over for this lane, and of which the environment's worker finds no receipt.
+        """
+        if lost or turn > self._lane.last_turn:
             self._lane = self._lane.but(recalled=False)
 
     def _show_phase(self) -> None:

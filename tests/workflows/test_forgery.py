@@ -35,6 +35,7 @@ from tests.fakes import Bell
 from tests.temporal_cli import Shell
 from tests.town import Town
 from tests.workflows.attacks import complete
+from workers.reckoning import reckon
 from workflows.wire import DATA_CONVERTER
 
 
@@ -571,6 +572,42 @@ async def test_health_that_somebody_made_up_lets_nothing_follow(town: Town, shel
         "1.0.0",
         "3.0.0",
     ]
+
+
+async def test_health_that_somebody_made_up_is_found_by_the_environments_worker(
+    town: Town, shell: Shell
+) -> None:
+    """
+    Though nobody asks for anything more, what was forged is put back; a change that is under way is left alone.
+    """
+    await town.promoted("1.0.0", town.dev)
+    town.world.sick.add("2.0.0")
+    town.change_place(town.dev, health=(CheckTerms(check="fake", within=timedelta(seconds=30)),))
+    forged = await town.promote("2.0.0", town.dev)
+    await town.until_change(town.dev, Phase.CHECKING_HEALTH)
+    change, tools = await town.change(town.dev), town.tools(town.dev)
+
+    await reckon(town.client, tools, timedelta())
+    busy = (await town.lane_status(town.dev)).turn
+    await complete(shell, change, "conclude", Left(well=True, evidence=("2.0.0 answers",)))
+    await forged.result()
+    await reckon(town.client, tools, timedelta())
+    settlement = town.lane(town.dev)
+    async with asyncio.timeout(20):
+        while town.world.version(town.place(town.dev)) != "1.0.0" or (await town.lane_status(town.dev)).turn:  # noqa: ASYNC110 - it is asked
+            await asyncio.sleep(0.1)
+
+    assert busy
+    status = await town.lane_status(town.dev)
+    assert (status.phase, status.unsettled) == (Phase.IDLE, ())
+    assert [receipt.story for receipt in await town.receipts(town.dev)] == [
+        Story.SETTLEMENT,
+        Story.PROMOTION,
+        Story.PROMOTION,
+    ]
+    told = (await settlement.describe()).history_length
+    await reckon(town.client, tools, timedelta())
+    assert (await settlement.describe()).history_length == told
 
 
 def scribble(town: Town, key: str) -> None:
