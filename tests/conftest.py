@@ -26,10 +26,16 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# A test has what its servers leave of two cores: Go's own schedule and collector take a quarter less like this.
+os.environ.setdefault("GOMAXPROCS", "1")
+os.environ.setdefault("GOGC", "400")
+
 SKIPPING = {"frontend.WorkflowTimeSkippingEnabled": "true", "history.timerProcessorMaxTimeShift": '"10ms"'}
 
 APART = "apart"
 """A namespace of the session's server for environments that do not live at home."""
+WHOLE = {"matching.numTaskqueueReadPartitions": "1", "matching.numTaskqueueWritePartitions": "1"}
+"""A queue in one part: every test has queues of its own, and four parts of each would be set up and polled."""
 
 SILENT = "silent"
 """A namespace of the session's server that no worker serves. One that is made later is known only after seconds."""
@@ -43,7 +49,7 @@ async def skipping() -> AsyncIterator[WorkflowEnvironment]:
         dev_server_log_level="error",
         data_converter=DATA_CONVERTER,
         dev_server_extra_args=[
-            *flags(QUICK | CLOSED | SKIPPING),
+            *flags(QUICK | CLOSED | SKIPPING | WHOLE),
             "--namespace",
             SILENT,
             "--namespace",
