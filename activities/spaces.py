@@ -10,7 +10,7 @@ from temporalio.service import RPCError, RPCStatusCode
 Reached = Client | Exception
 """A client, or why there is none: raised to whoever asks for it."""
 
-_OF_AN_ENVIRONMENT: Final = {"promotion": 3, "plan": 3, "way": 3, "change": 3, "lane": 2}
+_OF_AN_ENVIRONMENT: Final = {"promotion": 3, "plan": 3, "way": 3, "change": 3, "review": 3, "lane": 2}
 _NOBODYS: Final[Mapping[str, Reached]] = {}
 
 

@@ -19,6 +19,7 @@ async def _client(namespace: str) -> Client:
         ("plan/shop/production/1.4.0", "production"),
         ("way/shop/production/1.4.0", "production"),
         ("change/shop/production/1750000000000", "production"),
+        ("review/shop/production/1750000000000", "production"),
         ("lane/shop/production", "production"),
         ("environment/production", "production"),
         ("pipeline/shop/production", ""),
