@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from temporalio import workflow
-from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError
@@ -19,9 +18,8 @@ from activities.spaces import Reached, Spaces
 from clients.client import Towpath
 from clients.overview import find, look
 from clients.spaces import sibling
-from clients.speaking import count_pollers
 from domain.actor import Actor
-from domain.names import ENGINE_QUEUE, effects_queue, lane_id, pipeline_id, promotion_id
+from domain.names import ENGINE_QUEUE, lane_id, pipeline_id, promotion_id
 from domain.outcome import Outcome, Phase
 from domain.terms import Request
 from tests.conftest import APART
@@ -102,14 +100,10 @@ async def test_another_namespace_opens_nothing(
     asked = await town.promote("1.0.0", town.production)
     status = await town.until(asked, Phase.NO_WORKER)
     towpath = Towpath(town.client)
-    served = await count_pollers(
-        town.client, effects_queue(town.production), TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY, looks=1
-    )
     there = await apart.count_workflows(f"TowpathService='{town.service}'")
 
     assert f"{town.production} lives in the namespace “{APART}”" in status.waits_for
     assert "temporal workflow cancel -n default -w promotion/" in status.remedy
-    assert served == 0
     assert there.count == 0
     assert await towpath.lane(town.service, town.production).find() is None
     assert town.world.writes == []
