@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
@@ -84,6 +85,15 @@ async def sweep(
     return points
 
 
+def died_at(calls: Sequence[str], kills: Sequence[int]) -> bool:
+    """Tell whether each worker died at its call, or the story was over before that.
+
+    Nobody has to go on after the last calls: a record that its promotion could not close is closed by the next.
+    """
+    made = list(Counter(call.split()[0] for call in calls).values())
+    return made[: len(kills)] == [*kills] or len(calls) < sum(kills)
+
+
 async def tell_all(
     build: Builder,
     story: Story,
@@ -101,7 +111,7 @@ async def tell_all(
                 assert report.outcome is expected, report.why
                 await ends_well(harbour)
                 await harbour.assert_sound()
-                assert len({call.split()[0] for call in harbour.calls}) > 1 or not kills
+                assert died_at(harbour.calls, kills)
             except AssertionError as error:
                 calls = "\n".join(harbour.calls)
                 error.add_note(f"killed at {kills} of:\n{calls}\nlanded: {harbour.landings}")
@@ -112,7 +122,7 @@ async def tell_all(
         raise ExceptionGroup("not everything survived", faults)
 
 
-@pytest.mark.parametrize("every", [4, pytest.param(1, marks=[pytest.mark.slow, pytest.mark.timeout(600)])])
+@pytest.mark.parametrize("every", [6, pytest.param(1, marks=[pytest.mark.slow, pytest.mark.timeout(600)])])
 async def test_a_first_release_arrives_wherever_the_worker_is_killed(build: Builder, every: int) -> None:
     """Killed at any call of its first promotion, the worker that follows brings the release in, once."""
     points = await sweep(build, first_release, ONE, Outcome.PROMOTED, every)
@@ -120,7 +130,7 @@ async def test_a_first_release_arrives_wherever_the_worker_is_killed(build: Buil
     assert points > 30
 
 
-@pytest.mark.parametrize("every", [3, pytest.param(1, marks=[pytest.mark.slow, pytest.mark.timeout(600)])])
+@pytest.mark.parametrize("every", [5, pytest.param(1, marks=[pytest.mark.slow, pytest.mark.timeout(600)])])
 async def test_a_sick_release_is_put_back_wherever_the_worker_is_killed(build: Builder, every: int) -> None:
     """Killed at any call of deploy, health check, undo and receipt, the worker that follows leaves what was before."""
     points = await sweep(build, sick_release, ONE, Outcome.ROLLED_BACK, every)
