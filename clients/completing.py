@@ -42,6 +42,7 @@ VERBS: Final[Mapping[str, Sequence[Sequence[str]]]] = {
     "thaw": (_ENVIRONMENT,),
     "pin": _PLACE,
     "unpin": _PLACE,
+    "can": ((), (), (*_SERVICE, *_ENVIRONMENT), _ENVIRONMENT),
     "override": _PLACE,
     "review sign": _PLACE,
     "quarantine": (_SERVICE, _VERSION),

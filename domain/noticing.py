@@ -29,23 +29,23 @@ _IN_THE_WAY: Final = {
 
 
 class Last(NamedTuple):
-    """The end of a promotion or change: of what, when, and the hash or run that tells it from any other."""
+    """The end of a promotion or change: of what, when, and in which run of its workflow."""
 
     subject: Subject
     what: str
     at: datetime
-    proof: str
+    run: str
 
 
-def of_promotion(status: PromotionStatus, now: datetime, remind: timedelta) -> Iterator[Notice]:
-    """Yield what a promotion gives people to know, up to now."""
+def of_promotion(status: PromotionStatus, run: str, now: datetime, remind: timedelta) -> Iterator[Notice]:
+    """Yield what a promotion gives people to know, up to now. Its ``run`` tells its end from that of any other."""
     id_ = promotion_id(status.subject, status.version)
     for record in status.records:
         match record:
             case DecisionRecord(decision=Decision(verdict=Verdict.APPROVE) as decision):
                 yield _approved(status, record, decision)
             case OutcomeRecord(outcome=outcome, why=why):
-                last = Last(status.subject, status.version, record.at, record.digest())
+                last = Last(status.subject, status.version, record.at, run)
                 yield ended(id_, last, outcome, why)
             case _:
                 pass
@@ -68,8 +68,7 @@ def ended(id_: str, last: Last, outcome: Outcome, why: str) -> Notice:
     _, service, environment, name = id_.split("/")
     words = f"{service} {name} {environment}" if id_.startswith("promotion/") else id_
     title = f"{last.what} of {last.subject}: {outcome}"
-    # Two workflows may record the same at the same moment: the hash alone is not theirs.
-    key, event = key_of(id_, last.proof), Event(outcome.value)
+    key, event = key_of(id_, last.run), Event(outcome.value)
     return _about(last.subject, event, key, last.at, title, why, f"towpath status {words}")
 
 
@@ -78,7 +77,7 @@ def lost(id_: str, last: Last, how: str) -> Notice:
     why = f"Its workflow was {how}: nobody follows it any more, and a person is needed."
     title = f"{last.what} of {last.subject}: {how}"
     command = f"temporal workflow describe -w {id_}"
-    return _about(last.subject, Event.FAILED, key_of(id_, last.proof, how), last.at, title, why, command)
+    return _about(last.subject, Event.FAILED, key_of(id_, last.run, how), last.at, title, why, command)
 
 
 def of_environment(status: EnvironmentStatus) -> Iterator[Notice]:
@@ -152,7 +151,7 @@ def _approved(status: PromotionStatus, record: DecisionRecord, decision: Decisio
     id_ = promotion_id(status.subject, status.version)
     title = f"{status.version} of {status.subject}: approved by {decision.actor.name}"
     command = f"towpath status {status.subject.service} {status.version} {status.subject.environment}"
-    key = key_of(id_, record.digest())
+    key = key_of(id_, record.link)
     return _about(status.subject, Event.APPROVED, key, record.at, title, decision.comment, command)
 
 

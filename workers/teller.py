@@ -176,7 +176,7 @@ class Teller:
         if promotion is None:
             return []
         remind = configuration.remind(promotion.subject)
-        return list(of_promotion(promotion, self._clock.now(), remind))
+        return list(of_promotion(promotion, row.run_id, self._clock.now(), remind))
 
     # What has ended.
 
@@ -207,11 +207,10 @@ class Teller:
             handle = self._client.get_workflow_handle(row.id, run_id=row.run_id, result_type=Report)
             if configuration.wants(subject, Event.APPROVED):
                 status = await _status(handle, PromotionStatus)
-                for notice in of_promotion(status, close, timedelta()) if status else ():
+                for notice in of_promotion(status, row.run_id, close, timedelta()) if status else ():
                     yield notice
             if configuration.wants(subject, Event(outcome)) and (report := await _report(handle)):
-                proof = report.head or row.run_id
-                yield ended(row.id, Last(subject, what, close, proof), report.outcome, report.why)
+                yield ended(row.id, Last(subject, what, close, row.run_id), report.outcome, report.why)
 
     async def _goes_on(self, row: WorkflowExecution) -> bool:
         """Tell whether another run took its place: a reset terminates the one before, and so may a person."""

@@ -1,6 +1,6 @@
 """What a workflow remembers of itself: where it stands, since when, what happened, what it refused."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from itertools import accumulate
 from typing import Final
@@ -39,6 +39,8 @@ class Chronicle:
         self.remedy = ""
         self._details = details
         self._memory = Memory()
+        self._sizes: list[int] = []
+        """Bytes of each record that is remembered: a flood is not the time to measure all of them again and again."""
 
     @property
     def memory(self) -> Memory:
@@ -69,13 +71,14 @@ class Chronicle:
 
     def _fills(self, part: float) -> bool:
         """Tell whether what is not kept yet takes more than this part of what can be remembered."""
-        unwritten = self.chain.unwritten
-        size = sum(len(record.linked.encode()) for record in unwritten)
-        return len(unwritten) > REMEMBERED_RECORDS * part or size > REMEMBERED_BYTES * part
+        count = len(self.chain.unwritten)
+        size = sum(self._sizes[len(self._sizes) - count :])
+        return count > REMEMBERED_RECORDS * part or size > REMEMBERED_BYTES * part
 
     def remember(self, memory: Memory) -> None:
         """Go on from what an earlier run remembered."""
         self._memory = memory
+        self._sizes = [_size(record) for record in memory.chain.records]
 
     def enter(self, phase: Phase, waits_for: str = "", remedy: str = "") -> None:
         """Stand in a phase from now on, waiting for something that the remedy would bring about."""
@@ -88,7 +91,10 @@ class Chronicle:
 
     def record(self, record: Record) -> None:
         chain = self.chain.with_record(record)
-        self._memory = self._memory.but(chain=chain.keeping(_how_many_fit(chain)))
+        sizes = [*self._sizes, _size(chain.records[-1])]
+        count = _how_many_fit(sizes)
+        self._sizes = sizes[-count:]
+        self._memory = self._memory.but(chain=chain.keeping(count))
         count_record(record)
         self.show()
 
@@ -109,11 +115,14 @@ class Chronicle:
         workflow.set_current_details(self._details())
 
 
-def _how_many_fit(chain: Chain) -> int:
+def _how_many_fit(sizes: Sequence[int]) -> int:
     """Return how many of the newest records are remembered: the newest always is."""
-    sizes = [len(record.model_dump_json().encode()) for record in reversed(chain.records)]
-    fitting = [total for total in accumulate(sizes) if total <= REMEMBERED_BYTES]
+    fitting = [total for total in accumulate(reversed(sizes)) if total <= REMEMBERED_BYTES]
     return min(max(len(fitting), 1), REMEMBERED_RECORDS)
+
+
+def _size(record: Record) -> int:
+    return len(record.model_dump_json().encode())
 
 
 def publish(attributes: Mapping[str, str]) -> None:

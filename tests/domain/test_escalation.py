@@ -77,7 +77,9 @@ def test_each_escalation_is_told_once_when_it_is_due() -> None:
 
     told = {
         hours: [
-            one for one in of_promotion(status, NOON + hours * HOUR, 6 * HOUR) if one.event is Event.ESCALATED
+            one
+            for one in of_promotion(status, "run", NOON + hours * HOUR, 6 * HOUR)
+            if one.event is Event.ESCALATED
         ]
         for hours in (3, 4, 9)
     }

@@ -98,7 +98,9 @@ async def past(town: Town, tmp_path: Path) -> Past:
     town.change_place(town.production, approval=SIGNED)
     await let_in(past, "1.0")
     await let_in(past, "2.0")
-    await town.ask_lane(town.production, Story.ROLLBACK)
+    signer = past.people.signer(ANA)
+    wish = await Towpath(town.client).rollback(town.service, town.production, by=ANA, signer=signer)
+    await wish.result()
     return past
 
 

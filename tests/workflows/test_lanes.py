@@ -46,7 +46,7 @@ async def test_the_newest_that_waits_supersedes_the_others_which_hear_by_whom(to
     assert [report.outcome for report in ended] == [Outcome.PROMOTED] * 2
     assert [getattr(holding, "version", "") for _, _, holding in town.world.writes] == ["1.0.0", "4.0.0"]
     (notice,) = of_promotion(
-        await between[-1].query("status", result_type=PromotionStatus), NOON, timedelta()
+        await between[-1].query("status", result_type=PromotionStatus), "run", NOON, timedelta()
     )
     assert notice.event is Event.SUPERSEDED
     assert "4.0.0, asked for by cy@example.com at " in notice.text

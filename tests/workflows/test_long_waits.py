@@ -129,6 +129,6 @@ async def test_sixty_days_are_waited_through_with_reminders_and_runs_and_then_ar
     assert silence.outcome is Outcome.EXPIRED
     assert first.proposal
     now = first.proposal.drawn_up + timedelta(days=59)
-    events = [notice.event for notice in of_promotion(last, now, timedelta(hours=4))]
+    events = [notice.event for notice in of_promotion(last, "run", now, timedelta(hours=4))]
     assert Event.REMINDER in events
     assert Event.ESCALATED in events
