@@ -86,7 +86,7 @@ class Chronicle:
             self.since = workflow.now()
         self.phase, self.waits_for, self.remedy = phase, waits_for, remedy
         count_phase(phase)
-        workflow.logger.info("phase_entered", extra={"phase": phase, "waits_for": waits_for})
+        workflow.logger.info("phase_entered", extra={"phase": phase.value, "waits_for": waits_for})
         self.show()
 
     def record(self, record: Record) -> None:
