@@ -269,8 +269,10 @@ def _judge_gates(proposal: Proposal, facts: Facts) -> Refusal | None:
         # Its workflow does not know of it, and so would tell nobody when it opens.
         goes_past = isinstance(gate, Freeze) and Gate.FREEZES in past
         if gate.holds(facts.now) and not goes_past:
-            what = environment if isinstance(gate, Freeze) else f"{service} in {environment}"
-            return Refusal(cause=Cause.GATE, why=f"{what} is {gate}", planned=True, opens=gate.until)
+            what, vain = f"{service} in {environment}", ""
+            if isinstance(gate, Freeze):
+                what, vain = environment, _in_vain(proposal, facts)
+            return Refusal(cause=Cause.GATE, why=f"{what} is {gate}{vain}", planned=True, opens=gate.until)
     # What is under way is not stopped by the end of a window: a planned freeze does that.
     schedule = facts.schedule.but(
         **({} if facts.begins and Gate.WINDOWS not in past else {"windows": ()}),

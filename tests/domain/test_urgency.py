@@ -101,6 +101,7 @@ def test_gates_hold_exactly_where_nothing_lets_past_them(past: set[Gate], urgenc
         ) is not None and refusal.cause is Cause.GATE
 
     assert is_closed(freeze=FROZEN) == (Gate.FREEZES not in goes_past)
+    assert is_closed(shut=(FROZEN,)) == (Gate.FREEZES not in goes_past)
     assert is_closed(schedule=Schedule(freezes=(HOLIDAYS,))) == (Gate.FREEZES not in goes_past)
     assert is_closed(schedule=Schedule(windows=((LATER,),))) == (Gate.WINDOWS not in goes_past)
     assert is_closed(pin=PIN)
