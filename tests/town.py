@@ -62,6 +62,7 @@ from domain.terms import CheckTerms, Request, Story, TargetTerms
 from domain.urgency import Urgency
 from domain.value import digest_of, short
 from tests.fakes import FakeCheck, FakeTarget, FixedSettings, MemoryStore, ShiftedClock, World
+from tests.news import news
 from workers.story import ABROAD, WORKFLOWS, sandbox
 from workflows.doorkeeper import Doorkeeper
 from workflows.lane import search_attributes
@@ -284,7 +285,7 @@ class Town:
         """Wait until a walk has set out for an environment."""
         newest: WorkflowHandle[Any, Any] = self.client.get_workflow_handle(handle.id)
         async with asyncio.timeout(PATIENCE.total_seconds()):
-            async for _ in newest.fetch_history_events(wait_new_event=True):
+            async for _ in news(newest):
                 status: PipelineStatus = await newest.query("status", result_type=PipelineStatus)
                 for stop in status.road:
                     if (stop.environment, stop.stand) == (environment, Stand.UNDER_WAY):
@@ -377,7 +378,7 @@ class Town:
     async def until(self, handle: WorkflowHandle[Any, Any], *phases: Phase) -> PromotionStatus:
         """Wait until a promotion stands in one of these phases."""
         async with asyncio.timeout(PATIENCE.total_seconds()):
-            async for _ in handle.fetch_history_events(wait_new_event=True):
+            async for _ in news(handle):
                 status: PromotionStatus = await handle.query("status", result_type=PromotionStatus)
                 if status.phase in phases:
                     return status
@@ -419,7 +420,7 @@ class Town:
         )
         handle = self.lane(environment)
         async with asyncio.timeout(PATIENCE.total_seconds()):
-            async for _ in handle.fetch_history_events(wait_new_event=True):
+            async for _ in news(handle):
                 told = (await self.lane_status(environment)).answers.get(asker)
                 if told:
                     return told.answer
@@ -440,11 +441,11 @@ class Town:
     async def until_change(self, environment: str, *phases: Phase) -> ChangeStatus:
         """Wait until the change that has the lane stands in one of these phases."""
         async with asyncio.timeout(PATIENCE.total_seconds()):
-            async for _ in self.lane(environment).fetch_history_events(wait_new_event=True):
+            async for _ in news(self.lane(environment)):
                 if (await self.lane_status(environment)).turn is not None:
                     break
             handle = await self.change(environment)
-            async for _ in handle.fetch_history_events(wait_new_event=True):
+            async for _ in news(handle):
                 status: ChangeStatus = await handle.query("status", result_type=ChangeStatus)
                 if status.phase in phases:
                     return status
@@ -471,7 +472,7 @@ class Town:
     async def until_new_plan(self, handle: WorkflowHandle[Any, Any], old: str | None) -> PromotionStatus:
         """Wait until a promotion waits for approval with another plan than this one."""
         async with asyncio.timeout(PATIENCE.total_seconds()):
-            async for _ in handle.fetch_history_events(wait_new_event=True):
+            async for _ in news(handle):
                 status: PromotionStatus = await handle.query("status", result_type=PromotionStatus)
                 if status.phase is Phase.WAITING_FOR_APPROVAL and status.intent != old:
                     return status
@@ -482,7 +483,7 @@ class Town:
         """Wait until the change that has the lane has taken somebody's word."""
         handle = await self.change(environment)
         async with asyncio.timeout(PATIENCE.total_seconds()):
-            async for _ in handle.fetch_history_events(wait_new_event=True):
+            async for _ in news(handle):
                 status: ChangeStatus = await handle.query("status", result_type=ChangeStatus)
                 if any(record.record == "override" and record.did == did for record in status.records):
                     return

@@ -44,7 +44,7 @@ async def _relaunch(engine: Process, harbour: Harbour, address: str, namespace: 
     harbour.processes.append(launch_engine(address, namespace, harbour.folder, 0))
 
 
-@pytest.mark.parametrize("every", [9, pytest.param(1, marks=[pytest.mark.slow, pytest.mark.timeout(600)])])
+@pytest.mark.parametrize("every", [13, pytest.param(1, marks=[pytest.mark.slow, pytest.mark.timeout(600)])])
 async def test_a_promotion_ends_well_wherever_its_engine_is_killed(tmp_path: Path, every: int) -> None:
     """Another engine goes on from the history: nothing is done twice, and nothing is forgotten."""
     async with MortalServer(tmp_path, NAMESPACES) as server:

@@ -17,6 +17,7 @@ from domain.release import Kind
 from domain.status import PromotionStatus, Report
 from domain.terms import Request
 from domain.value import short
+from tests.news import news
 from workers.settings import Surroundings, surroundings
 from workers.wiring import store_of
 
@@ -75,7 +76,7 @@ async def approved(client: Client, version: str) -> WorkflowHandle[Any, Report]:
 async def until(handle: WorkflowHandle[Any, Any], phase: Phase) -> PromotionStatus:
     """Wait until a promotion stands in a phase."""
     async with asyncio.timeout(30):
-        async for _ in handle.fetch_history_events(wait_new_event=True):
+        async for _ in news(handle):
             status: PromotionStatus = await handle.query("status", result_type=PromotionStatus)
             if status.phase is phase:
                 return status

@@ -21,6 +21,7 @@ from domain.names import ENGINE_QUEUE, environment_id, lane_id, notice_id
 from domain.notice import Event, Notice, NoticeOrder, key_of
 from domain.outcome import Outcome, Phase
 from tests.channels import Hook
+from tests.news import news
 from tests.workers.site import ORGANISATION, SUBJECT, approved, lay_out, release, until
 from workers.running import working
 from workers.server import embedded, temporal_binary
@@ -132,7 +133,7 @@ async def _live(client: Client, place: Surroundings) -> tuple[Outcome, Outcome]:
         (place.folder / "well").unlink()
         second = await approved(client, "2.0.0")
         async with asyncio.timeout(30):
-            async for _ in lane.fetch_history_events(wait_new_event=True):
+            async for _ in news(lane):
                 if (await lane.query("status"))["phase"] == Phase.UNSETTLED:
                     break
 

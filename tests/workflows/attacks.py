@@ -6,6 +6,7 @@ from typing import Any
 from temporalio.client import WorkflowHandle
 
 from domain.value import Value
+from tests.news import news
 from tests.temporal_cli import Said, Shell
 
 
@@ -19,7 +20,7 @@ async def complete(shell: Shell, handle: WorkflowHandle[Any, Any], kind: str, re
 async def _pending(handle: WorkflowHandle[Any, Any], kind: str) -> str:
     """Wait for an activity to run, and return its id."""
     async with asyncio.timeout(20):
-        async for _ in handle.fetch_history_events(wait_new_event=True):
+        async for _ in news(handle):
             for activity in (await handle.describe()).raw_description.pending_activities:
                 if activity.activity_type.name == kind:
                     return activity.activity_id

@@ -32,6 +32,7 @@ from domain.status import ChangeStatus, LaneStatus, PromotionStatus
 from domain.terms import CheckTerms, Proposal, Request, Sealed, Story
 from domain.value import Value
 from tests.fakes import Bell
+from tests.news import news
 from tests.temporal_cli import Shell
 from tests.town import Town
 from tests.workflows.attacks import complete
@@ -347,7 +348,7 @@ async def test_nobody_settles_a_change_but_its_lane(town: Town, attacker: Attack
 
 async def told_by_lane(town: Town, environment: str, asker: str) -> Any:
     async with asyncio.timeout(20):
-        async for _ in town.lane(environment).fetch_history_events(wait_new_event=True):
+        async for _ in news(town.lane(environment)):
             told = (await town.lane_status(environment)).answers.get(asker)
             if told:
                 return told.answer
@@ -657,7 +658,7 @@ async def test_an_undo_from_an_altered_journal_is_refused_and_a_person_called(
 
 async def _until_stuck_on(change: WorkflowHandle[Any, Any], why: str) -> ChangeStatus:
     async with asyncio.timeout(20):
-        async for _ in change.fetch_history_events(wait_new_event=True):
+        async for _ in news(change):
             status: ChangeStatus = await change.query("status", result_type=ChangeStatus)
             if status.phase is Phase.STUCK and why in status.waits_for:
                 return status
@@ -666,7 +667,7 @@ async def _until_stuck_on(change: WorkflowHandle[Any, Any], why: str) -> ChangeS
 
 async def _alarms(change: WorkflowHandle[Any, Any], bell: Bell, town: Town) -> list[Any]:
     async with asyncio.timeout(20):
-        async for _ in change.fetch_history_events(wait_new_event=True):
+        async for _ in news(change):
             mine = [alarm for alarm in bell.alarms if alarm.subject == town.subject(town.dev)]
             if mine:
                 return mine

@@ -36,6 +36,7 @@ from domain.status import LaneStatus, PromotionStatus, Report
 from domain.terms import Story
 from domain.value import short
 from tests.fakes import Bell
+from tests.news import news
 from tests.replaying import histories_of, told_otherwise
 from tests.town import PATIENCE, Town, engine_worker
 from tests.workflows.lane_life import MANAGERS, Life, Mine, Stand
@@ -276,7 +277,7 @@ class LaneLife(RuleBasedStateMachine):
     async def _until_called(self) -> None:
         """A person is called about what is unsettled."""
         change = await self.town.change(self.place)
-        async for _ in change.fetch_history_events(wait_new_event=True):
+        async for _ in news(change):
             if any(change.id in alarm.key for alarm in self.stage.bell.alarms):
                 return
 
@@ -287,7 +288,7 @@ class LaneLife(RuleBasedStateMachine):
             assert (one.version, report.outcome) == (one.version, one.outcome)
             return
         plans = self.intents.setdefault(one.version, [])
-        async for _ in handle.fetch_history_events(wait_new_event=True):
+        async for _ in news(handle):
             status: PromotionStatus = await handle.query("status", result_type=PromotionStatus)
             approvers = {vote.actor.name for vote in status.decisions if vote.intent == status.intent}
             is_this_plan = (
@@ -304,7 +305,7 @@ class LaneLife(RuleBasedStateMachine):
             assert not self.life.writes
             return None
         wanted = [self._handle(one).id for one in self.life.queue]
-        async for _ in self.town.lane(self.place).fetch_history_events(wait_new_event=True):
+        async for _ in news(self.town.lane(self.place)):
             lane = await self.town.lane_status(self.place)
             running = self._handle(self.life.running).id if self.life.running else None
             shown = (lane.running.asker if lane.running else None, [ask.asker for ask in lane.queue])

@@ -15,6 +15,7 @@ from domain.outcome import Outcome, Phase
 from domain.road import Stand, WalkRequest
 from domain.status import PipelineStatus, PromotionStatus, WalkReport
 from domain.terms import ApprovalTerms
+from tests.news import news
 from tests.town import PATIENCE, Town
 from workflows import patience
 
@@ -313,7 +314,7 @@ async def _promote_skipping(
 
 async def _until_phase(town: Town, handle: Walk, phase: Phase) -> PipelineStatus:
     async with asyncio.timeout(PATIENCE.total_seconds()):
-        async for _ in town.client.get_workflow_handle(handle.id).fetch_history_events(wait_new_event=True):
+        async for _ in news(town.client.get_workflow_handle(handle.id)):
             status: PipelineStatus = await handle.query("status", result_type=PipelineStatus)
             if status.phase is phase:
                 return status

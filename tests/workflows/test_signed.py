@@ -20,6 +20,7 @@ from domain.signature import Signature
 from domain.status import PromotionStatus, Report
 from domain.terms import Proposal
 from domain.value import short
+from tests.news import news
 from tests.people import People, needs_openssh
 from tests.temporal_cli import Shell
 from tests.town import PATIENCE, Town
@@ -64,7 +65,7 @@ class Gate(NamedTuple):
         before = len((await self.status()).refused)
         await self.handle.signal("approve", answer)
         async with asyncio.timeout(PATIENCE.total_seconds()):
-            async for _ in self.handle.fetch_history_events(wait_new_event=True):
+            async for _ in news(self.handle):
                 status = await self.status()
                 assert not status.decisions
                 if len(status.refused) > before:
@@ -74,7 +75,7 @@ class Gate(NamedTuple):
     async def until_decided(self, by: str) -> None:
         """Wait until somebody's decision has been looked at and taken."""
         async with asyncio.timeout(PATIENCE.total_seconds()):
-            async for _ in self.handle.fetch_history_events(wait_new_event=True):
+            async for _ in news(self.handle):
                 if any(vote.actor.name == by for vote in (await self.status()).decisions):
                     return
 
