@@ -1,5 +1,6 @@
 """A real supervisord on a socket, and the applications that it keeps."""
 
+import socket
 import subprocess
 import sys
 import tempfile
@@ -60,7 +61,13 @@ class Kept:
             stderr=subprocess.DEVNULL,
         )
         deadline = time.monotonic() + _READY
-        while not (folder / "s").exists():
+        while not _listens(folder / "s"):
             assert self._run.poll() is None, (folder / "log").read_text()
             assert time.monotonic() < deadline, "supervisord did not start"
             time.sleep(0.02)
+
+
+def _listens(file: Path) -> bool:
+    """Tell whether somebody answers on a socket, which is there a moment before that."""
+    with socket.socket(socket.AF_UNIX) as asking:
+        return asking.connect_ex(str(file)) == 0
