@@ -17,7 +17,8 @@ from temporalio.worker import (
 )
 
 from domain.doors import LARGEST_MESSAGE
-from domain.names import MisnamedWorkflowError
+from domain.names import MisnamedWorkflowError, Subject, read_id
+from domain.terms import Request, Story
 from domain.value import Value
 
 ModelT = TypeVar("ModelT", bound=Value)
@@ -49,6 +50,23 @@ def read_message(raw: RawValue, model: type[ModelT]) -> ModelT:
         message = f"it is {size} bytes long, and {LARGEST_MESSAGE} are the most that are read"
         raise RefusedError(message)
     return read_value(workflow.payload_converter().from_payload(raw.payload), model, strict=True)
+
+
+def read_request(content: object, kind: str) -> Request:
+    """Read the request that a workflow was started with, which has to be for what its id names.
+
+    Raises ``RefusedError`` or ``BadStartError`` with a sentence.
+    """
+    service, environment, version = read_id(workflow.info().workflow_id, kind, 3)
+    subject = Subject(service=service, environment=environment)
+    asked = read_value(content, Request)
+    if (asked.story, asked.subject, asked.version) != (Story.PROMOTION, subject, version):
+        message = (
+            f"The request is for {asked.version or 'no version'} of {asked.subject} ({asked.story}), "
+            f"and the workflow id for {version} of {subject}."
+        )
+        raise BadStartError(message)
+    return asked
 
 
 def read_value(content: object, model: type[ModelT], *, strict: bool = False) -> ModelT:

@@ -199,7 +199,8 @@ class EnvironmentWorkflow:
         self._stirred = True
         self._overrides = overrides
         # Told once: whether it counts is for the effect to say, and whom it refuses waits again.
-        self._let_past = tuple(other for other in self._waiting if _service_of(other) == word.service)
+        known = [other for other in self._waiting if _service_of(other) == word.service]
+        self._let_past = (*self._let_past, *known)
         did = f"override {' and '.join(word.gates)} of {word.service}"
         self._log.record(OverrideRecord(at=now, actor=actor, did=did, comment=word.reason))
 

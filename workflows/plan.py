@@ -9,13 +9,13 @@ from temporalio.common import RawValue
 from temporalio.exceptions import ActivityError, ApplicationError
 from temporalio.exceptions import TimeoutError as TimedOut
 
-from workflows.doorkeeper import BadStartError, RefusedError, read_value
+from workflows.doorkeeper import BadStartError, RefusedError, read_request
 
 with workflow.unsafe.imports_passed_through():
     from activities.effects import EffectActivities
-    from domain.names import Subject, effects_queue, read_id
+    from domain.names import effects_queue
     from domain.order import order_drawing
-    from domain.terms import Proposal, Request, Story
+    from domain.terms import Proposal, Request
     from workflows import patience
 
 NOBODY_CAME: Final = timedelta(seconds=30)
@@ -57,15 +57,7 @@ class PlanWorkflow:
         raise RefusedError(message)
 
     def _begin(self, request: object, carried: object) -> Request:
-        service, environment, version = read_id(workflow.info().workflow_id, "plan", 3)
-        subject = Subject(service=service, environment=environment)
-        asked = read_value(request, Request)
-        if (asked.story, asked.subject, asked.version) != (Story.PROMOTION, subject, version):
-            message = (
-                f"The request is for {asked.version or 'no version'} of {asked.subject} ({asked.story}), "
-                f"and the workflow id for {version} of {subject}."
-            )
-            raise BadStartError(message)
+        asked = read_request(request, "plan")
         if carried is not None:
             message = "A plan is asked for with the request alone: nothing is carried into it."
             raise BadStartError(message)

@@ -28,20 +28,18 @@ with workflow.unsafe.imports_passed_through():
         RELEASE,
         SERVICE,
         STORY,
-        Subject,
         effects_queue,
-        read_id,
     )
     from domain.order import order_drawing
     from domain.outcome import Outcome, Phase
     from domain.record import JudgementRecord, OutcomeRecord, OverrideRecord, ProposalRecord, RequestRecord
     from domain.statement import matter_of
     from domain.status import Report
-    from domain.terms import EscalationTerms, Proposal, Request, Story
+    from domain.terms import EscalationTerms, Proposal, Story
     from domain.value import say_duration
     from workflows import patience
     from workflows.chronicle import publish
-    from workflows.doorkeeper import BadStartError, read_value
+    from workflows.doorkeeper import BadStartError, read_request, read_value
     from workflows.emergency import alarm_for, until_heard
     from workflows.errand import errand
     from workflows.promotion_doors import Carried, Ending, PromotionDoors
@@ -289,15 +287,7 @@ class PromotionWorkflow(PromotionDoors):
 
     def _begin(self, request: object, carried: object) -> None:
         """Check how it was started: its id and the request agree, and nothing is carried over by hand."""
-        service, environment, version = read_id(workflow.info().workflow_id, "promotion", 3)
-        subject = Subject(service=service, environment=environment)
-        asked = read_value(request, Request)
-        if (asked.story, asked.subject, asked.version) != (Story.PROMOTION, subject, version):
-            message = (
-                f"The request is for {asked.version or 'no version'} of {asked.subject} ({asked.story}), "
-                f"and the workflow id for {version} of {subject}."
-            )
-            raise BadStartError(message)
+        asked = read_request(request, "promotion")
         if carried is not None and not workflow.info().continued_run_id:
             message = (
                 "State is carried over from an earlier run only. Start a promotion with the request alone."

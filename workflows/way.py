@@ -7,13 +7,13 @@ from temporalio import workflow
 from temporalio.common import RawValue
 from temporalio.exceptions import ActivityError, ApplicationError
 
-from workflows.doorkeeper import BadStartError, RefusedError, read_value
+from workflows.doorkeeper import BadStartError, RefusedError, read_request
 
 with workflow.unsafe.imports_passed_through():
     from activities.effects import EffectActivities
-    from domain.names import Subject, effects_queue, read_id
+    from domain.names import effects_queue
     from domain.road import Waymark
-    from domain.terms import Request, Story
+    from domain.terms import Request
     from workflows import patience
 
 
@@ -49,15 +49,7 @@ class WayWorkflow:
         raise RefusedError(message)
 
     def _begin(self, request: object, carried: object) -> Request:
-        service, environment, version = read_id(workflow.info().workflow_id, "way", 3)
-        subject = Subject(service=service, environment=environment)
-        asked = read_value(request, Request)
-        if (asked.story, asked.subject, asked.version) != (Story.PROMOTION, subject, version):
-            message = (
-                f"The request is for {asked.version or 'no version'} of {asked.subject} ({asked.story}), "
-                f"and the workflow id for {version} of {subject}."
-            )
-            raise BadStartError(message)
+        asked = read_request(request, "way")
         if carried is not None:
             message = "The way is asked for with the request alone: nothing is carried into it."
             raise BadStartError(message)
