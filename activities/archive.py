@@ -84,22 +84,25 @@ class Archive:
         sealed = Sealed.model_validate_json(await self._store.read(receipt_key(subject, others[0])))
         return digest_of(sealed.body.encode())
 
-    async def write_segment(self, segment: Segment) -> Segment:
+    async def write_segment(self, segment: Segment) -> "Kept[Segment]":
         """Write a segment of a trail where none stands; return the one that stands, whoever wrote it."""
-        return await self._write_once(_own_key(segment), segment)
+        return await self._keep_once(_own_key(segment), segment)
 
-    async def write_page(self, page: Page) -> Page:
+    async def write_page(self, page: Page) -> "Kept[Page]":
         """Write a page of a ledger where none stands; return the one that stands, whoever wrote it."""
-        return await self._write_once(_own_key(page), page)
+        return await self._keep_once(_own_key(page), page)
 
     async def _write_once(self, key: str, paper: PaperT) -> PaperT:
+        return (await self._keep_once(key, paper)).paper
+
+    async def _keep_once(self, key: str, paper: PaperT) -> "Kept[PaperT]":
         environment = key.split("/")[2]
         sealed = self.seal(environment, paper)
         try:
             await self._store.create(key, sealed.canonical().encode())
         except AlreadyExistsError:
-            return await self._read(key, environment, type(paper))
-        return paper
+            return await self.read(key, environment, type(paper))
+        return Kept(paper, digest_of(sealed.body.encode()), as_written=True)
 
     async def entry(self, subject: Subject, turn: int, act: int) -> Entry | None:
         return await self._maybe(journal_key(subject, turn, act), subject.environment, Entry)

@@ -89,13 +89,15 @@ class Bookkeeping:
         """
         if trail is None:
             return False
-        try:
-            end = await self._trails.end_of(trail)
-            outcome = OutcomeRecord(
-                at=receipt.ended, outcome=receipt.outcome, why=receipt.why, previous=end.anchor
+        how = f"its change left the receipt of turn {receipt.turn}"
+
+        def outcome(previous: Digest) -> OutcomeRecord:
+            return OutcomeRecord(
+                at=receipt.ended, outcome=receipt.outcome, why=receipt.why, previous=previous
             )
-            how = f"its change left the receipt of turn {receipt.turn}"
-            await self._trails.keep(trail, end.but(records=(outcome,), closed=how))
+
+        try:
+            await self._trails.close(trail, outcome, how)
         except BadSealError:
             return False
         return True

@@ -1,5 +1,6 @@
 """The trails of an environment's promotions, and the ledgers of its lanes, in the store."""
 
+from collections.abc import Callable
 from typing import Final, TypeVar
 
 from pydantic import ValidationError
@@ -7,7 +8,9 @@ from pydantic import ValidationError
 from activities.archive import Archive, Kept
 from activities.ports import BadSealError, Clock, Store
 from domain.names import Subject, ledger_prefix, page_key, segment_key, trail_prefix
+from domain.record import Record
 from domain.trail import Closed, DisagreementError, Page, Piece, Segment, Trail, next_segment, page_after
+from domain.value import Digest
 
 KeptT = TypeVar("KeptT", Segment, Page)
 TRIES: Final = 20
@@ -28,15 +31,22 @@ class Trails:
         Raises ``BadSealError`` where what stands there is not to be believed or tells another story, and
         ``StoreError`` as the store does.
         """
+        await self._keep_after(await self._last(trail), trail, piece)
+
+    async def close(self, trail: Trail, ending: Callable[[Digest], Record], how: str) -> None:
+        """Close a trail with a last record, which is made of the link before it. Raises like ``keep``."""
         last = await self._last(trail)
+        end = _end_after(last)
+        await self._keep_after(last, trail, end.but(records=(ending(end.anchor),), closed=how))
+
+    async def _keep_after(self, last: Kept[Segment] | None, trail: Trail, piece: Piece) -> None:
         if last is None:
             await self._note(trail)
         for _ in range(TRIES):
             segment = _next(trail, piece, last, self._clock)
             if segment is None:
                 break
-            await self._archive.write_segment(segment)
-            last = await self._last(trail)
+            last = await self._archive.write_segment(segment)
         if last and last.paper.closed:
             await self._note(
                 Closed(
@@ -54,10 +64,7 @@ class Trails:
 
     async def end_of(self, trail: Trail) -> Piece:
         """Return the empty piece that comes after all that is kept."""
-        last = await self._last(trail)
-        if last is None:
-            return Piece()
-        return Piece(first=last.paper.end, anchor=last.paper.head, written=last.paper.end)
+        return _end_after(await self._last(trail))
 
     async def newest_page(self, subject: Subject) -> Kept[Page] | None:
         numbers = _numbers(await self._store.list(ledger_prefix(subject)))
@@ -83,18 +90,25 @@ class Trails:
     async def _note(self, event: Trail | Closed) -> None:
         """Write the ledger's next page; one that another worker wrote meanwhile comes before it."""
         subject = event.trail.subject if isinstance(event, Closed) else event.subject
+        newest = await self.newest_page(subject)
         for _ in range(TRIES):
-            newest = await self.newest_page(subject)
             page = page_after(
                 newest.paper if newest else None,
                 newest.digest if newest else None,
                 event,
                 self._clock.now(),
             )
-            if page is None or await self._archive.write_page(page) == page:
+            if page is None:
                 return
+            newest = await self._archive.write_page(page)
         message = f"The ledger of {subject} was written by others {TRIES} times in between."
         raise TimeoutError(message)
+
+
+def _end_after(last: Kept[Segment] | None) -> Piece:
+    if last is None:
+        return Piece()
+    return Piece(first=last.paper.end, anchor=last.paper.head, written=last.paper.end)
 
 
 def _next(trail: Trail, piece: Piece, last: Kept[Segment] | None, clock: Clock) -> Segment | None:
