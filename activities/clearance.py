@@ -1,7 +1,9 @@
 """The corner where trust is made: nothing touches an environment that has not come through here."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
+from itertools import takewhile
 from typing import Final, NamedTuple
 
 from temporalio.exceptions import ApplicationError
@@ -51,6 +53,8 @@ class Cleared(NamedTuple):
     target: Target
     deed: Deed
     done_before: bool
+    is_waited_for: bool = False
+    """Whether the next wave waits until it is well."""
 
 
 def not_cleared(refusal: Refusal, *, journaled: bool) -> ApplicationError:
@@ -186,8 +190,10 @@ class Clearing:
         target = self._tools.target(terms, subject, step.berth)
         entry = await self._archive.entry(subject, fence.turn, fence.act)
         seen = await target.observe()
+        is_waited_for = proposal.plan.is_waited_for(step)
         if entry and not entry.void and _stands(step.after, seen, fence):
-            return Cleared(target, await self._deed(order.warrant, entry, step.after), done_before=True)
+            deed = await self._deed(order.warrant, entry, step.after)
+            return Cleared(target, deed, done_before=True, is_waited_for=is_waited_for)
 
         observed = {} if entry else await self._observe_all(proposal, order.act, step, seen)
         configuration = self._tools.settings.current()
@@ -207,9 +213,9 @@ class Clearing:
             not_permitted=self._not_permitted(order.warrant.request),
         )
         warrant, facts = await self._proven(up_to_date(order.warrant, facts), proposal, facts)
-        refusal = judge(warrant, step, facts) or await self._carried_out(proposal, fence.turn, entry)
-        if facts.begins and refusal is None:
-            refusal = await self._left_open(subject, fence.turn)
+        refusal = judge(warrant, step, facts)
+        if refusal is None and entry is None:
+            refusal = await self._accounted_for(proposal, fence.turn, begins=facts.begins)
         if refusal:
             raise await self._refused(refusal, subject, fence.turn, journaled=entry is not None)
 
@@ -235,7 +241,8 @@ class Clearing:
                 cause=Cause.FORBIDDEN, why=f"Deed {fence} of {subject} was called off before it began."
             )
             raise not_cleared(refusal, journaled=True)
-        return Cleared(target, await self._deed(order.warrant, written, step.after), done_before=False)
+        deed = await self._deed(order.warrant, written, step.after)
+        return Cleared(target, deed, done_before=False, is_waited_for=is_waited_for)
 
     async def _shut(self, subject: Subject) -> tuple[Freeze | Pin, ...]:
         """Return what proven words keep shut. Where they cannot be believed, nothing is cleared."""
@@ -297,7 +304,7 @@ class Clearing:
             why = f"This warrant opens nothing: no plan was sealed for it that undoes turn {of.turn}."
             return Refusal(cause=Cause.FORBIDDEN, why=why)
         why = await self._gatehouse.admit(proposal.request, drawn_up=proposal.drawn_up)
-        why = why or await self._done_before(proposal)
+        why = why or await self._done_before(proposal, await self._archive.receipt_turns(subject))
         return Refusal(cause=Cause.FORBIDDEN, why=f"This warrant opens nothing: {why}.") if why else None
 
     async def settling(self, request: Request) -> None:
@@ -309,35 +316,40 @@ class Clearing:
             cause = Cause.UNANSWERED if word.unanswered else Cause.FORBIDDEN
             raise not_cleared(Refusal(cause=cause, why=why), journaled=False)
 
-    async def _carried_out(self, proposal: Proposal, due: int, entry: Entry | None) -> Refusal | None:
+    async def _accounted_for(self, proposal: Proposal, due: int, *, begins: bool) -> Refusal | None:
+        """Judge by the receipts that stand: an approval lets one change in, and nothing begins over a lost one."""
+        closed = await self._archive.receipt_turns(proposal.plan.subject)
+        refusal = await self._carried_out(proposal, due, closed)
+        if refusal is None and begins:
+            refusal = await self._left_open(proposal.plan.subject, due, closed)
+        return refusal
+
+    async def _carried_out(self, proposal: Proposal, due: int, closed: Sequence[int]) -> Refusal | None:
         """An approval lets one change in: a promotion that is reset to after it has to ask people again.
 
         So does one whose turn is older than one that is over, as after a rollback without the engine.
         """
-        subject = proposal.plan.subject
-        turns = await self._archive.receipt_turns(subject) if entry is None else []
-        if turns and turns[0] > due:
-            why = f"turn {turns[0]} came after turn {due} and is over: somebody was here without the engine"
-            return Refusal(cause=Cause.VOID, why=why, newer=turns[0])
-        why = await self._done_before(proposal) if entry is None else ""
+        if closed and closed[0] > due:
+            why = f"turn {closed[0]} came after turn {due} and is over: somebody was here without the engine"
+            return Refusal(cause=Cause.VOID, why=why, newer=closed[0])
+        why = await self._done_before(proposal, closed)
         return Refusal(cause=Cause.VOID, why=why) if why else None
 
-    async def _done_before(self, proposal: Proposal) -> str:
+    async def _done_before(self, proposal: Proposal, closed: Sequence[int]) -> str:
         """Say in which turn a plan was carried out already, or nothing where in none."""
         subject, intent = proposal.plan.subject, proposal.plan.intent
         since = milliseconds(proposal.drawn_up - CLOCKS_APART)
-        for turn in await self._archive.receipt_turns(subject):
-            receipt = await self._archive.receipt(subject, turn) if turn >= since else None
+        for turn in takewhile(lambda turn: turn >= since, closed):
+            receipt = await self._archive.receipt(subject, turn)
             if receipt and receipt.intent == intent:
                 return f"plan {short(intent)} was carried out before, in turn {turn}"
         return ""
 
-    async def _left_open(self, subject: Subject, due: int) -> Refusal | None:
+    async def _left_open(self, subject: Subject, due: int, closed: Sequence[int]) -> Refusal | None:
         """Nothing begins over a change that is not accounted for, whatever its lane was told: it is settled first.
 
         Its own word is no receipt: somebody may have completed its last activity by hand.
         """
-        closed = await self._archive.receipt_turns(subject)
         lost = max(set(await self._archive.journal_turns(subject)) - {*closed, due}, default=0)
         if not 0 < lost < due:
             return None

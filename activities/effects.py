@@ -71,8 +71,7 @@ class EffectActivities:
         request = order.request
         self._own(request.subject)
         if order.records:
-            await self._books.keep_own(order.records)
-            await self._books.close_strays(request.subject)
+            await self._books.open_own(request.subject, order.records)
         if request.story is Story.SETTLEMENT:
             await self._clearing.settling(request)
         return await _alive(self._drawing.propose(request))
@@ -223,13 +222,11 @@ class EffectActivities:
             except StaleFenceError as stale:
                 raise ApplicationError(str(stale), type=OUTRANKED, non_retryable=True) from stale
         placed = await self._verified(cleared, f"placed {cleared.deed.after}")
-        return placed.but(evidence=await self._well(order, cleared))
+        return placed.but(evidence=await self._well(order, cleared)) if cleared.is_waited_for else placed
 
     async def _well(self, order: StepOrder, cleared: Cleared) -> Sequence[str]:
-        """See that a step is well where the next wave waits for that; what is sick ends its wave."""
+        """See that a step is well, since the next wave waits for that; what is sick ends its wave."""
         proposal, step = self._clearing.unseal(order.warrant), order.step
-        if not proposal.plan.is_waited_for(step):
-            return ()
         fence, what = cleared.deed.fence, f"look whether {step.berth} is well"
         async with transcribed(self._tools, cleared.deed.subject, fence.turn, f"health-{fence.act}", what):
             verdict = await watch_one(self._tools, proposal, step)

@@ -102,10 +102,11 @@ class Receipts:
         if not (done or journal or facts.open_turn == account.warrant.turn):
             # Nothing was begun, and no lane knows of the turn: there is nothing to account for.
             return Left(well=True, after=after, lane_listens=facts.lane_listens)
+        newest = await self._books.page(proposal.plan.subject)
         receipt = _write_up(account, proposal, journal, verdict, facts.now).but(
             after=after,
             let_in=await self._clearing.let_in(account.warrant, proposal),
-            ledger=await self._books.page(proposal.plan.subject),
+            ledger=newest.digest if newest else None,
             rehearsed=self._rehearsal(account) if done else None,
         )
         if receipt.story is Story.SETTLEMENT and receipt.of is not None:
@@ -116,7 +117,7 @@ class Receipts:
             after=dict(left.after),
             evidence=left.evidence,
             lane_listens=facts.lane_listens,
-            recorded=await self._books.close_by(left, facts.trail),
+            recorded=await self._books.close_by(left, facts.trail, newest),
         )
 
     def _judge(self, account: Account, proposal: Proposal, facts: Facts) -> Refusal | None:

@@ -25,23 +25,27 @@ class Trails:
         self._archive = archive
         self._clock = clock
 
-    async def keep(self, trail: Trail, piece: Piece) -> None:
+    async def keep(self, trail: Trail, piece: Piece, newest: Kept[Page] | None = None) -> None:
         """Keep what of a piece is not kept yet; open the trail in the ledger first, and close it last.
 
-        Raises ``BadSealError`` where what stands there is not to be believed or tells another story, and
-        ``StoreError`` as the store does.
+        ``newest`` is the ledger's newest page, where somebody has just read it. Raises ``BadSealError`` where what
+        stands there is not to be believed or tells another story, and ``StoreError`` as the store does.
         """
-        await self._keep_after(await self._last(trail), trail, piece)
+        await self._keep_after(await self._last(trail), trail, piece, newest)
 
-    async def close(self, trail: Trail, ending: Callable[[Digest], Record], how: str) -> None:
+    async def close(
+        self, trail: Trail, ending: Callable[[Digest], Record], how: str, newest: Kept[Page] | None
+    ) -> None:
         """Close a trail with a last record, which is made of the link before it. Raises like ``keep``."""
         last = await self._last(trail)
         end = _end_after(last)
-        await self._keep_after(last, trail, end.but(records=(ending(end.anchor),), closed=how))
+        await self._keep_after(last, trail, end.but(records=(ending(end.anchor),), closed=how), newest)
 
-    async def _keep_after(self, last: Kept[Segment] | None, trail: Trail, piece: Piece) -> None:
+    async def _keep_after(
+        self, last: Kept[Segment] | None, trail: Trail, piece: Piece, newest: Kept[Page] | None
+    ) -> None:
         if last is None:
-            await self._note(trail)
+            await self._note(trail, newest)
         for _ in range(TRIES):
             segment = _next(trail, piece, last, self._clock)
             if segment is None:
@@ -55,7 +59,8 @@ class Trails:
                     head=last.paper.head,
                     segment=last.digest,
                     how=last.paper.closed,
-                )
+                ),
+                newest,
             )
 
     async def is_open(self, trail: Trail) -> bool:
@@ -87,10 +92,10 @@ class Trails:
                 f"“{key}” in the store cannot be read: it was altered, or a newer Towpath wrote it"
             ) from error
 
-    async def _note(self, event: Trail | Closed) -> None:
+    async def _note(self, event: Trail | Closed, newest: Kept[Page] | None) -> None:
         """Write the ledger's next page; one that another worker wrote meanwhile comes before it."""
         subject = event.trail.subject if isinstance(event, Closed) else event.subject
-        newest = await self.newest_page(subject)
+        newest = newest or await self.newest_page(subject)
         for _ in range(TRIES):
             page = page_after(
                 newest.paper if newest else None,
