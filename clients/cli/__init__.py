@@ -37,7 +37,6 @@ from clients.cli.reviewing import review
 from clients.cli.terminal import complain
 from clients.trouble import ClientError
 from domain.outcome import Exit
-from workers.dumping import leave_no_dumps
 
 INTERRUPTED: Final = 130
 """What shells make of a program that ended by Ctrl-C."""
@@ -100,7 +99,6 @@ app.add_typer(surveying.environments, name="environments", rich_help_panel=_SEE)
 
 def main() -> NoReturn:
     """Run the command line and leave at once: an ordinary exit crashes now and then (sdk-python#300)."""
-    leave_no_dumps()
     code = run(sys.argv[1:])
     try:
         sys.stdout.flush()
