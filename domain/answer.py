@@ -43,7 +43,7 @@ class Ask(Value):
     def __str__(self) -> str:
         what = self.request.version or f"a {self.request.story}"
         since = f" at {self.since:%Y-%m-%d %H:%M} UTC" if self.since else ""
-        return f"{what}, asked for by {self.request.actor.name}{since}"
+        return f"{what}, asked for by {self.request.said_by}{since}"
 
 
 class Withdrawal(Value):
