@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Final
 
-from domain.configuration import (
+from domain.configuration import Configuration
+from domain.configuration_files import (
     ORGANISATION_FILE,
-    Configuration,
     EnvironmentFile,
     ServiceEnvironment,
     ServiceFile,

@@ -6,17 +6,15 @@ from typing import Final
 
 from domain.actor import person
 from domain.approval import Party
-from domain.configuration import (
+from domain.approval_written import Approval, ApprovalAtRisk, separate
+from domain.configuration import Configuration
+from domain.configuration_files import (
     LANE_POLICIES,
     ORGANISATION_FILE,
-    Approval,
-    ApprovalAtRisk,
-    Configuration,
     EnvironmentFile,
     ServiceEnvironment,
     environment_file,
     may_yield,
-    separate,
 )
 from domain.fault import Fault, Spot
 from domain.names import Subject

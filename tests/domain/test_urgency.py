@@ -8,16 +8,10 @@ from hypothesis import strategies as st
 
 from domain.actor import Actor
 from domain.approval import Policy
+from domain.approval_written import Approval, Hotfix
 from domain.clearance import Cause, judge
-from domain.configuration import (
-    Approval,
-    Configuration,
-    EnvironmentFile,
-    Hotfix,
-    Organisation,
-    ServiceEnvironment,
-    ServiceFile,
-)
+from domain.configuration import Configuration
+from domain.configuration_files import EnvironmentFile, Organisation, ServiceEnvironment, ServiceFile
 from domain.emergency import glass_of
 from domain.gate import Freeze
 from domain.review import Broken, ReviewWord, why_no_review

@@ -13,8 +13,8 @@ from temporalio.exceptions import ApplicationError
 
 from domain.actor import Actor
 from domain.approval import Decision, Verdict
+from domain.approval_written import Approval
 from domain.clearance import Warrant
-from domain.configuration import Approval
 from domain.lane import LaneState
 from domain.names import ENGINE_QUEUE, change_id, environment_id, lane_id, pipeline_id, promotion_id
 from domain.outcome import Outcome, Phase

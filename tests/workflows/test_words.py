@@ -15,8 +15,8 @@ from clients.steering import steer
 from clients.trouble import DeclinedError
 from domain.actor import Actor, Channel, Proof
 from domain.answer import Ask, NotBegun
+from domain.approval_written import Approval
 from domain.clearance import Warrant
-from domain.configuration import Approval
 from domain.doors import FreezeWord, Signal, Word
 from domain.environment import Placement
 from domain.names import change_id, environment_id
