@@ -22,23 +22,26 @@ from activities.tools import Tools
 from activities.transcribing import say
 from domain.answer import answer_of
 from domain.approval import Policy
-from domain.clearance import Cause, Facts, Refusal, Warrant, judge, judge_undo, up_to_date, used
+from domain.clearance import judge, judge_undo
 from domain.emergency import glass_of, overriders_of
 from domain.environment import Holding, Placement, same
 from domain.fence import Fence, milliseconds
 from domain.gate import Freeze, Pin, Quarantine
+from domain.gatekeeping import used
 from domain.journal import Entry, LetIn, Receipt, called_off
 from domain.names import Subject, change_id
 from domain.order import StepOrder
 from domain.override import Override, Overriders
 from domain.permission import why_may_not
 from domain.plan import Step, Undo
+from domain.refusal import Cause, Refusal
 from domain.rehearsal import acts
 from domain.roles import Door
 from domain.statement import matter_of
 from domain.terms import Proposal, Request
 from domain.urgency import NO_GLASS, Glass, Urgency
 from domain.value import short
+from domain.warrant import Facts, Warrant, up_to_date
 
 NOT_CLEARED = "NotCleared"
 OUTRANKED = "Outranked"

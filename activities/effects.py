@@ -24,17 +24,18 @@ from activities.reviews import Reviewing
 from activities.signpost import Signpost
 from activities.tools import Tools
 from activities.transcribing import transcribed
-from domain.clearance import Cause, Refusal, Warrant
 from domain.environment import Unknown, same
 from domain.journal import Evidence, Recollection, Soaked
 from domain.names import Subject
 from domain.order import Account, DrawOrder, Left, LookOrder, Performed, ProofOrder, StepOrder
 from domain.plan import Verb
+from domain.refusal import Cause, Refusal
 from domain.review import ReviewOrder
 from domain.road import Waymark
 from domain.saying import Heard, Saying
 from domain.terms import Request, Sealed, Story
 from domain.trail import Piece
+from domain.warrant import Warrant
 
 ResultT = TypeVar("ResultT")
 BEAT: Final = timedelta(seconds=1)

@@ -17,7 +17,7 @@ from domain.journal import Receipt
 from domain.names import Subject, gate_key, gate_prefix
 from domain.permission import DOOR_OF, why_may_not
 from domain.roles import Door
-from domain.saying import GATES, SHUTS, Gate, GateWord, Heard, Saying, is_skip_of, shut_by
+from domain.saying import GATES, SHUTS, GateKind, GateWord, Heard, Saying, is_skip_of, shut_by
 from domain.signature import WordSignature
 from domain.statement import word_statement
 from domain.terms import Request, Sealed
@@ -97,9 +97,9 @@ class Gatehouse:
         environment, service = subject.environment, subject.service
         freeze = pin = None
         if configuration.is_signed(environment):
-            freeze = await self._standing(gate_prefix(environment, Gate.FREEZE, None))
+            freeze = await self._standing(gate_prefix(environment, GateKind.FREEZE, None))
         if configuration.is_signed(environment, service):
-            pin = await self._standing(gate_prefix(environment, Gate.PIN, service))
+            pin = await self._standing(gate_prefix(environment, GateKind.PIN, service))
         return Shut(
             freeze=freeze if isinstance(freeze, Freeze) else None, pin=pin if isinstance(pin, Pin) else None
         )
@@ -123,7 +123,7 @@ class Gatehouse:
         # It was in time when it came; what is left undone may be accounted for much later.
         return await self._proving.why_not(word_statement(word, word.signed), word.signed, word.signed.at)
 
-    async def _remember(self, saying: Saying, signed: WordSignature, gate: Gate) -> str:
+    async def _remember(self, saying: Saying, signed: WordSignature, gate: GateKind) -> str:
         """Keep a word about a gate; say so where a later one is known: whoever presents an older changes nothing."""
         prefix = gate_prefix(saying.environment, gate, saying.service)
         key = gate_key(saying.environment, gate, saying.service, signed.at, signed.nonce)

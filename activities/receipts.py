@@ -19,7 +19,7 @@ from activities.health import Verdict, look_until_well
 from activities.ports import TargetRefusalError
 from activities.tools import Tools
 from activities.transcribing import transcribed
-from domain.clearance import Cause, Facts, Refusal, Warrant, judge_done, judge_undo
+from domain.clearance import judge_done, judge_undo
 from domain.environment import Holding, Unknown, same
 from domain.fence import Fence
 from domain.journal import Entry, Evidence, Receipt, Recollection, Settled, Soaked, standing
@@ -27,9 +27,11 @@ from domain.names import ENVIRONMENT, SERVICE, Subject, change_id
 from domain.order import Account, Left
 from domain.override import Override
 from domain.plan import Deed, Step, Verb
+from domain.refusal import Cause, Refusal
 from domain.rehearsal import Rehearsal, acts, judge_rehearsal
 from domain.soak import judge_soak
 from domain.terms import Proposal, Story, TargetTerms
+from domain.warrant import Facts, Warrant
 
 TRIES_IN_SILENCE: Final = 7
 """So often a way back is tried, within about a minute, before a person has to hear of it."""

@@ -6,10 +6,10 @@ from pydantic import AwareDatetime, Field
 
 from domain.approval import Decision
 from domain.berth import Berth
-from domain.clearance import Refusal
 from domain.environment import Holding
 from domain.journal import Receipt, Settled
 from domain.outcome import Outcome
+from domain.refusal import Refusal
 from domain.signature import WordSignature
 from domain.terms import LaneTerms, Request, Sealed, Story
 from domain.value import Value

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 from domain.answer import Ask
-from domain.clearance import Cause, Refusal
 from domain.lane import LaneState
+from domain.refusal import Cause, Refusal
 from domain.terms import LanePolicy, Story
 from domain.urgency import Urgency
 

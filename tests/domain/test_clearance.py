@@ -8,15 +8,17 @@ from hypothesis import strategies as st
 
 from domain.actor import Actor, Proof
 from domain.approval import Decision, Policy, Verdict
-from domain.clearance import Cause, Facts, Warrant, judge, judge_done, judge_undo, up_to_date
+from domain.clearance import judge, judge_done, judge_undo
 from domain.environment import Absent, Placement, Unknown
 from domain.fence import Fence, milliseconds
 from domain.gate import Freeze, Pin, Quarantine
 from domain.names import Subject, change_id
 from domain.plan import Plan, Step, Undo, Verb
+from domain.refusal import Cause
 from domain.rule import RuleTerms, Weight
 from domain.signature import Signature
 from domain.terms import Proposal, Request, Story, Terms
+from domain.warrant import Facts, Warrant, up_to_date
 from domain.windows import PlannedFreeze, Schedule, Window
 from tests.domain.strategies import NOON, digest
 

@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 import pytest
 
 from domain.answer import Ask
-from domain.clearance import Cause
 from domain.journal import OpenTurn, Recollection
 from domain.lane import LaneState, next_change, recalled
 from domain.queueing import TurnedAway, asked, yields_to
+from domain.refusal import Cause
 from domain.terms import LaneTerms, Story
 from domain.urgency import Urgency
 from tests.domain.lane_world import QUEUE, REFUSE, SUBJECT, SUPERSEDE, ask_of

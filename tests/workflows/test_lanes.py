@@ -9,7 +9,7 @@ from temporalio.client import WorkflowHandle
 from temporalio.common import SearchAttributeKey
 
 from domain.actor import Actor
-from domain.configuration import EnvironmentFile
+from domain.configuration_files import EnvironmentFile
 from domain.journal import Soaked
 from domain.names import OUTCOME
 from domain.notice import Event

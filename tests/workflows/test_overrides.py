@@ -14,7 +14,8 @@ from activities.keyring import Keyring
 from activities.signers import OpenSshSigners
 from clients.client import Towpath
 from clients.environment import Environment
-from domain.configuration import Approval, Organisation
+from domain.approval_written import Approval
+from domain.configuration_files import Organisation
 from domain.evidence import tell_audit
 from domain.notice import Event
 from domain.noticing import of_environment
