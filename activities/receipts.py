@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Final
 
 from temporalio import activity
@@ -19,19 +18,18 @@ from activities.health import Verdict, look_until_well
 from activities.ports import TargetRefusalError
 from activities.tools import Tools
 from activities.transcribing import transcribed
-from domain.clearance import judge_done, judge_undo
-from domain.environment import Holding, Unknown, same
+from domain.accounting import astray, judge_end, judge_end_of_undo, should_stand, told_to_stand, write_up
+from domain.environment import Holding, Unknown
 from domain.fence import Fence
-from domain.journal import Entry, Evidence, Receipt, Recollection, Settled, Soaked, standing
+from domain.journal import Entry, Evidence, Receipt, Recollection, Settled
 from domain.names import ENVIRONMENT, SERVICE, Subject, change_id
 from domain.order import Account, Left
-from domain.override import Override
-from domain.plan import Deed, Step, Verb
+from domain.plan import Step, Verb
 from domain.refusal import Cause, Refusal
 from domain.rehearsal import Rehearsal, acts, judge_rehearsal
 from domain.soak import judge_soak
 from domain.terms import Proposal, Story, TargetTerms
-from domain.warrant import Facts, Warrant
+from domain.warrant import Facts
 
 TRIES_IN_SILENCE: Final = 7
 """So often a way back is tried, within about a minute, before a person has to hear of it."""
@@ -79,7 +77,7 @@ class Receipts:
                 raise over(standing)
             return Left(well=True, after=dict(standing.after), evidence=standing.evidence)
         journal = await self._journal(proposal, account.warrant.turn)
-        expected = _expected(account, proposal, journal)
+        expected = should_stand(account, proposal, journal)
         async with transcribed(
             self._tools, proposal.plan.subject, account.warrant.turn, "health", "look whether it is well"
         ):
@@ -98,14 +96,17 @@ class Receipts:
         if refusal := refusal or await self._judge_words(account, proposal):
             raise not_cleared(refusal, journaled=True)
         done = account.settled is Settled.DONE
-        after = await self._what_stands(proposal, _told(account, proposal, journal), account.skipped)
-        if done and (astray := _astray(proposal, after, account.skipped)):
-            return Left(well=False, evidence=astray)
+        after = await self._what_stands(proposal, told_to_stand(account, proposal, journal), account.skipped)
+        if done and (lost := astray(proposal, after, account.skipped)):
+            return Left(well=False, evidence=lost)
         if not (done or journal or facts.open_turn == account.warrant.turn):
             # Nothing was begun, and no lane knows of the turn: there is nothing to account for.
             return Left(well=True, after=after, lane_listens=facts.lane_listens)
         newest = await self._books.page(proposal.plan.subject)
-        receipt = _write_up(account, proposal, journal, verdict, facts.now).but(
+        written = write_up(account, proposal, journal, facts.now)
+        receipt = written.but(
+            proven=verdict.proven,
+            evidence=(*verdict.sentences, *written.evidence),
             after=after,
             let_in=await self._clearing.let_in(account.warrant, proposal),
             ledger=newest.digest if newest else None,
@@ -125,11 +126,11 @@ class Receipts:
     def _judge(self, account: Account, proposal: Proposal, facts: Facts) -> Refusal | None:
         warrant = account.warrant
         if account.settled is Settled.UNDONE:
-            return _judge_undone(warrant, proposal, facts)
+            return judge_end_of_undo(warrant, proposal, facts)
         environment = proposal.plan.subject.environment
         soak = self._archive.unseal(account.soak, environment, Evidence) if account.soak else None
         return (
-            _judge_done(warrant, proposal, facts)
+            judge_end(warrant, proposal, facts)
             or judge_rehearsal(proposal, warrant.turn, self._rehearsal(account))
             or judge_soak(proposal, warrant.turn, soak, account.cut)
         )
@@ -267,26 +268,6 @@ def _is_endless(account: Account, proposal: Proposal) -> bool:
     return goes_back and activity.in_activity() and activity.info().attempt >= TRIES_IN_SILENCE
 
 
-def _of(proposal: Proposal) -> int | None:
-    return next((step.of.turn for step in proposal.plan.steps if step.of), None)
-
-
-def _judge_done(warrant: Warrant, proposal: Proposal, facts: Facts) -> Refusal | None:
-    """What moved forward must be let in to its end; what put back is judged as the undo that it was."""
-    undone = next((step.of for step in proposal.plan.steps if step.of), None)
-    if undone is None:
-        return judge_done(warrant, facts)
-    return judge_undo(proposal.plan.subject, warrant.turn, undone, facts)
-
-
-def _judge_undone(warrant: Warrant, proposal: Proposal, facts: Facts) -> Refusal | None:
-    """What was put back is accounted for by the change itself, whatever became of its lane, and by nobody else."""
-    if proposal.request != warrant.request:
-        return Refusal(cause=Cause.FORBIDDEN, why="Its terms were drawn up for another request.")
-    itself = Fence(turn=warrant.turn, act=0)
-    return judge_undo(proposal.plan.subject, warrant.turn, itself, facts)
-
-
 async def _until_ended(client: Client, workflow_id: str) -> None:
     handle = client.get_workflow_handle(workflow_id)
     try:
@@ -297,83 +278,3 @@ async def _until_ended(client: Client, workflow_id: str) -> None:
     except RPCError as error:
         if error.status is not RPCStatusCode.NOT_FOUND:
             raise
-
-
-def _expected(account: Account, proposal: Proposal, journal: Sequence[Entry]) -> dict[str, Holding]:
-    """Return what should stand there, by sealed plan or captures; nothing, where a person said to leave it."""
-    if account.skipped:
-        return {}
-    if account.settled is Settled.DONE:
-        return proposal.plan.after
-    captured = {entry.step.berth: _left_by(entry) for entry in journal}
-    return proposal.plan.kept | captured if captured else {}
-
-
-def _left_by(entry: Entry) -> Holding:
-    """Return what stands where a change was undone: what was captured, but for a pivot, which stays."""
-    return entry.step.after if entry.step.is_pivot else entry.capture.holding
-
-
-def _told(account: Account, proposal: Proposal, journal: Sequence[Entry]) -> dict[str, Holding]:
-    """Return what should stand where a target cannot show it. Of a pivot that ended in trouble nobody knows."""
-    if account.settled is Settled.DONE:
-        return proposal.plan.after
-    unsure = Unknown(why="its deed ended in trouble, and cannot be undone")
-    return proposal.plan.before | {
-        entry.step.berth: unsure if entry.step.berth in account.unsure else _left_by(entry)
-        for entry in journal
-    }
-
-
-def _astray(proposal: Proposal, after: Mapping[str, Holding], skipped: Sequence[str]) -> tuple[str, ...]:
-    """Say what does not stand there although the plan was done."""
-    return tuple(
-        f"{berth} should hold {wanted}, and holds {after[berth]}"
-        for berth, wanted in proposal.plan.after.items()
-        if berth not in skipped and not isinstance(wanted, Unknown) and not same(wanted, after[berth])
-    )
-
-
-def _overridden(journal: Sequence[Entry]) -> tuple[Override, ...]:
-    found: list[Override] = []
-    for one in (override for entry in journal for override in entry.overridden):
-        found += [] if one in found else [one]
-    return tuple(found)
-
-
-def _write_up(
-    account: Account, proposal: Proposal, journal: Sequence[Entry], verdict: Verdict, now: datetime
-) -> Receipt:
-    """Say what was done: what the journal says, not what is told."""
-    warrant, plan = account.warrant, proposal.plan
-    is_soaked = account.settled is Settled.DONE and bool(proposal.terms.soak)
-    cut = account.cut if is_soaked and account.soak is None else ""
-    soaked = (Soaked.CUT if cut else Soaked.FULL) if is_soaked else Soaked.NONE
-    return Receipt(
-        subject=plan.subject,
-        turn=warrant.turn,
-        story=warrant.request.story,
-        settled=account.settled,
-        outcome=account.outcome,
-        version=plan.version or None,
-        release=plan.release,
-        before=plan.before | {entry.step.berth: entry.capture.holding for entry in journal},
-        after={},
-        deeds=standing(Deed(step=entry.step, fence=entry.fence) for entry in journal),
-        overridden=_overridden(journal),
-        of=warrant.request.of or _of(proposal),
-        soaked=soaked,
-        cut=cut,
-        healthy=not account.skipped,
-        proven=verdict.proven,
-        actor=warrant.request.actor,
-        reason=warrant.request.reason,
-        signed=None if warrant.request.story is Story.PROMOTION else warrant.request.signature,
-        asker=warrant.asker,
-        intent=plan.intent,
-        why=account.why,
-        evidence=(*verdict.sentences, *([cut] if cut else [])),
-        records=account.records,
-        began=account.began,
-        ended=now,
-    )

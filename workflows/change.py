@@ -16,14 +16,13 @@ with workflow.unsafe.imports_passed_through():
     from domain.doors import Signal
     from domain.drawing import outcome_of
     from domain.fence import Fence
-    from domain.gate import OnFreeze
     from domain.journal import Evidence, Settled
     from domain.names import OUTCOME, PHASE, Subject, lane_id, read_id
     from domain.order import Account, Left, StepOrder, order_drawing
     from domain.outcome import Outcome, Phase
     from domain.plan import Deed, Plan, Step, put_back, say_staying
     from domain.record import OutcomeRecord
-    from domain.refusal import Cause, Refusal
+    from domain.refusal import Cause, Refusal, is_waited_for
     from domain.rehearsal import again, rehearses
     from domain.terms import Proposal, Sealed, Terms
     from domain.value import say_duration
@@ -183,16 +182,12 @@ class ChangeWorkflow(Rehearsing):
                 self._begun.remove(deed)
             elif step.is_pivot:
                 self._unsure.append(step.berth)
-            if self._has_begun and self._is_worth_waiting(trouble):
+            if self._has_begun and is_waited_for(trouble.refusal, self._terms.on_freeze):
                 return trouble.refusal
             raise trouble from failure
         self._note(deed, performed)
         self._stop_if_cancelled()
         return None
-
-    def _is_worth_waiting(self, trouble: Trouble) -> bool:
-        closed = trouble.refusal is not None and trouble.refusal.cause is Cause.GATE
-        return closed and self._terms.on_freeze is OnFreeze.HOLD
 
     async def _soak(self) -> None:
         """Watch it for as long as the terms say, or until it yields; the budget does not count this."""
