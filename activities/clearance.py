@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import takewhile
 from typing import Final, NamedTuple
 
@@ -34,11 +34,12 @@ from domain.order import StepOrder
 from domain.override import Override, Overriders
 from domain.permission import why_may_not
 from domain.plan import Step, Undo
-from domain.refusal import Cause, Refusal
+from domain.refusal import Cause, Refusal, forbidden
 from domain.rehearsal import acts
 from domain.roles import Door
-from domain.statement import matter_of
+from domain.statement import asked_by, matter_of
 from domain.terms import Proposal, Request
+from domain.turn import of_another, out_of_line
 from domain.urgency import NO_GLASS, Glass, Urgency
 from domain.value import short
 from domain.warrant import Facts, Warrant, up_to_date
@@ -200,6 +201,7 @@ class Clearing:
 
         observed = {} if entry else await self._observe_all(proposal, order.act, step, seen)
         configuration = self._tools.settings.current()
+        first = entry if order.act == 1 else await self._archive.entry(subject, fence.turn, 1)
         heard = await self.hear(order.warrant, proposal)
         facts = heard.but(
             policy=self._policy(proposal),
@@ -209,16 +211,18 @@ class Clearing:
             observed=observed,
             observes=configuration.observes(subject),
             schedule=configuration.schedule(subject),
-            begins=order.act == 1 and entry is None,
+            begins=entry is None and (first is None or first.void),
             rules=configuration.rules(subject) if configuration.place(subject) else (),
             quarantine=await self._quarantine(proposal),
             shut=await self._shut(subject),
             not_permitted=self._not_permitted(order.warrant.request),
         )
         warrant, facts = await self._proven(up_to_date(order.warrant, facts), proposal, facts)
-        refusal = judge(warrant, step, facts)
+        refusal = out_of_line(proposal, step, order.act, first, entry) or judge(warrant, step, facts)
         if refusal is None and entry is None:
             refusal = await self._accounted_for(proposal, fence.turn, begins=facts.begins)
+        if refusal is None and facts.begins:
+            refusal = await self._asked_before(order.warrant, facts.policy)
         if refusal:
             raise await self._refused(refusal, subject, fence.turn, journaled=entry is not None)
 
@@ -234,6 +238,8 @@ class Clearing:
             target=terms,
             capture=seen.capture,
             story=order.warrant.request.story,
+            intent=proposal.plan.intent,
+            asked=asked_by(order.warrant.request),
             overridden=used(proposal, facts),
             at=facts.now,
         )
@@ -246,6 +252,22 @@ class Clearing:
             raise not_cleared(refusal, journaled=True)
         deed = await self._deed(order.warrant, written, step.after)
         return Cleared(target, deed, done_before=False, is_waited_for=is_waited_for)
+
+    async def journal(self, proposal: Proposal, turn: int) -> list[Entry]:
+        """Return what was really begun in this turn, by this plan. Raises ``NotCleared`` where another one began it."""
+        numbers = range(1, max(acts(proposal.terms, proposal.plan), 1) + 1)
+        entries = await self._archive.entries(proposal.plan.subject, turn, numbers)
+        if refusal := next(filter(None, (of_another(proposal, entry) for entry in entries)), None):
+            raise not_cleared(refusal, journaled=True)
+        return [entry for entry in entries if not entry.void]
+
+    async def last_deed(self, proposal: Proposal, turn: int) -> datetime:
+        """Return when the turn's newest deed was begun. Raises ``NotCleared`` where this plan has none in it."""
+        entries = await self.journal(proposal, turn)
+        if not entries:
+            why = f"Turn {turn} of {proposal.plan.subject} has not begun, so there is nothing to watch."
+            raise not_cleared(Refusal(cause=Cause.FORBIDDEN, why=why), journaled=False)
+        return max(entry.at for entry in entries)
 
     async def _shut(self, subject: Subject) -> tuple[Freeze | Pin, ...]:
         """Return what proven words keep shut. Where they cannot be believed, nothing is cleared."""
@@ -324,7 +346,7 @@ class Clearing:
         closed = await self._archive.receipt_turns(proposal.plan.subject)
         refusal = await self._carried_out(proposal, due, closed)
         if refusal is None and begins:
-            refusal = await self._left_open(proposal.plan.subject, due, closed)
+            refusal = await self.left_open(proposal.plan.subject, due, closed)
         return refusal
 
     async def _carried_out(self, proposal: Proposal, due: int, closed: Sequence[int]) -> Refusal | None:
@@ -348,7 +370,23 @@ class Clearing:
                 return f"plan {short(intent)} was carried out before, in turn {turn}"
         return ""
 
-    async def _left_open(self, subject: Subject, due: int, closed: Sequence[int]) -> Refusal | None:
+    async def _asked_before(self, warrant: Warrant, policy: Policy) -> Refusal | None:
+        """Where nobody has to approve, a signed request is all that lets a change in: it lets one in, and no second."""
+        request, subject = warrant.request, warrant.request.subject
+        asked = asked_by(request)
+        if asked is None or request.signature is None or not policy.signed or policy.quorums:
+            return None
+        since = milliseconds(request.signature.at - CLOCKS_APART)
+        for turn, numbers in (await self._archive.journal_turns(subject)).items():
+            if turn == warrant.turn or turn < since:
+                continue
+            if any(entry.asked == asked for entry in await self._archive.entries(subject, turn, numbers)):
+                return forbidden(
+                    f"its request was carried out before, in turn {turn}; ask again, and sign that"
+                )
+        return None
+
+    async def left_open(self, subject: Subject, due: int, closed: Sequence[int]) -> Refusal | None:
         """Nothing begins over a change that is not accounted for, whatever its lane was told: it is settled first.
 
         Its own word is no receipt: somebody may have completed its last activity by hand.
