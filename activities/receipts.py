@@ -98,7 +98,7 @@ class Receipts:
         refusal = self._judge(account, proposal, journal, facts)
         refusal = refusal or await self._judge_words(account, proposal)
         if refusal is None and account.warrant.request.story is Story.ADOPTION:
-            refusal = await self._clearing.left_open(
+            refusal = await self._clearing.turns.left_open(
                 proposal.plan.subject,
                 account.warrant.turn,
                 await self._archive.receipt_turns(proposal.plan.subject),
@@ -285,7 +285,7 @@ class Receipts:
         except TargetRefusalError:
             return False
         held = seen.capture.holding
-        is_own = seen.fence in {None, entry.fence} and same(entry.step.after, held)
+        is_own = (seen.fence is None or seen.fence == entry.fence) and same(entry.step.after, held)
         return is_own and not same(entry.capture.holding, held)
 
     async def _terms(self, proposal: Proposal, step: Step) -> TargetTerms | None:
