@@ -34,6 +34,7 @@ from domain.review import Review
 from domain.statement import decision_statement, override_statement, request_statement
 from domain.terms import Sealed, Story
 from domain.trail_audit import KeptPage, receipt_findings
+from domain.trail_telling import unaccounted
 from domain.urgency import Urgency
 from domain.value import digest_of
 
@@ -98,6 +99,7 @@ class Auditor:
         for paper in papers:
             findings += receipt_findings(paper.receipt, shelf.pages, shelf.of(paper.receipt.version or ""))
         told = tuple(_with_turn(one, papers) for one in shelf.told)
+        findings += unaccounted(told)
         return _Looked(subject, tuple(accounts), told, tuple(findings), shelf.pages)
 
     async def _read(self, subject: Subject, turn: int) -> Paper | Finding:

@@ -19,16 +19,17 @@ from activities.ports import TargetRefusalError
 from activities.tools import Tools
 from activities.transcribing import transcribed
 from domain.accounting import astray, judge_end, judge_end_of_undo, should_stand, told_to_stand, write_up
-from domain.environment import Holding, Unknown
+from domain.environment import Holding, Unknown, same
 from domain.fence import Fence
 from domain.journal import Entry, Evidence, Receipt, Recollection, Settled
 from domain.names import ENVIRONMENT, SERVICE, Subject, change_id
 from domain.order import Account, Left
 from domain.plan import Step, Verb
 from domain.refusal import Cause, Refusal
-from domain.rehearsal import Rehearsal, acts, judge_rehearsal
+from domain.rehearsal import Rehearsal, judge_rehearsal
 from domain.soak import judge_soak
 from domain.terms import Proposal, Story, TargetTerms
+from domain.turn import judge_deeds
 from domain.warrant import Facts
 
 TRIES_IN_SILENCE: Final = 7
@@ -76,7 +77,7 @@ class Receipts:
             if standing.settled is not account.settled:
                 raise over(standing)
             return Left(well=True, after=dict(standing.after), evidence=standing.evidence)
-        journal = await self._journal(proposal, account.warrant.turn)
+        journal = await self._clearing.journal(proposal, account.warrant.turn)
         expected = should_stand(account, proposal, journal)
         async with transcribed(
             self._tools, proposal.plan.subject, account.warrant.turn, "health", "look whether it is well"
@@ -92,10 +93,19 @@ class Receipts:
         facts = await self._clearing.hear(account.warrant, proposal, gates=False)
         if not facts.asking:
             await self._books.close_strays(proposal.plan.subject)
-        refusal = self._judge(account, proposal, facts)
-        if refusal := refusal or await self._judge_words(account, proposal):
+        refusal = self._judge(account, proposal, journal, facts)
+        refusal = refusal or await self._judge_words(account, proposal)
+        if refusal is None and account.warrant.request.story is Story.ADOPTION:
+            refusal = await self._clearing.turns.left_open(
+                proposal.plan.subject,
+                account.warrant.turn,
+                await self._archive.receipt_turns(proposal.plan.subject),
+            )
+        if refusal:
             raise not_cleared(refusal, journaled=True)
         done = account.settled is Settled.DONE
+        if not done and (standing := await self._not_undone(account, journal)):
+            return Left(well=False, evidence=standing)
         after = await self._what_stands(proposal, told_to_stand(account, proposal, journal), account.skipped)
         if done and (lost := astray(proposal, after, account.skipped)):
             return Left(well=False, evidence=lost)
@@ -123,16 +133,20 @@ class Receipts:
             recorded=await self._books.close_by(left, facts.trail, newest),
         )
 
-    def _judge(self, account: Account, proposal: Proposal, facts: Facts) -> Refusal | None:
+    def _judge(
+        self, account: Account, proposal: Proposal, journal: Sequence[Entry], facts: Facts
+    ) -> Refusal | None:
         warrant = account.warrant
+        last_deed = max((entry.at for entry in journal), default=None)
         if account.settled is Settled.UNDONE:
             return judge_end_of_undo(warrant, proposal, facts)
         environment = proposal.plan.subject.environment
         soak = self._archive.unseal(account.soak, environment, Evidence) if account.soak else None
         return (
             judge_end(warrant, proposal, facts)
+            or judge_deeds(proposal, journal)
             or judge_rehearsal(proposal, warrant.turn, self._rehearsal(account))
-            or judge_soak(proposal, warrant.turn, soak, account.cut)
+            or judge_soak(proposal, warrant.turn, soak, account.cut, last_deed)
         )
 
     def _rehearsal(self, account: Account) -> Rehearsal | None:
@@ -152,12 +166,6 @@ class Receipts:
             why = why or await self._gatehouse.admit(request, drawn_up=proposal.drawn_up)
         return Refusal(cause=Cause.FORBIDDEN, why=f"No receipt is left of this: {why}.") if why else None
 
-    async def _journal(self, proposal: Proposal, turn: int) -> list[Entry]:
-        """Return what was really begun in this turn."""
-        numbers = range(1, acts(proposal.terms, proposal.plan) + 1)
-        entries = await self._archive.entries(proposal.plan.subject, turn, numbers)
-        return [entry for entry in entries if not entry.void]
-
     async def _close_lost(self, settlement: Receipt, turn: int) -> None:
         """Leave the receipt that a lost change did not: it was undone, or made after all where it went back."""
         why = f"its change was lost, and put back in turn {settlement.turn}"
@@ -171,7 +179,7 @@ class Receipts:
             settled=Settled.DONE if going_back else Settled.UNDONE,
             of=going_back.step.of.turn if going_back and going_back.step.of else None,
             why=why,
-            intent=None,
+            intent=next((entry.intent for entry in begun if entry.intent), None),
             records=None,
             let_in=None,
         )
@@ -252,6 +260,34 @@ class Receipts:
             return (await target.observe()).capture.holding
         except TargetRefusalError as refusal:
             return Unknown(why=str(refusal))
+
+    async def _not_undone(self, account: Account, journal: Sequence[Entry]) -> tuple[str, ...]:
+        """Say which deeds of a change that was undone still stand: its undo may have been answered by anybody."""
+        last = {entry.step.berth: entry for entry in sorted(journal, key=lambda entry: entry.fence.act)}
+        undone = [
+            entry
+            for berth, entry in last.items()
+            if berth not in account.skipped and entry.step.can_be_undone
+        ]
+        seen = await asyncio.gather(*(self._standing(entry) for entry in undone))
+        return tuple(
+            f"{entry.step.berth} should be back on {entry.capture.holding}, and deed {entry.fence} stands there yet"
+            for entry, stands in zip(undone, seen, strict=True)
+            if stands
+        )
+
+    async def _standing(self, entry: Entry) -> bool:
+        """Tell whether it is still this deed that stands there, and not what was captured, nor somebody else's."""
+        target = self._tools.target(entry.target, entry.subject, entry.step.berth)
+        if not target.repeatable:
+            return False
+        try:
+            seen = await target.observe()
+        except TargetRefusalError:
+            return False
+        held = seen.capture.holding
+        is_own = (seen.fence is None or seen.fence == entry.fence) and same(entry.step.after, held)
+        return is_own and not same(entry.capture.holding, held)
 
     async def _terms(self, proposal: Proposal, step: Step) -> TargetTerms | None:
         """What is undone is looked at where it was done, even if the configuration has moved since."""

@@ -5,9 +5,9 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Final
 
-from pydantic import AwareDatetime, Field, JsonValue
+from pydantic import AwareDatetime, Field, JsonValue, field_validator
 
-from domain.actor import Actor, person
+from domain.actor import Actor, Proof, person
 from domain.approval import Party, Policy, Quorum, Requester, say_quorums
 from domain.berth import Berth, berth_of
 from domain.folding import unfolded
@@ -50,6 +50,12 @@ class Request(Value):
     """By the requester's own key, where the environment asks for it."""
     urgency: Urgency = Urgency.USUAL
     """Which way in is asked for."""
+
+    @field_validator("actor")
+    @classmethod
+    def _claimed(cls, actor: Actor) -> Actor:
+        """Whoever asks may write what they like of their own proof: the signature is looked at instead."""
+        return actor.but(proof=Proof.NONE)
 
     @property
     def requester(self) -> Requester:
