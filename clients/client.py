@@ -40,6 +40,7 @@ from domain.outcome import Phase
 from domain.road import WalkRequest
 from domain.space import Space
 from domain.status import WalkReport
+from domain.telling import tell_asked
 from domain.terms import Proposal, Request
 from domain.urgency import Urgency
 
@@ -136,7 +137,7 @@ class Towpath:
                 task_queue=ENGINE_QUEUE,
                 result_type=WalkReport,
                 static_summary=f"{version} of {service} → {' and '.join(wanted)}",
-                static_details=f"Asked for by {actor}{f': {reason}' if reason else ''}",
+                static_details=tell_asked(actor, reason),
                 search_attributes=attributes(names),
             )
         except WorkflowAlreadyStartedError:

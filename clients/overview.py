@@ -18,6 +18,7 @@ from activities.spaces import Anywhere, client_for
 from clients.connection import explain
 from clients.speaking import NO_ENGINE, START_ENGINE, is_missing, why_in_vain
 from clients.trouble import UsageError
+from domain.hints import USUAL_NAMESPACE
 from domain.names import (
     ACTOR,
     ENVIRONMENT,
@@ -55,6 +56,8 @@ class Overview(Value):
     id: str
     state: str
     """What the Temporal server calls it: running, completed, failed, terminated, …"""
+    namespace: str = USUAL_NAMESPACE
+    """Where it lives."""
     promotion: PromotionStatus | None = None
     report: Report | None = None
     """How a promotion ended."""
@@ -112,7 +115,7 @@ async def look(client: Anywhere, workflow_id: str) -> Overview:
             raise UsageError(_say_unknown(workflow_id)) from error
         raise await explain(client_for(client, workflow_id), error) from error
     state = described.status.name.lower().replace("_", " ") if described.status else "unknown"
-    seen = Overview(id=workflow_id, state=state)
+    seen = Overview(id=workflow_id, state=state, namespace=client_for(client, workflow_id).namespace)
     match workflow_id.split("/", maxsplit=1)[0]:
         case "promotion":
             return await _look_at_promotion(client, handle, seen)

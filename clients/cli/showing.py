@@ -7,12 +7,13 @@ from clients.cli.terminal import quoted, say, say_commands, say_lines, say_table
 from clients.connection import DEFAULT_ADDRESS, embedded_address
 from clients.overview import Overview, Rows
 from domain.environment import Unknown
+from domain.hints import approve_commands
 from domain.outcome import Outcome, Phase
 from domain.picture import picture
 from domain.record import OverrideRecord, RefusedRecord
 from domain.road import Road
 from domain.status import ChangeStatus, EnvironmentStatus, LaneStatus, PromotionStatus, Report
-from domain.telling import approve_commands, say_later
+from domain.telling import say_later
 from domain.terms import LanePolicy, Proposal
 from domain.urgency import Urgency
 from domain.value import short
@@ -84,8 +85,8 @@ def remedies(seen: Overview) -> Iterator[str]:
 def _promotion_remedies(seen: Overview) -> Iterator[str]:
     status = seen.promotion
     if status and seen.is_open:
-        if status.phase is Phase.WAITING_FOR_APPROVAL and status.intent:
-            yield from approve_commands(seen.id, status.intent).splitlines()
+        if status.phase is Phase.WAITING_FOR_APPROVAL and status.proposal:
+            yield from approve_commands(seen.id, status.proposal, seen.namespace).splitlines()
         elif status.phase is not Phase.IN_LANE:
             yield from status.remedy.splitlines()
         if status.phase is Phase.NO_WORKER:
