@@ -94,14 +94,19 @@ class Overriders(Value):
 NO_OVERRIDERS: Final = Overriders()
 
 
+def why_not_overriding(name: str, who: Overriders) -> str:
+    """Say why this person lets nobody past anything, or nothing where they may."""
+    if person(name) in {person(one) for one in who.people}:
+        return ""
+    return f"{name} may not override gates here; those who may: {', '.join(who.people) or 'nobody'}"
+
+
 def why_void(one: Override, who: Overriders, now: datetime) -> str:
     """Say why an override does not count, or nothing where it does. Of the proof only one's own finding is believed."""
     if not one.holds(now):
         return f"it ended {one.until:%Y-%m-%d %H:%M %Z}"
-    if person(one.by.name) not in {person(name) for name in who.people}:
-        return (
-            f"{one.by.name} may not override gates here; those who may: {', '.join(who.people) or 'nobody'}"
-        )
+    if why := why_not_overriding(one.by.name, who):
+        return why
     if one.lasts > who.longest:
         return f"it is for {say_duration(one.lasts)}, and {say_duration(who.longest)} is the longest here"
     if who.signed and not one.is_proven:
