@@ -107,10 +107,27 @@ def why_void(one: Override, who: Overriders, now: datetime) -> str:
         return f"it ended {one.until:%Y-%m-%d %H:%M %Z}"
     if why := why_not_overriding(one.by.name, who):
         return why
-    if one.lasts > who.longest:
-        return f"it is for {say_duration(one.lasts)}, and {say_duration(who.longest)} is the longest here"
+    if why := _why_too_long(one.lasts, who):
+        return why
     if who.signed and not one.is_proven:
         return f"it is not proven to be {one.by.name}'s: overrides here are signed"
+    return ""
+
+
+def why_in_vain(word: OverrideWord, who: Overriders) -> str:
+    """Say why a word is not worth sending, or nothing where it is. Whose its signature is, is not looked at."""
+    if why := why_not_overriding(word.by, who) or _why_too_long(word.lasts, who):
+        return why
+    if who.signed and word.signed is None:
+        return (
+            "overrides here are signed, and this one is not; name a key by --key, or in TOWPATH_SIGNING_KEY"
+        )
+    return ""
+
+
+def _why_too_long(lasts: timedelta, who: Overriders) -> str:
+    if lasts > who.longest:
+        return f"it is for {say_duration(lasts)}, and {say_duration(who.longest)} is the longest here"
     return ""
 
 
