@@ -86,7 +86,8 @@ async def _held(towpath: "Towpath", service: str, environment: str) -> str:
                 f"under that name in {environment}. There is: {', '.join(sorted(known.services)) or 'none'}."
             )
         say_aside(
-            f"Nothing was ever changed of {service} in {environment}. See that this is how it is written."
+            f"Nothing of {service} was ever let into {environment}, and nothing will be until it is unpinned. "
+            "See that both are written right."
         )
         return ""
     versions = {held.version for held in lane.held.values() if isinstance(held, Placement)}

@@ -7,14 +7,15 @@ from clients.cli.terminal import quoted, say, say_commands, say_lines, say_table
 from clients.connection import DEFAULT_ADDRESS, embedded_address
 from clients.overview import Overview, Rows
 from domain.environment import Unknown
-from domain.hints import approve_commands
+from domain.hints import OWN_KEY, approve_commands
+from domain.names import Subject
 from domain.outcome import Outcome, Phase
 from domain.picture import picture
 from domain.record import OverrideRecord, RefusedRecord
 from domain.road import Road
 from domain.status import ChangeStatus, EnvironmentStatus, LaneStatus, PromotionStatus, Report
 from domain.telling import say_later
-from domain.terms import LanePolicy, Proposal
+from domain.terms import UNSIGNED_REQUEST, LanePolicy, Proposal
 from domain.urgency import Urgency
 from domain.value import short
 from workers.settings import surroundings
@@ -209,9 +210,19 @@ def show_plan(proposal: Proposal, escalated: int = 0) -> None:
         say(f"  needs {approval}")
         say_lines([f"  {line}" for line in say_later(proposal, escalated)])
     for line in proposal.refusals:
-        say(f"  refused: {line}", "yellow")
+        say(f"  {_say_refusal(line, proposal.plan.subject)}", "yellow")
     if proposal.nothing_to_do:
         say(f"  nothing to do: {proposal.nothing_to_do}")
+
+
+def _say_refusal(sentence: str, subject: Subject) -> str:
+    """Say what keeps it out; where only a signature is missing, that is no verdict on the plan."""
+    if not sentence.endswith(UNSIGNED_REQUEST):
+        return f"refused: {sentence}"
+    return (
+        f"missing: your signature. Requests are signed in {subject.environment}, and of an unsigned one neither its "
+        f"diffs nor its rules are looked at. Ask again with {OWN_KEY}, or name the key in TOWPATH_SIGNING_KEY"
+    )
 
 
 def _show_lane(lane: LaneStatus) -> None:
