@@ -8,13 +8,13 @@ from temporalio.common import TypedSearchAttributes, WorkflowIDConflictPolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
-from activities.asking import ask_status
 from clients.signing import Signer
 from clients.speaking import (
     NO_ENGINE,
     START_ENGINE,
     attributes,
     decide,
+    hear_status,
     in_words,
     is_missing,
     made,
@@ -109,7 +109,7 @@ class Promotion:
         Raises ``UsageError`` where it is not there, ``NobodyPollsError`` without an engine.
         """
         try:
-            status = await ask_status(self._handle, PromotionStatus)
+            status = await hear_status(self._handle, PromotionStatus)
         except RPCError as error:
             if is_missing(error):
                 raise self._missing() from error

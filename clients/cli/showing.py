@@ -36,7 +36,7 @@ def show(seen: Overview) -> None:
     """Show everything that is known of one workflow, and the commands that move it on."""
     _show_asked(seen)
     if seen.lane:
-        _show_lane(seen.lane)
+        _show_lane(seen.lane, seen.place)
     if seen.change:
         _show_change(seen.change, seen.in_vain)
     if seen.environment:
@@ -156,7 +156,8 @@ def where(seen: Overview) -> str:
     if change and is_own(seen):
         return _with(change.phase, change.waits_for) if change.phase is not Phase.ENDED else ""
     if promotion and promotion.phase is not Phase.ENDED:
-        return _with(promotion.phase, promotion.waits_for)
+        place = f", number {seen.place} in the queue" if seen.place else ""
+        return f"{_with(promotion.phase, promotion.waits_for)}{place}"
     return f"the lane is {lane.phase}" if lane and lane.phase is not Phase.IDLE else ""
 
 
@@ -225,18 +226,19 @@ def _say_refusal(sentence: str, subject: Subject) -> str:
     )
 
 
-def _show_lane(lane: LaneStatus) -> None:
+def _show_lane(lane: LaneStatus, place: int = 0) -> None:
     say(f"The lane of {lane.subject} is {lane.phase}.", STYLES.get(lane.phase, "bold"))
     if lane.running:
         asked = lane.running.request
         what = f"{asked.story} {asked.version}" if asked.version else asked.story
         yields = ", whose soak a newer promotion ends" if lane.running.lane.yields else ""
         say(f"  turn {lane.turn}: {what} for {asked.said_by}{yields}")
-    for ask in lane.queue:
+    for number, ask in enumerate(lane.queue, start=1):
         what = f"{ask.request.story} {ask.request.version}" if ask.request.version else ask.request.story
         is_last = ask.lane.policy is LanePolicy.SUPERSEDE
         until = ", until a newer promotion takes its place" if is_last else ""
-        say(f"  waits: {what} for {ask.request.said_by}{until}")
+        here = f": it is number {number} of {len(lane.queue)} in the queue" if number == place else ""
+        say(f"  waits: {what} for {ask.request.said_by}{until}{here}")
     for component, holding in lane.held.items():
         say(f"  holds {component}: {holding}")
     for turn in lane.unsettled:
