@@ -1,5 +1,6 @@
 """The commands that people are told: whole, so that whoever pastes one is not told what else it lacks."""
 
+from collections.abc import Mapping
 from typing import Final
 
 from domain.gate import Freeze, Pin
@@ -25,6 +26,12 @@ def opening(gate: Freeze | Pin, environment: str, service: str) -> str:
         else f"towpath unpin {service} {environment}"
     )
     return keyed(command, signed=gate.by.is_proven)
+
+
+def openings(environment: str, freeze: Freeze | None, pins: Mapping[str, Pin]) -> list[str]:
+    """Return the commands that open everything that somebody shut in an environment."""
+    thaw = [opening(freeze, environment, "")] if freeze else []
+    return [*thaw, *(opening(pin, environment, service) for service, pin in sorted(pins.items()))]
 
 
 def temporal(verb: str, workflow_id: str, namespace: str) -> str:

@@ -58,8 +58,13 @@ class Override(Value):
 
     def __str__(self) -> str:
         which = f"{self.version} of {self.service}" if self.version else self.service
+        by = (
+            self.by
+            if self.is_proven or not self.signature
+            else f"{self.by.name} (signed, to be proven at the deed)"
+        )
         return (
-            f"{which} is let past {' and '.join(self.gates)} by {self.by} until {self.until:%Y-%m-%d %H:%M %Z}: "
+            f"{which} is let past {' and '.join(self.gates)} by {by} until {self.until:%Y-%m-%d %H:%M %Z}: "
             f"{self.reason}"
         )
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from domain.actor import Actor
-from domain.hints import approve_command, approve_commands, approve_json, opening
+from domain.hints import approve_command, approve_commands, approve_json, openings
 from domain.markdown import fenced, literal
 from domain.names import promotion_id
 from domain.outcome import Phase
@@ -71,8 +71,7 @@ def tell_environment(status: EnvironmentStatus) -> str:
     said = [f"### {name}: {literal(str(status.freeze or 'open'))}"]
     said += [f"- {service} is {literal(str(pin))}" for service, pin in pins]
     said += [f"- {literal(str(one))}" for one in status.overrides]
-    remedies = [opening(status.freeze, name, "")] if status.freeze else []
-    remedies += [opening(pin, name, service) for service, pin in pins]
+    remedies = openings(name, status.freeze, status.pins)
     said.append(fenced("\n".join(remedies)) if remedies else "")
     said.append(_tell_refused(status.refused))
     return "\n\n".join(line for line in said if line)

@@ -10,6 +10,7 @@ from clients.cli.grammar import By, EnvironmentName, Key, Service
 from clients.cli.reading import find_configuration
 from clients.cli.terminal import say, say_aside, say_commands
 from clients.trouble import DeclinedError
+from domain.hints import keyed
 from domain.outcome import Exit
 from domain.urgency import Waivable
 from workers.settings import surroundings
@@ -64,7 +65,8 @@ def override(
         say(f"{said[-1]}.", "yellow")
         say_aside("Whether it counts, the environment's worker says when the first deed is to be done.")
         say("What waits for a window or a planned freeze goes on with:")
-        say_commands([f"towpath retry {service} {version or 'VERSION'} {environment}"])
+        retry = f"towpath retry {service} {version or 'VERSION'} {environment}"
+        say_commands([keyed(retry, signed=signs is not None)])
         return Exit.DONE
 
     ask(work, actor)

@@ -9,6 +9,7 @@ from clients.cli.reading import find_configuration
 from clients.cli.terminal import say, say_aside, say_commands
 from clients.trouble import DeclinedError, UsageError
 from domain.environment import Placement
+from domain.hints import keyed
 from domain.outcome import Exit
 from workers.settings import surroundings
 
@@ -43,7 +44,7 @@ def pin(
                 f"towpath status environment/{environment}"
             )
         say(f"{service} in {environment} is {pinned}.", "yellow")
-        say_commands([f"towpath unpin {service} {environment}"])
+        say_commands([keyed(f"towpath unpin {service} {environment}", signed=signs is not None)])
         return Exit.DONE
 
     ask(work, actor)

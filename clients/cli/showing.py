@@ -1,13 +1,12 @@
 """How what is known reads on a terminal."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
-from clients.cli.terminal import quoted, say, say_commands, say_lines, say_table
-from clients.connection import DEFAULT_ADDRESS, embedded_address
+from clients.cli.advising import remedies, say_next
+from clients.cli.terminal import quoted, say, say_lines, say_table
 from clients.overview import Overview, Rows
-from domain.environment import Unknown
-from domain.hints import OWN_KEY, approve_commands
+from domain.hints import OWN_KEY
 from domain.names import Subject
 from domain.outcome import Outcome, Phase
 from domain.picture import picture
@@ -18,7 +17,6 @@ from domain.telling import say_later
 from domain.terms import UNSIGNED_REQUEST, LanePolicy, Proposal
 from domain.urgency import Urgency
 from domain.value import short
-from workers.settings import surroundings
 
 STYLES = {
     Phase.STUCK: "bold red",
@@ -67,50 +65,6 @@ def _show_asked(seen: Overview) -> None:
         _show_promotion(seen.promotion)
     if seen.promotion:
         _show_refused(seen.promotion.refused)
-
-
-def remedies(seen: Overview) -> Iterator[str]:
-    """The commands that would move it on, as far as anybody knows."""
-    yield from _promotion_remedies(seen)
-    if seen.pipeline and seen.is_open:
-        yield from seen.pipeline.remedy.splitlines()
-    for stop in seen.stops.values():
-        yield from remedies(stop)
-    if seen.change:
-        yield from seen.change.remedy.splitlines()
-    lane = seen.lane
-    if lane and lane.phase is Phase.IDLE and any(isinstance(one, Unknown) for one in lane.held.values()):
-        yield f"towpath adopt {lane.subject.service} {lane.subject.environment}"
-
-
-def _promotion_remedies(seen: Overview) -> Iterator[str]:
-    status = seen.promotion
-    if status and seen.is_open:
-        if status.phase is Phase.WAITING_FOR_APPROVAL and status.proposal:
-            yield from approve_commands(seen.id, status.proposal, seen.namespace).splitlines()
-        elif status.phase is not Phase.IN_LANE:
-            yield from status.remedy.splitlines()
-        if status.phase is Phase.NO_WORKER:
-            subject = status.subject
-            yield f"towpath cancel {subject.service} {status.version} {subject.environment}"
-
-
-def say_next(commands: Iterable[str]) -> None:
-    wanted = [_reaching(command) for command in dict.fromkeys(commands)]
-    if wanted:
-        say("What moves it on:")
-        say_commands(wanted)
-
-
-def _reaching(command: str) -> str:
-    """Have a ``temporal`` command go where we went: it knows nothing of this folder's own server."""
-    if not command.startswith("temporal "):
-        return command
-    address = embedded_address(surroundings().state)
-    if address in {"", DEFAULT_ADDRESS}:
-        return command
-    temporal, workflow, verb, rest = command.split(" ", 3)
-    return f"{temporal} {workflow} {verb} --address {address} {rest}"
 
 
 def show_report(report: Report) -> None:

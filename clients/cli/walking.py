@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from time import monotonic
 from typing import TYPE_CHECKING, Self
 
+from clients.cli.advising import remedies, say_next
 from clients.cli.following import shown
 from clients.cli.progress import say_duration_so_far
-from clients.cli.showing import draw, remedies, say_next, show_walk, where
+from clients.cli.showing import draw, show_walk, where
 from clients.cli.terminal import console, plain, say
 from clients.overview import Overview
 from clients.trouble import FailedError

@@ -6,13 +6,15 @@ import pytest
 from temporalio.service import RPCError, RPCStatusCode
 
 from clients import speaking
+from clients.cli.advising import remedies
 from clients.cli.showing import show, where
 from clients.overview import Overview
 from clients.speaking import hear_status
-from domain.actor import Actor
+from domain.actor import Actor, Proof
 from domain.answer import Ask
+from domain.gate import Freeze, Pin
 from domain.outcome import Phase
-from domain.status import LaneStatus, PromotionStatus
+from domain.status import EnvironmentStatus, LaneStatus, PromotionStatus
 from domain.terms import Request
 from tests.domain.strategies import NOON
 from tests.domain.test_clearance import SUBJECT
@@ -51,6 +53,18 @@ def test_who_waits_for_the_lane_is_told_their_place(capsys: pytest.CaptureFixtur
     assert "waits: promotion 3.0 for ana (claimed, not proven): it is number 2 of 2 in the queue\n" in said
     assert where(seen("2.0")) == "in the lane: its turn, number 1 in the queue"
     assert where(seen("4.0")) == "in the lane: its turn"
+
+
+def test_a_frozen_environment_names_what_opens_it() -> None:
+    """Signed where it was shut by a signed word."""
+    olga = Actor(name="olga")
+    freeze = Freeze(by=olga.but(proof=Proof.SSH_SIGNATURE), reason="fair", since=NOON)
+    pins = {"shop": Pin(by=olga, reason="fair", since=NOON)}
+    status = EnvironmentStatus(environment="production", freeze=freeze, pins=pins)
+
+    told = remedies(Overview(id="environment/production", state="running", environment=status))
+
+    assert list(told) == ["towpath thaw production --key ~/.ssh/id_ed25519", "towpath unpin shop production"]
 
 
 class _Starting:

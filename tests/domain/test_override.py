@@ -154,6 +154,15 @@ def test_an_override_lets_past_a_freeze_that_only_the_worker_remembers() -> None
     assert judge(WARRANT, PLACE, opened.but(shut=(PIN,), overrides=(ONE,)))
 
 
+def test_a_signed_override_is_no_mere_claim() -> None:
+    """Nor is it proven before the worker has looked."""
+    signature = Signature(at=NOON, expires=NOON, ssh="")
+
+    assert "by CY (claimed, not proven) until" in str(ONE)
+    assert "by CY (signed, to be proven at the deed) until" in str(ONE.but(signature=signature))
+    assert "by CY until" in str(ONE.but(signature=signature, by=ONE.by.but(proof=Proof.SSH_SIGNATURE)))
+
+
 @given(
     by=st.sampled_from(["cy", "eve", " Di"]),
     lasts=st.integers(1, 6),
