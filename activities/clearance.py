@@ -4,7 +4,7 @@ import asyncio
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.archive import Archive
 from activities.around import Around
@@ -58,20 +58,26 @@ class Cleared(NamedTuple):
 
 
 def not_cleared(refusal: Refusal, *, journaled: bool) -> ApplicationError:
-    """Return what a refused effect fails with: final, unless somebody merely did not answer."""
+    """Return what a refused effect fails with: final, unless somebody merely did not answer.
+
+    A refusal is a verdict and no mishap: the worker logs it in a line, without a trace, and counts it as no failure.
+    """
     return ApplicationError(
         refusal.why,
         refusal,
         journaled,
         type=NOT_CLEARED,
         non_retryable=refusal.cause is not Cause.UNANSWERED,
+        category=ApplicationErrorCategory.BENIGN,
     )
 
 
 def over(receipt: Receipt) -> ApplicationError:
     """Return what an effect of a turn that has its receipt fails with: that receipt is the change's answer."""
     why = f"turn {receipt.turn} has its receipt: it is over"
-    return ApplicationError(why, answer_of(receipt), type=OVER, non_retryable=True)
+    return ApplicationError(
+        why, answer_of(receipt), type=OVER, non_retryable=True, category=ApplicationErrorCategory.BENIGN
+    )
 
 
 class Clearing:

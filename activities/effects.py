@@ -56,7 +56,7 @@ class EffectActivities:
         self._gatehouse = Gatehouse(tools, self._archive, around)
         self._clearing = Clearing(tools, self._archive, self._books, self._gatehouse, around)
         self._drawing = Drawing(tools, self._archive, self._gatehouse)
-        self._signpost = Signpost(tools, self._archive)
+        self._signpost = Signpost(tools, self._archive, self._gatehouse)
         self._proving = Proving(tools.signers, tools.clock)
         self._reviewing = Reviewing(tools, self._archive)
         self._receipts = Receipts(tools, self._archive, self._clearing, self._books, self._gatehouse)

@@ -76,6 +76,10 @@ class Actor(Value):
     def __str__(self) -> str:
         return f"{self.name} ({CLAIMED})" if self.proof is Proof.NONE else self.name
 
+    @property
+    def is_proven(self) -> bool:
+        return self.proof is not Proof.NONE
+
     def is_same_person(self, other: "Actor") -> bool:
         """Tell whether two actors claim to be one person, however either name was typed."""
         return person(self.name) == person(other.name)

@@ -31,6 +31,10 @@ class Story(StrEnum):
     ADOPTION = "adoption"
 
 
+UNSIGNED_REQUEST: Final = "it is not signed; name a key by --key, or in TOWPATH_SIGNING_KEY"
+"""How it ends where nothing but the requester's signature is missing."""
+
+
 class Request(Value):
     """Somebody asks for something to be done to a service in an environment.
 
