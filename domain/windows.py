@@ -11,7 +11,7 @@ from itertools import takewhile
 from typing import Final, NamedTuple, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from domain.cron import check_cron, due
 from domain.value import Duration, Value
@@ -41,6 +41,8 @@ class Span(NamedTuple):
 
 class Window(Value):
     """Changes may begin: on some days ``from`` a time ``to`` a time, or whenever ``cron`` says, while it ``lasts``."""
+
+    model_config = ConfigDict(serialize_by_alias=True)
 
     days: tuple[Day, ...] = ()
     """None named are all of them. A window that reaches past midnight is of the day that it opens on."""
@@ -116,6 +118,8 @@ class Window(Value):
 
 class PlannedFreeze(Value):
     """Nothing moves forward from one moment until another."""
+
+    model_config = ConfigDict(serialize_by_alias=True)
 
     begins: LocalMoment = Field(alias="from")
     until: LocalMoment

@@ -437,3 +437,9 @@ def test_what_is_no_freeze_is_refused_with_a_remedy(until: str) -> None:
         PlannedFreeze.model_validate(
             {"from": "2026-01-05 09:00", "until": until, "zone": "UTC", "reason": "x"}
         )
+
+
+@given(schedules)
+def test_what_is_planned_is_read_back_as_it_was_written(schedule: Schedule) -> None:
+    """It is sealed in receipts, and those are read for years."""
+    assert Schedule.model_validate_json(schedule.canonical()) == schedule
