@@ -1,7 +1,7 @@
 """Reading the store as an auditor does: every receipt, every seal, every signature, and nothing from the server."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from activities.archive import Archive, turns_with_receipts
 from activities.auditing_trails import TrailAuditor
+from activities.auditing_words import UNSIGNED, WordAuditor
 from activities.ports import BadSealError, NotInStoreError, Signers, Store
 from activities.reviews import Reviews, why_review_is_forged
 from domain.actor import Proof
@@ -26,12 +27,13 @@ from domain.audit import (
     paper_findings,
     review_findings,
 )
+from domain.effect_audit import began_at, effect_findings, late
 from domain.journal import LetIn, Receipt
 from domain.names import Subject, manifest_key, receipt_key
 from domain.override import Override, word_of
 from domain.release import Release
 from domain.review import Review
-from domain.statement import decision_statement, override_statement, request_statement
+from domain.statement import decision_statement, override_statement
 from domain.terms import Sealed, Story
 from domain.trail_audit import KeptPage, receipt_findings
 from domain.trail_telling import unaccounted
@@ -61,6 +63,7 @@ class Auditor:
         self._signers = signers
         self._trails = TrailAuditor(store, archive, signers)
         self._reviews = Reviews(store, archive)
+        self._words = WordAuditor(signers)
 
     async def audit(self, service: str, environment: str, head: str) -> Audit:
         """Return what was found, oldest first, of one service or environment, or of all.
@@ -141,11 +144,11 @@ class Auditor:
 
     async def _account(self, paper: Paper) -> tuple[Account, list[Finding]]:
         receipt, let_in = paper.receipt, paper.receipt.let_in
-        requester = Vouched(name=receipt.actor.name, unproven="it was not signed")
+        asked = await self._words.why_not_asked(let_in.request if let_in else receipt.request)
+        requester = Vouched(name=receipt.actor.name, unproven=asked)
         decisions: list[Decision] = []
         why_not: dict[int, str] = {}
         if let_in:
-            requester = requester.but(unproven=await self._why_not_asked(let_in))
             for place, decision in enumerate(let_in.decisions):
                 why = await self._why_not_decided(receipt, let_in, decision)
                 why_not |= {place: why} if why else {}
@@ -163,11 +166,12 @@ class Auditor:
         ]
         review, trouble = await self._review(receipt)
         forged = await why_review_is_forged(review, self._signers) if review else ""
-        found = (
-            *approval_findings(receipt, requester, decisions, why_not),
-            *(trouble or review_findings(receipt, review, forged)),
-        )
         overridden = [await self._vouched_override(receipt, one) for one in receipt.overridden]
+        found = (
+            *_approval_findings(paper, requester, decisions, why_not, overridden),
+            *(trouble or review_findings(receipt, review, forged)),
+            *await self._words.findings(receipt, asked),
+        )
         account = _account_of(paper, requester, vouched)
         return account.but(review=review, overridden=tuple(overridden)), list(found)
 
@@ -186,20 +190,33 @@ class Auditor:
             what = f"its review is not to be believed: {error}"
             return None, [Finding(subject=receipt.subject, turn=receipt.turn, what=what)]
 
-    async def _why_not_asked(self, let_in: LetIn) -> str:
-        signature = let_in.request.signature
-        if signature is None:
-            return "it was not signed"
-        statement = request_statement(let_in.request, signature)
-        return await self._signers.why_not(statement, signature.ssh, signature.at)
-
     async def _why_not_decided(self, receipt: Receipt, let_in: LetIn, decision: Decision) -> str:
         """A key has to be good when it signed; one that was revoked since is good for nothing."""
         signature = decision.signature
         if signature is None:
-            return "it was not signed"
+            return UNSIGNED
         statement = decision_statement(matter_of_receipt(receipt, let_in), decision, signature)
         return await self._signers.why_not(statement, signature.ssh, signature.at)
+
+
+def _approval_findings(
+    paper: Paper,
+    requester: Vouched,
+    decisions: Sequence[Decision],
+    unproven: Mapping[int, str],
+    overridden: Sequence[Override],
+) -> Iterator[Finding]:
+    """Judge again whether a promotion was let in, at the moment when its first deed was begun."""
+    receipt, let_in = paper.receipt, paper.receipt.let_in
+    whys: list[str] = []
+    in_time: list[Decision] = []
+    for place, one in enumerate(decisions):
+        too_late = late(let_in, one, began_at(paper.entries)) if let_in else ""
+        is_missed = unproven.get(place, "") if let_in and let_in.policy.signed else ""
+        whys += [f"{one.actor.name}: {why}" for why in (too_late or is_missed,) if why]
+        in_time += [] if too_late else [one]
+    yield from approval_findings(receipt, requester, in_time, whys)
+    yield from effect_findings(receipt, paper.entries, in_time, overridden)
 
 
 def _together(looked: Sequence[_Looked], head: str) -> Audit:

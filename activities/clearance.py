@@ -171,18 +171,29 @@ class Clearing:
     ) -> tuple[Override, ...]:
         return await self._proving.overrides(self._tools.environment, overrides) if who.signed else overrides
 
-    async def let_in(self, warrant: Warrant, proposal: Proposal) -> LetIn | None:
-        """Return who let a promotion in, as this worker finds it; None for what nobody has to let in."""
+    async def let_in(self, warrant: Warrant, proposal: Proposal, journal: Sequence[Entry]) -> LetIn | None:
+        """Return who let a promotion in: as its first deed was judged, else as this worker finds it now.
+
+        None for what nobody has to let in.
+        """
         if not proposal.is_forward:
             return None
-        policy = self._policy(proposal)
+        written = next((entry.let_in for entry in journal if entry.let_in), None)
+        return written or await self._judged_by(
+            warrant, proposal, self._policy(proposal), self._glass(proposal)
+        )
+
+    async def _judged_by(self, warrant: Warrant, proposal: Proposal, policy: Policy, glass: Glass) -> LetIn:
+        configuration, subject = self._tools.settings.current(), proposal.plan.subject
         matter = matter_of(proposal)
         return LetIn(
             request=warrant.request,
             decisions=await self._proving.decisions(matter, warrant.decisions),
             policy=policy,
             nonce=matter.nonce,
-            glass=self._glass(proposal),
+            glass=glass,
+            schedule=configuration.schedule(subject),
+            overriders=overriders_of(configuration, subject),
         )
 
     async def deed(self, order: StepOrder, step: Step) -> Cleared:
@@ -244,6 +255,7 @@ class Clearing:
             intent=proposal.plan.intent,
             asked=asked_by(order.warrant.request),
             overridden=used(proposal, facts),
+            let_in=await self._began_by(warrant, proposal, facts),
             at=facts.now,
         )
         await self._reviewing.note(order.warrant, proposal)
@@ -271,6 +283,12 @@ class Clearing:
             why = f"Turn {turn} of {proposal.plan.subject} has not begun, so there is nothing to watch."
             raise not_cleared(Refusal(cause=Cause.FORBIDDEN, why=why), journaled=False)
         return max(entry.at for entry in entries)
+
+    async def _began_by(self, warrant: Warrant, proposal: Proposal, facts: Facts) -> LetIn | None:
+        """Return what a promotion's first deed was judged by; it is kept with that deed, and with no other."""
+        if not (facts.begins and proposal.is_forward):
+            return None
+        return await self._judged_by(warrant, proposal, facts.policy, facts.glass)
 
     async def _shut(self, subject: Subject) -> tuple[Freeze | Pin, ...]:
         """Return what proven words keep shut. Where they cannot be believed, nothing is cleared."""

@@ -118,7 +118,7 @@ class Receipts:
             proven=verdict.proven,
             evidence=(*verdict.sentences, *written.evidence),
             after=after,
-            let_in=await self._clearing.let_in(account.warrant, proposal),
+            let_in=await self._clearing.let_in(account.warrant, proposal, journal),
             ledger=newest.digest if newest else None,
             rehearsed=self._rehearsal(account) if done else None,
         )
@@ -182,6 +182,8 @@ class Receipts:
             intent=next((entry.intent for entry in begun if entry.intent), None),
             records=None,
             let_in=None,
+            request=None,
+            words=(),
         )
         await self._archive.write_receipt(lost)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Final
 
 from domain.clearance import judge_done, judge_undo
 from domain.environment import Holding, Unknown, same
@@ -13,6 +14,9 @@ from domain.plan import Deed
 from domain.refusal import Cause, Refusal
 from domain.terms import Proposal, Story
 from domain.warrant import Facts, Warrant
+
+WISHES: Final = frozenset({Story.ROLLBACK, Story.ADOPTION})
+"""What somebody asks for, and nobody has to approve."""
 
 
 def _of(proposal: Proposal) -> int | None:
@@ -102,6 +106,8 @@ def write_up(account: Account, proposal: Proposal, journal: Sequence[Entry], now
         actor=warrant.request.actor,
         reason=warrant.request.reason,
         signed=None if warrant.request.story is Story.PROMOTION else warrant.request.signature,
+        request=warrant.request if warrant.request.story in WISHES else None,
+        words=account.words if account.skipped else (),
         asker=warrant.asker,
         intent=plan.intent,
         why=account.why,

@@ -3,7 +3,7 @@
 Pure: whoever reads the store hands over what was read, and what OpenSSH says of each signature.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Literal
 
@@ -222,11 +222,12 @@ def paper_findings(paper: Paper) -> Iterator[Finding]:
 
 
 def approval_findings(
-    receipt: Receipt, requester: Vouched, decisions: Sequence[Decision], why_not: Mapping[int, str]
+    receipt: Receipt, requester: Vouched, decisions: Sequence[Decision], why_not: Sequence[str]
 ) -> Iterator[Finding]:
-    """Find promotions that the people named in them did not let in. ``decisions`` carry the proofs that were found.
+    """Find promotions that the people named in them did not let in.
 
-    ``why_not`` says of each decision, by its place, why it is not proven.
+    ``decisions`` are those that were said in time, with the proofs that were found; ``why_not`` says of others why
+    they do not count.
     """
     let_in = receipt.let_in
     if receipt.story is not Story.PROMOTION or not receipt.deeds:
@@ -245,8 +246,7 @@ def approval_findings(
     if policy.signed and not requester.is_proven:
         yield _found(receipt, f"nothing proves that {requester.name} asked for it: {requester.unproven}")
     if standing(policy, request.requester, receipt.intent or "", decisions) is not Standing.GRANTED:
-        unproven = "; ".join(f"{decisions[place].actor.name}: {why}" for place, why in why_not.items())
-        beside = f" ({unproven})" if policy.signed and unproven else ""
+        beside = f" ({'; '.join(why_not)})" if why_not else ""
         yield _found(receipt, f"it was not let in by {policy}{beside}")
 
 

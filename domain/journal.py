@@ -13,13 +13,15 @@ from domain.environment import Absent, Holding
 from domain.fence import Fence
 from domain.names import Identifier, Subject
 from domain.outcome import Outcome
-from domain.override import Override
+from domain.override import NO_OVERRIDERS, Override, Overriders
 from domain.plan import Deed, Plan, Step, Undo, Verb
 from domain.rehearsal import Rehearsal
+from domain.saying import Saying
 from domain.signature import Signature
 from domain.terms import CheckTerms, Request, Story, TargetTerms
 from domain.urgency import NO_GLASS, Glass
 from domain.value import Digest, Value
+from domain.windows import Schedule
 
 
 class Capture(Value):
@@ -27,6 +29,25 @@ class Capture(Value):
 
     holding: Holding
     note: str = ""
+
+
+class LetIn(Value):
+    """Who asked for a promotion and who let it in, as the environment's worker found it right before the first deed.
+
+    With the release and plan, it is all that is needed to judge again, years later, whether it might begin then.
+    """
+
+    request: Request
+    decisions: tuple[Decision, ...]
+    policy: Policy
+    nonce: str
+    """Of the terms: a part of what was signed."""
+    glass: Glass = NO_GLASS
+    """Where the glass was broken: who might."""
+    schedule: Schedule = Schedule()
+    """What was planned there: windows, and freezes."""
+    overriders: Overriders = NO_OVERRIDERS
+    """Who might let it past those."""
 
 
 class Entry(Value):
@@ -51,6 +72,8 @@ class Entry(Value):
     void: bool = False
     overridden: tuple[Override, ...] = ()
     """Who let it past gates that were closed."""
+    let_in: LetIn | None = None
+    """Of the deed that began a promotion: by what it was judged."""
 
 
 class Soaked(StrEnum):
@@ -81,21 +104,6 @@ class Settled(StrEnum):
     UNDONE = "undone"
 
 
-class LetIn(Value):
-    """Who asked for a promotion and who let it in, by which policy, as the environment's own worker found it.
-
-    With the receipt's own release and plan, it is all that is needed to check each signature again, years later.
-    """
-
-    request: Request
-    decisions: tuple[Decision, ...]
-    policy: Policy
-    nonce: str
-    """Of the terms: a part of what was signed."""
-    glass: Glass = NO_GLASS
-    """Where the glass was broken: who might."""
-
-
 class Receipt(Value):
     """What a finished change leaves, sealed: the account of a turn, and the end of its journal."""
 
@@ -122,6 +130,10 @@ class Receipt(Value):
     reason: str = ""
     signed: Signature | None = None
     """By which a rollback or an adoption was asked for, where it was signed: it asks for no other."""
+    request: Request | None = None
+    """As that was asked for: all that the signature is over."""
+    words: tuple[Saying, ...] = ()
+    """What people said for something to be left undone, where they have to be known."""
     asker: str = ""
     intent: Digest | None = None
     why: str = ""

@@ -24,12 +24,16 @@ from domain.statement import Statement
 from domain.status import Report
 from domain.terms import Sealed, Story
 from domain.value import digest_of, short
+from domain.windows import Schedule, Window
 from tests.fakes import MemoryStore
 from tests.people import People, needs_openssh
 from tests.town import Town
 
 pytestmark = [pytest.mark.server, needs_openssh]
 ANA, BO = "ana@example.com", "bo@example.com"
+NEVER: Final = Schedule(
+    windows=((Window.model_validate({"cron": "0 0 29 2 *", "lasts": "1h", "zone": "UTC"}),),)
+)
 SIGNED: Final = Approval.model_validate({"quorum": 1, "from": ["managers"], "signed": True})
 
 
@@ -124,8 +128,8 @@ async def test_what_was_let_in_can_be_proven_and_whatever_was_altered_is_found(p
     ]
     assert all(one.requester.is_proven and one.decisions[0].is_proven for one in good.promotions)
     assert [one.story for one in good.accounts] == [Story.PROMOTION, Story.PROMOTION, Story.ROLLBACK]
+    assert all(account.requester.is_proven for account in good.accounts)
     for account in good.accounts[:2]:
-        assert account.requester.is_proven
         assert [(one.name, one.is_proven) for one in account.decisions] == [(BO, True)]
 
     for key in (first, second, rollback):
@@ -183,11 +187,19 @@ async def test_the_engines_own_worker_cannot_say_that_somebody_approved(past: Pa
         (lambda: receipt.let_in and receipt.let_in.but(decisions=()), "it was not let in by 1 of"),
         (lambda: receipt.let_in and receipt.let_in.but(nonce="another"), "does not fit"),
         (lambda: None, "it does not say who let it in"),
+        (lambda: receipt.let_in and receipt.let_in.but(schedule=NEVER), "its journal says that others let"),
     )
     for tampers, what in tampering:
         sealed = archive.seal(town.production, receipt.but(let_in=tampers()))
         found = await past.audit({**whole, first: sealed.canonical().encode()})
         assert any(what in finding.what for finding in found.findings), what
+
+    undone = (await town.receipts(town.production))[0]
+    assert undone.request
+    wish = undone.but(reason="another", request=undone.request.but(reason="another"))
+    forged_wish = {past.keys()[-1]: archive.seal(town.production, wish).canonical().encode()}
+    found = await past.audit({**whole, **forged_wish})
+    assert any(f"nothing proves that {ANA} asked for it" in finding.what for finding in found.findings)
 
     text = tell_audit(await past.audit())
 
