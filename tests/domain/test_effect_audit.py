@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from domain.actor import Actor, Proof
@@ -29,15 +29,30 @@ from tests.domain.test_clearance import WARRANT as ASKED
 
 HOUR = timedelta(hours=1)
 hours = st.integers(0, 4).map(lambda count: NOON + count * HOUR)
+PAST = Override(
+    by=Actor(name="di", proof=Proof.SSH_SIGNATURE),
+    service="shop",
+    gates=(Gate.FREEZES,),
+    reason="it burns",
+    since=NOON,
+    lasts=HOUR,
+)
+
+
+def said_by(name: str, verdict: Verdict, at: datetime, lasts: int) -> Decision:
+    """Return a proven decision whose signature lasts for so many hours."""
+    return Decision(
+        actor=Actor(name=name, proof=Proof.SSH_SIGNATURE),
+        verdict=verdict,
+        intent=PLAN.intent,
+        at=at,
+        signature=Signature(at=at, expires=at + lasts * HOUR, ssh=""),
+    )
+
+
 decisions = st.lists(
     st.builds(
-        lambda name, verdict, at, lasts: Decision(
-            actor=Actor(name=name, proof=Proof.SSH_SIGNATURE),
-            verdict=verdict,
-            intent=PLAN.intent,
-            at=at,
-            signature=Signature(at=at, expires=at + lasts * HOUR, ssh=""),
-        ),
+        said_by,
         st.sampled_from(["bo", "cy"]),
         st.sampled_from([Verdict.APPROVE, Verdict.APPROVE, Verdict.REJECT]),
         hours,
@@ -102,6 +117,14 @@ def begun(let_in: LetIn, **changes: object) -> Entry:
     one=overrides,
     now=hours,
 )
+@example(
+    said=(said_by("bo", Verdict.APPROVE, NOON, 3),),
+    quorum=1,
+    valid=1,
+    schedule=Schedule(),
+    one=PAST,
+    now=NOON + 2 * HOUR,
+)
 def test_the_auditor_finds_exactly_what_the_effect_would_not_have_let_in(
     *, said: tuple[Decision, ...], quorum: int, valid: int, schedule: Schedule, one: Override, now: datetime
 ) -> None:
@@ -144,20 +167,12 @@ def test_what_the_journal_and_the_receipt_say_otherwise_is_found() -> None:
     let_in = LetIn(
         request=REQUEST, decisions=(), policy=Policy(quorum=0, approvers=(), valid=HOUR), nonce="1"
     )
-    one = Override(
-        by=Actor(name="di", proof=Proof.SSH_SIGNATURE),
-        service="shop",
-        gates=(Gate.FREEZES,),
-        reason="it burns",
-        since=NOON,
-        lasts=HOUR,
-    )
     past = let_in.but(overriders=WHO)
-    entry = begun(past, overridden=(one,))
-    unproven = one.but(by=one.by.but(proof=Proof.NONE))
+    entry = begun(past, overridden=(PAST,))
+    unproven = PAST.but(by=PAST.by.but(proof=Proof.NONE))
 
     other = [*effect_findings(papers(let_in, entry), [begun(past)], (), ())]
-    good = [*effect_findings(papers(past, entry), [entry], (), (one,))]
+    good = [*effect_findings(papers(past, entry), [entry], (), (PAST,))]
     forged = [*effect_findings(papers(past, entry), [entry], (), (unproven,))]
 
     assert "its journal says that others let it in" in str(other[0])
