@@ -3,13 +3,13 @@
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from pydantic import ValidationError
 
 from activities.archive import Archive, turns_with_receipts
-from activities.auditing_trails import TrailAuditor
-from activities.auditing_words import UNSIGNED, WordAuditor
+from activities.auditing_trails import AT_ONCE, TrailAuditor
+from activities.auditing_words import UNSIGNED, OnceSigners, WordAuditor
 from activities.ports import BadSealError, NotInStoreError, Signers, Store
 from activities.reviews import Reviews, why_review_is_forged
 from domain.actor import Proof
@@ -38,10 +38,7 @@ from domain.terms import Sealed, Story
 from domain.trail_audit import KeptPage, receipt_findings
 from domain.trail_telling import unaccounted
 from domain.urgency import Urgency
-from domain.value import digest_of
-
-AT_ONCE: Final = 8
-"""How many receipts are looked at at the same time."""
+from domain.value import Digest, digest_of
 
 
 class _Looked(NamedTuple):
@@ -60,7 +57,7 @@ class Auditor:
     def __init__(self, store: Store, archive: Archive, signers: Signers) -> None:
         self._store = store
         self._archive = archive
-        self._signers = signers
+        self._signers = signers = OnceSigners(signers)
         self._trails = TrailAuditor(store, archive, signers)
         self._reviews = Reviews(store, archive)
         self._words = WordAuditor(signers)
@@ -87,23 +84,30 @@ class Auditor:
         accounts: list[Account] = []
         findings: list[Finding] = []
         for first in range(0, len(turns), AT_ONCE):
-            read = [self._read(subject, turn) for turn in turns[first : first + AT_ONCE]]
-            for one in await asyncio.gather(*read):
-                if isinstance(one, Finding):
-                    findings.append(one)
-                    continue
-                account, found = await self._account(one)
-                papers.append(one)
-                accounts.append(account)
-                findings += [*paper_findings(one), *found]
+            looks = [self._receipt(subject, turn) for turn in turns[first : first + AT_ONCE]]
+            for paper, account, found in await asyncio.gather(*looks):
+                papers += [paper] if paper else []
+                accounts += [account] if account else []
+                findings += found
         findings += chain_findings(subject, papers)
         shelf = await self._trails.shelf(subject)
         findings += shelf.findings
+        pages, runs = shelf.digests, shelf.by_version
         for paper in papers:
-            findings += receipt_findings(paper.receipt, shelf.pages, shelf.of(paper.receipt.version or ""))
-        told = tuple(_with_turn(one, papers) for one in shelf.told)
+            findings += receipt_findings(paper.receipt, pages, runs.get(paper.receipt.version or "", []))
+        promoted = _turns_by_plan(papers)
+        told = tuple(_with_turn(one, promoted) for one in shelf.told)
         findings += unaccounted(told)
         return _Looked(subject, tuple(accounts), told, tuple(findings), shelf.pages)
+
+    async def _receipt(
+        self, subject: Subject, turn: int
+    ) -> tuple[Paper | None, Account | None, list[Finding]]:
+        paper = await self._read(subject, turn)
+        if isinstance(paper, Finding):
+            return None, None, [paper]
+        account, found = await self._account(paper)
+        return paper, account, [*paper_findings(paper), *found]
 
     async def _read(self, subject: Subject, turn: int) -> Paper | Finding:
         try:
@@ -240,14 +244,16 @@ def _when(told: Told) -> tuple[datetime, bool, datetime]:
     return told.began, told.ended is None, told.ended or told.began
 
 
-def _with_turn(told: Told, papers: Sequence[Paper]) -> Told:
+def _turns_by_plan(papers: Sequence[Paper]) -> dict[Digest, int]:
+    """Return which turn carried out each plan: of several, the last."""
+    receipts = sorted((paper.receipt for paper in papers), key=lambda receipt: receipt.turn)
+    return {one.intent: one.turn for one in receipts if one.intent and one.story is Story.PROMOTION}
+
+
+def _with_turn(told: Told, turns: Mapping[Digest, int]) -> Told:
     """Name the receipt that a promotion's change left."""
-    turns = [
-        paper.receipt.turn
-        for paper in papers
-        if paper.receipt.intent in told.plans and paper.receipt.story is Story.PROMOTION
-    ]
-    return told.but(turn=max(turns)) if turns else told
+    found = [turns[plan] for plan in told.plans if plan in turns]
+    return told.but(turn=max(found)) if found else told
 
 
 def _account_of(paper: Paper, requester: Vouched, decisions: Sequence[Vouched]) -> Account:

@@ -1,7 +1,8 @@
 """Reading trails and ledgers as an auditor does: every segment, every page, and every signature in them."""
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
@@ -26,8 +27,11 @@ from domain.trail_audit import (
     whole_story,
 )
 from domain.trail_telling import tell_trail, told_findings
+from domain.value import Digest
 
 PaperT = TypeVar("PaperT", Segment, Page)
+AT_ONCE: Final = 8
+"""How many promotions, or receipts, are looked at at the same time."""
 
 
 class Shelf(NamedTuple):
@@ -38,8 +42,14 @@ class Shelf(NamedTuple):
     told: tuple[Told, ...]
     findings: tuple[Finding, ...]
 
-    def of(self, version: str) -> list[Kept]:
-        return [kept for trail, kept in self.trails.items() if trail.version == version]
+    @property
+    def by_version(self) -> Mapping[str, list[Kept]]:
+        return _by_version(self.trails)
+
+    @property
+    def digests(self) -> frozenset[Digest]:
+        """What stands for the pages of its ledger."""
+        return frozenset(one.digest for one in self.pages)
 
 
 class TrailAuditor:
@@ -67,15 +77,16 @@ class TrailAuditor:
         trails = await self._trails(subject, findings)
         findings += [*ledger_findings(subject, pages), *cross_findings(subject, pages, trails)]
         told: list[Told] = []
+        stories: list[tuple[Kept, Sequence[Record]]] = []
+        runs = _by_version(trails)
         for kept in trails.values():
-            others = [
-                other
-                for other in trails.values()
-                if other.trail.version == kept.trail.version and other is not kept
-            ]
+            others = [other for other in runs[kept.trail.version] if other is not kept]
             findings += trail_findings(kept, others)
             if kept.segments and not is_continued(kept, others):
-                one, found = await self._told(kept, whole_story(kept, others))
+                stories.append((kept, whole_story(kept, others)))
+        for first in range(0, len(stories), AT_ONCE):
+            looks = [self._told(kept, story) for kept, story in stories[first : first + AT_ONCE]]
+            for one, found in await asyncio.gather(*looks):
                 told.append(one)
                 findings += found
         return Shelf(tuple(pages), trails, tuple(told), tuple(findings))
@@ -161,6 +172,13 @@ class TrailAuditor:
         )
         proof = Proof.NONE if why else Proof.SSH_SIGNATURE
         return decision.but(actor=decision.actor.but(proof=proof)), vouched
+
+
+def _by_version(trails: Mapping[Trail, Kept]) -> dict[str, list[Kept]]:
+    found: dict[str, list[Kept]] = {}
+    for trail, kept in trails.items():
+        found.setdefault(trail.version, []).append(kept)
+    return found
 
 
 def _in_order(keys: Iterable[str]) -> list[str]:

@@ -1,16 +1,33 @@
 """Signed wishes, and words to leave something undone, as an auditor reads them."""
 
+import asyncio
 from collections.abc import Sequence
+from datetime import datetime
 
 from activities.ports import Signers
 from domain.audit import Finding
 from domain.effect_audit import skip_findings, wish_findings
 from domain.journal import Receipt
 from domain.saying import Saying
-from domain.statement import request_statement, word_statement
+from domain.statement import Statement, request_statement, word_statement
 from domain.terms import Request
 
 UNSIGNED = "it was not signed"
+
+
+class OnceSigners:
+    """Looks at each signature once: a receipt and the records of its promotion keep the same ones."""
+
+    def __init__(self, signers: Signers) -> None:
+        self._signers = signers
+        self._found: dict[tuple[Statement, str, datetime], asyncio.Task[str]] = {}
+
+    async def why_not(self, statement: Statement, signature: str, now: datetime) -> str:
+        """Say what was found of it, by whoever asked first."""
+        asked = (statement, signature, now)
+        if asked not in self._found:
+            self._found[asked] = asyncio.create_task(self._signers.why_not(statement, signature, now))
+        return await self._found[asked]
 
 
 class WordAuditor:

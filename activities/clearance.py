@@ -1,6 +1,7 @@
 """The corner where trust is made: nothing touches an environment that has not come through here."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 

@@ -5,6 +5,7 @@ from typing import Final
 
 from domain.approval import say_quorums
 from domain.audit import Account, Audit, Told, Vouched
+from domain.names import Subject
 from domain.terms import Story
 from domain.urgency import Urgency
 from domain.value import Digest, say_duration, short
@@ -29,9 +30,12 @@ def _lines(audit: Audit) -> Iterator[str]:
         yield "## What does not hold"
         yield ""
         yield from (f"* {finding}" for finding in audit.findings)
+    promoted: dict[tuple[Subject, int | None], list[Told]] = {}
+    for told in audit.promotions:
+        promoted.setdefault((told.subject, told.turn), []).append(told)
     for account in audit.accounts:
         yield ""
-        yield from _account(account, audit.promotions)
+        yield from _account(account, promoted.get((account.subject, account.turn), []))
     for told in audit.promotions:
         if told.turn is None:
             yield ""
@@ -82,9 +86,8 @@ def _account(account: Account, promotions: Sequence[Told]) -> Iterator[str]:
         yield f"* Why: {_one_line(account.why)}"
     yield f"* Receipt: `{short(account.fingerprint)}`"
     for told in promotions:
-        if (told.subject, told.turn) == (account.subject, account.turn):
-            yield from _doors(told)
-            yield _record(told)
+        yield from _doors(told)
+        yield _record(told)
 
 
 def tell_promotion(told: Told) -> Iterator[str]:

@@ -1,6 +1,6 @@
 """What an auditor checks of trails and ledgers: that no record, no segment and no promotion is missing or altered."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -143,7 +143,7 @@ def cross_findings(
     subject: Subject, pages: Sequence[KeptPage], trails: Mapping[Trail, Kept]
 ) -> Iterator[Finding]:
     """Find promotions that the ledger knows and that are not there, or are there and the ledger does not know."""
-    opened = [one.page.opened for one in pages if one.page.opened]
+    opened = {one.page.opened: None for one in pages if one.page.opened}
     closed = [one.page.closed for one in pages if one.page.closed]
     for trail in opened:
         if trail not in trails or not trails[trail].segments:
@@ -155,7 +155,7 @@ def cross_findings(
             )
     for one in closed:
         yield from _closing_findings(one, trails.get(one.trail))
-    ended = [one.trail for one in closed]
+    ended = {one.trail for one in closed}
     if pages and list(pages[-1].page.open) != [trail for trail in opened if trail not in ended]:
         yield _found(subject, "its ledger does not say rightly which records are still open")
 
@@ -169,12 +169,12 @@ def _closing_findings(closed: Closed, kept: Kept | None) -> Iterator[Finding]:
 
 
 def receipt_findings(
-    receipt: Receipt, pages: Sequence[KeptPage], trails: Sequence[Kept]
+    receipt: Receipt, pages: Collection[Digest], trails: Sequence[Kept]
 ) -> Iterator[Finding]:
-    """Find receipts that know of a page, or of decisions, that are not there."""
+    """Find receipts that know of a page, or of decisions, that are not there. ``trails`` are of its version."""
     if receipt.ledger is None:
         return
-    if receipt.ledger not in {one.digest for one in pages}:
+    if receipt.ledger not in pages:
         what = f"the page {short(receipt.ledger)} of the ledger, which it knows, is not there any more"
         yield _found(receipt.subject, what, receipt.turn)
     if receipt.let_in is None:

@@ -1,12 +1,14 @@
 """Keeping records in the store: once, whoever comes first, and never over what is not to be believed."""
 
 import asyncio
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 from activities.archive import Archive
 from activities.auditing_trails import TrailAuditor
+from activities.auditing_words import OnceSigners
 from activities.keyring import Keyring, make_key
 from activities.ports import BadSealError
 from activities.trails import Trails
@@ -14,7 +16,9 @@ from domain.configuration import Configuration
 from domain.configuration_files import EnvironmentFile
 from domain.names import page_key, segment_key
 from domain.record import Chain
+from domain.statement import Purpose, Statement
 from domain.trail import ENDED, tail
+from tests.domain.strategies import NOON
 from tests.domain.test_record import KINDS, chained
 from tests.domain.test_trail import SHOP, trail
 from tests.fakes import FixedSettings, MemoryStore, ShiftedClock
@@ -109,3 +113,21 @@ async def test_every_byte_of_what_is_kept_counts(
             assert await is_found(), (key, place)
         store.content = {name if name != key else f"{name}x": text for name, text in whole.items()}
         assert await is_found(), key
+
+
+async def test_a_signature_that_two_papers_keep_is_looked_at_once() -> None:
+    """At the same time too: each is a process of OpenSSH."""
+    asked: list[Statement] = []
+
+    class Counting(Credulous):
+        async def why_not(self, statement: Statement, signature: str, now: datetime) -> str:
+            asked.append(statement)
+            return await super().why_not(statement, signature, now)
+
+    signers = OnceSigners(Counting())
+    one, other = (Statement(purpose=Purpose.WORD, by="ana", text=text) for text in ("one", "other"))
+
+    await asyncio.gather(*(signers.why_not(said, "", NOON) for said in (one, other, one)))
+    await signers.why_not(one, "", NOON)
+
+    assert asked == [one, other]

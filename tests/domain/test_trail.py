@@ -295,3 +295,36 @@ def test_a_page_that_was_written_anew_is_found() -> None:
     later = pages[0].page.but(at=NOON + timedelta(hours=1))
 
     assert what_is_wrong(store, [KeptPage(later, later.digest()), pages[1]])
+
+
+@pytest.mark.timeout(30)
+def test_ten_years_of_promotions_are_crossed_in_no_time() -> None:
+    """Each is looked for once, and not among all the others: that took minutes."""
+    trails = [trail(f"1.{number}") for number in range(5000)]
+    kept = {
+        one: Kept(one, (KeptSegment(part, digest(part.trail.version)),))
+        for one in trails
+        for part in [bare(one)]
+    }
+    events = [event for one in trails for event in (one, closing(kept[one].segments))]
+    pages = [
+        KeptPage(
+            Page(
+                subject=SHOP,
+                number=number,
+                opened=event if isinstance(event, Trail) else None,
+                closed=event if isinstance(event, Closed) else None,
+                at=NOON,
+            ),
+            digest("page"),
+        )
+        for number, event in enumerate(events, start=1)
+    ]
+
+    found = [*cross_findings(SHOP, pages, kept)]
+
+    assert not found
+
+
+def bare(of: Trail) -> Segment:
+    return Segment(trail=of, first=0, anchor=digest("none"), closed=ENDED, at=NOON)
