@@ -11,7 +11,7 @@ from domain.override import Override, that_count, why_void
 from domain.saying import Saying, is_skip_of
 from domain.signature import AHEAD, out_of_time
 from domain.terms import Story
-from domain.urgency import Gate, Urgency
+from domain.urgency import Urgency, Waivable
 
 
 def effect_findings(
@@ -72,8 +72,8 @@ def _shut(receipt: Receipt, let_in: LetIn, entry: Entry, overridden: Sequence[Ov
     broken = let_in.glass.skips if let_in.request.urgency is Urgency.BREAK_GLASS else ()
     past = {*broken, *(gate for one in counting for gate in one.gates)}
     schedule = let_in.schedule.but(
-        **({"windows": ()} if Gate.WINDOWS in past else {}),
-        **({"freezes": ()} if Gate.FREEZES in past else {}),
+        **({"windows": ()} if Waivable.WINDOWS in past else {}),
+        **({"freezes": ()} if Waivable.FREEZES in past else {}),
     )
     if not schedule.is_open(entry.at):
         yield f"{receipt.subject.environment} was {schedule.say(entry.at)}"

@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 from domain.actor import Actor, Proof
 from domain.approval import Decision, Policy, Verdict
 from domain.audit import Vouched, approval_findings
-from domain.clearance import judge, used
+from domain.clearance import judge
 from domain.doors import Signal, Word
 from domain.effect_audit import began_at, effect_findings, late, skip_findings, wish_findings
 from domain.fence import Fence
+from domain.gatekeeping import used
 from domain.journal import Capture, Entry, LetIn, Receipt, Settled
 from domain.names import change_id
 from domain.outcome import Outcome
@@ -21,7 +22,7 @@ from domain.plan import Deed
 from domain.saying import Saying, steering
 from domain.signature import Signature, WordSignature, out_of_time
 from domain.terms import Story, TargetTerms
-from domain.urgency import Gate
+from domain.urgency import Waivable
 from domain.windows import Schedule
 from tests.domain.strategies import NOON
 from tests.domain.test_clearance import FACTS, HOLIDAYS, LATER, PLACE, PLAN, PROPOSAL, REQUEST, SUBJECT, TURN
@@ -32,7 +33,7 @@ hours = st.integers(0, 4).map(lambda count: NOON + count * HOUR)
 PAST = Override(
     by=Actor(name="di", proof=Proof.SSH_SIGNATURE),
     service="shop",
-    gates=(Gate.FREEZES,),
+    gates=(Waivable.FREEZES,),
     reason="it burns",
     since=NOON,
     lasts=HOUR,
@@ -64,7 +65,7 @@ overrides = st.builds(
     Override,
     by=st.sampled_from(["di", "eve"]).map(lambda name: Actor(name=name, proof=Proof.SSH_SIGNATURE)),
     service=st.just("shop"),
-    gates=st.sets(st.sampled_from(Gate), min_size=1).map(tuple),
+    gates=st.sets(st.sampled_from(Waivable), min_size=1).map(tuple),
     reason=st.just("it burns"),
     since=hours,
     lasts=st.integers(1, 3).map(lambda count: count * HOUR),
