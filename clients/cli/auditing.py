@@ -3,12 +3,12 @@
 import asyncio
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from clients.cli.grammar import AsJson, ForEnvironment, ForService
-from clients.cli.reading import open_archive
+from clients.cli.reading import open_archive, open_releases, read_configuration
 from clients.cli.recalling import read_time
 from clients.cli.terminal import leave, say, say_aside, say_json, say_plain
 from clients.trouble import UsageError
@@ -23,6 +23,8 @@ audit = typer.Typer(
     no_args_is_help=True,
 )
 
+REPORT: Final = "evidence.md"
+
 Head = Annotated[
     str,
     typer.Option(
@@ -36,6 +38,14 @@ Since = Annotated[
 Until = Annotated[str, typer.Option("--until", metavar="TIME", help="What ended until then.")]
 Out = Annotated[
     Path | None, typer.Option("--out", metavar="FILE", help="Write it there, and not on the terminal.")
+]
+
+
+IntoBundle = Annotated[
+    Path | None,
+    typer.Option(
+        "--bundle", metavar="FOLDER", help="Write a folder that proves itself, for another machine."
+    ),
 ]
 
 
@@ -73,9 +83,21 @@ def export(
     since: Since = "",
     until: Until = "",
     out: Out = None,
+    bundle: IntoBundle = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write an evidence report for an auditor, as Markdown or, with --json, as one value."""
+    """Write an evidence report for an auditor, as Markdown or, with --json, as one value.
+
+    With --bundle, a folder that is checked by itself on another machine: report, papers, public keys.
+    """
+    if bundle is not None:
+        if release or since or until or out or as_json:
+            raise UsageError(
+                "--bundle takes all that is kept of a service or environment, since a chain of which a part is left "
+                "out proves nothing: use --service and --environment alone with it. In the folder "
+                "`towpath audit show` narrows what is read."
+            )
+        _bundle(bundle.absolute(), service, environment)
     _report(_narrowed(_audit(service, environment, ""), release, since, until), out, as_json=as_json)
 
 
@@ -87,16 +109,53 @@ def schema() -> None:
     say_plain(json.dumps(Audit.model_json_schema(mode="serialization"), indent=2) + "\n")
 
 
-def _audit(service: str, environment: str, head: str) -> "Audit":
-    from activities.auditing import Auditor
+def _bundle(into: Path, service: str, environment: str) -> None:
+    """Write the folder, and check it from itself alone."""
+    from activities.bundling import Bundle, BundleError, seal
+    from activities.clock import SystemClock
     from activities.ports import StoreError
-    from activities.signers import OpenSshSigners
-    from clients.speaking import name_of
+    from domain.evidence import tell_audit
 
     place = surroundings()
+    _named(service, environment)
+    keys = {name: one.key for name, one in read_configuration(place).environments.items()}
+    if environment and environment not in keys:
+        raise UsageError(
+            f"There is no environment “{environment}” in {place.folder}, so nobody knows its key."
+        )
+    bundle = Bundle(open_releases(place), place.folder, keys)
+    try:
+        at = f"{SystemClock().now():%Y-%m-%d %H:%M:%S} UTC"
+        bundle.begin(into, environment, at)
+        asyncio.run(bundle.copy(into, service, environment))
+        found = _audit(service, environment, "", into)
+        (into / REPORT).write_text(tell_audit(found), encoding="utf-8")
+        digest = seal(into)
+    except (BundleError, StoreError) as error:
+        raise UsageError(str(error)) from error
+    except OSError as error:
+        raise UsageError(f"{into} could not be written: {error.strerror}.") from error
+    say(f"Written to {into}, and checked there:")
+    _say_verdict(found)
+    say_aside(f"all of it: {digest}")
+    leave(Exit.REFUSED if found.findings else Exit.DONE)
+
+
+def _named(service: str, environment: str) -> None:
+    from clients.speaking import name_of
+
     for what, name in (("service", service), ("environment", environment)):
         if name:
             name_of(what, name)
+
+
+def _audit(service: str, environment: str, head: str, folder: Path | None = None) -> "Audit":
+    from activities.auditing import Auditor
+    from activities.ports import StoreError
+    from activities.signers import OpenSshSigners
+
+    place = surroundings(folder)
+    _named(service, environment)
     if head and not head.startswith("sha256:"):
         raise UsageError(
             "--head takes a receipt's or page's whole digest, as `towpath audit verify` prints it: sha256:…"

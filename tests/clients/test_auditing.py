@@ -1,6 +1,9 @@
 """``towpath audit``: from a folder and its store, with no server anywhere."""
 
+import asyncio
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +21,7 @@ from domain.outcome import Exit, Outcome
 from domain.record import Chain, OutcomeRecord, RequestRecord
 from domain.terms import Request, Story
 from domain.trail import ENDED, Trail, tail
+from domain.value import digest_of
 from tests.clients.conftest import CommandLine
 from tests.domain.strategies import NOON
 from workers.settings import surroundings
@@ -136,3 +140,67 @@ async def test_promotions_that_left_no_receipt_are_read_of_from_a_copied_folder(
     assert set(json.loads(told.out)) == set(json.loads(schema.out)["properties"])
     assert (good.code, kept.code, bad.code) == (Exit.DONE, Exit.DONE, Exit.REFUSED)
     assert "the promotion of 7.0 of shop in dev: it was opened, and none of its records is there" in bad.said
+
+
+async def test_what_an_auditor_takes_along_is_checked_where_nothing_else_is(
+    sealed: CommandLine, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """On a machine that has neither the folder nor the store; and what is altered there is found."""
+    (sealed.folder / "allowed_signers").write_text("ana@example.com ssh-ed25519 AAAA\n")
+    (sealed.folder / "store/artifact").mkdir()
+    (sealed.folder / "store/artifact/large.tar").write_text("large")
+    elsewhere = tmp_path_factory.mktemp("auditor") / "evidence"
+    before = await sealed.type("audit", "show")
+    written = await sealed.type("audit", "export", "--bundle", str(elsewhere))
+    again = await sealed.type("audit", "export", "--bundle", str(elsewhere))
+    _empty(sealed.folder)
+    sealed.set(TOWPATH_CONFIG=str(elsewhere))
+    sums = await asyncio.create_subprocess_exec(
+        "sha256sum", "--check", "--quiet", "SHA256SUMS", cwd=elsewhere
+    )
+    good = await sealed.type("audit", "verify")
+    shown = await sealed.type("audit", "show")
+    receipt = elsewhere / "store/receipt/shop/dev/1.json"
+    receipt.write_text(receipt.read_text().replace("adopted", "ad0pted"))
+    bad = await sealed.type("audit", "verify")
+
+    assert (written.code, again.code, await sums.wait(), good.code, bad.code) == (
+        Exit.DONE,
+        Exit.USAGE,
+        0,
+        Exit.DONE,
+        Exit.REFUSED,
+    )
+    assert "2 receipts" in good.said
+    assert digest_of((elsewhere / "SHA256SUMS").read_bytes()) in written.err
+    assert before.out == shown.out == (elsewhere / "evidence.md").read_text()
+    assert "is there already" in again.said
+    assert not (elsewhere / "store/artifact").exists()
+    assert (elsewhere / "allowed_signers").exists()
+
+
+async def test_of_one_service_or_environment_no_others_are_taken_along(sealed: CommandLine) -> None:
+    """Nor is it narrowed further: a chain with a gap proves nothing."""
+    other, service = sealed.folder / "other", sealed.folder / "service"
+    key = make_key(sealed.folder / ".towpath/keys", "other")
+    (sealed.folder / "environments/other.yaml").write_text(f"environment: other\nkey: {key}\n")
+
+    nothing = await sealed.type("audit", "export", "--bundle", str(other), "--environment", "other")
+    whole = await sealed.type("audit", "export", "--bundle", str(service), "--service", "shop")
+    unknown = await sealed.type("audit", "export", "--bundle", str(other), "--environment", "prod")
+    narrowed = await sealed.type("audit", "export", "--bundle", str(other), "--release", "1.0")
+
+    assert (nothing.code, whole.code, unknown.code, narrowed.code) == (Exit.DONE, Exit.DONE, 2, 2)
+    assert not list(other.glob("store/receipt/**/*.json"))
+    assert [file.name for file in (other / "environments").iterdir()] == ["other.yaml"]
+    assert len(list(service.glob("store/receipt/**/*.json"))) == 2
+    assert "nobody knows its key" in unknown.said
+    assert "proves nothing" in narrowed.said
+
+
+def _empty(folder: Path) -> None:
+    for inside in folder.iterdir():
+        if inside.is_dir():
+            shutil.rmtree(inside)
+        else:
+            inside.unlink()

@@ -11,6 +11,7 @@ import pytest
 
 from activities.archive import Archive
 from activities.auditing import Auditor
+from activities.bundling import LEFT_OUT, OF_A_LANE, OF_A_SERVICE, OF_AN_ENVIRONMENT
 from activities.keyring import Keyring
 from activities.signers import OpenSshSigners
 from clients.client import Towpath
@@ -166,6 +167,9 @@ async def test_what_was_let_in_can_be_proven_and_whatever_was_altered_is_found(p
     assert not (await past.audit(without_newest)).findings
     assert (await past.audit(without_newest, head)).findings
     assert not (await past.audit(None, head)).findings
+
+    rooms = {key.partition("/")[0] for key in whole}
+    assert rooms <= {*OF_A_LANE, *OF_A_SERVICE, *OF_AN_ENVIRONMENT, *LEFT_OUT}, "an auditor takes less along"
 
     swapped = {**whole, f"release/{town.service}/2.0.json": whole[f"release/{town.service}/1.0.json"]}
     assert any(
