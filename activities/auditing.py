@@ -28,7 +28,7 @@ from domain.audit import (
     review_findings,
 )
 from domain.effect_audit import began_at, effect_findings, late
-from domain.journal import LetIn, Receipt
+from domain.journal import LetIn, Receipt, Settled
 from domain.names import Subject, manifest_key, receipt_key
 from domain.override import Override, word_of
 from domain.release import Release
@@ -276,6 +276,9 @@ def _account_of(paper: Paper, requester: Vouched, decisions: Sequence[Vouched]) 
         also=policy.also if policy else (),
         signed=policy.signed if policy else False,
         urgency=let_in.request.urgency if let_in else Urgency.USUAL,
+        of=receipt.of,
+        deeds=tuple(str(deed.step) for deed in receipt.deeds),
+        stood=receipt.settled is Settled.DONE,
         healthy=receipt.healthy,
         evidence=receipt.evidence,
         rehearsed=str(receipt.rehearsed or ""),

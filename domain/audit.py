@@ -92,7 +92,14 @@ class Account(Value):
     """Who let it past gates that were closed, with the proof that the auditor found."""
     review: Review | None = None
     """Where the glass was broken: who has looked at it since."""
+    of: int | None = None
+    """The turn that a rollback undid, or a settlement settled."""
+    deeds: tuple[str, ...] = ()
+    """What was begun, in order."""
+    stood: bool = True
+    """Whether it was left standing; else all of it was undone."""
     healthy: bool = True
+    """Whether nothing was left undone, because a person said to."""
     evidence: tuple[str, ...] = ()
     rehearsed: str = ""
     """What was seen of its undo, where that was rehearsed."""
@@ -149,6 +156,8 @@ class Audit(Value):
     """Everything that was looked at, oldest first, and everything that does not hold."""
 
     schema_version: Literal[1] = 1
+    scope: str = ""
+    """What it tells of, where not of all. What does not hold is of all that was looked at."""
     accounts: tuple[Account, ...] = ()
     """Changes, by their receipts."""
     promotions: tuple[Told, ...] = ()

@@ -1,7 +1,7 @@
 """The evidence report: what an auditor reads, in Markdown, of one release or of a period."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final
+from typing import Final, assert_never
 
 from domain.approval import say_quorums
 from domain.audit import Account, Audit, Told, Vouched
@@ -10,6 +10,8 @@ from domain.terms import Story
 from domain.urgency import Urgency
 from domain.value import Digest, say_duration, short
 
+MOST_DEEDS: Final = 20
+"""So many are written out of one change."""
 KEEP: Final = (
     "Each is bound to all before it. Keep these digests elsewhere: `towpath audit verify --head DIGEST` finds out "
     "later whether it is still there."
@@ -24,7 +26,10 @@ def tell_audit(audit: Audit) -> str:
 def _lines(audit: Audit) -> Iterator[str]:
     yield "# Evidence"
     yield ""
-    yield _summary(audit)
+    if audit.scope:
+        yield f"Told of: {audit.scope}."
+        yield ""
+    yield f"{_summary(audit)} All times are UTC."
     if audit.findings:
         yield ""
         yield "## What does not hold"
@@ -57,19 +62,18 @@ def _newest(what: str, digests: Mapping[str, Digest]) -> Iterator[str]:
 
 def _summary(audit: Audit) -> str:
     counts = ((len(audit.accounts), "receipt"), (len(audit.promotions), "promotion"))
-    looked = " and ".join(f"{count} {what}{'' if count == 1 else 's'}" for count, what in counts)
+    told = f"{' and '.join(f'{count} {what}{_plural(count)}' for count, what in counts)} are told of."
     if not audit.findings:
-        return (
-            f"{looked} looked at. Every seal and signature, and every chain of receipts and records, is good."
-        )
-    return f"{looked} looked at. **{len(audit.findings)} of what they say does not hold.**"
+        return f"{told} Every seal and signature, and every chain of receipts and records, is good."
+    return f"{told} **{len(audit.findings)} of what was looked at does not hold.**"
+
+
+def _plural(count: int) -> str:
+    return "" if count == 1 else "s"
 
 
 def _account(account: Account, promotions: Sequence[Told]) -> Iterator[str]:
-    what = (
-        account.version if account.story is Story.PROMOTION else f"{account.story} {account.version}".strip()
-    )
-    yield f"## {account.subject}: {what} {account.outcome}"
+    yield f"## {account.subject}: {_what(account)}"
     yield ""
     took = say_duration(account.ended - account.began)
     yield f"* When: {account.began:%Y-%m-%d %H:%M:%S} UTC, for {took}, as turn {account.turn}"
@@ -78,11 +82,12 @@ def _account(account: Account, promotions: Sequence[Told]) -> Iterator[str]:
     yield f"* Asked for by {account.requester}{f': {_one_line(account.reason)}' if account.reason else ''}"
     yield from (f"* Gates overridden: {_one_line(str(one))}" for one in account.overridden)
     yield from _approval(account)
+    yield from _deeds(account)
     if account.evidence:
         yield f"* Health: {_one_line('; '.join(account.evidence))}"
     if account.rehearsed:
         yield f"* Undo: {_one_line(account.rehearsed)}"
-    if account.why:
+    if account.why and account.why != account.reason:
         yield f"* Why: {_one_line(account.why)}"
     yield f"* Receipt: `{short(account.fingerprint)}`"
     for told in promotions:
@@ -90,22 +95,53 @@ def _account(account: Account, promotions: Sequence[Told]) -> Iterator[str]:
         yield _record(told)
 
 
+def _what(account: Account) -> str:
+    """Say what a change was, and how it ended."""
+    of = f" of turn {account.of}" if account.of else ""
+    match account.story:
+        case Story.PROMOTION:
+            return f"{account.version} {account.outcome}"
+        case Story.ADOPTION:
+            return "what stood there was adopted"
+        case Story.ROLLBACK | Story.SETTLEMENT:
+            return f"{account.story}{of}, {account.outcome}"
+        case _:
+            assert_never(account.story)
+
+
+def _deeds(account: Account) -> Iterator[str]:
+    if not account.deeds:
+        return
+    yield "* Done:" if account.stood else "* Done, and undone again:"
+    yield from (f"    * {_one_line(deed)}" for deed in account.deeds[:MOST_DEEDS])
+    if (more := len(account.deeds) - MOST_DEEDS) > 0:
+        yield f"    * and {more} more"
+    if not account.healthy:
+        yield "* **Something of it was left undone, because a person said to**"
+
+
 def tell_promotion(told: Told) -> Iterator[str]:
     """Yield what the records of a promotion say that left no receipt of its own."""
     yield f"## {told.subject}: {told.version} {_how(told)}"
     yield ""
     until = f", until {told.ended:%Y-%m-%d %H:%M:%S} UTC" if told.ended else ""
-    yield f"* When: {told.began:%Y-%m-%d %H:%M:%S} UTC{until}; nothing was changed by it"
+    yield f"* When: {told.began:%Y-%m-%d %H:%M:%S} UTC{until}; {_changed(told)}"
     if told.release:
         yield f"* Release: `{told.release}`"
     yield f"* Asked for by {told.requester}{f': {_one_line(told.reason)}' if told.reason else ''}"
     if told.quorums:
-        yield f"* Had to be approved by {say_quorums(told.quorums)} ({'signed' if told.signed else 'not signed'})"
+        yield f"* Had to be approved by {say_quorums(told.quorums)} ({_proof(signed=told.signed)})"
     yield from (f"    * {_decided(one)}" for one in told.decisions)
     if told.why:
         yield f"* Why: {_one_line(told.why)}"
     yield from _doors(told)
     yield _record(told)
+
+
+def _changed(told: Told) -> str:
+    if told.ended is None:
+        return "no receipt says yet that anything was changed by it"
+    return "nothing was changed by it" if told.outcome else "no receipt says that anything was changed by it"
 
 
 def _how(told: Told) -> str:
@@ -137,9 +173,12 @@ def _approval(account: Account) -> Iterator[str]:
     if not quorums:
         yield "* Nobody had to approve"
         return
-    how = "signed" if account.signed else "not signed"
-    yield f"* Had to be approved by {say_quorums(quorums)} ({how})"
+    yield f"* Had to be approved by {say_quorums(quorums)} ({_proof(signed=account.signed)})"
     yield from (f"    * {_decided(one)}" for one in account.decisions)
+
+
+def _proof(*, signed: bool) -> str:
+    return "each by their own signature" if signed else "by name: nobody had to sign"
 
 
 def _decided(one: Vouched) -> str:

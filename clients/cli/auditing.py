@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -16,6 +17,8 @@ from domain.outcome import Exit
 from workers.settings import Surroundings, surroundings
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from domain.audit import Audit
 
 audit = typer.Typer(
@@ -35,7 +38,7 @@ OfRelease = Annotated[str, typer.Option("--release", metavar="VERSION", help="On
 Since = Annotated[
     str, typer.Option("--since", metavar="TIME", help="What ended since: 2h, 7d, or a date as 2026-03-31.")
 ]
-Until = Annotated[str, typer.Option("--until", metavar="TIME", help="What ended until then.")]
+Until = Annotated[str, typer.Option("--until", metavar="TIME", help="What ended before then.")]
 Out = Annotated[
     Path | None, typer.Option("--out", metavar="FILE", help="Write it there, and not on the terminal.")
 ]
@@ -72,7 +75,7 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show who asked, who let it in, what was done, and how it was found, oldest first."""
-    _report(_narrowed(_audit(service, environment, ""), release, since, until), None, as_json=as_json)
+    _report(_told_of(service, environment, release, since, until), None, as_json=as_json)
 
 
 @audit.command()
@@ -98,7 +101,7 @@ def export(
                 "`towpath audit show` narrows what is read."
             )
         _bundle(bundle.absolute(), service, environment)
-    _report(_narrowed(_audit(service, environment, ""), release, since, until), out, as_json=as_json)
+    _report(_told_of(service, environment, release, since, until), out, as_json=as_json)
 
 
 @audit.command()
@@ -181,25 +184,52 @@ def _must_be_known(place: Surroundings, what: str, name: str) -> None:
         )
 
 
-def _narrowed(found: "Audit", release: str, since: str, until: str) -> "Audit":
-    """Return what was asked for. What does not hold is never left out."""
+def _told_of(service: str, environment: str, release: str, since: str, until: str) -> "Audit":
     first = read_time(since, "--since") if since else None
     last = read_time(until, "--until") if until else None
+    found = _narrowed(_audit(service, environment, ""), release, first, last)
+    return found.but(scope=_scope(service, environment, release, first, last))
+
+
+def _narrowed(found: "Audit", release: str, first: "datetime | None", last: "datetime | None") -> "Audit":
+    """Return what was asked for: what ended in a period, each in one of two that adjoin, and what is still open.
+
+    What does not hold is never left out.
+    """
     accounts = tuple(
         one
         for one in found.accounts
         if (not release or one.version == release)
         and (first is None or one.ended >= first)
-        and (last is None or one.ended <= last)
+        and (last is None or one.ended < last)
     )
     promotions = tuple(
         one
         for one in found.promotions
         if (not release or one.version == release)
         and (first is None or one.ended is None or one.ended >= first)
-        and (last is None or one.began <= last)
+        and (last is None or (one.ended or one.began) < last)
     )
     return found.but(accounts=accounts, promotions=promotions)
+
+
+def _scope(
+    service: str, environment: str, release: str, first: "datetime | None", last: "datetime | None"
+) -> str:
+    """Say what a report is about, where it is not about all: what ended in a period, and what is open yet."""
+    said = (
+        f"{service or 'every service'} in {environment or 'every environment'}"
+        * bool(service or environment),
+        f"release {release}" * bool(release),
+        f"from {_moment(first)}" if first else "",
+        f"until before {_moment(last)}" if last else "",
+        "by when it ended, and what is still open" * bool(first or last),
+    )
+    return ", ".join(filter(None, said))
+
+
+def _moment(at: "datetime") -> str:
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def _report(found: "Audit", out: Path | None, *, as_json: bool) -> None:

@@ -66,8 +66,9 @@ async def test_what_is_whole_ends_with_0_and_what_is_not_with_10(sealed: Command
     head = json.loads(told.out)["heads"]["shop in dev"]
     shown = await sealed.type("audit", "show", "--service", "shop")
     report = sealed.folder / "evidence.md"
-    exported = await sealed.type("audit", "export", "--out", str(report))
+    exported = await sealed.type("audit", "export", "--service", "shop", "--out", str(report))
     later = await sealed.type("audit", "show", "--since", "2030-01-01")
+    noon = await sealed.type("audit", "show", "--until", f"{NOON:%Y-%m-%dT%H:%M}")
     store = sealed.folder / "store"
     (store / "receipt/shop/dev/1.json").unlink()
     bad = await sealed.type("audit", "verify")
@@ -80,7 +81,11 @@ async def test_what_is_whole_ends_with_0_and_what_is_not_with_10(sealed: Command
     assert head in good.err
     assert "Asked for by ana@example.com (claimed, not proven): adopted # 2" in shown.out
     assert report.read_text() == shown.out
-    assert "adoption" not in later.out
+    assert "adopted" not in later.out
+    assert "Told of: from 2030-01-01 00:00 UTC, by when it ended, and what is still open." in later.out
+    assert "Told of: shop in every environment." in shown.out
+    assert shown.out.count("what stood there was adopted") == 2
+    assert noon.out.count("what stood there was adopted") == 0
     assert (bad.code, cut.code, nothing.code) == (Exit.REFUSED, Exit.REFUSED, Exit.DONE)
     assert "the receipt before it" in bad.said
     assert "which was there once, is not there any more" in cut.said
