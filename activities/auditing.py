@@ -8,6 +8,7 @@ from typing import NamedTuple
 from pydantic import ValidationError
 
 from activities.archive import Archive, turns_with_receipts
+from activities.auditing_journals import JournalAuditor, open_findings
 from activities.auditing_trails import AT_ONCE, TrailAuditor
 from activities.auditing_words import UNSIGNED, OnceSigners, WordAuditor
 from activities.ports import BadSealError, NotInStoreError, Signers, Store
@@ -28,7 +29,8 @@ from domain.audit import (
     review_findings,
 )
 from domain.effect_audit import began_at, effect_findings, late
-from domain.journal import LetIn, Receipt, Settled
+from domain.journal import Entry, LetIn, Receipt, Settled
+from domain.journal_audit import beside_findings, left_findings
 from domain.names import Subject, manifest_key, receipt_key
 from domain.override import Override, word_of
 from domain.release import Release
@@ -61,6 +63,7 @@ class Auditor:
         self._trails = TrailAuditor(store, archive, signers)
         self._reviews = Reviews(store, archive)
         self._words = WordAuditor(signers)
+        self._journals = JournalAuditor(store, archive)
 
     async def audit(self, service: str, environment: str, head: str) -> Audit:
         """Return what was found, oldest first, of one service or environment, or of all.
@@ -83,8 +86,13 @@ class Auditor:
         papers: list[Paper] = []
         accounts: list[Account] = []
         findings: list[Finding] = []
+        journal = await self._journals.read(subject, AT_ONCE)
+        findings += [*journal.findings, *open_findings(journal, subject, turns)]
         for first in range(0, len(turns), AT_ONCE):
-            looks = [self._receipt(subject, turn) for turn in turns[first : first + AT_ONCE]]
+            looks = [
+                self._receipt(subject, turn, journal.entries.get(turn, ()))
+                for turn in turns[first : first + AT_ONCE]
+            ]
             for paper, account, found in await asyncio.gather(*looks):
                 papers += [paper] if paper else []
                 accounts += [account] if account else []
@@ -98,18 +106,19 @@ class Auditor:
         promoted = _turns_by_plan(papers)
         told = tuple(_with_turn(one, promoted) for one in shelf.told)
         findings += unaccounted(told)
+        findings += [finding for one in told for finding in left_findings(one, frozenset(turns))]
         return _Looked(subject, tuple(accounts), told, tuple(findings), shelf.pages)
 
     async def _receipt(
-        self, subject: Subject, turn: int
+        self, subject: Subject, turn: int, entries: tuple[Entry, ...]
     ) -> tuple[Paper | None, Account | None, list[Finding]]:
-        paper = await self._read(subject, turn)
+        paper = await self._read(subject, turn, entries)
         if isinstance(paper, Finding):
             return None, None, [paper]
         account, found = await self._account(paper)
-        return paper, account, [*paper_findings(paper), *found]
+        return paper, account, [*paper_findings(paper), *beside_findings(paper), *found]
 
-    async def _read(self, subject: Subject, turn: int) -> Paper | Finding:
+    async def _read(self, subject: Subject, turn: int, entries: tuple[Entry, ...]) -> Paper | Finding:
         try:
             receipt = await self._archive.receipt(subject, turn)
             if receipt is None:
@@ -118,18 +127,17 @@ class Auditor:
                 )
             content = await self._store.read(receipt_key(subject, turn))
             sealed = Sealed.model_validate_json(content)
-            entries = await self._archive.entries(subject, turn, [deed.fence.act for deed in receipt.deeds])
         except BadSealError as error:
             return Finding(subject=subject, turn=turn, what=f"it is not to be believed: {error}")
         except ValidationError:
-            what = "its receipt or journal cannot be read: it was altered, or a newer Towpath wrote it"
+            what = "its receipt cannot be read: it was altered, or a newer Towpath wrote it"
             return Finding(subject=subject, turn=turn, what=what)
         if sealed.canonical().encode() != content:
             return Finding(subject=subject, turn=turn, what="its receipt is not written as it was sealed")
         return Paper(
             receipt=receipt,
             fingerprint=digest_of(sealed.body.encode()),
-            entries=tuple(entries),
+            entries=entries,
             manifest=await self._manifest(receipt),
         )
 

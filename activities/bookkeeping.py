@@ -17,7 +17,7 @@ from domain.journal import Receipt
 from domain.names import ENVIRONMENT, SERVICE, MisnamedWorkflowError, Subject, promotion_id, read_id
 from domain.record import OutcomeRecord
 from domain.status import PromotionStatus
-from domain.trail import ENDED, Page, Piece, Trail
+from domain.trail import ENDED, Page, Piece, Trail, by_receipt
 from domain.value import Digest
 
 LAST_WORDS: Final = timedelta(hours=1)
@@ -95,7 +95,7 @@ class Bookkeeping:
         """
         if trail is None:
             return False
-        how = f"its change left the receipt of turn {receipt.turn}"
+        how = by_receipt(receipt.turn)
 
         def outcome(previous: Digest) -> OutcomeRecord:
             return OutcomeRecord(

@@ -17,6 +17,19 @@ from domain.value import Digest, Value
 ENDED: Final = "it ended"
 """How a trail is closed by its own promotion."""
 
+_LEFT: Final = "its change left the receipt of turn "
+
+
+def by_receipt(turn: int) -> str:
+    """Say how a trail is closed by the receipt of its promotion's change."""
+    return f"{_LEFT}{turn}"
+
+
+def receipt_named_in(closed: str) -> int | None:
+    """Return the turn of that receipt, or None where a trail was closed otherwise, or is open."""
+    turn = closed.removeprefix(_LEFT)
+    return int(turn) if closed.startswith(_LEFT) and turn.isdecimal() else None
+
 
 class Trail(Value):
     """One promotion, in one run of its workflow."""

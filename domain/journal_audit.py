@@ -1,0 +1,40 @@
+"""What an auditor checks of journals: each deed is accounted for, and beside a receipt is none that it knows not."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+
+from domain.audit import Finding, Paper, Told
+from domain.journal import Entry
+from domain.names import Subject
+from domain.trail import receipt_named_in
+
+
+def unaccounted_findings(
+    subject: Subject, entries: Mapping[int, Sequence[Entry]], accounted: Collection[int]
+) -> Iterator[Finding]:
+    """Find turns that were begun and have no receipt, although a later one has: nothing begins over such a turn.
+
+    What was begun last may be under way.
+    """
+    newest = max(accounted, default=0)
+    for turn, found in entries.items():
+        if turn < newest and turn not in accounted and not all(entry.void for entry in found):
+            what = "it was begun, and its receipt is not there, although a later change has one"
+            yield Finding(subject=subject, turn=turn, what=what)
+
+
+def beside_findings(paper: Paper) -> Iterator[Finding]:
+    """Find deeds in a receipt's journal that the receipt says nothing of. A change that was lost has none at all."""
+    receipt = paper.receipt
+    berths = {deed.step.berth for deed in receipt.deeds}
+    for entry in paper.entries:
+        if berths and not entry.void and entry.step.berth not in berths:
+            what = f"its journal has the deed {entry.fence} “{entry.step}”, and it says nothing of that"
+            yield Finding(subject=receipt.subject, turn=receipt.turn, what=what)
+
+
+def left_findings(told: Told, turns: Collection[int]) -> Iterator[Finding]:
+    """Find a promotion that was closed with a receipt that is not there: so even the newest is missed."""
+    turn = receipt_named_in(told.closed)
+    if turn is not None and turn not in turns:
+        what = f"its change left the receipt of turn {turn}, and that is not there any more"
+        yield Finding(subject=told.subject, version=told.version, what=what)
