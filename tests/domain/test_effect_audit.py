@@ -76,6 +76,9 @@ schedules = st.builds(
 WHO = Overriders(people=("di",), longest=3 * HOUR, signed=True)
 
 
+UNSIGNED = LetIn(request=REQUEST, decisions=(), policy=Policy(quorum=0, approvers=(), valid=HOUR), nonce="1")
+
+
 def papers(let_in: LetIn, entry: Entry) -> Receipt:
     return Receipt(
         subject=SUBJECT,

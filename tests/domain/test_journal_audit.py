@@ -1,0 +1,54 @@
+"""Journals held against receipts."""
+
+import pytest
+
+from domain.audit import Paper
+from domain.fence import Fence
+from domain.journal import Entry
+from domain.journal_audit import beside_findings, unaccounted_findings
+from domain.names import Subject
+from domain.plan import Deed
+from tests.domain.strategies import digest
+from tests.domain.test_effect_audit import UNSIGNED as LET_IN
+from tests.domain.test_effect_audit import begun, papers
+
+SHOP = Subject(service="shop", environment="production")
+
+
+def entry(turn: int, act: int = 1, component: str = "site", **changes: object) -> Entry:
+    one = begun(LET_IN, fence=Fence(turn=turn, act=act), **changes)
+    return one.but(step=one.step.but(component=component))
+
+
+@pytest.mark.parametrize(
+    ("turn", "accounted", "void", "is_found"),
+    [
+        (5, {7}, False, True),
+        (5, {5, 7}, False, False),
+        (5, {7}, True, False),
+        (9, {7}, False, False),
+        (5, set(), False, False),
+    ],
+)
+def test_what_was_begun_before_another_change_has_a_receipt(
+    *, turn: int, accounted: set[int], void: bool, is_found: bool
+) -> None:
+    """What was begun last may be under way, and what was called off never was."""
+    found = [*unaccounted_findings(SHOP, {turn: (entry(turn, void=void),)}, accounted)]
+
+    assert bool(found) == is_found
+
+
+@pytest.mark.parametrize(
+    ("component", "void", "is_found"), [("site", False, False), ("db", False, True), ("db", True, False)]
+)
+def test_a_receipt_knows_every_deed_of_its_journal(*, component: str, void: bool, is_found: bool) -> None:
+    """One of another component is beside it; what was called off is none."""
+    first = entry(7)
+    receipt = papers(LET_IN, first).but(turn=7, deeds=(Deed(step=first.step, fence=first.fence),))
+    paper = Paper(
+        receipt=receipt, fingerprint=digest("x"), entries=(first, entry(7, 2, component, void=void))
+    )
+
+    assert bool([*beside_findings(paper)]) == is_found
+    assert not [*beside_findings(paper.but(receipt=receipt.but(deeds=())))]
