@@ -29,10 +29,10 @@ def effect_findings(
     begun = [entry for entry in entries if entry.let_in and not entry.void]
     if receipt.story is not Story.PROMOTION or let_in is None:
         return
+    if begun and let_in not in [entry.let_in for entry in begun]:
+        yield _found(receipt, "its journal says that others let it in, or by another policy")
+        return
     for entry in begun:
-        if entry.let_in != let_in:
-            yield _found(receipt, "its journal says that others let it in, or by another policy")
-            continue
         whys = (*_lapsed(receipt, let_in, decisions, entry.at), *_shut(receipt, let_in, entry, overridden))
         for why in whys:
             yield _found(receipt, f"it began {entry.at:%Y-%m-%d %H:%M:%S} UTC, and {why}")
