@@ -1,0 +1,137 @@
+"""An environment's logbook: what people said there and was heeded, and what somebody tried and was refused."""
+
+from datetime import datetime
+from typing import Annotated, Final, Literal
+
+from pydantic import AfterValidator, Field
+
+from domain.actor import Proof
+from domain.binding import BoundPage
+from domain.gate import Quarantine
+from domain.names import Identifier, Subject
+from domain.override import Override, word_of
+from domain.record import OverrideRecord
+from domain.saying import Saying
+from domain.value import Digest, Value, canonical, digest_of
+
+LONGEST_TEXT: Final = 1000
+"""Letters of what somebody else made up; the rest is left out."""
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST_TEXT else f"{text[: LONGEST_TEXT - 1]}…"
+
+
+Told = Annotated[str, AfterValidator(_cut)]
+"""A text from anywhere."""
+
+
+class Doer(Value):
+    """The workflow that an activity runs for, by the server's own word."""
+
+    workflow_id: Told
+    run: Told = ""
+
+    def __str__(self) -> str:
+        return f"{self.workflow_id} (run {self.run[:8]})" if self.run else self.workflow_id
+
+
+class _Noted(Value):
+    at: datetime
+    """When it was heard, met or tried, by the worker's own clock."""
+
+    @property
+    def same_as(self) -> str:
+        """What makes two notes one: an activity that runs twice, or two workers that meet the same, note it once.
+
+        Empty where each is its own.
+        """
+        return ""
+
+
+class WordNote(_Noted):
+    """Somebody said something of a gate, or to a promotion, change or lane, and it counted."""
+
+    note: Literal["word"] = "word"
+    saying: Saying
+    proof: Proof = Proof.NONE
+    occasion: str = ""
+    """Of the activity that heard it; of one that runs twice it is the same."""
+
+    @property
+    def same_as(self) -> str:
+        signed = self.saying.signed
+        if signed:
+            return f"word {signed.nonce}"
+        return f"word {self.occasion}" if self.occasion else ""
+
+
+class TidingsNote(_Noted):
+    """What an environment's workflow told of a gate, where nobody has to be known: claimed, and proven by nothing."""
+
+    note: Literal["tidings"] = "tidings"
+    record: OverrideRecord
+
+    @property
+    def same_as(self) -> str:
+        return f"tidings {self.record.link}"
+
+
+class OverrideNote(_Noted):
+    """A deed met an override that let its service past gates. Of the proof it says what the worker found."""
+
+    note: Literal["override"] = "override"
+    override: Override
+
+    @property
+    def same_as(self) -> str:
+        one = self.override
+        signed = one.signature.ssh if one.signature else one.since.isoformat()
+        return f"override {digest_of(canonical([word_of(one).model_dump(mode='json'), signed]).encode())}"
+
+
+class QuarantineNote(_Noted):
+    """A promotion met what was said of its release: in quarantine, or released from it."""
+
+    note: Literal["quarantine"] = "quarantine"
+    quarantine: Quarantine
+
+    @property
+    def same_as(self) -> str:
+        return f"quarantine {self.quarantine.digest()}"
+
+
+class Attempt(_Noted):
+    """Somebody tried what may not be done, or what no honest use brings about; nothing came of it."""
+
+    note: Literal["attempt"] = "attempt"
+    environment: Identifier
+    subject: Subject | None = None
+    what: Told
+    """What was tried."""
+    by: Doer
+    claimed: Told = ""
+    """In whose name, as they claimed."""
+    why: Told
+    """Why it was refused."""
+    times: int = Field(default=1, ge=1)
+    """How often, where the like came again before this was written."""
+
+
+Note = Annotated[
+    WordNote | TidingsNote | OverrideNote | QuarantineNote | Attempt, Field(discriminator="note")
+]
+
+
+class LogPage(BoundPage):
+    """A page of an environment's logbook: one note."""
+
+    environment: Identifier
+    note: Note
+
+
+def log_page_after(
+    environment: str, newest: int, before: Digest | None, note: Note, now: datetime
+) -> LogPage:
+    """Return the page that comes after the newest one, or the first where ``newest`` is 0."""
+    return LogPage(environment=environment, number=newest + 1, before=before, note=note, at=now)
