@@ -1,17 +1,10 @@
 """The trails of an environment's promotions, and the ledgers of its lanes, in the store."""
 
-from typing import Final, TypeVar
-
-from pydantic import ValidationError
-
 from activities.archive import Archive, Kept
+from activities.pages import TRIES, Pages, believed, numbers_in
 from activities.ports import BadSealError, Clock, Store
-from domain.names import Subject, ledger_prefix, page_key, segment_key, trail_prefix
+from domain.names import Subject, ledger_prefix, segment_key, trail_prefix
 from domain.trail import Closed, DisagreementError, Page, Piece, Segment, Trail, next_segment, page_after
-
-KeptT = TypeVar("KeptT", Segment, Page)
-TRIES: Final = 20
-"""How often a page is written anew because another worker was quicker."""
 
 
 class Trails:
@@ -60,41 +53,28 @@ class Trails:
         return Piece(first=last.paper.end, anchor=last.paper.head, written=last.paper.end)
 
     async def newest_page(self, subject: Subject) -> Kept[Page] | None:
-        numbers = _numbers(await self._store.list(ledger_prefix(subject)))
-        if not numbers:
-            return None
-        return await self._read(page_key(subject, numbers[-1]), subject, Page)
+        return await self._ledger(subject).newest()
 
     async def _last(self, trail: Trail) -> Kept[Segment] | None:
         subject = trail.subject
-        firsts = _numbers(await self._store.list(trail_prefix(subject, trail.version, trail.run)))
+        firsts = numbers_in(await self._store.list(trail_prefix(subject, trail.version, trail.run)))
         if not firsts:
             return None
-        return await self._read(segment_key(subject, trail.version, trail.run, firsts[-1]), subject, Segment)
-
-    async def _read(self, key: str, subject: Subject, kind: type[KeptT]) -> Kept[KeptT]:
-        try:
-            return await self._archive.read(key, subject.environment, kind)
-        except ValidationError as error:
-            raise BadSealError(
-                f"“{key}” in the store cannot be read: it was altered, or a newer Towpath wrote it"
-            ) from error
+        key = segment_key(subject, trail.version, trail.run, firsts[-1])
+        return await believed(self._archive, key, subject.environment, Segment)
 
     async def _note(self, event: Trail | Closed) -> None:
-        """Write the ledger's next page; one that another worker wrote meanwhile comes before it."""
+        """Write the ledger's next page, unless it says so already."""
         subject = event.trail.subject if isinstance(event, Closed) else event.subject
-        for _ in range(TRIES):
-            newest = await self.newest_page(subject)
-            page = page_after(
-                newest.paper if newest else None,
-                newest.digest if newest else None,
-                event,
-                self._clock.now(),
-            )
-            if page is None or await self._archive.write_page(page) == page:
-                return
-        message = f"The ledger of {subject} was written by others {TRIES} times in between."
-        raise TimeoutError(message)
+
+        def after(newest: Kept[Page] | None) -> Page | None:
+            before = newest.digest if newest else None
+            return page_after(newest.paper if newest else None, before, event, self._clock.now())
+
+        await self._ledger(subject).add(after)
+
+    def _ledger(self, subject: Subject) -> Pages[Page]:
+        return Pages(self._store, self._archive, subject.environment, ledger_prefix(subject), Page)
 
 
 def _next(trail: Trail, piece: Piece, last: Kept[Segment] | None, clock: Clock) -> Segment | None:
@@ -104,8 +84,3 @@ def _next(trail: Trail, piece: Piece, last: Kept[Segment] | None, clock: Clock) 
         )
     except DisagreementError as error:
         raise BadSealError(str(error)) from error
-
-
-def _numbers(keys: list[str]) -> list[int]:
-    names = [key.rsplit("/", 1)[1].removesuffix(".json") for key in keys]
-    return sorted(int(name) for name in names if name.isdecimal())

@@ -12,7 +12,7 @@ from domain.names import Identifier, Subject
 from domain.override import Override, word_of
 from domain.record import OverrideRecord
 from domain.saying import Saying
-from domain.value import Digest, Value, canonical, digest_of
+from domain.value import Value, canonical, digest_of
 
 LONGEST_TEXT: Final = 1000
 """Letters of what somebody else made up; the rest is left out."""
@@ -67,14 +67,16 @@ class WordNote(_Noted):
 
 
 class TidingsNote(_Noted):
-    """What an environment's workflow told of a gate, where nobody has to be known: claimed, and proven by nothing."""
+    """What a workflow told of a person's word, where nobody has to be known: claimed, and proven by nothing."""
 
     note: Literal["tidings"] = "tidings"
+    of: Told
+    """Its id."""
     record: OverrideRecord
 
     @property
     def same_as(self) -> str:
-        return f"tidings {self.record.link}"
+        return f"tidings {self.of} {self.record.link} {self.record.at.isoformat()}"
 
 
 class OverrideNote(_Noted):
@@ -128,10 +130,3 @@ class LogPage(BoundPage):
 
     environment: Identifier
     note: Note
-
-
-def log_page_after(
-    environment: str, newest: int, before: Digest | None, note: Note, now: datetime
-) -> LogPage:
-    """Return the page that comes after the newest one, or the first where ``newest`` is 0."""
-    return LogPage(environment=environment, number=newest + 1, before=before, note=note, at=now)

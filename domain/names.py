@@ -129,6 +129,8 @@ TRAILS: Final = "record"
 """The folder of the release store that holds the records of promotions."""
 LEDGERS: Final = "ledger"
 """The folder of the release store that holds what stands for those records."""
+LOGBOOKS: Final = "logbook"
+"""The folder of the release store that holds what was said and tried in each environment."""
 
 
 def manifest_key(service: str, version: str) -> str:
@@ -191,6 +193,15 @@ def ledger_prefix(subject: Subject) -> str:
 
 def page_key(subject: Subject, number: int) -> str:
     return f"{ledger_prefix(subject)}/{number}.json"
+
+
+def log_prefix(environment: str) -> str:
+    """Name the folder of an environment's logbook, likewise."""
+    return f"{LOGBOOKS}/{environment}"
+
+
+def log_key(environment: str, number: int) -> str:
+    return f"{log_prefix(environment)}/{number}.json"
 
 
 def review_key(subject: Subject, turn: int, what: str) -> str:
