@@ -13,7 +13,6 @@ from activities.gatehouse import Gatehouse
 from activities.ports import BadSealError, Deed, Observation, Target, Undone
 from activities.previewing import why_otherwise
 from activities.proving import Proving
-from activities.quarantines import find_quarantine
 from activities.releases import Brought, ReleaseRefusedError, bring
 from activities.reviews import Reviewing
 from activities.tools import Tools
@@ -26,6 +25,7 @@ from domain.environment import Holding, Placement, same
 from domain.fence import Fence, milliseconds
 from domain.gate import Freeze, Pin, Quarantine
 from domain.journal import Entry, LetIn, Receipt, called_off
+from domain.logbook import met
 from domain.names import Subject, change_id
 from domain.order import StepOrder
 from domain.override import Override, Overriders
@@ -118,6 +118,7 @@ class Clearing:
             trail=trail,
             decisions=word.decisions,
             overrides=word.overrides,
+            tidings=word.tidings,
         )
 
     def _policy(self, proposal: Proposal) -> Policy:
@@ -206,6 +207,7 @@ class Clearing:
             shut=await self._shut(subject),
             not_permitted=self._not_permitted(order.warrant.request),
         )
+        await self._books.note(*met(facts))
         warrant, facts = await self._proven(up_to_date(order.warrant, facts), proposal, facts)
         refusal = judge(warrant, step, facts) or await self._carried_out(proposal, fence.turn, entry)
         if facts.begins and refusal is None:
@@ -260,7 +262,7 @@ class Clearing:
         """Return what the store says of the release now. Where nobody can read that, it is not cleared."""
         service, version = proposal.plan.subject.service, proposal.plan.version
         try:
-            return await find_quarantine(self._tools.store, service, version, self._gatehouse.may_ban)
+            return await self._gatehouse.quarantine(service, version)
         except ReleaseRefusedError as error:
             refusal = Refusal(cause=Cause.FORBIDDEN, why=str(error))
             raise not_cleared(refusal, journaled=False) from error

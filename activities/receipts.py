@@ -23,6 +23,7 @@ from domain.clearance import Cause, Facts, Refusal, Warrant, judge_done, judge_u
 from domain.environment import Holding, Unknown, same
 from domain.fence import Fence
 from domain.journal import Entry, Evidence, Receipt, Recollection, Settled, Soaked, standing
+from domain.logbook import TidingsNote
 from domain.names import ENVIRONMENT, SERVICE, Subject, change_id
 from domain.order import Account, Left
 from domain.override import Override
@@ -102,10 +103,12 @@ class Receipts:
         if not (done or journal or facts.open_turn == account.warrant.turn):
             # Nothing was begun, and no lane knows of the turn: there is nothing to account for.
             return Left(well=True, after=after, lane_listens=facts.lane_listens)
+        await self._note_words(account, facts)
         receipt = _write_up(account, proposal, journal, verdict, facts.now).but(
             after=after,
             let_in=await self._clearing.let_in(account.warrant, proposal),
             ledger=await self._books.page(proposal.plan.subject),
+            logbook=await self._books.log_page(),
             rehearsed=self._rehearsal(account) if done else None,
         )
         if receipt.story is Story.SETTLEMENT and receipt.of is not None:
@@ -118,6 +121,14 @@ class Receipts:
             lane_listens=facts.lane_listens,
             recorded=await self._books.close_by(left, facts.trail),
         )
+
+    async def _note_words(self, account: Account, facts: Facts) -> None:
+        """Note what people said to the change, where this worker has not heard it before it counted."""
+        subject = account.warrant.request.subject
+        if not self._tools.settings.current().is_guarded(subject.environment, subject.service):
+            of = change_id(subject, account.warrant.turn)
+            notes = (TidingsNote(of=of, record=one, at=facts.now) for one in account.steered)
+            await self._books.note(*notes)
 
     def _judge(self, account: Account, proposal: Proposal, facts: Facts) -> Refusal | None:
         warrant = account.warrant

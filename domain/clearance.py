@@ -14,6 +14,7 @@ from domain.gate import Freeze, Pin, Quarantine, say_banned, say_observing
 from domain.names import Subject, change_id
 from domain.override import NO_OVERRIDERS, Override, Overriders, that_count, why_void
 from domain.plan import Step, differs, material_difference
+from domain.record import OverrideRecord
 from domain.rule import RuleTerms, unjudged
 from domain.terms import Proposal, Request, Sealed
 from domain.trail import Trail
@@ -105,6 +106,8 @@ class Facts(Value):
     glass: Glass = NO_GLASS
     overrides: tuple[Override, ...] = ()
     """What people say does not hold for this service; the proofs of their names are this worker's own findings."""
+    tidings: tuple[OverrideRecord, ...] = ()
+    """What people said of gates here, where this worker has not heard it before it counted."""
     overriders: Overriders = NO_OVERRIDERS
     unproven_release: str = ""
     """Why the release is not its author's, where only signed ones are let in; nothing where it is, or need not be."""

@@ -7,11 +7,12 @@ from pydantic import AfterValidator, Field
 
 from domain.actor import Proof
 from domain.binding import BoundPage
+from domain.clearance import Facts
 from domain.gate import Quarantine
-from domain.names import Identifier, Subject
+from domain.names import Identifier, Subject, environment_id
 from domain.override import Override, word_of
 from domain.record import OverrideRecord
-from domain.saying import Saying
+from domain.saying import GATES, Saying
 from domain.value import Value, canonical, digest_of
 
 LONGEST_TEXT: Final = 1000
@@ -21,6 +22,9 @@ LONGEST_TEXT: Final = 1000
 def _cut(text: str) -> str:
     return text if len(text) <= LONGEST_TEXT else f"{text[: LONGEST_TEXT - 1]}…"
 
+
+MOST_MET: Final = 20
+"""So many words and overrides, the newest of each, are noted of one deed: nobody makes it wait by saying much."""
 
 Told = Annotated[str, AfterValidator(_cut)]
 """A text from anywhere."""
@@ -130,3 +134,17 @@ class LogPage(BoundPage):
 
     environment: Identifier
     note: Note
+
+
+def is_about_a_gate(record: OverrideRecord) -> bool:
+    """Tell whether what an environment recorded is a word about a freeze or a pin."""
+    return record.did.partition(" ")[0] in GATES
+
+
+def met(facts: Facts) -> tuple[TidingsNote | OverrideNote, ...]:
+    """Return what a deed meets of people's words that is to be noted: what they said of gates, and overrode."""
+    of = environment_id(facts.environment)
+    return (
+        *(TidingsNote(of=of, record=one, at=facts.now) for one in facts.tidings[-MOST_MET:]),
+        *(OverrideNote(override=one, at=facts.now) for one in facts.overrides[-MOST_MET:]),
+    )

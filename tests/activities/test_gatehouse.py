@@ -15,6 +15,7 @@ from activities.archive import Archive
 from activities.around import Engine, Nobody
 from activities.gatehouse import Gatehouse
 from activities.keyring import Keyring, make_key
+from activities.logbook import Logbook
 from activities.ports import BadSealError, Signers
 from activities.signers import OpenSshSigners
 from activities.tools import Tools
@@ -75,7 +76,8 @@ class House:
             check=_none,
             cache=folder,
         )
-        self.gatehouse = Gatehouse(self.tools, Archive(self.store, self.tools.seals), Engine())
+        archive = Archive(self.store, self.tools.seals)
+        self.gatehouse = Gatehouse(self.tools, archive, Engine(), Logbook(self.tools, archive))
 
     async def why(self, saying: Saying) -> str:
         return (await self.gatehouse.hear(saying)).why
@@ -218,7 +220,8 @@ async def test_whoever_has_the_environments_key_needs_no_other(tmp_path: Path) -
     rollback = Request(story=Story.ROLLBACK, subject=SUBJECT, actor=Actor(name=EVE, channel=Channel.OFFLINE))
     archive = Archive(house.store, house.tools.seals)
 
-    assert await Gatehouse(house.tools, archive, Nobody(SUBJECT, 7)).admit(rollback) == ""
+    offline = Gatehouse(house.tools, archive, Nobody(SUBJECT, 7), Logbook(house.tools, archive))
+    assert await offline.admit(rollback) == ""
     assert "it is not signed" in await house.gatehouse.admit(rollback)
 
 
