@@ -19,10 +19,10 @@ from domain.actor import Proof
 from domain.gate import Freeze, Pin, Quarantine
 from domain.journal import Receipt
 from domain.logbook import QuarantineNote, WordNote
-from domain.names import Subject, gate_key, gate_prefix
+from domain.names import Subject, gate_prefix
 from domain.permission import DOOR_OF, why_may_not
 from domain.roles import Door
-from domain.saying import GATES, SHUTS, Gate, GateWord, Heard, Saying, is_skip_of, shut_by
+from domain.saying import GATES, SHUTS, Gate, GateWord, Heard, Saying, is_skip_of, place_of, shut_by
 from domain.statement import word_statement
 from domain.terms import Request, Sealed
 
@@ -164,7 +164,7 @@ class Gatehouse:
         word = GateWord(saying=saying, heard=self._tools.clock.now())
         try:
             known = await self._tools.store.list(prefix)
-            if known and known[-1] > _key_of(word):
+            if known and known[-1] > place_of(word.saying):
                 return f"somebody has said something later of this {gate} already"
             await self._write(word)
         except StoreError as error:
@@ -176,14 +176,14 @@ class Gatehouse:
     def _owe(self, prefix: str, word: GateWord, error: StoreError) -> None:
         """Nothing moves where the store is away; what shuts has to hold from when it can be read again."""
         owed = self._owed.get(prefix)
-        if owed is None or _key_of(owed) < _key_of(word):
+        if owed is None or place_of(owed.saying) < place_of(word.saying):
             self._owed[prefix] = word
         activity.logger.warning("gate_word_not_kept", extra={"gate": prefix, "why": str(error)})
 
     async def _write(self, word: GateWord) -> None:
         sealed = self._archive.seal(self._tools.environment, word)
         with suppress(AlreadyExistsError):
-            await self._tools.store.create(_key_of(word), sealed.canonical().encode())
+            await self._tools.store.create(place_of(word.saying), sealed.canonical().encode())
 
     async def _write_owed(self, prefix: str) -> None:
         """Remember what could not be written when it was heard. Where it still cannot, it still counts."""
@@ -197,7 +197,7 @@ class Gatehouse:
         await self._write_owed(prefix)
         known = await self._tools.store.list(prefix)
         owed = self._owed.get(prefix)
-        if owed and not (known and known[-1] > _key_of(owed)):
+        if owed and not (known and known[-1] > place_of(owed.saying)):
             return shut_by(owed)
         for key in reversed(known):
             word = await self._read(key)
@@ -220,18 +220,9 @@ class Gatehouse:
         except ValidationError as error:
             raise BadSealError(f"“{key}” in the store is damaged") from error
         word = self._archive.unseal(sealed, self._tools.environment, GateWord)
-        if _key_of(word) != key:
+        if place_of(word.saying) != key:
             raise BadSealError(f"“{key}” holds another word than its name says: somebody moved it")
         return word
-
-
-def _key_of(word: GateWord) -> str:
-    """Name the place of a word about a gate; none, where it is not signed or about no gate."""
-    saying, signed = word.saying, word.saying.signed
-    gate = GATES.get(saying.door)
-    if signed is None or gate is None:
-        return ""
-    return gate_key(saying.environment, gate, saying.service, signed.at, signed.nonce)
 
 
 def _occasion() -> str:

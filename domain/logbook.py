@@ -40,7 +40,7 @@ class Doer(Value):
         return f"{self.workflow_id} (run {self.run[:8]})" if self.run else self.workflow_id
 
 
-class _Noted(Value):
+class _Note(Value):
     at: datetime
     """When it was heard, met or tried, by the worker's own clock."""
 
@@ -53,7 +53,7 @@ class _Noted(Value):
         return ""
 
 
-class WordNote(_Noted):
+class WordNote(_Note):
     """Somebody said something of a gate, or to a promotion, change or lane, and it counted."""
 
     note: Literal["word"] = "word"
@@ -70,7 +70,7 @@ class WordNote(_Noted):
         return f"word {self.occasion}" if self.occasion else ""
 
 
-class TidingsNote(_Noted):
+class TidingsNote(_Note):
     """What a workflow told of a person's word, where nobody has to be known: claimed, and proven by nothing."""
 
     note: Literal["tidings"] = "tidings"
@@ -83,7 +83,7 @@ class TidingsNote(_Noted):
         return f"tidings {self.of} {self.record.link} {self.record.at.isoformat()}"
 
 
-class OverrideNote(_Noted):
+class OverrideNote(_Note):
     """A deed met an override that let its service past gates. Of the proof it says what the worker found."""
 
     note: Literal["override"] = "override"
@@ -96,7 +96,7 @@ class OverrideNote(_Noted):
         return f"override {digest_of(canonical([word_of(one).model_dump(mode='json'), signed]).encode())}"
 
 
-class QuarantineNote(_Noted):
+class QuarantineNote(_Note):
     """A promotion met what was said of its release: in quarantine, or released from it."""
 
     note: Literal["quarantine"] = "quarantine"
@@ -107,7 +107,7 @@ class QuarantineNote(_Noted):
         return f"quarantine {self.quarantine.digest()}"
 
 
-class Attempt(_Noted):
+class Attempt(_Note):
     """Somebody tried what may not be done, or what no honest use brings about; nothing came of it."""
 
     note: Literal["attempt"] = "attempt"
@@ -148,3 +148,30 @@ def met(facts: Facts) -> tuple[TidingsNote | OverrideNote, ...]:
         *(TidingsNote(of=of, record=one, at=facts.now) for one in facts.tidings[-MOST_MET:]),
         *(OverrideNote(override=one, at=facts.now) for one in facts.overrides[-MOST_MET:]),
     )
+
+
+def service_of(note: Note) -> str:
+    """Return the service that a note is about; none where it is about all of them."""
+    match note:
+        case WordNote(saying=saying):
+            return saying.service or ""
+        case TidingsNote(of=of, record=record):
+            _, service, *rest = (*of.split("/"), "")
+            return service if any(rest) else record.did.partition(" ")[2]
+        case OverrideNote(override=override):
+            return override.service
+        case QuarantineNote(quarantine=quarantine):
+            return quarantine.service
+        case Attempt(subject=subject):
+            return subject.service if subject else ""
+
+
+def version_of(note: Note) -> str:
+    """Return the release that a note is about; none where it is about no single one."""
+    match note:
+        case OverrideNote(override=override):
+            return override.version
+        case QuarantineNote(quarantine=quarantine):
+            return quarantine.version
+        case WordNote() | TidingsNote() | Attempt():
+            return ""

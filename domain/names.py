@@ -129,6 +129,8 @@ TRAILS: Final = "record"
 """The folder of the release store that holds the records of promotions."""
 LEDGERS: Final = "ledger"
 """The folder of the release store that holds what stands for those records."""
+GATE_WORDS: Final = "gate"
+"""The folder of the release store that holds what workers remember of gates."""
 LOGBOOKS: Final = "logbook"
 """The folder of the release store that holds what was said and tried in each environment."""
 
@@ -156,7 +158,7 @@ def gate_key(environment: str, gate: str, service: str | None, at: datetime, non
 
 
 def gate_prefix(environment: str, gate: str, service: str | None) -> str:
-    return "/".join(filter(None, ("gate", environment, gate, service)))
+    return "/".join(filter(None, (GATE_WORDS, environment, gate, service)))
 
 
 def journal_key(subject: Subject, turn: int, act: int) -> str:
