@@ -19,7 +19,9 @@ def tell_note(noted: Noted) -> str:
             proof = Proof.SSH_SIGNATURE if by and by.is_proven else Proof.NONE
             return f"a deed met an override: {override.but(by=override.by.but(proof=proof))}"
         case QuarantineNote(quarantine=record):
-            return f"a promotion met {record.version} of {record.service}, {record}"
+            did = "released from" if record.lifted else "put into"
+            moment = f"by {by} at {record.at:%Y-%m-%d %H:%M %Z}{_why(record.reason)}"
+            return f"a promotion met {record.version} of {record.service}, {did} quarantine {moment}"
         case Attempt():
             return _tell_attempt(note, str(by) if by else "")
 

@@ -53,7 +53,13 @@ class House:
     """A gatehouse with a memory of its own."""
 
     def __init__(
-        self, folder: Path, signers: Signers, roles: Roles | None = None, *, signed: bool = True
+        self,
+        folder: Path,
+        signers: Signers,
+        roles: Roles | None = None,
+        *,
+        signed: bool = True,
+        store: MemoryStore | None = None,
     ) -> None:
         keys = folder / "keys"
         file = EnvironmentFile(
@@ -63,7 +69,7 @@ class House:
             roles=roles or Roles(),
         )
         self.settings = FixedSettings(Configuration(environments={"production": file}))
-        self.store = MemoryStore()
+        self.store = store or MemoryStore()
         self.clock = ShiftedClock()
         self.tools = Tools(
             environment="production",
