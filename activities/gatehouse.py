@@ -1,5 +1,6 @@
 """Whether what people say and ask for counts here, by this worker's own configuration and OpenSSH; and what is shut."""
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -11,6 +12,7 @@ from temporalio import activity
 from activities.archive import Archive
 from activities.around import Around
 from activities.logbook import Logbook
+from activities.owing import PATIENCE, Owing
 from activities.ports import AlreadyExistsError, BadSealError, StoreError
 from activities.proving import Proving
 from activities.quarantines import find_quarantine, find_quarantined
@@ -48,7 +50,7 @@ class Gatehouse:
         self._around = around
         self._logbook = logbook
         self._proving = Proving(tools.signers, tools.clock)
-        self._owed: dict[str, GateWord] = {}
+        self._owed = Owing("memory of gates", self._write)
 
     async def hear(self, saying: Saying) -> Heard:
         """Say whether a word counts. Where no signature is asked for, none is looked at.
@@ -163,40 +165,34 @@ class Gatehouse:
         prefix = gate_prefix(saying.environment, gate, saying.service)
         word = GateWord(saying=saying, heard=self._tools.clock.now())
         try:
-            known = await self._tools.store.list(prefix)
-            if known and known[-1] > place_of(word.saying):
-                return f"somebody has said something later of this {gate} already"
-            await self._write(word)
-        except StoreError as error:
+            async with asyncio.timeout(PATIENCE):
+                known = await self._tools.store.list(prefix)
+                if known and known[-1] > place_of(word.saying):
+                    return f"somebody has said something later of this {gate} already"
+                await self._write(word)
+        except (StoreError, TimeoutError):
+            # Nothing moves where the store is away; what shuts has to hold from when it can be read again.
             if saying.door not in SHUTS:
                 raise
-            self._owe(prefix, word, error)
+            await self._owed.add(word)
         return ""
-
-    def _owe(self, prefix: str, word: GateWord, error: StoreError) -> None:
-        """Nothing moves where the store is away; what shuts has to hold from when it can be read again."""
-        owed = self._owed.get(prefix)
-        if owed is None or place_of(owed.saying) < place_of(word.saying):
-            self._owed[prefix] = word
-        activity.logger.warning("gate_word_not_kept", extra={"gate": prefix, "why": str(error)})
 
     async def _write(self, word: GateWord) -> None:
         sealed = self._archive.seal(self._tools.environment, word)
         with suppress(AlreadyExistsError):
             await self._tools.store.create(place_of(word.saying), sealed.canonical().encode())
 
-    async def _write_owed(self, prefix: str) -> None:
-        """Remember what could not be written when it was heard. Where it still cannot, it still counts."""
-        if word := self._owed.get(prefix):
-            with suppress(StoreError):
-                await self._write(word)
-                del self._owed[prefix]
+    async def _newest_owed(self, prefix: str) -> GateWord | None:
+        """Return what could not be written when it was heard, and still cannot."""
+        if self._owed.items:
+            await self._owed.settle()
+        owed = [word for word in self._owed.items if place_of(word.saying).startswith(f"{prefix}/")]
+        return max(owed, key=lambda word: place_of(word.saying), default=None)
 
     async def _standing(self, prefix: str) -> Freeze | Pin | None:
         """Return what the newest word keeps shut. One that opens is proven again: its key may have been revoked."""
-        await self._write_owed(prefix)
+        owed = await self._newest_owed(prefix)
         known = await self._tools.store.list(prefix)
-        owed = self._owed.get(prefix)
         if owed and not (known and known[-1] > place_of(owed.saying)):
             return shut_by(owed)
         for key in reversed(known):

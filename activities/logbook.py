@@ -1,12 +1,12 @@
 """An environment's logbook, as its own worker writes it: page by page, sealed, each bound to the one before."""
 
-import asyncio
 from typing import Final
 
 from pydantic import ValidationError
 from temporalio import activity
 
 from activities.archive import Archive
+from activities.owing import Owing
 from activities.pages import TRIES, Pages
 from activities.ports import BadSealError, NotInStoreError, StoreError
 from activities.tools import Tools
@@ -16,8 +16,6 @@ from domain.value import Digest, digest_of
 
 LOOKED_AT: Final = 200
 """So many of the newest pages a worker reads when it first has to write, lest it notes again what stands there."""
-MOST_OWED: Final = 1000
-"""Notes that wait for a store that cannot be written; what comes beyond that is in the log alone."""
 
 
 class Logbook:
@@ -30,49 +28,28 @@ class Logbook:
         self._number = 0
         self._digest: Digest | None = None
         self._known = set[str]()
-        self._owed: list[Note] = []
-        self._writing = asyncio.Lock()
+        self._owed: Owing[Note] = Owing(f"logbook of {tools.environment}", self._write)
 
     async def note(self, *notes: Note) -> None:
         """Write notes down, in this order. What is noted already, by whichever worker, is not noted again.
 
-        Where the store takes none, that is told in the log, and they are written before the next that is noted or
-        when a receipt is left.
+        Where the store takes none, they are written once it does.
         """
         fresh = [one for one in notes if one.same_as not in self._known]
-        if not fresh:
-            return
-        async with self._writing:
-            self._owe(fresh)
-            await self._write_owed()
+        if fresh:
+            await self._owed.add(*fresh)
 
     async def newest(self) -> Digest | None:
         """Return what stands for the whole logbook now; nothing where there is none, or the store cannot be read."""
-        async with self._writing:
-            await self._write_owed()
-            try:
-                numbers = await self._pages.numbers()
-                if not numbers or numbers[-1] <= self._number:
-                    return self._digest
-                return (await self._look(numbers[-1]))[0]
-            except StoreError as error:
-                self._warn("logbook_not_read", error)
-                return None
-
-    def _owe(self, notes: list[Note]) -> None:
-        room = MOST_OWED - len(self._owed)
-        self._owed += notes[:room]
-        for one in notes[room:]:
-            self._warn("not_noted", f"{MOST_OWED} notes wait for the store already", note=one.canonical())
-
-    async def _write_owed(self) -> None:
-        while self._owed:
-            try:
-                await self._write(self._owed[0])
-            except (StoreError, BadSealError, TimeoutError) as error:
-                self._warn("logbook_not_written", error, note=self._owed[0].canonical(), owed=len(self._owed))
-                return
-            self._owed.pop(0)
+        await self._owed.settle()
+        try:
+            numbers = await self._pages.numbers()
+            if not numbers or numbers[-1] <= self._number:
+                return self._digest
+            return (await self._look(numbers[-1]))[0]
+        except StoreError as error:
+            self._warn("logbook_not_read", error)
+            return None
 
     async def _write(self, note: Note) -> None:
         for _ in range(TRIES):
@@ -123,5 +100,5 @@ class Logbook:
         if page and page.note.same_as:
             self._known.add(page.note.same_as)
 
-    def _warn(self, event: str, why: object, **more: object) -> None:
-        activity.logger.warning(event, extra={"environment": self._environment, "why": str(why), **more})
+    def _warn(self, event: str, why: object) -> None:
+        activity.logger.warning(event, extra={"environment": self._environment, "why": str(why)})

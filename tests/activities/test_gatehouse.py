@@ -83,7 +83,8 @@ class House:
             cache=folder,
         )
         archive = Archive(self.store, self.tools.seals)
-        self.gatehouse = Gatehouse(self.tools, archive, Engine(), Logbook(self.tools, archive))
+        self.logbook = Logbook(self.tools, archive)
+        self.gatehouse = Gatehouse(self.tools, archive, Engine(), self.logbook)
 
     async def why(self, saying: Saying) -> str:
         return (await self.gatehouse.hear(saying)).why

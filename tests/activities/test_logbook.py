@@ -8,7 +8,8 @@ import pytest
 
 from activities.archive import Archive
 from activities.auditing import Auditor
-from activities.logbook import MOST_OWED, Logbook
+from activities.logbook import Logbook
+from activities.owing import MOST
 from activities.ports import Signers, StoreError
 from activities.signers import OpenSshSigners
 from domain.audit import Audit
@@ -130,6 +131,7 @@ async def test_a_freeze_is_heard_where_nothing_can_be_written(site: Site) -> Non
     site.moody.full = False
     assert await site.frozen()
     await site.why(stamped(pin(), NOW, 3))
+    await site.logbook.newest()
     assert [page.note.note for page in await site.pages()] == ["word", "word"]
     assert len(await site.store.list(gate_prefix("production", Gate.FREEZE, None))) == 1
     assert not (await site.audit()).findings
@@ -142,14 +144,14 @@ async def test_a_store_that_takes_nothing_for_long_costs_no_more_than_so_much(si
     """What there is room for is written later, in order; nothing fails meanwhile."""
     book = site.second()
     site.moody.full = True
-    await asyncio.gather(*(book.note(attempt(number)) for number in range(MOST_OWED + 5)))
+    await asyncio.gather(*(book.note(attempt(number)) for number in range(MOST + 5)))
     assert await book.newest() is None
 
     site.moody.full = False
     head = await book.newest()
 
     pages = await site.pages()
-    assert [page.note for page in pages] == [attempt(number) for number in range(MOST_OWED)]
+    assert [page.note for page in pages] == [attempt(number) for number in range(MOST)]
     assert head == digest_of(pages[-1].canonical().encode())
 
 

@@ -74,10 +74,10 @@ FORGED = Attempt(
     at=NOON,
     environment="production",
     subject=Subject(service="shop", environment="production"),
-    what="a deed of 7",
+    what="deed 7",
     by=Doer(workflow_id="evil/1", run="0123456789ab"),
     claimed="ana",
-    why="it has no lane",
+    why="why",
     times=3,
 )
 NOTES: tuple[Note, ...] = (FREEZE, PIN, THAWED, HELD, LET_PAST, BANNED, FORGED)
@@ -139,7 +139,7 @@ SENTENCES = (
     "bo (claimed, not proven) said hold to change/shop/production/7: look",
     "a deed met an override: 1.4 of shop is let past freezes by ana until 2026-01-05 13:00 UTC: a leak",
     "a promotion met 1.3 of shop, put into quarantine by bo (claimed, not proven) at 2026-01-05 12:00 UTC: it leaks",
-    "a deed of 7 for shop in production, by evil/1 (run 01234567), in the name of ana (claimed, not proven) (3 times): it has no lane",
+    "deed 7 for shop in production, by evil/1 (run 01234567), in the name of ana (claimed, not proven) (3 times): why",
 )
 
 
