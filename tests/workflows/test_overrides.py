@@ -8,14 +8,11 @@ from typing import Any
 import pytest
 from temporalio.client import WorkflowHandle
 
-from activities.archive import Archive
-from activities.auditing import Auditor
-from activities.keyring import Keyring
-from activities.signers import OpenSshSigners
 from clients.client import Towpath
 from clients.environment import Environment
 from domain.configuration import Approval, Organisation
 from domain.evidence import tell_audit
+from domain.logbook import OverrideNote
 from domain.notice import Event
 from domain.noticing import of_environment
 from domain.outcome import Outcome, Phase
@@ -82,14 +79,11 @@ async def test_who_may_lets_one_release_past_a_freeze_and_the_receipt_says_so(re
     ]
     told = [notice.event for notice in of_environment(await dev.status())]
     assert told.count(Event.OVERRIDDEN) == 4
-    auditor = Auditor(
-        ready.store,
-        Archive(ready.store, Keyring(ready.folder / "keys", ready.settings)),
-        OpenSshSigners(ready.folder),
-    )
-    found = await auditor.audit(ready.service, ready.dev, "")
+    found = await ready.audit(ready.dev)
     assert not found.findings
     assert "Gates overridden: 1.0.0 of" in tell_audit(found)
+    met = [one.note.override for one in found.notes if isinstance(one.note, OverrideNote)]
+    assert [(one.by.name, one.version) for one in met] == [(EVE, ""), (DI, ""), (DI, "9.9.9"), (DI, "1.0.0")]
     other = await ready.promote("2.0.0", ready.dev)
     assert (await ready.until(other, Phase.WAITING_FOR_GATE)).phase is Phase.WAITING_FOR_GATE
 
