@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from activities import owing
 from activities.archive import Archive
 from activities.auditing import Auditor
 from activities.logbook import Logbook
@@ -30,11 +31,15 @@ class Moody(MemoryStore):
     def __init__(self) -> None:
         super().__init__()
         self.full = self.away = False
+        self.refused = 0
+        self.took = asyncio.Event()
 
     async def create(self, key: str, content: bytes) -> None:
         if self.full or self.away:
+            self.refused += 1
             raise StoreError("the disk is full")
         await super().create(key, content)
+        self.took.set()
 
     async def list(self, prefix: str) -> list[str]:
         if self.away:
@@ -141,10 +146,11 @@ async def test_a_freeze_is_heard_where_nothing_can_be_written(site: Site) -> Non
 
 
 async def test_a_store_that_takes_nothing_for_long_costs_no_more_than_so_much(site: Site) -> None:
-    """What there is room for is written later, in order; nothing fails meanwhile."""
+    """What there is room for is written later, in order; nothing fails meanwhile, and nobody tries in vain again."""
     book = site.second()
     site.moody.full = True
     await asyncio.gather(*(book.note(attempt(number)) for number in range(MOST + 5)))
+    assert site.moody.refused == 1
     assert await book.newest() is None
 
     site.moody.full = False
@@ -155,20 +161,38 @@ async def test_a_store_that_takes_nothing_for_long_costs_no_more_than_so_much(si
     assert head == digest_of(pages[-1].canonical().encode())
 
 
+async def test_what_is_owed_is_written_as_soon_as_the_store_takes_it(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody has to say or do anything more for that."""
+    monkeypatch.setattr(owing, "FIRST_PAUSE", 0.001)
+    site.moody.full = True
+    await site.logbook.note(attempt())
+    assert not site.store.content
+
+    site.moody.full = False
+    await asyncio.wait_for(site.moody.took.wait(), 5)
+
+    assert [page.note for page in await site.pages()] == [attempt()]
+
+
 async def test_the_newest_page_is_not_written_anew_where_it_was_taken_out(site: Site) -> None:
-    """Its worker goes on after it, so that the gap stays; and another page, or what is none, stands in nobody's way."""
+    """Its worker goes on after it, so that the gap stays; and what is no page stands in nobody's way."""
     book = site.second()
     await book.note(attempt(1), attempt(2))
     head = await book.newest()
     await site.store.remove(log_key("production", 2))
-    site.store.content[log_key("production", 4)] = b"what is this"
     assert head
     assert f"the paper {head}, which was there once" in _said(await site.audit(head))
 
     await book.note(attempt(3))
+    site.store.content[log_key("production", 4)] = b"what is this"
+    await book.note(attempt(4))
     found = _said(await site.audit())
+    newest = await Archive(site.store, site.tools.seals).read(log_key("production", 5), "production", LogPage)
 
-    assert log_key("production", 5) in site.store.content
+    assert log_key("production", 3) in site.store.content
+    assert newest.paper.before == digest_of(b"what is this")
     assert "page 2 of the logbook of production is not there any more" in found
     assert "logbook/production/4.json” cannot be read" in found
 
