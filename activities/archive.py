@@ -91,11 +91,9 @@ class Archive:
         """Write a segment of a trail where none stands; return the one that stands, whoever wrote it."""
         return await self._write_once(segment.trail.subject.environment, segment)
 
-    async def write_page(self, page: PageT) -> PageT:
+    async def write_page(self, environment: str, page: PageT) -> PageT:
         """Write a page of a ledger or logbook where none stands; return the one that stands, whoever wrote it."""
-        return await self._write_once(
-            page.subject.environment if isinstance(page, Page) else page.environment, page
-        )
+        return await self._write_once(environment, page)
 
     async def _write_once(self, environment: str, paper: PaperT) -> PaperT:
         key = _own_key(paper)

@@ -215,7 +215,8 @@ def _together(looked: Sequence[_Looked], logs: Mapping[str, Log], head: str) -> 
     accounts = [account for one in looked for account in one.accounts]
     pages = {page.digest for one in looked for page in one.pages}
     pages |= {page.digest for log in logs.values() for page in log.pages}
-    findings = [finding for one in (*looked, *logs.values()) for finding in one.findings]
+    findings = [finding for one in looked for finding in one.findings]
+    findings += [finding for log in logs.values() for finding in log.findings]
     if head and head not in pages | {account.fingerprint for account in accounts}:
         findings.append(Finding(what=f"the paper {head}, which was there once, is not there any more"))
     return Audit(

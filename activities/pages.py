@@ -29,7 +29,7 @@ class Pages(Generic[PageT]):
         self._archive = archive
         self._environment = environment
         self._prefix = prefix
-        self._kind = kind
+        self._kind: type[PageT] = kind
 
     async def numbers(self) -> list[int]:
         return numbers_in(await self._store.list(self._prefix))
@@ -48,7 +48,7 @@ class Pages(Generic[PageT]):
 
     async def write(self, page: PageT) -> bool:
         """Write a page; False where another stands under its number, whoever wrote that."""
-        return await self._archive.write_page(page) == page
+        return await self._archive.write_page(self._environment, page) == page
 
     async def add(self, after: Callable[[Kept[PageT] | None], PageT | None]) -> None:
         """Write the page that comes after the newest; one that another worker wrote meanwhile comes before it.

@@ -14,7 +14,7 @@ from domain.actor import Actor
 from domain.audit import Audit
 from domain.environment import Absent
 from domain.journal import Receipt, Settled
-from domain.logbook import Attempt, Doer, LogPage, TidingsNote
+from domain.logbook import Attempt, Doer, LogPage, Note, TidingsNote
 from domain.names import Subject
 from domain.outcome import Exit, Outcome
 from domain.record import Chain, OutcomeRecord, OverrideRecord, RequestRecord
@@ -158,10 +158,11 @@ async def test_what_was_said_and_tried_is_in_the_report_of_its_period(sealed: Co
         claimed="bo\n# Evidence",
         why="it has no lane",
     )
-    before = None
-    for number, note in enumerate((froze, tried), start=1):
+    before: str | None = None
+    notes: tuple[Note, ...] = (froze, tried)
+    for number, note in enumerate(notes, start=1):
         page = LogPage(environment="dev", number=number, before=before, note=note, at=note.at)
-        before = (await archive.write_page(page)).digest()
+        before = (await archive.write_page("dev", page)).digest()
 
     good = await sealed.type("audit", "verify")
     shown = await sealed.type("audit", "show", "--service", "shop")

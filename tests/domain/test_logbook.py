@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.actor import Actor, Proof
-from domain.clearance import Facts
 from domain.doors import FreezeWord, PinWord
 from domain.gate import Quarantine
 from domain.logbook import (
@@ -36,6 +35,7 @@ from domain.saying import freezing, pinning, place_of
 from domain.signature import Signature, WordSignature
 from domain.urgency import Gate
 from tests.domain.strategies import NOON
+from tests.domain.test_clearance import FACTS
 
 ANA, BO = Actor(name="ana"), Actor(name="bo")
 HOUR = timedelta(hours=1)
@@ -193,9 +193,7 @@ def test_two_notes_are_one_where_they_tell_of_the_same() -> None:
 def test_a_flood_of_claims_makes_no_deed_wait_for_long() -> None:
     """The newest are noted; and what an attacker writes at length is cut."""
     record = OverrideRecord(at=NOON, actor=BO, did="freeze")
-    facts = Facts.model_construct(
-        now=NOON,
-        environment="production",
+    facts = FACTS.but(
         tidings=tuple(record.but(comment=str(number)) for number in range(500)),
         overrides=(LET_PAST.override,) * 500,
     )
