@@ -87,22 +87,25 @@ class Archive:
         sealed = Sealed.model_validate_json(await self._store.read(receipt_key(subject, others[0])))
         return digest_of(sealed.body.encode())
 
-    async def write_segment(self, segment: Segment) -> Segment:
+    async def write_segment(self, segment: Segment) -> "Kept[Segment]":
         """Write a segment of a trail where none stands; return the one that stands, whoever wrote it."""
-        return await self._write_once(segment.trail.subject.environment, segment)
+        return await self._keep_once(segment.trail.subject.environment, segment)
 
-    async def write_page(self, environment: str, page: PageT) -> PageT:
+    async def write_page(self, environment: str, page: PageT) -> "Kept[PageT]":
         """Write a page of a ledger or logbook where none stands; return the one that stands, whoever wrote it."""
-        return await self._write_once(environment, page)
+        return await self._keep_once(environment, page)
 
     async def _write_once(self, environment: str, paper: PaperT) -> PaperT:
+        return (await self._keep_once(environment, paper)).paper
+
+    async def _keep_once(self, environment: str, paper: PaperT) -> "Kept[PaperT]":
         key = _own_key(paper)
         sealed = self.seal(environment, paper)
         try:
             await self._store.create(key, sealed.canonical().encode())
         except AlreadyExistsError:
-            return await self._read(key, environment, type(paper))
-        return paper
+            return await self.read(key, environment, type(paper))
+        return Kept(paper, digest_of(sealed.body.encode()), as_written=True)
 
     async def entry(self, subject: Subject, turn: int, act: int) -> Entry | None:
         return await self._maybe(journal_key(subject, turn, act), subject.environment, Entry)

@@ -5,9 +5,9 @@ from typing import Protocol
 from temporalio import activity
 
 from activities.reading import Word, ask_around
-from domain.clearance import Warrant
 from domain.names import Subject, change_id
 from domain.terms import Story
+from domain.warrant import Warrant
 
 
 class Around(Protocol):

@@ -11,7 +11,7 @@ from temporalio import activity
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities.archive import Archive
+from activities.archive import Archive, Kept
 from activities.asking import ask_status
 from activities.logbook import Logbook
 from activities.ports import BadSealError
@@ -22,7 +22,7 @@ from domain.logbook import Note
 from domain.names import ENVIRONMENT, SERVICE, MisnamedWorkflowError, Subject, promotion_id, read_id
 from domain.record import OutcomeRecord
 from domain.status import PromotionStatus
-from domain.trail import ENDED, Piece, Trail
+from domain.trail import ENDED, Page, Piece, Trail
 from domain.value import Digest
 
 LAST_WORDS: Final = timedelta(hours=1)
@@ -58,7 +58,13 @@ class Bookkeeping:
         self._logbook = logbook
         self._looked = set[Subject]()
 
-    async def keep_own(self, piece: Piece | None) -> None:
+    async def open_own(self, subject: Subject, piece: Piece) -> None:
+        """Keep what this activity's promotion has sent along, and close the trails that ended in silence before it."""
+        newest = await self.page(subject)
+        await self.keep_own(piece, newest)
+        await self.close_strays(subject, newest)
+
+    async def keep_own(self, piece: Piece | None, newest: Kept[Page] | None = None) -> None:
         """Keep what the promotion that this activity runs for has sent along: its id and run are the server's word.
 
         A store that was tampered with is told in the log, and stops the next deed, not this.
@@ -67,7 +73,7 @@ class Bookkeeping:
         if piece is None or trail is None:
             return
         try:
-            await self._trails.keep(trail, piece)
+            await self._trails.keep(trail, piece, newest)
         except BadSealError as error:
             activity.logger.warning("records_not_kept", extra={"trail": str(trail), "why": str(error)})
 
@@ -88,31 +94,32 @@ class Bookkeeping:
             return None
         return trail
 
-    async def close_by(self, receipt: Receipt, trail: Trail | None) -> bool:
+    async def close_by(self, receipt: Receipt, trail: Trail | None, newest: Kept[Page] | None) -> bool:
         """Close the trail of the promotion that a receipt answers, and tell whether that was done.
 
         Its outcome is the receipt's. Where it was not done, the promotion closes it itself.
         """
         if trail is None:
             return False
-        try:
-            end = await self._trails.end_of(trail)
-            outcome = OutcomeRecord(
-                at=receipt.ended, outcome=receipt.outcome, why=receipt.why, previous=end.anchor
+        how = f"its change left the receipt of turn {receipt.turn}"
+
+        def outcome(previous: Digest) -> OutcomeRecord:
+            return OutcomeRecord(
+                at=receipt.ended, outcome=receipt.outcome, why=receipt.why, previous=previous
             )
-            how = f"its change left the receipt of turn {receipt.turn}"
-            await self._trails.keep(trail, end.but(records=(outcome,), closed=how))
+
+        try:
+            await self._trails.close(trail, outcome, how, newest)
         except BadSealError:
             return False
         return True
 
-    async def page(self, subject: Subject) -> Digest | None:
+    async def page(self, subject: Subject) -> Kept[Page] | None:
         """Return what stands for the ledger of a lane now; nothing where there is none that is to be believed."""
         try:
-            newest = await self._trails.newest_page(subject)
+            return await self._trails.newest_page(subject)
         except BadSealError:
             return None
-        return newest.digest if newest else None
 
     async def note(self, *notes: Note) -> None:
         """Have something noted in the environment's logbook. Nothing fails because of it."""
@@ -122,7 +129,7 @@ class Bookkeeping:
         """Return what stands for the logbook of the environment now; nothing where it has none, or not now."""
         return await self._logbook.newest()
 
-    async def close_strays(self, subject: Subject) -> None:
+    async def close_strays(self, subject: Subject, newest: Kept[Page] | None = None) -> None:
         """Close the trails of promotions that ended without closing them: terminated, failed, or cut off.
 
         What they had recorded last is asked of their histories, as long as those are kept. A second run closes what
@@ -131,7 +138,7 @@ class Bookkeeping:
         if not activity.in_activity():
             return
         try:
-            newest = await self._trails.newest_page(subject)
+            newest = newest or await self._trails.newest_page(subject)
             strays = await self._not_running(subject, newest.paper.open if newest else ())
             if subject not in self._looked:
                 strays += await self._unheard(subject)

@@ -1,7 +1,9 @@
 """The corner where trust is made: nothing touches an environment that has not come through here."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
+from itertools import takewhile
 from typing import Final, NamedTuple
 
 from temporalio.exceptions import ApplicationError
@@ -19,11 +21,12 @@ from activities.tools import Tools
 from activities.transcribing import say
 from domain.answer import answer_of
 from domain.approval import Policy
-from domain.clearance import Cause, Facts, Refusal, Warrant, judge, judge_undo, up_to_date, used
+from domain.clearance import judge, judge_undo
 from domain.emergency import glass_of, overriders_of
 from domain.environment import Holding, Placement, same
 from domain.fence import Fence, milliseconds
 from domain.gate import Freeze, Pin, Quarantine
+from domain.gatekeeping import used
 from domain.journal import Entry, LetIn, Receipt, called_off
 from domain.logbook import met
 from domain.names import Subject, change_id
@@ -31,12 +34,14 @@ from domain.order import StepOrder
 from domain.override import Override, Overriders
 from domain.permission import why_may_not
 from domain.plan import Step, Undo
+from domain.refusal import Cause, Refusal
 from domain.rehearsal import acts
 from domain.roles import Door
 from domain.statement import matter_of
 from domain.terms import Proposal, Request
 from domain.urgency import NO_GLASS, Glass, Urgency
 from domain.value import short
+from domain.warrant import Facts, Warrant, up_to_date
 
 NOT_CLEARED = "NotCleared"
 OUTRANKED = "Outranked"
@@ -51,6 +56,8 @@ class Cleared(NamedTuple):
     target: Target
     deed: Deed
     done_before: bool
+    is_waited_for: bool = False
+    """Whether the next wave waits until it is well."""
 
 
 def not_cleared(refusal: Refusal, *, journaled: bool) -> ApplicationError:
@@ -187,8 +194,10 @@ class Clearing:
         target = self._tools.target(terms, subject, step.berth)
         entry = await self._archive.entry(subject, fence.turn, fence.act)
         seen = await target.observe()
+        is_waited_for = proposal.plan.is_waited_for(step)
         if entry and not entry.void and _stands(step.after, seen, fence):
-            return Cleared(target, await self._deed(order.warrant, entry, step.after), done_before=True)
+            deed = await self._deed(order.warrant, entry, step.after)
+            return Cleared(target, deed, done_before=True, is_waited_for=is_waited_for)
 
         observed = {} if entry else await self._observe_all(proposal, order.act, step, seen)
         configuration = self._tools.settings.current()
@@ -209,9 +218,9 @@ class Clearing:
         )
         await self._books.note(*met(facts))
         warrant, facts = await self._proven(up_to_date(order.warrant, facts), proposal, facts)
-        refusal = judge(warrant, step, facts) or await self._carried_out(proposal, fence.turn, entry)
-        if facts.begins and refusal is None:
-            refusal = await self._left_open(subject, fence.turn)
+        refusal = judge(warrant, step, facts)
+        if refusal is None and entry is None:
+            refusal = await self._accounted_for(proposal, fence.turn, begins=facts.begins)
         if refusal:
             raise await self._refused(refusal, subject, fence.turn, journaled=entry is not None)
 
@@ -237,7 +246,8 @@ class Clearing:
                 cause=Cause.FORBIDDEN, why=f"Deed {fence} of {subject} was called off before it began."
             )
             raise not_cleared(refusal, journaled=True)
-        return Cleared(target, await self._deed(order.warrant, written, step.after), done_before=False)
+        deed = await self._deed(order.warrant, written, step.after)
+        return Cleared(target, deed, done_before=False, is_waited_for=is_waited_for)
 
     async def _shut(self, subject: Subject) -> tuple[Freeze | Pin, ...]:
         """Return what proven words keep shut. Where they cannot be believed, nothing is cleared."""
@@ -299,7 +309,7 @@ class Clearing:
             why = f"This warrant opens nothing: no plan was sealed for it that undoes turn {of.turn}."
             return Refusal(cause=Cause.FORBIDDEN, why=why)
         why = await self._gatehouse.admit(proposal.request, drawn_up=proposal.drawn_up)
-        why = why or await self._done_before(proposal)
+        why = why or await self._done_before(proposal, await self._archive.receipt_turns(subject))
         return Refusal(cause=Cause.FORBIDDEN, why=f"This warrant opens nothing: {why}.") if why else None
 
     async def settling(self, request: Request) -> None:
@@ -311,35 +321,40 @@ class Clearing:
             cause = Cause.UNANSWERED if word.unanswered else Cause.FORBIDDEN
             raise not_cleared(Refusal(cause=cause, why=why), journaled=False)
 
-    async def _carried_out(self, proposal: Proposal, due: int, entry: Entry | None) -> Refusal | None:
+    async def _accounted_for(self, proposal: Proposal, due: int, *, begins: bool) -> Refusal | None:
+        """Judge by the receipts that stand: an approval lets one change in, and nothing begins over a lost one."""
+        closed = await self._archive.receipt_turns(proposal.plan.subject)
+        refusal = await self._carried_out(proposal, due, closed)
+        if refusal is None and begins:
+            refusal = await self._left_open(proposal.plan.subject, due, closed)
+        return refusal
+
+    async def _carried_out(self, proposal: Proposal, due: int, closed: Sequence[int]) -> Refusal | None:
         """An approval lets one change in: a promotion that is reset to after it has to ask people again.
 
         So does one whose turn is older than one that is over, as after a rollback without the engine.
         """
-        subject = proposal.plan.subject
-        turns = await self._archive.receipt_turns(subject) if entry is None else []
-        if turns and turns[0] > due:
-            why = f"turn {turns[0]} came after turn {due} and is over: somebody was here without the engine"
-            return Refusal(cause=Cause.VOID, why=why, newer=turns[0])
-        why = await self._done_before(proposal) if entry is None else ""
+        if closed and closed[0] > due:
+            why = f"turn {closed[0]} came after turn {due} and is over: somebody was here without the engine"
+            return Refusal(cause=Cause.VOID, why=why, newer=closed[0])
+        why = await self._done_before(proposal, closed)
         return Refusal(cause=Cause.VOID, why=why) if why else None
 
-    async def _done_before(self, proposal: Proposal) -> str:
+    async def _done_before(self, proposal: Proposal, closed: Sequence[int]) -> str:
         """Say in which turn a plan was carried out already, or nothing where in none."""
         subject, intent = proposal.plan.subject, proposal.plan.intent
         since = milliseconds(proposal.drawn_up - CLOCKS_APART)
-        for turn in await self._archive.receipt_turns(subject):
-            receipt = await self._archive.receipt(subject, turn) if turn >= since else None
+        for turn in takewhile(lambda turn: turn >= since, closed):
+            receipt = await self._archive.receipt(subject, turn)
             if receipt and receipt.intent == intent:
                 return f"plan {short(intent)} was carried out before, in turn {turn}"
         return ""
 
-    async def _left_open(self, subject: Subject, due: int) -> Refusal | None:
+    async def _left_open(self, subject: Subject, due: int, closed: Sequence[int]) -> Refusal | None:
         """Nothing begins over a change that is not accounted for, whatever its lane was told: it is settled first.
 
         Its own word is no receipt: somebody may have completed its last activity by hand.
         """
-        closed = await self._archive.receipt_turns(subject)
         lost = max(set(await self._archive.journal_turns(subject)) - {*closed, due}, default=0)
         if not 0 < lost < due:
             return None

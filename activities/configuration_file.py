@@ -9,11 +9,7 @@ from pydantic_core import ErrorDetails
 from activities.parsing import Mapped, errors_in, keys_of, rest_of, told_once
 from activities.wording import in_words, show
 from activities.yaml_lines import Keys, Node
-from domain.configuration import (
-    EnvironmentFile,
-    Organisation,
-    ServiceFile,
-)
+from domain.configuration_files import EnvironmentFile, Organisation, ServiceFile
 from domain.fault import Fault, Spot
 from domain.names import is_identifier
 from domain.spelling import suggest

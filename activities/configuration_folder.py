@@ -12,7 +12,8 @@ from activities.configuration_file import Kinds
 from activities.configuration_reading import Inspection, files_in, inspect
 from activities.mistakes import BrokenConfigurationError
 from activities.ports import ConfiguredCheck, ConfiguredRule, ConfiguredTarget
-from domain.configuration import SIGNERS_FILE, Configuration
+from domain.configuration import Configuration
+from domain.configuration_files import SIGNERS_FILE
 
 _TRIES: Final = 5
 

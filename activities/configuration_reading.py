@@ -8,10 +8,10 @@ from typing import Final, NamedTuple
 from activities.configuration_file import Kinds, read_environment, read_organisation, read_service
 from activities.mistakes import Mistake, say_key
 from activities.yaml_lines import Node, UnreadableError, read_yaml
-from domain.configuration import (
+from domain.configuration import Configuration
+from domain.configuration_files import (
     ORGANISATION_FILE,
     SIGNERS_FILE,
-    Configuration,
     EnvironmentFile,
     Organisation,
     ServiceFile,

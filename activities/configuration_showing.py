@@ -6,9 +6,9 @@ from typing import Any, Final, NamedTuple
 from pydantic import TypeAdapter
 
 from activities.configuration_file import Models
-from domain.configuration import (
+from domain.configuration import Configuration
+from domain.configuration_files import (
     ORGANISATION_FILE,
-    Configuration,
     EnvironmentFile,
     ServiceEnvironment,
     environment_file,

@@ -25,17 +25,18 @@ from activities.reviews import Reviewing
 from activities.signpost import Signpost
 from activities.tools import Tools
 from activities.transcribing import transcribed
-from domain.clearance import Cause, Refusal, Warrant
 from domain.environment import Unknown, same
 from domain.journal import Evidence, Recollection, Soaked
 from domain.names import Subject
 from domain.order import Account, DrawOrder, Left, LookOrder, Performed, ProofOrder, StepOrder
 from domain.plan import Verb
+from domain.refusal import Cause, Refusal
 from domain.review import ReviewOrder
 from domain.road import Waymark
 from domain.saying import Heard, Saying
 from domain.terms import Request, Sealed, Story
 from domain.trail import Piece
+from domain.warrant import Warrant
 
 ResultT = TypeVar("ResultT")
 BEAT: Final = timedelta(seconds=1)
@@ -73,8 +74,7 @@ class EffectActivities:
         request = order.request
         self._own(request.subject)
         if order.records:
-            await self._books.keep_own(order.records)
-            await self._books.close_strays(request.subject)
+            await self._books.open_own(request.subject, order.records)
         if request.story is Story.SETTLEMENT:
             await self._clearing.settling(request)
         return await _alive(self._drawing.propose(request))
@@ -225,13 +225,11 @@ class EffectActivities:
             except StaleFenceError as stale:
                 raise ApplicationError(str(stale), type=OUTRANKED, non_retryable=True) from stale
         placed = await self._verified(cleared, f"placed {cleared.deed.after}")
-        return placed.but(evidence=await self._well(order, cleared))
+        return placed.but(evidence=await self._well(order, cleared)) if cleared.is_waited_for else placed
 
     async def _well(self, order: StepOrder, cleared: Cleared) -> Sequence[str]:
-        """See that a step is well where the next wave waits for that; what is sick ends its wave."""
+        """See that a step is well, since the next wave waits for that; what is sick ends its wave."""
         proposal, step = self._clearing.unseal(order.warrant), order.step
-        if not proposal.plan.is_waited_for(step):
-            return ()
         fence, what = cleared.deed.fence, f"look whether {step.berth} is well"
         async with transcribed(self._tools, cleared.deed.subject, fence.turn, f"health-{fence.act}", what):
             verdict = await watch_one(self._tools, proposal, step)

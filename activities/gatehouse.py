@@ -24,7 +24,7 @@ from domain.logbook import QuarantineNote, WordNote
 from domain.names import Subject, gate_prefix
 from domain.permission import DOOR_OF, why_may_not
 from domain.roles import Door
-from domain.saying import GATES, SHUTS, Gate, GateWord, Heard, Saying, is_skip_of, place_of, shut_by
+from domain.saying import GATES, SHUTS, GateKind, GateWord, Heard, Saying, is_skip_of, place_of, shut_by
 from domain.statement import word_statement
 from domain.terms import Request, Sealed
 
@@ -134,9 +134,9 @@ class Gatehouse:
         environment, service = subject.environment, subject.service
         freeze = pin = None
         if configuration.is_signed(environment):
-            freeze = await self._standing(gate_prefix(environment, Gate.FREEZE, None))
+            freeze = await self._standing(gate_prefix(environment, GateKind.FREEZE, None))
         if configuration.is_signed(environment, service):
-            pin = await self._standing(gate_prefix(environment, Gate.PIN, service))
+            pin = await self._standing(gate_prefix(environment, GateKind.PIN, service))
         return Shut(
             freeze=freeze if isinstance(freeze, Freeze) else None, pin=pin if isinstance(pin, Pin) else None
         )
@@ -160,7 +160,7 @@ class Gatehouse:
         # It was in time when it came; what is left undone may be accounted for much later.
         return await self._proving.why_not(word_statement(word, word.signed), word.signed, word.signed.at)
 
-    async def _remember(self, saying: Saying, gate: Gate) -> str:
+    async def _remember(self, saying: Saying, gate: GateKind) -> str:
         """Keep a word about a gate; say so where a later one is known: whoever presents an older changes nothing."""
         prefix = gate_prefix(saying.environment, gate, saying.service)
         word = GateWord(saying=saying, heard=self._tools.clock.now())

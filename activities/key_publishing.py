@@ -10,7 +10,7 @@ from uuid import uuid4
 from pydantic import JsonValue
 
 from activities.yaml_lines import UnreadableError, read_yaml
-from domain.configuration import environment_file
+from domain.configuration_files import environment_file
 
 _KEY: Final = re.compile(r"""^key:[ \t]*("[^"\r\n]*"|'[^'\r\n]*'|[^\s#]*)""", re.MULTILINE)
 _NAME: Final = re.compile(r"^environment:[^\r\n]*(\r?\n|$)", re.MULTILINE)

@@ -8,6 +8,7 @@ import os
 import stat
 from base64 import b64decode, b64encode
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 from uuid import uuid4
@@ -131,11 +132,16 @@ def _load(folder: Path, environment: str) -> Ed25519PrivateKey:
             f"Make it yours alone: chmod 600 “{file}”. If others could read it for long, replace it."
         )
     try:
-        key = load_pem_private_key(content, password=None)
+        return _private(content)
     except (TypeError, ValueError) as error:
         raise _not_a_key(file, environment) from error
+
+
+@lru_cache(maxsize=64)
+def _private(pem: bytes) -> Ed25519PrivateKey:
+    key = load_pem_private_key(pem, password=None)
     if not isinstance(key, Ed25519PrivateKey):
-        raise _not_a_key(file, environment)
+        raise TypeError(type(key).__name__)
     return key
 
 
@@ -157,6 +163,7 @@ def _public(key: Ed25519PrivateKey) -> str:
     return _ALGORITHM + _text(key.public_key().public_bytes_raw())
 
 
+@lru_cache(maxsize=64)
 def _parse(key: str) -> Ed25519PublicKey:
     if not key.startswith(_ALGORITHM):
         message = "not an ed25519 key"

@@ -71,7 +71,7 @@ class Logbook:
 
     async def _is_written(self, page: LogPage) -> bool:
         try:
-            return await self._pages.write(page)
+            return (await self._pages.write(page)).paper == page
         except (BadSealError, ValidationError):
             return False  # what stands there is no page: the next one comes after it
 

@@ -16,13 +16,13 @@ from activities.around import Nobody
 from activities.effects import EffectActivities
 from activities.tools import Tools
 from domain.actor import Channel
-from domain.clearance import Warrant
 from domain.fence import Fence, is_too_far_ahead, next_turn
 from domain.journal import Entry, OpenTurn, Settled, can_be_rolled_back
 from domain.order import Account, StepOrder, order_drawing
 from domain.outcome import Outcome
 from domain.plan import Step
 from domain.terms import Proposal, Request, Story
+from domain.warrant import Warrant
 
 TRIES: Final = 3
 PAUSE: Final = 1.0

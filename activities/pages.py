@@ -46,20 +46,26 @@ class Pages(Generic[PageT]):
         numbers = await self.numbers()
         return await self.read(numbers[-1]) if numbers else None
 
-    async def write(self, page: PageT) -> bool:
-        """Write a page; False where another stands under its number, whoever wrote that."""
-        return await self._archive.write_page(self._environment, page) == page
+    async def write(self, page: PageT) -> Kept[PageT]:
+        """Write a page; return the one that stands under its number, whoever wrote it."""
+        return await self._archive.write_page(self._environment, page)
 
-    async def add(self, after: Callable[[Kept[PageT] | None], PageT | None]) -> None:
+    async def add(
+        self,
+        after: Callable[[Kept[PageT] | None], PageT | None],
+        newest: Kept[PageT] | None = None,
+    ) -> None:
         """Write the page that comes after the newest; one that another worker wrote meanwhile comes before it.
 
-        ``after`` makes it, or None where nothing has to be written. Raises ``TimeoutError`` where others were always
-        quicker.
+        ``after`` makes it, or None where the row says so already. ``newest`` is the newest page, where somebody has
+        just read it. Raises ``TimeoutError`` where others were always quicker.
         """
+        newest = newest or await self.newest()
         for _ in range(TRIES):
-            page = after(await self.newest())
-            if page is None or await self.write(page):
+            page = after(newest)
+            if page is None:
                 return
+            newest = await self.write(page)
         message = f"“{self._prefix}” was written by others {TRIES} times in between."
         raise TimeoutError(message)
 

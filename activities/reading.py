@@ -10,7 +10,6 @@ from temporalio.common import QueryRejectCondition
 from temporalio.service import RPCError, RPCStatusCode
 
 from domain.approval import Decision
-from domain.clearance import Warrant
 from domain.gate import Freeze, Pin
 from domain.logbook import is_about_a_gate
 from domain.names import Subject, environment_id, lane_id, promotion_id
@@ -20,6 +19,7 @@ from domain.record import OverrideRecord, steered
 from domain.status import EnvironmentStatus, LaneStatus, PromotionStatus
 from domain.terms import Story
 from domain.value import Value
+from domain.warrant import Warrant
 
 StatusT = TypeVar("StatusT", bound=Value)
 PATIENCE: Final = timedelta(seconds=3)

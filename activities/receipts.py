@@ -19,7 +19,7 @@ from activities.health import Verdict, look_until_well
 from activities.ports import TargetRefusalError
 from activities.tools import Tools
 from activities.transcribing import transcribed
-from domain.clearance import Cause, Facts, Refusal, Warrant, judge_done, judge_undo
+from domain.clearance import judge_done, judge_undo
 from domain.environment import Holding, Unknown, same
 from domain.fence import Fence
 from domain.journal import Entry, Evidence, Receipt, Recollection, Settled, Soaked, standing
@@ -28,9 +28,11 @@ from domain.names import ENVIRONMENT, SERVICE, Subject, change_id
 from domain.order import Account, Left
 from domain.override import Override
 from domain.plan import Deed, Step, Verb
+from domain.refusal import Cause, Refusal
 from domain.rehearsal import Rehearsal, acts, judge_rehearsal
 from domain.soak import judge_soak
 from domain.terms import Proposal, Story, TargetTerms
+from domain.warrant import Facts, Warrant
 
 TRIES_IN_SILENCE: Final = 7
 """So often a way back is tried, within about a minute, before a person has to hear of it."""
@@ -104,10 +106,11 @@ class Receipts:
             # Nothing was begun, and no lane knows of the turn: there is nothing to account for.
             return Left(well=True, after=after, lane_listens=facts.lane_listens)
         await self._note_words(account, facts)
+        newest = await self._books.page(proposal.plan.subject)
         receipt = _write_up(account, proposal, journal, verdict, facts.now).but(
             after=after,
             let_in=await self._clearing.let_in(account.warrant, proposal),
-            ledger=await self._books.page(proposal.plan.subject),
+            ledger=newest.digest if newest else None,
             logbook=await self._books.log_page(),
             rehearsed=self._rehearsal(account) if done else None,
         )
@@ -119,7 +122,7 @@ class Receipts:
             after=dict(left.after),
             evidence=left.evidence,
             lane_listens=facts.lane_listens,
-            recorded=await self._books.close_by(left, facts.trail),
+            recorded=await self._books.close_by(left, facts.trail, newest),
         )
 
     async def _note_words(self, account: Account, facts: Facts) -> None:

@@ -12,7 +12,6 @@ from activities.health import look_until_well
 from activities.ports import BadSealError
 from activities.tools import Tools
 from activities.transcribing import transcribed
-from domain.clearance import Cause, Refusal
 from domain.configuration import Configuration
 from domain.dossier import rehearsed
 from domain.environment import Holding, Unknown, same
@@ -20,6 +19,7 @@ from domain.journal import Entry, Receipt
 from domain.names import Subject
 from domain.order import LookOrder
 from domain.plan import Plan, Step
+from domain.refusal import Cause, Refusal
 from domain.rehearsal import Rehearsal, Scene, Seen, put_back_in, say_ahead, say_seen, untried
 from domain.terms import Proposal, Sealed, Terms
 

@@ -9,13 +9,13 @@ from activities.ports import AlreadyExistsError, BadSealError, NotInStoreError, 
 from activities.proving import Proving
 from activities.tools import Tools
 from domain.actor import Actor, Channel, Proof
-from domain.clearance import Warrant
 from domain.emergency import glass_of
 from domain.names import Subject, is_identifier, review_key, review_prefix
 from domain.review import Broken, Review, Reviewed, ReviewOrder, why_no_review
 from domain.statement import review_statement
 from domain.terms import Proposal, Sealed
 from domain.urgency import Urgency
+from domain.warrant import Warrant
 
 BROKEN = "broken"
 REVIEWED = "reviewed"

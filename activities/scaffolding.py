@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.error import YAMLError
 
-from domain.configuration import ORGANISATION_FILE, environment_file, service_file
+from domain.configuration_files import ORGANISATION_FILE, environment_file, service_file
 
 SCHEMAS: Final = ".schemas"
 """The folder of the schemas that editors read; a name with a dot is no configuration."""

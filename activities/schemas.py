@@ -9,12 +9,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from activities.configuration_file import Kinds
-from domain.configuration import (
-    EnvironmentFile,
-    Organisation,
-    ServiceEnvironment,
-    ServiceFile,
-)
+from domain.configuration_files import EnvironmentFile, Organisation, ServiceEnvironment, ServiceFile
 from domain.rule import MOST_RULES, RuleTerms, Weight
 from domain.terms import CheckTerms, Fleet
 from domain.value import Value, say_duration

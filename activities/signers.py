@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from domain.configuration import REVOKED_KEYS_FILE, SIGNERS_FILE
+from domain.configuration_files import REVOKED_KEYS_FILE, SIGNERS_FILE
 from domain.statement import Statement
 
 _LONGEST: Final = 10.0

@@ -170,7 +170,12 @@ async def _place(spaces: Spaces, subject: Subject) -> Place:
 
 def _waiting(ask: Ask) -> Waiting:
     request = ask.request
-    return Waiting(story=request.story, version=request.version or "", by=request.actor.name)
+    return Waiting(
+        story=request.story,
+        version=request.version or "",
+        by=request.actor.name,
+        signed=request.signature is not None,
+    )
 
 
 async def _with_papers(spaces: Spaces, place: Place, archive: Archive | None, unread: list[str]) -> Place:
@@ -212,8 +217,8 @@ def _let_in(stand: Stand, receipts: dict[int, Receipt], statuses: dict[str, Prom
     turn, status = held.fence.turn, statuses[held.version]
     receipt = receipts.get(turn)
     by = receipt.actor.name if receipt else ""
-    if receipt and receipt.approved_by:
-        return stand.but(by=by, approved_by=receipt.approved_by)
+    if receipt and (receipt.approved_by or receipt.has_proven_names):
+        return stand.but(by=by, approved_by=receipt.approved_by, proven=receipt.has_proven_names)
     if status is None or status.turn != turn:
         return stand.but(by=by)
     approved = tuple(vote.actor.name for vote in status.decisions if vote.verdict is Verdict.APPROVE)

@@ -109,7 +109,7 @@ class Lane:
         ):
             raise DeclinedError(
                 f"A rollback of {self.subject} is under way already, asked for by "
-                f"{other.request.actor.name}; another would undo one change more. Follow it: towpath "
+                f"{other.request.said_by}; another would undo one change more. Follow it: towpath "
                 f"status {self.subject.service} {self.subject.environment} --watch"
             )
         return await self._ask(Story.ROLLBACK, by, reason, of, signer)

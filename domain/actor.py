@@ -2,7 +2,7 @@
 
 import unicodedata
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import AfterValidator, StringConstraints
 
@@ -47,6 +47,9 @@ class Channel(StrEnum):
     """By a record in the release store: whoever may write there."""
 
 
+CLAIMED: Final = "claimed, not proven"
+
+
 class Actor(Value):
     """A person or program: the claimed name, the proof of it, and the door."""
 
@@ -55,7 +58,7 @@ class Actor(Value):
     channel: Channel = Channel.START
 
     def __str__(self) -> str:
-        return f"{self.name} (claimed, not proven)" if self.proof is Proof.NONE else self.name
+        return f"{self.name} ({CLAIMED})" if self.proof is Proof.NONE else self.name
 
     def is_same_person(self, other: "Actor") -> bool:
         """Tell whether two actors claim to be one person, however either name was typed."""

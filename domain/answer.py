@@ -6,10 +6,10 @@ from pydantic import AwareDatetime, Field
 
 from domain.approval import Decision
 from domain.berth import Berth
-from domain.clearance import Refusal
 from domain.environment import Holding
 from domain.journal import Receipt, Settled
 from domain.outcome import Outcome
+from domain.refusal import Refusal
 from domain.signature import WordSignature
 from domain.terms import LaneTerms, Request, Sealed, Story
 from domain.value import Value
@@ -43,7 +43,7 @@ class Ask(Value):
     def __str__(self) -> str:
         what = self.request.version or f"a {self.request.story}"
         since = f" at {self.since:%Y-%m-%d %H:%M} UTC" if self.since else ""
-        return f"{what}, asked for by {self.request.actor.name}{since}"
+        return f"{what}, asked for by {self.request.said_by}{since}"
 
 
 class Withdrawal(Value):

@@ -9,6 +9,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from domain.actor import CLAIMED
 from domain.approval import Decision, Quorum, Standing, Verdict, standing
 from domain.environment import same
 from domain.journal import Entry, LetIn, Receipt
@@ -66,7 +67,7 @@ class Vouched(Value):
         return not self.unproven
 
     def __str__(self) -> str:
-        return self.name if self.is_proven else f"{self.name} (claimed, not proven)"
+        return self.name if self.is_proven else f"{self.name} ({CLAIMED})"
 
 
 class Account(Value):

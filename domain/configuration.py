@@ -1,263 +1,42 @@
-"""What people write in the configuration folder, and the slice of it that one change is done by.
-
-Three kinds of file: ``towpath.yaml`` (people and store), ``environments/<name>.yaml`` (the platform's floors)
-and ``services/<name>.yaml`` (the service's own road, which may only tighten the floors).
-"""
+"""The configuration as a whole, and the slice of it that one change is done by: floor and service as one."""
 
 from collections.abc import Iterable
 from datetime import timedelta
 from typing import Final
 
-from pydantic import Field, model_validator
-
-from domain.actor import PersonName, person
-from domain.approval import Party
-from domain.berth import Berth, at_of, component_of
+from domain.actor import person
+from domain.approvers import approval_by, usual_approval, with_the_role
+from domain.berth import at_of, component_of
+from domain.configuration_files import (
+    LANE_POLICIES,
+    EnvironmentFile,
+    Organisation,
+    ServiceEnvironment,
+    ServiceFile,
+    environment_file,
+    may_yield,
+    service_file,
+)
 from domain.fault import Spot
-from domain.gate import OnFreeze
 from domain.names import Identifier, Subject
-from domain.notice import ChannelAddress, Event, Notice, Route, channels_for
-from domain.override import OverrideRole
-from domain.release import Kind
-from domain.risk import Risk, RiskTable
-from domain.roles import Level, Role, Roles, keeps_out
-from domain.rule import MOST_RULES, RuleTerms
+from domain.notice import Event, Notice, channels_for
+from domain.risk import Risk
+from domain.roles import Level
+from domain.rule import RuleTerms
 from domain.space import Space
 from domain.terms import (
-    NOBODY_APPROVES,
     ApprovalTerms,
-    CheckTerms,
-    EscalationTerms,
     Fleet,
     LanePolicy,
     LaneTerms,
-    QuorumTerms,
     TargetTerms,
     Terms,
 )
-from domain.urgency import BreakGlass, Urgency
-from domain.value import Duration, Value
-from domain.windows import PlannedFreeze, Schedule, Window
+from domain.urgency import Urgency
+from domain.value import Value
+from domain.windows import Schedule
 
-ORGANISATION_FILE: Final = "towpath.yaml"
-SIGNERS_FILE: Final = "allowed_signers"
-REVOKED_KEYS_FILE: Final = "revoked_keys"
 REMIND: Final = timedelta(hours=4)
-APPROVE: Final = "approve"
-
-
-def environment_file(environment: str) -> str:
-    return f"environments/{environment}.yaml"
-
-
-def service_file(service: str) -> str:
-    return f"services/{service}.yaml"
-
-
-class FurtherQuorum(Value):
-    """One more quorum beside the first: ``quorum`` people out of the groups in ``from``."""
-
-    quorum: int = Field(default=1, ge=1, le=50)
-    groups: tuple[Identifier, ...] = Field(alias="from", min_length=1)
-
-
-class Escalation(Value):
-    """Whom to ask as well when people have been waited for ``after`` so long: the groups in ``to``."""
-
-    after: Duration
-    groups: tuple[Identifier, ...] = Field(alias="to", min_length=1)
-
-
-class ApprovalAtRisk(Value):
-    """Who approves: ``quorum`` people out of the groups in ``from``. The floor says what is not written."""
-
-    quorum: int | None = Field(default=None, ge=0, le=50)
-    groups: tuple[Identifier, ...] = Field(default=(), alias="from")
-    wait: Duration | None = None
-    valid: Duration | None = None
-    also: tuple[FurtherQuorum, ...] | None = Field(default=None, max_length=10)
-    """What has to be had as well. A service's stand beside its environment's, and take none of those away."""
-    escalate: tuple[Escalation, ...] | None = Field(default=None, max_length=10)
-    """Who else may be one of the first quorum, after a while."""
-
-
-class Approval(ApprovalAtRisk):
-    """Who approves, and by how much is at stake who else, or nobody."""
-
-    remind: Duration | None = None
-    """How long approvers are left alone before the first reminder; ``0s`` is for ever."""
-    signed: bool | None = None
-    """Whether only decisions with a good OpenSSH signature count, on requests with one."""
-    separate: tuple[Party, ...] | None = None
-    """Whose own decisions do not count: by default the requester's. A service may only add to its environment's."""
-    low: ApprovalAtRisk | None = None
-    medium: ApprovalAtRisk | None = None
-    high: ApprovalAtRisk | None = None
-
-    @property
-    def levels(self) -> dict[Risk, ApprovalAtRisk]:
-        """Return what is asked at some levels of risk and not at others."""
-        asked = {Risk.LOW: self.low, Risk.MEDIUM: self.medium, Risk.HIGH: self.high}
-        return {level: approval for level, approval in asked.items() if approval}
-
-    def at(self, risk: Risk | None) -> "Approval":
-        """Return what is asked at this risk: what its own line does not say is said by the others."""
-        own = self.levels.get(risk) if risk else None
-        if own is None:
-            return self
-        written = {name: getattr(own, name) for name in type(own).model_fields}
-        del written["groups"]
-        said = {name: value for name, value in written.items() if value is not None}
-        return self.but(**said, groups=own.groups or self.groups)
-
-
-class PivotApproval(Value):
-    """Who approves what cannot be undone. As a word, ``approve`` is one of those who approve anything here."""
-
-    quorum: int = Field(default=1, ge=1, le=50)
-    groups: tuple[Identifier, ...] = Field(default=(), alias="from")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _in_a_word(cls, written: object) -> object:
-        if isinstance(written, str) and written != APPROVE:
-            message = f"“{written}” says nothing here; write approve, or {{quorum: 2, from: [group]}}"
-            raise ValueError(message)
-        return {} if written == APPROVE else written
-
-
-class Hotfix(ApprovalAtRisk):
-    """A shorter way in, for what cannot wait: who approves, and how long it soaks. The usual way says the rest.
-
-    Without ``quorum`` one person does, of those who approve anything here.
-    """
-
-    soak: Duration | None = None
-
-
-class Organisation(Value):
-    """``towpath.yaml``."""
-
-    groups: dict[Identifier, tuple[PersonName, ...]] = {}
-    """Group → the people in it, by the names they decide under."""
-    store: str = Field(default="store", min_length=1)
-    """The release store: a folder, relative to the configuration folder."""
-    channels: dict[Identifier, ChannelAddress] = {}
-    """Channel → where it leads, by reference."""
-    notify: tuple[Route, ...] = ()
-    """What is told by which channel."""
-
-
-class EnvironmentFile(Value):
-    """``environments/<name>.yaml``: what the platform asks of every service here."""
-
-    environment: Identifier
-    key: str = ""
-    """The environment's public key, ``ed25519:<base64>``: who may vouch for what happened here."""
-    temporal: Space | None = None
-    """The namespace that its workflows live in, where that is not the one of all else."""
-    approval: Approval | None = None
-    """The floor: no service can ask for fewer people, for other people, or for a longer-lived grant."""
-    hotfix: Hotfix | None = None
-    """A shorter way in; none where this is left out."""
-    break_glass: BreakGlass | None = None
-    """The way in for an emergency; none where this is left out."""
-    override: OverrideRole | None = None
-    """Who may let a service past gates; nobody, where this is left out."""
-    pivots: PivotApproval | None = None
-    """What a plan takes that holds a step without a way back, beside what every plan takes."""
-    soak: Duration = timedelta()
-    rehearse: bool = False
-    """Whether whatever is promoted here is put back once and placed again: its undo is proven before it is needed."""
-    lane: LanePolicy = LanePolicy.QUEUE
-    """The floor: a service may let fewer promotions wait."""
-    yields: bool | None = Field(default=None, alias="yield")
-    """Whether a newer promotion ends a soak. Where nothing is said and no soak asked for, a service may say it."""
-    hold_limit: Duration = timedelta(hours=4)
-    signed_releases: bool = False
-    """Whether only releases with a good signature of their author are let in."""
-    rules: tuple[RuleTerms, ...] = Field(default=(), max_length=MOST_RULES)
-    """What every release must keep to; a service adds to them and takes none away."""
-    risk: RiskTable | None = None
-    """When a change is of high or medium risk; else that is told by what it does."""
-    on_freeze: OnFreeze = OnFreeze.HOLD
-    """What becomes of a change under way that meets a freeze or pin."""
-    windows: tuple[Window, ...] = ()
-    """When a change may begin; always, where none is named."""
-    freezes: tuple[PlannedFreeze, ...] = ()
-    """When nothing moves forward."""
-    observe_only: bool = False
-    """Everything is drawn up, judged and asked for, and nothing is deployed."""
-    roles: Roles = Roles()
-    """Who may do what here; a service may only take away."""
-
-    @property
-    def schedule(self) -> Schedule:
-        """What is planned here for every service."""
-        return Schedule(windows=(self.windows,), freezes=self.freezes)
-
-
-class ComponentFile(Value):
-    kind: Kind
-
-
-class ServiceEnvironment(Value):
-    """One environment on a service's road. The floor says what is not written."""
-
-    after: tuple[Identifier, ...] = ()
-    targets: dict[Berth, TargetTerms] = {}
-    """Component → the target that takes it; ``component@name`` for each of many."""
-    fleets: dict[Identifier, Fleet] = {}
-    """Component → how its targets are gone through, where it has many."""
-    health: tuple[CheckTerms, ...] = ()
-    soak: Duration | None = None
-    rehearse: bool | None = None
-    lane: LanePolicy | None = None
-    yields: bool | None = Field(default=None, alias="yield")
-    approval: Approval | None = None
-    rules: tuple[RuleTerms, ...] = Field(default=(), max_length=MOST_RULES)
-    windows: tuple[Window, ...] = ()
-    freezes: tuple[PlannedFreeze, ...] = ()
-    observe_only: bool | None = None
-    roles: Roles = Roles()
-
-    def berths(self, component: str) -> tuple[str, ...]:
-        return tuple(berth for berth in self.targets if component_of(berth) == component)
-
-    @property
-    def fleets_in_full(self) -> dict[str, Fleet]:
-        """Every fleet with its waves: where nobody wrote any, the first target goes first and alone."""
-        return {name: self._in_full(name, fleet) for name, fleet in self.fleets.items()}
-
-    def _in_full(self, component: str, fleet: Fleet) -> Fleet:
-        if fleet.waves:
-            return fleet
-        first, *others = (at_of(berth) or "" for berth in self.berths(component))
-        return fleet.but(waves=((first,), tuple(others)) if others else ((first,),))
-
-
-class ServiceFile(Value):
-    """``services/<name>.yaml``."""
-
-    service: Identifier
-    components: dict[Identifier, ComponentFile] = Field(min_length=1)
-    environments: dict[Identifier, ServiceEnvironment] = Field(min_length=1)
-
-
-LANE_POLICIES: Final = tuple(LanePolicy)
-"""From the laxest to the strictest: each lets fewer wait."""
-
-
-def may_yield(floor: EnvironmentFile) -> bool:
-    """Tell whether a soak may be cut short: the platform says so, or leaves soaking to the service."""
-    return floor.yields is True or (floor.yields is None and not floor.soak)
-
-
-def separate(floor: Approval | None, asked: Approval | None = None) -> tuple[Party, ...]:
-    """Return whose own decisions do not count: whom the environment keeps apart, and whom the service adds."""
-    kept = (Party.REQUESTER,) if floor is None or floor.separate is None else floor.separate
-    added = (asked.separate if asked else None) or ()
-    return tuple(party for party in Party if party in {*kept, *added})
 
 
 class Configuration(Value):
@@ -336,85 +115,10 @@ class Configuration(Value):
         A plan that holds ``pivots`` may take more: more people, or others. A hotfix takes what the environment says of
         it, and a broken glass nobody's.
         """
-        return self._of_the_role(self._approval(subject, risk, pivots=pivots, urgency=urgency), subject)
-
-    def _of_the_role(self, terms: ApprovalTerms, subject: Subject) -> ApprovalTerms:
-        """Leave out whoever has not the role to approve there."""
-        levels = self.levels(subject.environment, subject.service)
-
-        def having(people: tuple[str, ...]) -> tuple[str, ...]:
-            return tuple(name for name in people if not keeps_out(levels, Role.APPROVE, name, self.members))
-
-        if not any(level.roles.approve for level in levels):
-            return terms
-        also = tuple(one.but(approvers=having(one.approvers)) for one in terms.also)
-        escalate = tuple(one.but(approvers=having(one.approvers)) for one in terms.escalate)
-        return terms.but(approvers=having(terms.approvers), also=also, escalate=escalate)
-
-    def _approval(
-        self, subject: Subject, risk: Risk | None, *, pivots: bool, urgency: Urgency
-    ) -> ApprovalTerms:
-        usual = self._usual_approval(subject, risk)
-        floor = self.environments[subject.environment]
-        match urgency:
-            case Urgency.BREAK_GLASS:
-                return usual.but(quorum=0, groups=(), approvers=(), also=(), escalate=())
-            case Urgency.HOTFIX:
-                usual = self._shortened(usual, floor.hotfix) if floor.hotfix else NOBODY_APPROVES
-            case Urgency.USUAL:
-                pass
-        if not pivots or floor.pivots is None:
-            return usual
-        stricter = usual.but(quorum=max(usual.quorum, floor.pivots.quorum))
-        if not floor.pivots.groups:
-            return stricter
-        people = self.members(floor.pivots.groups)
-        return stricter.but(groups=floor.pivots.groups, approvers=people, escalate=())
-
-    def _usual_approval(self, subject: Subject, risk: Risk | None) -> ApprovalTerms:
-        place = self.place(subject)
-        written = (self.environments[subject.environment].approval, place.approval if place else None)
-        floor, asked = (one.at(risk) if one else None for one in written)
-        given = [approval for approval in (floor, asked) if approval]
-        if not given:
-            return ApprovalTerms()
-        groups = next((approval.groups for approval in reversed(given) if approval.groups), ())
-        usual = ApprovalTerms()
-        return ApprovalTerms(
-            quorum=max((one.quorum for one in given if one.quorum is not None), default=1),
-            groups=groups,
-            approvers=self._allowed(self.members(groups), floor),
-            wait=min((one.wait for one in given if one.wait is not None), default=usual.wait),
-            valid=min((one.valid for one in given if one.valid is not None), default=usual.valid),
-            signed=any(one.signed for one in given),
-            also=tuple(self._further(one) for approval in given for one in approval.also or ()),
-            separate=separate(floor, asked),
-            escalate=self._escalations(floor, asked),
-        )
-
-    def _escalations(
-        self, floor: Approval | None, asked: Approval | None = None
-    ) -> tuple[EscalationTerms, ...]:
-        """Return who is asked after a while, soonest first. Of a service's people only whom the floor lets approve."""
-        found = [self._escalation(one) for one in (floor.escalate if floor else None) or ()]
-        for one in (asked.escalate if asked else None) or ():
-            terms = self._escalation(one)
-            found.append(terms.but(approvers=self._allowed(terms.approvers, floor)))
-        return tuple(sorted(found, key=lambda one: one.after))
-
-    def _escalation(self, one: Escalation) -> EscalationTerms:
-        return EscalationTerms(after=one.after, groups=one.groups, approvers=self.members(one.groups))
-
-    def _shortened(self, usual: ApprovalTerms, hotfix: Hotfix) -> ApprovalTerms:
-        return usual.but(
-            quorum=min(usual.quorum, 1) if hotfix.quorum is None else hotfix.quorum,
-            groups=hotfix.groups or usual.groups,
-            approvers=self.members(hotfix.groups) if hotfix.groups else usual.approvers,
-            wait=usual.wait if hotfix.wait is None else hotfix.wait,
-            valid=usual.valid if hotfix.valid is None else hotfix.valid,
-            also=tuple(self._further(one) for one in hotfix.also or ()),
-            escalate=tuple(sorted(map(self._escalation, hotfix.escalate or ()), key=lambda one: one.after)),
-        )
+        floor, place = self.environments[subject.environment], self.place(subject)
+        usual = usual_approval(floor.approval, place.approval if place else None, self.members, risk)
+        terms = approval_by(usual, floor, self.members, pivots=pivots, urgency=urgency)
+        return with_the_role(terms, self.levels(subject.environment, subject.service), self.members)
 
     def soak(self, subject: Subject, urgency: Urgency = Urgency.USUAL) -> timedelta:
         """Return how long a release must stay healthy there: the service's word or the environment's, the longer."""
@@ -422,9 +126,6 @@ class Configuration(Value):
         if urgency is Urgency.HOTFIX and floor.hotfix and floor.hotfix.soak is not None:
             return floor.hotfix.soak
         return max((place.soak if place else None) or timedelta(), floor.soak)
-
-    def _further(self, one: FurtherQuorum) -> QuorumTerms:
-        return QuorumTerms(quorum=one.quorum, groups=one.groups, approvers=self.members(one.groups))
 
     def lane(self, subject: Subject) -> LaneTerms:
         """Return how a promotion waits: the service's word, tightened to the environment's."""
@@ -495,13 +196,6 @@ class Configuration(Value):
     def _asks_people(self, subject: Subject) -> bool:
         levels = list(Risk) if self.weighs_risk(subject) else [None]
         return any(self.approval(subject, risk).quorums for risk in levels)
-
-    def _allowed(self, people: tuple[str, ...], floor: Approval | None) -> tuple[str, ...]:
-        """Leave out whoever the floor would not let approve, where it says who may."""
-        if floor is None or not floor.groups:
-            return people
-        allowed = {person(name) for name in self.members(floor.groups)}
-        return tuple(name for name in people if person(name) in allowed)
 
     def _targets(self, subject: Subject, place: ServiceEnvironment) -> dict[str, TargetTerms]:
         """Return every berth of a place in the order of its turn: components as declared, then wave by wave."""

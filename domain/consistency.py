@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Final
 
-from domain.configuration import (
+from domain.approval_faults import own_faults, pivot_faults
+from domain.configuration import Configuration
+from domain.configuration_files import (
     ORGANISATION_FILE,
-    Configuration,
     EnvironmentFile,
     ServiceEnvironment,
     ServiceFile,
@@ -16,7 +17,7 @@ from domain.configuration import (
 )
 from domain.fault import Fault, Spot
 from domain.fleets import check_target_faults, fleet_faults
-from domain.floors import floor_faults, own_faults, pivot_faults
+from domain.floors import floor_faults
 from domain.haste import glass_faults, hotfix_faults, override_faults
 from domain.names import Subject
 from domain.release import BUDGETS

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from domain.berth import at_of, berth_of
-from domain.configuration import ServiceEnvironment
+from domain.configuration_files import ServiceEnvironment
 from domain.fault import Fault, Spot
 from domain.spelling import suggest
 from domain.terms import CheckTerms

@@ -27,7 +27,7 @@ class Freeze(Value):
         return _holds(self.until, now)
 
     def __str__(self) -> str:
-        return f"frozen by {self.by.name}{_end(self.until)}: {self.reason or 'no reason given'}"
+        return f"frozen by {self.by}{_end(self.until)}: {self.reason or 'no reason given'}"
 
 
 class Pin(Value):
@@ -44,7 +44,7 @@ class Pin(Value):
 
     def __str__(self) -> str:
         kept = f" at {self.release}" if self.release else ""
-        return f"pinned{kept} by {self.by.name}{_end(self.until)}: {self.reason}"
+        return f"pinned{kept} by {self.by}{_end(self.until)}: {self.reason}"
 
 
 class Quarantine(Value):
@@ -59,7 +59,7 @@ class Quarantine(Value):
     at: datetime
 
     def __str__(self) -> str:
-        moment = f"by {self.by.name} at {self.at:%Y-%m-%d %H:%M %Z}"
+        moment = f"by {self.by} at {self.at:%Y-%m-%d %H:%M %Z}"
         return f"{'released from' if self.lifted else 'in'} quarantine {moment}: {self.reason or 'no reason given'}"
 
 

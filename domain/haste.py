@@ -2,15 +2,11 @@
 
 from collections.abc import Iterator
 
-from domain.configuration import (
-    ORGANISATION_FILE,
-    Configuration,
-    EnvironmentFile,
-    FurtherQuorum,
-    Hotfix,
-)
+from domain.approval_faults import escalation_faults
+from domain.approval_written import FurtherQuorum, Hotfix
+from domain.configuration import Configuration
+from domain.configuration_files import ORGANISATION_FILE, EnvironmentFile
 from domain.fault import Fault, Spot
-from domain.floors import escalation_faults
 from domain.spelling import suggest
 
 

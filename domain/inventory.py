@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Literal
 
+from domain.actor import CLAIMED
 from domain.berth import Berth, at_of, component_of
 from domain.configuration import Configuration
 from domain.environment import Holding, Placement
@@ -23,6 +24,12 @@ class Waiting(Value):
     story: str
     version: str = ""
     by: str
+    signed: bool = False
+    """Whether it was asked for with a signature. Else the name is a claim."""
+
+    def __str__(self) -> str:
+        what = f"{self.story} {self.version}".strip()
+        return f"{what} for {self.by} ({'signed' if self.signed else CLAIMED})"
 
 
 class Health(Value):
@@ -43,6 +50,8 @@ class Stand(Value):
     by: str = ""
     """Who asked for it."""
     approved_by: tuple[str, ...] = ()
+    proven: bool = False
+    """Whether those names were proven by signatures when it was let in. Else they are claims."""
 
 
 class Place(Value):

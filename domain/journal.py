@@ -143,6 +143,11 @@ class Receipt(Value):
         votes = counting(policy, asked.requester, self.intent or "", self.let_in.decisions)
         return tuple(vote.actor.name for vote in votes if vote.verdict is Verdict.APPROVE)
 
+    @property
+    def has_proven_names(self) -> bool:
+        """Tell whether who asked, and whoever approved, had to sign: an environment's worker looked at the effect."""
+        return self.let_in.policy.signed if self.let_in else self.signed is not None
+
     def brought(self, release: Digest) -> bool:
         """Tell whether this is the receipt of the release's own promotion, and it stood."""
         is_kept = self.story is Story.PROMOTION and self.settled is Settled.DONE

@@ -7,13 +7,13 @@ from pydantic import AfterValidator, Field
 
 from domain.actor import Proof
 from domain.binding import BoundPage
-from domain.clearance import Facts
 from domain.gate import Quarantine
 from domain.names import Identifier, Subject, environment_id
 from domain.override import Override, word_of
 from domain.record import OverrideRecord
 from domain.saying import GATES, Saying
 from domain.value import Value, canonical, digest_of
+from domain.warrant import Facts
 
 LONGEST_TEXT: Final = 1000
 """Letters of what somebody else made up; the rest is left out."""

@@ -98,7 +98,7 @@ def of_environment(status: EnvironmentStatus) -> Iterator[Notice]:
             at=record.at,
             event=event,
             environment=status.environment,
-            title=f"{status.environment} is {event} by {record.actor.name}",
+            title=f"{status.environment} is {event} by {record.actor}",
             text=_text(record.comment, command),
         )
 
@@ -125,7 +125,7 @@ def _wanted(
     due = approval.due(waited)
     ends = f"{proposal.drawn_up + approval.wait:%Y-%m-%d %H:%M %Z}"
     said = [
-        f"{proposal.request.actor.name} asks to let {status.version} of {status.subject} in.",
+        f"{proposal.asked_by} asks to let {status.version} of {status.subject} in.",
         f"Reason: {proposal.request.reason}" if proposal.request.reason else "",
         *[f"{number}. {step}; undo: {step.undo}" for number, step in enumerate(proposal.plan.steps, start=1)],
         *[f"Note: {note}" for note in proposal.notes],
@@ -149,7 +149,7 @@ def _wanted(
 
 def _approved(status: PromotionStatus, record: DecisionRecord, decision: Decision) -> Notice:
     id_ = promotion_id(status.subject, status.version)
-    title = f"{status.version} of {status.subject}: approved by {decision.actor.name}"
+    title = f"{status.version} of {status.subject}: approved by {decision.actor}"
     command = f"towpath status {status.subject.service} {status.version} {status.subject.environment}"
     key = key_of(id_, record.link)
     return _about(status.subject, Event.APPROVED, key, record.at, title, decision.comment, command)

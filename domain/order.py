@@ -5,7 +5,6 @@ from datetime import datetime
 from pydantic import Field
 
 from domain.berth import Berth
-from domain.clearance import Warrant
 from domain.environment import Holding
 from domain.journal import Settled
 from domain.names import Identifier, Subject
@@ -19,6 +18,7 @@ from domain.statement import Statement
 from domain.terms import Request, Sealed
 from domain.trail import Piece
 from domain.value import Digest, Value
+from domain.warrant import Warrant
 
 
 class DrawOrder(Request):

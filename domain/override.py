@@ -9,10 +9,10 @@ from pydantic import Field
 from domain.actor import Actor, PersonName, Proof, person
 from domain.names import Identifier
 from domain.signature import Signature
-from domain.urgency import Gate
+from domain.urgency import Waivable
 from domain.value import Duration, Value, say_duration
 
-Gates = Annotated[tuple[Gate, ...], Field(min_length=1, max_length=len(Gate))]
+Gates = Annotated[tuple[Waivable, ...], Field(min_length=1, max_length=len(Waivable))]
 LONGEST: Final = timedelta(days=7)
 """No override lasts longer, whatever an environment allows."""
 
@@ -37,7 +37,7 @@ class Override(Value):
     by: Actor
     service: Identifier
     version: str = ""
-    gates: tuple[Gate, ...]
+    gates: tuple[Waivable, ...]
     reason: str
     since: datetime
     lasts: Duration

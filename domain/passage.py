@@ -32,6 +32,8 @@ class Passage(Value):
     by: str = ""
     approved_by: tuple[str, ...] = ()
     """Who let it in, by its receipt."""
+    proven: bool = False
+    """Whether those names were proven by signatures when it was let in. Else they are claims."""
     reason: str = ""
     urgency: Urgency = Urgency.USUAL
     """By which way it came in, by its receipt."""
@@ -85,6 +87,7 @@ def passage_of(receipt: Receipt) -> Passage:
         outcome=receipt.outcome,
         by=receipt.actor.name,
         approved_by=receipt.approved_by,
+        proven=receipt.has_proven_names,
         reason=receipt.reason,
         urgency=receipt.let_in.request.urgency if receipt.let_in else Urgency.USUAL,
         turn=receipt.turn,
@@ -110,8 +113,9 @@ def together(listed: Iterable[Passage], sealed: Iterable[Passage], limit: int) -
                 turn=receipt.turn,
                 reason=receipt.reason,
                 urgency=receipt.urgency,
-                by=told[run].by or receipt.by,
+                by=receipt.by if receipt.proven else told[run].by or receipt.by,
                 approved_by=receipt.approved_by,
+                proven=receipt.proven,
                 outcome=told[run].outcome or receipt.outcome,
                 known_from=(Source.SERVER, Source.RECEIPT),
             )

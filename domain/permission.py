@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from domain.actor import person
-from domain.configuration import Configuration, environment_file, service_file
+from domain.configuration import Configuration
+from domain.configuration_files import environment_file, service_file
 from domain.fault import Spot
 from domain.names import Subject
 from domain.risk import Risk

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 from domain.answer import Ask
-from domain.clearance import Cause, Refusal
 from domain.lane import LaneState
+from domain.refusal import Cause, Refusal
 from domain.terms import LanePolicy, Story
 from domain.urgency import Urgency
 
@@ -36,7 +36,7 @@ def asked(lane: LaneState, ask: Ask) -> tuple[LaneState, tuple[TurnedAway, ...]]
     if any(_is_same(ask, other) for other in begun):
         return lane, ()
     if running and ask.is_rollback and running.ask.request.story is Story.PROMOTION:
-        why = running.cancelling or f"{ask.request.actor.name} asked for a rollback"
+        why = running.cancelling or f"{ask.request.said_by} asked for a rollback"
         return lane.but(running=running.but(cancelling=why, joined=(*running.joined, ask))), ()
     if refusal := _refused(lane, ask):
         return lane, (TurnedAway(ask, refusal),)

@@ -6,10 +6,10 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 from domain.berth import Berth, component_of
-from domain.clearance import Cause, Refusal
 from domain.environment import Holding, Placement, Unknown
 from domain.names import Subject
 from domain.plan import Plan, Step, Verb
+from domain.refusal import Cause, Refusal
 from domain.terms import Proposal, Terms
 from domain.value import Digest, Value
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from domain.configuration import ORGANISATION_FILE, SIGNERS_FILE, Configuration
+from domain.configuration import Configuration
+from domain.configuration_files import ORGANISATION_FILE, SIGNERS_FILE
 from domain.fault import Fault, Spot
 from domain.names import Subject
 from domain.roles import ASKS_FOR, OF_THE_ENVIRONMENT, Level, Role, names_of

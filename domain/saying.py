@@ -111,18 +111,18 @@ def is_skip_of(saying: Saying, subject: Subject, turn: int) -> bool:
     return meant == (Door.SKIP, change_id(subject, turn), subject.environment, subject.service)
 
 
-class Gate(StrEnum):
+class GateKind(StrEnum):
     """What a word shuts or opens."""
 
     FREEZE = "freeze"
     PIN = "pin"
 
 
-GATES: Final[dict[Door, Gate]] = {
-    Door.FREEZE: Gate.FREEZE,
-    Door.THAW: Gate.FREEZE,
-    Door.PIN: Gate.PIN,
-    Door.UNPIN: Gate.PIN,
+GATES: Final[dict[Door, GateKind]] = {
+    Door.FREEZE: GateKind.FREEZE,
+    Door.THAW: GateKind.FREEZE,
+    Door.PIN: GateKind.PIN,
+    Door.UNPIN: GateKind.PIN,
 }
 SHUTS: Final = frozenset({Door.FREEZE, Door.PIN})
 

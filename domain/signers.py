@@ -3,13 +3,9 @@
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 
-from domain.configuration import (
-    SIGNERS_FILE,
-    Approval,
-    Configuration,
-    environment_file,
-    service_file,
-)
+from domain.approval_written import Approval
+from domain.configuration import Configuration
+from domain.configuration_files import SIGNERS_FILE, environment_file, service_file
 from domain.fault import Fault, Spot
 from domain.names import Subject
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Sequence
 
 from domain.berth import component_of
-from domain.clearance import Cause, Refusal
 from domain.environment import Absent, Placement
 from domain.journal import Evidence, Receipt, Soaked
+from domain.refusal import Cause, Refusal
 from domain.release import Release
 from domain.terms import Proposal
 

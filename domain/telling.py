@@ -62,10 +62,10 @@ def tell_lane(status: LaneStatus) -> str:
     said = [f"### The lane of {status.subject}: {status.phase}"]
     if status.running:
         said.append(
-            f"Turn {status.turn}: {status.running.request.story} for {status.running.request.actor.name}"
+            f"Turn {status.turn}: {status.running.request.story} for {status.running.request.said_by}"
         )
     said += [
-        f"- waits: {ask.request.story} {ask.request.version or ''} for {ask.request.actor.name}"
+        f"- waits: {ask.request.story} {ask.request.version or ''} for {ask.request.said_by}"
         for ask in status.queue
     ]
     said += [f"- holds {component}: {holding}" for component, holding in status.held.items()]

@@ -56,6 +56,11 @@ class Request(Value):
         return Requester(self.actor.name, self.signature.key if self.signature else "")
 
     @property
+    def said_by(self) -> str:
+        """Name who asks, for whoever cannot look whether that is proven: signed, or a claim."""
+        return f"{self.actor.name} (signed)" if self.signature else str(self.actor)
+
+    @property
     def may_give_up(self) -> bool:
         """Whoever asks may be told no; what is unsettled has to be settled."""
         return self.story is not Story.SETTLEMENT

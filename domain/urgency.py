@@ -36,7 +36,7 @@ REASON_WANTED: Final = (
 )
 
 
-class Gate(StrEnum):
+class Waivable(StrEnum):
     """A gate that an emergency may go past."""
 
     WINDOWS = "windows"
@@ -47,7 +47,7 @@ class BreakGlass(Value):
     """Who may let a release in alone, in an emergency, and who looks at it afterwards."""
 
     groups: tuple[Identifier, ...] = Field(alias="from", min_length=1)
-    skips: tuple[Gate, ...] = ()
+    skips: tuple[Waivable, ...] = ()
     """Which gates do not hold then, beside the approval."""
     review: tuple[Identifier, ...] = ()
     """Groups whose people may sign the review; without them, whoever may approve or break the glass here."""
@@ -58,7 +58,7 @@ class Glass(Value):
 
     breakers: tuple[str, ...] = ()
     reviewers: tuple[str, ...] = ()
-    skips: tuple[Gate, ...] = ()
+    skips: tuple[Waivable, ...] = ()
     signed: bool = False
     """A review counts only with its reviewer's signature."""
 

@@ -1,13 +1,13 @@
 """When a change may begin: windows that open again and again, and freezes that are planned.
 
-A span is a stretch of time, its end not in it. What is open is a row of spans in order, and none of them touch.
+A span is a stretch of time, its end not in it. Nobody lists all spans to know what holds at a moment: each window says
+how long it has been open until, and when it opens next, and from there it is gone on in jumps.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from heapq import merge
-from itertools import islice
+from itertools import takewhile
 from typing import Final, NamedTuple, Self
 from zoneinfo import ZoneInfo
 
@@ -19,8 +19,10 @@ from domain.zone import LocalMoment, TimeOfDay, Zone, at_time, instant_of, say_l
 
 AHEAD: Final = timedelta(days=366 * 9)
 """How far it is looked for a window: the 29th of February is nine years away at most."""
-MOST_SPANS: Final = 20_000
+MOST_JUMPS: Final = 400
+"""So often it is gone on to where something opens or closes next: a year of days, and more."""
 LONGEST_WINDOW: Final = timedelta(days=7)
+_NO_SCHEDULE: Final = "“{}” is not a schedule; write five fields, as in 0 9 * * mon-fri"
 
 
 class Day(StrEnum):
@@ -66,37 +68,57 @@ class Window(Value):
             raise ValueError(message)
         if self.cron:
             self._starts(datetime(2026, 1, 1, tzinfo=UTC))
+            if len(self.cron.split()) != len(("minute", "hour", "day", "month", "weekday")):
+                raise ValueError(_NO_SCHEDULE.format(self.cron))
         return self
 
-    def spans(self, since: datetime) -> Iterator[Span]:
-        """Yield when it is open, as far as that ends after ``since``, in order of beginning."""
-        for span in self._by_cron(since) if self.cron else self._weekly(since):
-            if span.start > since + AHEAD:
-                return
-            if span.start < span.end and span.end > since:
-                yield span
+    def open_until(self, now: datetime) -> datetime | None:
+        """Return until when at least it is open, where it is open now; None where it is not."""
+        if self.cron:
+            latest = self._latest_start(now, self.lasts or timedelta())
+            ends = [latest + self.lasts] if latest and self.lasts else []
+        else:
+            ends = [span.end for span in self._days_around(now) if span.start <= now]
+        return max((end for end in ends if end > now), default=None)
+
+    def opens_after(self, now: datetime) -> datetime | None:
+        """Return when it opens next, be it open now or not; None where that is farther away than can be seen."""
+        if self.cron:
+            return next((start for start in self._starts(now) if start > now), None)
+        return next((span.start for span in self._weekly(now) if now < span.start < span.end), None)
 
     def _weekly(self, since: datetime) -> Iterator[Span]:
+        """Yield its days as spans, from before ``since`` on; one that clocks skip is empty."""
         opens, closes = self.opens or "", self.closes or ""
         past_midnight = timedelta(days=closes <= opens)
         # The day before may reach into this one, and clocks may be a day apart.
-        day = since.astimezone(ZoneInfo(self.zone)).date() - timedelta(days=2)
-        while True:
+        first = since.astimezone(ZoneInfo(self.zone)).date() - timedelta(days=2)
+        for day in (first + timedelta(days=number) for number in range(AHEAD.days)):
             if not self.days or tuple(Day)[day.weekday()] in self.days:
                 yield Span(at_time(day, opens, self.zone), at_time(day + past_midnight, closes, self.zone))
-            day += timedelta(days=1)
 
-    def _by_cron(self, since: datetime) -> Iterator[Span]:
-        lasts = self.lasts or timedelta()
-        for start in self._starts(since - lasts):
-            yield Span(start.astimezone(UTC), start.astimezone(UTC) + lasts)
+    def _days_around(self, now: datetime) -> Iterator[Span]:
+        return takewhile(lambda span: span.start <= now, self._weekly(now))
+
+    def _latest_start(self, now: datetime, within: timedelta) -> datetime | None:
+        """Return the last start until now, looking back ever farther, so that many starts are not all counted."""
+        back = timedelta(hours=1)
+        while True:
+            starts = takewhile(lambda start: start <= now, self._starts(now - min(back, within)))
+            if latest := max(starts, default=None):
+                return latest
+            if back >= within:
+                return None
+            back *= 2
 
     def _starts(self, since: datetime) -> Iterator[datetime]:
+        """Yield when it opens from ``since`` on, as far as can be seen."""
         try:
-            return CronSim(self.cron, since.astimezone(ZoneInfo(self.zone)) - timedelta(minutes=1))
+            found = CronSim(self.cron, since.astimezone(ZoneInfo(self.zone)) - timedelta(minutes=1))
         except CronSimError as error:
-            message = f"“{self.cron}” is not a schedule; write five fields, as in 0 9 * * mon-fri"
-            raise ValueError(message) from error
+            raise ValueError(_NO_SCHEDULE.format(self.cron)) from error
+        starts = (start.astimezone(UTC) for start in found)
+        return takewhile(lambda start: start <= since + AHEAD, (start for start in starts if start >= since))
 
 
 class PlannedFreeze(Value):
@@ -142,28 +164,53 @@ class Schedule(Value):
 
     def is_open(self, now: datetime) -> bool:
         """Tell whether a change may begin now."""
-        span = self._next(now)
-        return span is not None and span.start <= now
+        return self._open_until(now) is not None
 
     def opens(self, now: datetime) -> datetime | None:
         """Return when a change may begin: now, or later, or, as far as can be seen, never."""
-        span = self._next(now)
-        return max(span.start, now) if span else None
+        at: datetime | None = now
+        for _ in range(MOST_JUMPS):
+            if at is None or at > now + AHEAD:
+                return None
+            if self.is_open(at):
+                return at
+            at = self._may_open(at)
+        return None
 
     def closes(self, now: datetime) -> datetime | None:
-        """Return when the window that is open, or else the next one, closes; None where none ever does."""
-        span = self._next(now)
-        return span.end if span and span.end < now + AHEAD else None
+        """Return when the window that is open, or else the next one, closes.
 
-    def _next(self, now: datetime) -> Span | None:
-        return next(self.spans(now), None)
+        None where none opens, or where it stays open for longer than can be seen, as without any windows.
+        """
+        at = self.opens(now)
+        for _ in range(MOST_JUMPS):
+            if at is None or at >= now + AHEAD:
+                return None
+            until = self._open_until(at)
+            if until is None:
+                return at
+            at = until
+        return None
 
-    def spans(self, since: datetime) -> Iterator[Span]:
-        """Yield when changes may begin, as far as that ends after ``since``."""
-        spans: Iterator[Span] = iter([Span(since, since + AHEAD)])
-        for level in filter(None, self.windows):
-            spans = _both(spans, _any(level, since))
-        return _without(spans, sorted(one.span for one in self.freezes))
+    def _open_until(self, now: datetime) -> datetime | None:
+        """Return until when at least everything lets a change begin, where it does now."""
+        if self.frozen(now):
+            return None
+        ends = [_latest(window.open_until(now) for window in level) for level in self.windows if level]
+        if None in ends:
+            return None
+        freezes = [freeze.span.start for freeze in self.freezes if freeze.span.start > now]
+        return min([end for end in ends if end] + freezes, default=now + AHEAD)
+
+    def _may_open(self, now: datetime) -> datetime | None:
+        """Return the first moment at which what is shut now may be open; None where something never is again."""
+        if freeze := self.frozen(now):
+            return freeze.span.end
+        shut = [level for level in self.windows if level and not any(one.open_until(now) for one in level)]
+        opening = [
+            min((at for window in level if (at := window.opens_after(now))), default=None) for level in shut
+        ]
+        return None if None in opening else _latest(opening)
 
     def say(self, now: datetime) -> str:
         """Say where it stands now, and until when; nothing where nothing is planned."""
@@ -179,43 +226,5 @@ class Schedule(Value):
         return f"within its window{f', which closes {say_local(closes, self.zone)}' if closes else ''}"
 
 
-def _any(windows: Sequence[Window], since: datetime) -> Iterator[Span]:
-    """Yield when some of these windows are open."""
-    spans = islice(merge(*(window.spans(since) for window in windows)), MOST_SPANS)
-    open_ = next(spans, None)
-    for span in spans:
-        if open_ is None:
-            break
-        if span.start <= open_.end:
-            open_ = Span(open_.start, max(open_.end, span.end))
-        else:
-            yield open_
-            open_ = span
-    if open_:
-        yield open_
-
-
-def _both(one: Iterator[Span], other: Iterator[Span]) -> Iterator[Span]:
-    """Yield where two rows overlap."""
-    first, second = next(one, None), next(other, None)
-    while first and second:
-        start, end = max(first.start, second.start), min(first.end, second.end)
-        if start < end:
-            yield Span(start, end)
-        if first.end == end:
-            first = next(one, None)
-        else:
-            second = next(other, None)
-
-
-def _without(spans: Iterable[Span], holes: Sequence[Span]) -> Iterator[Span]:
-    """Yield what is left of a row beside these holes, which are in order of beginning."""
-    for span in spans:
-        start = span.start
-        for hole in holes:
-            if hole.start < span.end and hole.end > start:
-                if start < hole.start:
-                    yield Span(start, hole.start)
-                start = max(start, hole.end)
-        if start < span.end:
-            yield Span(start, span.end)
+def _latest(moments: Iterable[datetime | None]) -> datetime | None:
+    return max((moment for moment in moments if moment), default=None)

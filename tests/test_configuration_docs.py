@@ -13,11 +13,10 @@ from activities.configuration_folder import read_folder
 from activities.git.settings import Credentials, Write
 from activities.rules import RULES
 from activities.targets import TARGETS
-from domain.configuration import (
-    Approval,
+from domain.approval_written import Approval, Hotfix
+from domain.configuration_files import (
     ComponentFile,
     EnvironmentFile,
-    Hotfix,
     Organisation,
     ServiceEnvironment,
     ServiceFile,

@@ -12,8 +12,8 @@ from temporalio.exceptions import ApplicationError
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
 from activities.clearance import NOT_CLEARED
-from domain.clearance import Refusal
 from domain.order import Call, StepOrder
+from domain.refusal import Refusal
 
 DEED: Final = "towpath_deed"
 CLEARANCES_REFUSED: Final = "towpath_clearances_refused"

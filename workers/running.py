@@ -12,6 +12,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from activities.clock import SystemClock
 from activities.spaces import Spaces
 from domain.names import ENGINE_QUEUE, effects_queue
+from workers.dumping import leave_no_dumps
 from workers.guarding import keep_guarding
 from workers.lookout import keep_lookout
 from workers.metering import Metering
@@ -79,6 +80,7 @@ async def working(  # noqa: PLR0913 - all of it is what one process runs, and wh
     The engine is run in every namespace that was reached, or ``only`` in some; each environment in its own.
     Yields the URL at which ``telemetry`` shows itself, meanwhile and until the last of them has ended.
     """
+    leave_no_dumps()
     engines = [one for one in spaces.everywhere() if engine and (not only or one.namespace in only)]
     served = {name: spaces.of(name) for name in environments}
     workers = [engine_worker(client, place, spaces) for client in engines]

@@ -17,6 +17,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from domain.names import SEARCH_ATTRIBUTES
+from workers.dumping import leave_no_dumps
 from workflows.wire import DATA_CONVERTER
 
 QUICK: Final = {
@@ -84,6 +85,7 @@ async def embedded(  # noqa: PLR0913 - all of it is how one server is run
     ``synchronous`` 2 survives the loss of power, 1 only that of the process. ``database`` None keeps all in memory.
     One file has one server: one that outlived whoever started it is ended first.
     """
+    leave_no_dumps()
     port, ui_port = port or free_port(), ui_port or free_port()
     command = [
         binary,

@@ -13,7 +13,6 @@ with workflow.unsafe.imports_passed_through():
     from activities.effects import EffectActivities
     from activities.errands import AWAKE, ErrandActivities, Silence, ThawRequest
     from domain.answer import Answer, Done, NotBegun, Undone
-    from domain.clearance import Cause, Refusal, Warrant
     from domain.doors import Signal
     from domain.drawing import outcome_of
     from domain.fence import Fence
@@ -24,9 +23,11 @@ with workflow.unsafe.imports_passed_through():
     from domain.outcome import Outcome, Phase
     from domain.plan import Deed, Plan, Step, put_back, say_staying
     from domain.record import OutcomeRecord, steered
+    from domain.refusal import Cause, Refusal
     from domain.rehearsal import again, rehearses
     from domain.terms import Proposal, Sealed, Terms
     from domain.value import say_duration
+    from domain.warrant import Warrant
     from workflows import patience
     from workflows.chronicle import publish
     from workflows.doorkeeper import BadStartError, read_value

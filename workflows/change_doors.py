@@ -12,7 +12,6 @@ from workflows.steering import Steered
 with workflow.unsafe.imports_passed_through():
     from domain.actor import Proof
     from domain.answer import Yielding
-    from domain.clearance import Warrant
     from domain.doors import Does, Signal, Word, at_change
     from domain.fence import Fence
     from domain.names import Subject
@@ -22,6 +21,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.status import ChangeStatus
     from domain.telling import tell_change
     from domain.terms import Proposal, Sealed, Story
+    from domain.warrant import Warrant
     from workflows.chronicle import Chronicle
     from workflows.guard import Guard
 

@@ -14,7 +14,6 @@ with workflow.unsafe.imports_passed_through():
     from activities.effects import EffectActivities
     from activities.errands import YIELD_SOAK, ErrandActivities, TellOrder, WaitersOrder
     from domain.answer import Answer, Ask, Done, NotBegun, Order, Told, Withdrawal, Yielding, answer_of
-    from domain.clearance import Cause, Refusal, Warrant
     from domain.doors import Word
     from domain.journal import Recollection
     from domain.lane import LaneState, Running, ended, lost, next_change, recalled
@@ -33,8 +32,10 @@ with workflow.unsafe.imports_passed_through():
     from domain.order import Call
     from domain.outcome import Outcome, Phase
     from domain.queueing import asked, withdrawn, yields_to
+    from domain.refusal import Cause, Refusal
     from domain.rehearsal import acts
     from domain.terms import Proposal
+    from domain.warrant import Warrant
     from workflows import patience
     from workflows.change import ChangeWorkflow
     from workflows.doorkeeper import BadStartError, read_value

@@ -16,7 +16,6 @@ with workflow.unsafe.imports_passed_through():
     from domain.actor import Actor, Channel
     from domain.answer import Answer, Done, NotBegun, Undone
     from domain.approval import Standing
-    from domain.clearance import Cause, Refusal
     from domain.doors import say_too_late
     from domain.drawing import say_plan
     from domain.gate import say_observing
@@ -33,6 +32,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.order import order_drawing
     from domain.outcome import Outcome, Phase
     from domain.record import JudgementRecord, OutcomeRecord, OverrideRecord, ProposalRecord, RequestRecord
+    from domain.refusal import Cause, Refusal
     from domain.statement import matter_of
     from domain.status import Report
     from domain.terms import EscalationTerms, Proposal, Story

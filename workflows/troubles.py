@@ -11,8 +11,8 @@ from temporalio.exceptions import TimeoutError as TimedOut
 with workflow.unsafe.imports_passed_through():
     from activities.clearance import NOT_CLEARED, OVER
     from domain.answer import Done, Undone
-    from domain.clearance import Refusal
     from domain.outcome import Outcome
+    from domain.refusal import Refusal
 
 _SAID: TypeAdapter[Done | Undone] = TypeAdapter(Annotated[Done | Undone, Field(discriminator="said")])
 FAILURES = (ActivityError, asyncio.CancelledError)

@@ -11,7 +11,6 @@ with workflow.unsafe.imports_passed_through():
     from activities.effects import EffectActivities
     from activities.errands import STUCK, ErrandActivities, LaneMessage
     from domain.answer import Stuck
-    from domain.clearance import Warrant
     from domain.doors import Signal
     from domain.fence import Fence
     from domain.names import PHASE, effects_queue
@@ -20,6 +19,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.plan import Deed, Plan, Step
     from domain.record import EffectRecord, JudgementRecord
     from domain.value import say_duration
+    from domain.warrant import Warrant
     from workflows import patience
     from workflows.change_doors import ChangeDoors
     from workflows.chronicle import publish

@@ -38,7 +38,10 @@ class FolderStore:
         self._folder = folder
 
     async def create(self, key: str, content: bytes) -> None:
-        await self._place(key, content)
+        checked(key)
+        with self._saying("write", key), _staying(key):
+            # In one thread from beginning to end: most papers are small, and each change of threads costs as much.
+            await asyncio.to_thread(self._create, key, content)
 
     async def upload(self, key: str, file: Path, progress: Progress = unheard) -> None:
         if self._path(key).exists():
@@ -49,13 +52,15 @@ class FolderStore:
             return
 
     async def read(self, key: str) -> bytes:
-        return b"".join([piece async for piece in self.stream(key)])
+        checked(key)
+        with self._saying("read", key), self._finding(key):
+            return await asyncio.to_thread(lambda: bytes(obstore.get(self._objects, key).bytes()))
 
     async def stream(self, key: str) -> AsyncIterator[bytes]:
-        if not self._path(key).is_file():
-            raise NotInStoreError(f"There is no “{key}” in the release store “{self._folder}”.")
+        checked(key)
         with self._saying("read", key):
-            found = await obstore.get_async(self._objects, key)
+            with self._finding(key):
+                found = await obstore.get_async(self._objects, key)
             async for piece in found.stream(min_chunk_size=_CHUNK):
                 yield bytes(piece)
 
@@ -63,46 +68,64 @@ class FolderStore:
         if not self._path(prefix).exists():
             return []
         with self._saying("list", prefix):
-            found = await obstore.list(self._objects, prefix).collect_async()
+            found = await asyncio.to_thread(obstore.list(self._objects, prefix).collect)
             return sorted(item["path"] for item in found)
 
     async def remove(self, key: str) -> None:
         with self._saying("remove", key):
             await asyncio.to_thread(self._path(key).unlink, missing_ok=True)
 
-    async def _place(self, key: str, content: bytes | AsyncIterator[bytes]) -> None:
-        # obstore's own mode="create" does not sync: after a power cut an empty file could stand under the
-        # key, for ever, as nothing is written over. So: write aside, sync, and only then take the name.
-        name = self._path(key)
-        aside = f"{_STAGING}/{uuid4().hex}"
-        with self._saying("write", key):
-            await asyncio.to_thread(self._make_folder)
+    async def _place(self, key: str, content: AsyncIterator[bytes]) -> None:
+        with self._saying("write", key), _staying(key):
+            aside = self._aside()
             try:
                 await obstore.put_async(self._objects, aside, content, max_concurrency=_AT_ONCE)
-                await asyncio.to_thread(_sync, self._folder / aside)
-                await obstore.rename_async(self._objects, aside, key, overwrite=False)
-            except ObstoreAlreadyExistsError as error:
-                raise AlreadyExistsError(f"There is a “{key}” in the store already.") from error
+                await asyncio.to_thread(self._take_name, aside, key)
             finally:
                 (self._folder / aside).unlink(missing_ok=True)
-            await asyncio.to_thread(self._sync_folders, name)
 
-    def _path(self, key: str) -> Path:
-        return self._folder / checked(key)
+    def _create(self, key: str, content: bytes) -> None:
+        aside = self._aside()
+        try:
+            obstore.put(self._objects, aside, content)
+            self._take_name(aside, key)
+        finally:
+            (self._folder / aside).unlink(missing_ok=True)
 
-    def _make_folder(self) -> None:
+    def _aside(self) -> str:
+        """Return the key to write under before the true one is taken.
+
+        obstore's own mode="create" does not sync: after a power cut an empty file could stand under the key, for
+        ever, as nothing is written over. So: write aside, sync, and only then take the name.
+        """
         if not self._folder.exists():
             self._folder.mkdir(parents=True, exist_ok=True)
             _sync(self._folder.parent)
+        return f"{_STAGING}/{uuid4().hex}"
 
-    def _sync_folders(self, folder: Path) -> None:
+    def _take_name(self, aside: str, key: str) -> None:
+        _sync(self._folder / aside)
+        obstore.rename(self._objects, aside, key, overwrite=False)
+        folder = self._path(key)
         while folder != self._folder:
             folder = folder.parent
             _sync(folder)
 
+    def _path(self, key: str) -> Path:
+        return self._folder / checked(key)
+
     @cached_property
     def _objects(self) -> LocalStore:
         return LocalStore(self._folder)
+
+    @contextmanager
+    def _finding(self, key: str) -> Generator[None]:
+        try:
+            yield
+        except (BaseError, OSError) as error:
+            if self._path(key).is_file():
+                raise
+            raise NotInStoreError(f"There is no “{key}” in the release store “{self._folder}”.") from error
 
     @contextmanager
     def _saying(self, verb: str, key: str) -> Generator[None]:
@@ -113,6 +136,14 @@ class FolderStore:
                 f"The release store “{self._folder}” could not {verb} “{key}”: {_reason(error)}. "
                 "Check that the folder is yours to read and write, and that its disk has room."
             ) from error
+
+
+@contextmanager
+def _staying(key: str) -> Generator[None]:
+    try:
+        yield
+    except ObstoreAlreadyExistsError as error:
+        raise AlreadyExistsError(f"There is a “{key}” in the store already.") from error
 
 
 def _reason(error: Exception) -> str:

@@ -10,7 +10,7 @@ from clients.cli.grammar import AsJson, EnvironmentName, Service
 from clients.cli.reading import read_configuration
 from clients.cli.terminal import plain, say_json, say_table
 from clients.trouble import UsageError
-from domain.configuration import service_file
+from domain.configuration_files import service_file
 from domain.names import Subject
 from domain.rule import cut
 from domain.spelling import suggest

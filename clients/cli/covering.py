@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from clients.cli.reading import open_archive, read_configuration, spaces_of
 from clients.cli.terminal import leave, say, say_aside, say_json, say_table
 from clients.trouble import ClientError
-from domain.configuration import service_file
+from domain.configuration_files import service_file
 from domain.coverage import (
     THINGS,
     Coverage,

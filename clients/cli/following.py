@@ -20,8 +20,8 @@ from clients.promotion import Promotion
 from clients.trouble import FailedError
 from clients.watching import watch, watch_lane, watch_wish
 from domain.answer import Answer, Done, NotBegun, Undone
-from domain.clearance import Cause
 from domain.outcome import EXIT_OF, Exit, Outcome, Phase
+from domain.refusal import Cause
 from domain.terms import Story
 
 SILENCE: Final = 30.0

@@ -12,7 +12,7 @@ from clients.cli.doctoring import config
 from clients.cli.reading import known_schemas
 from clients.cli.terminal import is_terminal, plain, say, say_commands
 from clients.trouble import UsageError
-from domain.configuration import ORGANISATION_FILE, environment_file, service_file
+from domain.configuration_files import ORGANISATION_FILE, environment_file, service_file
 from domain.names import is_identifier
 from domain.release import Kind
 from domain.spelling import suggest

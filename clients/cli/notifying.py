@@ -15,7 +15,7 @@ from domain.value import Value
 from workers.settings import Surroundings, surroundings
 
 if TYPE_CHECKING:
-    from domain.configuration import Organisation
+    from domain.configuration_files import Organisation
     from domain.notice import Event
 
 notify = typer.Typer(no_args_is_help=True, help="Look after notifications.")

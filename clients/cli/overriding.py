@@ -10,13 +10,13 @@ from clients.cli.grammar import By, EnvironmentName, Key, Service
 from clients.cli.terminal import say, say_aside, say_commands
 from clients.trouble import DeclinedError
 from domain.outcome import Exit
-from domain.urgency import Gate
+from domain.urgency import Waivable
 
 if TYPE_CHECKING:
     from clients.client import Towpath
 
 Gates = Annotated[
-    list[Gate],
+    list[Waivable],
     typer.Option("--gate", help="Which gate does not hold; repeat it for both.", show_default=False),
 ]
 For = Annotated[

@@ -11,6 +11,7 @@ from clients.cli.reading import maybe_archive, spaces_of
 from clients.cli.repeating import repeat
 from clients.cli.terminal import leave, say, say_aside, say_commands, say_json, say_table
 from clients.trouble import ClientError, NoServerError, UsageError
+from domain.actor import CLAIMED
 from domain.outcome import Exit
 from domain.passage import History, Passage, Source, Wanted
 from domain.urgency import Urgency
@@ -103,11 +104,19 @@ def _show_table(passages: tuple[Passage, ...]) -> None:
             passage.outcome,
             say_duration(passage.took),
             " + ".join([passage.by, *passage.approved_by]),
-            "receipt" if Source.RECEIPT in passage.known_from else "",
+            _proof(passage),
         )
         for passage in passages
     ]
     say_table(table)
+    if not all(passage.proven for passage in passages):
+        say_aside(f"Names are {CLAIMED}, where no signatures are said to prove them.")
+
+
+def _proof(passage: Passage) -> str:
+    if Source.RECEIPT not in passage.known_from:
+        return ""
+    return "receipt, signatures" if passage.proven else "receipt"
 
 
 def _what(passage: Passage) -> str:

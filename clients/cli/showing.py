@@ -219,12 +219,12 @@ def _show_lane(lane: LaneStatus) -> None:
         asked = lane.running.request
         what = f"{asked.story} {asked.version}" if asked.version else asked.story
         yields = ", whose soak a newer promotion ends" if lane.running.lane.yields else ""
-        say(f"  turn {lane.turn}: {what} for {asked.actor.name}{yields}")
+        say(f"  turn {lane.turn}: {what} for {asked.said_by}{yields}")
     for ask in lane.queue:
         what = f"{ask.request.story} {ask.request.version}" if ask.request.version else ask.request.story
         is_last = ask.lane.policy is LanePolicy.SUPERSEDE
         until = ", until a newer promotion takes its place" if is_last else ""
-        say(f"  waits: {what} for {ask.request.actor.name}{until}")
+        say(f"  waits: {what} for {ask.request.said_by}{until}")
     for component, holding in lane.held.items():
         say(f"  holds {component}: {holding}")
     for turn in lane.unsettled:
@@ -257,7 +257,7 @@ def _show_environment(environment: EnvironmentStatus) -> None:
     for record in environment.records:
         if isinstance(record, OverrideRecord):
             said = f": {record.comment}" if record.comment else ""
-            say(f"  {_ago(record.at)}  {record.actor.name}: {record.did}{said}", "dim")
+            say(f"  {_ago(record.at)}  {record.actor}: {record.did}{said}", "dim")
     _show_refused(environment.refused)
 
 

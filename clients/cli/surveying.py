@@ -11,6 +11,7 @@ from clients.cli.reading import find_configuration, find_reviews, maybe_archive
 from clients.cli.repeating import ask_and_show
 from clients.cli.terminal import say, say_aside, say_commands, say_table
 from clients.trouble import UsageError
+from domain.actor import CLAIMED
 from domain.environment import Placement
 from domain.inventory import (
     EnvironmentList,
@@ -206,9 +207,9 @@ def _show_place(place: Place) -> None:
     if place.lane:
         say(f"  lane: {place.lane}")
     if place.running:
-        say(f"  runs: {place.running.story} {place.running.version} for {place.running.by}")
+        say(f"  runs: {place.running}")
     for ask_ in place.queue:
-        say(f"  waits: {ask_.story} {ask_.version} for {ask_.by}")
+        say(f"  waits: {ask_}")
 
 
 def _show_gates(place: Place) -> None:
@@ -222,7 +223,8 @@ def _history(one: Stand) -> str:
     since = f", for {_since(one)}" if _since(one) else ""
     by = f", asked for by {one.by}" if one.by else ""
     approved = f", approved by {' and '.join(one.approved_by)}" if one.approved_by else ""
-    return since + by + approved
+    claimed = f" ({CLAIMED})" if by + approved and not one.proven else ""
+    return since + by + approved + claimed
 
 
 def _version(one: Stand) -> str:

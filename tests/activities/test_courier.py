@@ -15,7 +15,8 @@ from activities.notifiers.courier import AppriseCourier
 from activities.notifiers.log import LogNotifier
 from activities.notifiers.routed import RoutedNotifier
 from activities.ports import Alarm, ChannelError
-from domain.configuration import Configuration, Organisation
+from domain.configuration import Configuration
+from domain.configuration_files import Organisation
 from domain.names import Subject
 from domain.notice import Event, Notice, Route, Severity, key_of
 from tests.channels import Hook, MailBox, closed_port

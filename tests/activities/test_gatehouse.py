@@ -20,7 +20,9 @@ from activities.ports import BadSealError, Signers
 from activities.signers import OpenSshSigners
 from activities.tools import Tools
 from domain.actor import Actor, Channel, Proof
-from domain.configuration import Approval, Configuration, EnvironmentFile
+from domain.approval_written import Approval
+from domain.configuration import Configuration
+from domain.configuration_files import EnvironmentFile
 from domain.doors import FreezeWord, PinWord, Signal, UnpinWord, Word
 from domain.gate import Freeze
 from domain.names import Subject, change_id

@@ -8,7 +8,7 @@ from activities.checks import CHECKS
 from activities.configuration_folder import read_folder
 from activities.targets import TARGETS
 from domain.emergency import glass_of
-from domain.urgency import Gate, Urgency
+from domain.urgency import Urgency, Waivable
 from tests.activities.test_many_targets import DEV, GOOD, lay_out, told
 
 
@@ -22,7 +22,7 @@ def test_shorter_ways_are_read_from_the_environments_file(tmp_path: Path) -> Non
 
     assert configuration.approval(DEV, urgency=Urgency.HOTFIX).approvers == ("di", "dora")
     glass = glass_of(configuration, DEV)
-    assert (glass.breakers, glass.skips) == (("di", "dora"), (Gate.WINDOWS, Gate.FREEZES))
+    assert (glass.breakers, glass.skips) == (("di", "dora"), (Waivable.WINDOWS, Waivable.FREEZES))
 
 
 @pytest.mark.parametrize(

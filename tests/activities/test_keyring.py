@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from activities.keyring import Keyring, make_key
 from activities.ports import BadSealError
-from domain.configuration import Configuration, EnvironmentFile
+from domain.configuration import Configuration
+from domain.configuration_files import EnvironmentFile
 from domain.terms import Sealed
 
 BODY = '{"turn":7,"after":"ümlaut"}'

@@ -16,7 +16,7 @@ from activities.signers import OpenSshSigners
 from domain.audit import Audit
 from domain.logbook import Attempt, Doer, LogPage, WordNote
 from domain.names import gate_prefix, log_key, log_prefix
-from domain.saying import Gate, Saying
+from domain.saying import GateKind, Saying
 from domain.value import digest_of
 from tests.activities.test_gatehouse import ANA, BO, EVE, Everybody, House, freeze, pin, stamped, thaw
 from tests.fakes import MemoryStore
@@ -138,7 +138,7 @@ async def test_a_freeze_is_heard_where_nothing_can_be_written(site: Site) -> Non
     await site.why(stamped(pin(), NOW, 3))
     await site.logbook.newest()
     assert [page.note.note for page in await site.pages()] == ["word", "word"]
-    assert len(await site.store.list(gate_prefix("production", Gate.FREEZE, None))) == 1
+    assert len(await site.store.list(gate_prefix("production", GateKind.FREEZE, None))) == 1
     assert not (await site.audit()).findings
 
     await site.why(stamped(thaw(BO), NOW + timedelta(seconds=1), 4))

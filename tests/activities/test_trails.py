@@ -10,7 +10,8 @@ from activities.auditing_trails import TrailAuditor
 from activities.keyring import Keyring, make_key
 from activities.ports import BadSealError
 from activities.trails import Trails
-from domain.configuration import Configuration, EnvironmentFile
+from domain.configuration import Configuration
+from domain.configuration_files import EnvironmentFile
 from domain.names import page_key, segment_key
 from domain.record import Chain
 from domain.trail import ENDED, tail

@@ -14,7 +14,8 @@ from activities.ports import Deed, Desk, Place, Rule
 from activities.rules import RULES
 from activities.tools import Tools
 from domain.actor import Actor
-from domain.configuration import Configuration, ServiceEnvironment
+from domain.configuration import Configuration
+from domain.configuration_files import ServiceEnvironment
 from domain.names import ENGINE_QUEUE, Subject, plan_id
 from domain.outcome import Outcome, Phase
 from domain.rule import RuleTerms

@@ -25,10 +25,10 @@ from activities.tools import Tools
 from domain.actor import Actor
 from domain.answer import Ask
 from domain.approval import Answer
-from domain.configuration import (
-    Approval,
+from domain.approval_written import Approval
+from domain.configuration import Configuration
+from domain.configuration_files import (
     ComponentFile,
-    Configuration,
     EnvironmentFile,
     Organisation,
     ServiceEnvironment,

@@ -162,7 +162,7 @@ async def test_what_was_said_and_tried_is_in_the_report_of_its_period(sealed: Co
     notes: tuple[Note, ...] = (froze, tried)
     for number, note in enumerate(notes, start=1):
         page = LogPage(environment="dev", number=number, before=before, note=note, at=note.at)
-        before = (await archive.write_page("dev", page)).digest()
+        before = (await archive.write_page("dev", page)).digest
 
     good = await sealed.type("audit", "verify")
     shown = await sealed.type("audit", "show", "--service", "shop")

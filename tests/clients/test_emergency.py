@@ -8,7 +8,7 @@ from activities.keyring import make_key
 from activities.reviews import Reviews
 from clients.cli.reading import open_archive
 from domain.actor import Actor
-from domain.configuration import Hotfix
+from domain.approval_written import Hotfix
 from domain.names import Subject
 from domain.outcome import Exit, Phase
 from domain.override import OverrideRole

@@ -1,6 +1,7 @@
 """A secret is planted wherever one is used, and then looked for everywhere: nothing keeps it."""
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -51,8 +52,15 @@ def _command_lines() -> Iterator[tuple[str, bytes]]:
                 continue
 
 
+def _family(pid: int) -> Iterator[Path]:
+    """Return a process, and those that it has started: the server is one."""
+    yield Path(f"/proc/{pid}")
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        yield Path(f"/proc/{child}")
+
+
 async def test_a_planted_secret_is_found_nowhere(home: CommandLine) -> None:
-    """Not in the server's file, the store, the logs, the metrics, the kept output, answers, or process lists."""
+    """Not in the server's file, store, logs, metrics, kept output, answers or process lists; no crash dump is left."""
     (home.folder / "program").write_text(PROGRAM)
     (home.folder / "program").chmod(0o700)
     (home.folder / "services/storefront.yaml").write_text(SERVICE)
@@ -90,6 +98,7 @@ async def test_a_planted_secret_is_found_nowhere(home: CommandLine) -> None:
             said += ran.out + ran.err
         async with httpx.AsyncClient(trust_env=False) as client:
             said += (await client.get(f"http://{metrics}/metrics")).text
+        limits = [(process / "limits").read_text() for process in _family(up.pid)]
         seen = [name for name, line in _command_lines() if SECRET.encode() in line]
     finally:
         up.terminate()
@@ -98,6 +107,8 @@ async def test_a_planted_secret_is_found_nowhere(home: CommandLine) -> None:
 
     assert (done.code, undone.code) == (Exit.DONE, Exit.ROLLED_BACK), done.said + undone.said
     assert not seen
+    assert len(limits) > 1
+    assert all(re.search(r"^Max core file size +1 +1 ", limit, re.MULTILINE) for limit in limits)
     assert "the token is" in said
     assert "•••" in said
     for text in (said, done.out + done.err, undone.out + undone.err):

@@ -11,7 +11,7 @@ from clients.lane import Lane
 from clients.overview import look
 from clients.promotion import Promotion
 from clients.watching import watch, watch_lane
-from domain.configuration import Approval
+from domain.approval_written import Approval
 from domain.fence import Fence
 from domain.names import promotion_id
 from domain.outcome import Exit, Outcome, Phase

@@ -164,19 +164,25 @@ async def test_what_stands_where_and_who_let_it_in(town: Town, towpath: CommandL
     [stand] = place["stands"]
     assert (stand["by"], stand["approved_by"]) == ("ana@example.com", ["bo@example.com"])
     assert place["health"]["healthy"] is True
-    assert "asked for by ana@example.com, approved by bo@example.com" in shown.said
+    assert "asked for by ana@example.com, approved by bo@example.com (claimed, not proven)" in shown.said
     assert [one.approved_by for one in await town.receipts(town.production)] == [("bo@example.com",)]
     assert json.loads(gone.out)["passages"][0]["approved_by"] == ["bo@example.com"]
     assert "ana@example.com + bo@example.com" in table_of_it.out
     assert "stop the line" in frozen.said
     for row in (
-        "runs: promotion 2.0.0 for ana@example.com",
-        "waits: promotion 3.0.0 for ana@example.com",
+        "runs: promotion 2.0.0 for ana@example.com (claimed, not proven)",
+        "waits: promotion 3.0.0 for ana@example.com (claimed, not proven)",
         "lane: supersede (only the newest promotion waits); a newer one that waits ends a soak",
     ):
         assert row in busy.said
-    assert "promotion 2.0.0 for ana@example.com, whose soak a newer promotion ends" in lane.said
-    assert "3.0.0 for ana@example.com, until a newer promotion takes its place" in lane.said
+    assert (
+        "promotion 2.0.0 for ana@example.com (claimed, not proven), whose soak a newer promotion ends"
+        in lane.said
+    )
+    assert (
+        "3.0.0 for ana@example.com (claimed, not proven), until a newer promotion takes its place"
+        in lane.said
+    )
     assert [one["environment"] for one in places] == [town.dev, town.staging, town.production]
     assert all(one["stands"][0]["holding"]["version"] == "1.0.0" for one in places)
     assert said.out.count("site 1.0.0") == 3

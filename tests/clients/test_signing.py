@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from domain.configuration import Approval
+from domain.approval_written import Approval
 from domain.names import promotion_id
 from domain.outcome import Exit, Outcome, Phase
 from domain.status import Report

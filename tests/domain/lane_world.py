@@ -8,13 +8,13 @@ from typing import Final
 
 from domain.actor import Actor
 from domain.answer import Ask, Done, NotBegun, Undone
-from domain.clearance import Cause, Refusal
 from domain.fence import milliseconds
 from domain.journal import OpenTurn, Recollection
 from domain.lane import LaneState, Running, ended, lost, next_change, recalled
 from domain.names import Subject
 from domain.outcome import Outcome, Phase
 from domain.queueing import TurnedAway, asked, withdrawn, yields_to
+from domain.refusal import Cause, Refusal
 from domain.terms import LanePolicy, LaneTerms, Request, Sealed, Story
 
 SUBJECT: Final = Subject(service="shop", environment="production")

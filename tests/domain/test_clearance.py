@@ -8,15 +8,17 @@ from hypothesis import strategies as st
 
 from domain.actor import Actor, Proof
 from domain.approval import Decision, Policy, Verdict
-from domain.clearance import Cause, Facts, Warrant, judge, judge_done, judge_undo, up_to_date
+from domain.clearance import judge, judge_done, judge_undo
 from domain.environment import Absent, Placement, Unknown
 from domain.fence import Fence, milliseconds
 from domain.gate import Freeze, Pin, Quarantine
 from domain.names import Subject, change_id
 from domain.plan import Plan, Step, Undo, Verb
+from domain.refusal import Cause
 from domain.rule import RuleTerms, Weight
 from domain.signature import Signature
 from domain.terms import Proposal, Request, Story, Terms
+from domain.warrant import Facts, Warrant, up_to_date
 from domain.windows import PlannedFreeze, Schedule, Window
 from tests.domain.strategies import NOON, digest
 
@@ -134,8 +136,16 @@ WRONG: dict[str, tuple[Wrong, Cause, str]] = {
     "another open turn": (fact(open_turn=TURN + 1), Cause.GONE, f"does not have turn {TURN} open"),
     "no open turn": (fact(open_turn=None), Cause.GONE, f"does not have turn {TURN} open"),
     "an asker who left": (fact(asking=False), Cause.GONE, "is no longer asking"),
-    "a freeze": (fact(freeze=FROZEN), Cause.GATE, "production is frozen by cy: holidays"),
-    "a pin": (fact(pin=PIN), Cause.GATE, "shop in production is pinned at 1.0 by cy: it works"),
+    "a freeze": (
+        fact(freeze=FROZEN),
+        Cause.GATE,
+        "production is frozen by cy (claimed, not proven): holidays",
+    ),
+    "a pin": (
+        fact(pin=PIN),
+        Cause.GATE,
+        "shop in production is pinned at 1.0 by cy (claimed, not proven): it works",
+    ),
     "a planned freeze": (
         fact(schedule=Schedule(freezes=(HOLIDAYS,))),
         Cause.GATE,
@@ -146,7 +156,11 @@ WRONG: dict[str, tuple[Wrong, Cause, str]] = {
         Cause.GATE,
         "production is outside its windows, of which the next opens Mon 2026-01-05 14:00 UTC",
     ),
-    "a quarantine": (fact(quarantine=BAD), Cause.FORBIDDEN, "2.0 of shop is in quarantine by cy"),
+    "a quarantine": (
+        fact(quarantine=BAD),
+        Cause.FORBIDDEN,
+        "2.0 of shop is in quarantine by cy (claimed, not proven)",
+    ),
     "an environment that only observes": (fact(observes=True), Cause.FORBIDDEN, "production only observes"),
     "terms that only observe": (
         fact(proposal=PROPOSAL.but(terms=TERMS.but(observe_only=True))),
@@ -382,8 +396,11 @@ def test_a_freeze_holds_exactly_until_its_end(off: int) -> None:
 
 def test_a_freeze_says_who_why_and_until_when() -> None:
     """For whoever is held up by it."""
-    assert str(FROZEN.but(until=NOON)) == "frozen by cy until 2026-01-05 12:00 UTC: holidays"
-    assert str(FROZEN.but(reason="")) == "frozen by cy: no reason given"
+    assert (
+        str(FROZEN.but(until=NOON))
+        == "frozen by cy (claimed, not proven) until 2026-01-05 12:00 UTC: holidays"
+    )
+    assert str(FROZEN.but(reason="")) == "frozen by cy (claimed, not proven): no reason given"
 
 
 @pytest.mark.parametrize("begins", [True, False])

@@ -8,10 +8,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from pydantic import JsonValue
 
-from domain.configuration import (
-    Approval,
+from domain.approval_written import Approval
+from domain.configuration import Configuration
+from domain.configuration_files import (
     ComponentFile,
-    Configuration,
     EnvironmentFile,
     Organisation,
     ServiceEnvironment,

@@ -6,16 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.approval import Policy, Standing, standing
-from domain.configuration import (
-    Approval,
-    Configuration,
-    EnvironmentFile,
-    Hotfix,
-    Organisation,
-    PivotApproval,
-    ServiceEnvironment,
-    ServiceFile,
-)
+from domain.approval_written import Approval, Hotfix, PivotApproval
+from domain.configuration import Configuration
+from domain.configuration_files import EnvironmentFile, Organisation, ServiceEnvironment, ServiceFile
 from domain.names import Subject
 from domain.notice import Event
 from domain.noticing import of_promotion

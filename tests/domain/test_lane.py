@@ -233,7 +233,7 @@ def test_a_rollback_has_the_running_promotion_undone_and_is_answered_by_it() -> 
     freed, told = ended(both, undone(both))
 
     assert both.running
-    assert both.running.cancelling == "ana asked for a rollback"
+    assert both.running.cancelling == "ana (claimed, not proven) asked for a rollback"
     assert told == (NEW, BACK)
     assert freed.queue == (NEXT,)
 

@@ -33,7 +33,7 @@ from domain.override import Override
 from domain.record import OverrideRecord
 from domain.saying import freezing, pinning, place_of
 from domain.signature import Signature, WordSignature
-from domain.urgency import Gate
+from domain.urgency import Waivable
 from tests.domain.strategies import NOON
 from tests.domain.test_clearance import FACTS
 
@@ -59,7 +59,7 @@ LET_PAST = OverrideNote(
         by=ANA.but(proof=Proof.SSH_SIGNATURE),
         service="shop",
         version="1.4",
-        gates=(Gate.FREEZES,),
+        gates=(Waivable.FREEZES,),
         reason="a leak",
         since=NOON,
         lasts=HOUR,

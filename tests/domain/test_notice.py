@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from domain.configuration import (
-    Approval,
+from domain.approval_written import Approval
+from domain.configuration import Configuration
+from domain.configuration_files import (
     ComponentFile,
-    Configuration,
     EnvironmentFile,
     Organisation,
     ServiceEnvironment,

@@ -8,11 +8,13 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from domain.actor import Actor, Proof
-from domain.clearance import Cause, judge, used
+from domain.clearance import judge
+from domain.gatekeeping import used
 from domain.override import Override, Overriders, OverrideWord, that_count, why_void, word_of
+from domain.refusal import Cause
 from domain.signature import Signature
 from domain.statement import override_statement
-from domain.urgency import Gate
+from domain.urgency import Waivable
 from domain.windows import Schedule
 from tests.domain.strategies import NOON
 from tests.domain.test_clearance import FACTS, FROZEN, HOLIDAYS, LATER, PIN, PLACE, PROPOSAL, WARRANT
@@ -22,7 +24,7 @@ WHO = Overriders(people=("cy", "di"), longest=4 * HOUR)
 ONE = Override(
     by=Actor(name="CY"),
     service="shop",
-    gates=(Gate.WINDOWS, Gate.FREEZES),
+    gates=(Waivable.WINDOWS, Waivable.FREEZES),
     reason="it burns",
     since=NOON,
     lasts=2 * HOUR,
@@ -40,10 +42,10 @@ CLOSED = FACTS.but(
     lasts=st.integers(1, 6),
     age=st.integers(0, 6),
     version=st.sampled_from(["", "2.0", "3.0"]),
-    gates=st.sets(st.sampled_from(Gate), min_size=1),
+    gates=st.sets(st.sampled_from(Waivable), min_size=1),
 )
 def test_gates_let_past_exactly_what_somebody_who_may_has_overridden(
-    who: str, lasts: int, age: int, version: str, gates: set[Gate]
+    who: str, lasts: int, age: int, version: str, gates: set[Waivable]
 ) -> None:
     """In the role, not for longer than the role may, not after its end, for this release, and these gates alone."""
     one = ONE.but(by=Actor(name=who), lasts=lasts * HOUR, version=version, gates=tuple(gates))
@@ -52,7 +54,7 @@ def test_gates_let_past_exactly_what_somebody_who_may_has_overridden(
 
     refusal = judge(WARRANT, PLACE, facts)
 
-    assert (refusal is None) == (counts and len(gates) == len(Gate))
+    assert (refusal is None) == (counts and len(gates) == len(Waivable))
     assert refusal is None or refusal.cause is Cause.GATE
     pinned = judge(WARRANT, PLACE, facts.but(pin=PIN))
     assert pinned
@@ -116,7 +118,7 @@ def test_what_is_signed_names_place_gates_and_time() -> None:
             for change in (
                 {"service": "other"},
                 {"version": "2.0"},
-                {"gates": (Gate.WINDOWS,)},
+                {"gates": (Waivable.WINDOWS,)},
                 {"reason": "no"},
                 {"lasts": HOUR},
             )

@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 import pytest
 
 from domain.answer import Ask
-from domain.clearance import Cause
 from domain.journal import OpenTurn, Recollection
 from domain.lane import LaneState, next_change, recalled
 from domain.queueing import TurnedAway, asked, yields_to
+from domain.refusal import Cause
 from domain.terms import LaneTerms, Story
 from domain.urgency import Urgency
 from tests.domain.lane_world import QUEUE, REFUSE, SUBJECT, SUPERSEDE, ask_of
@@ -56,7 +56,7 @@ def test_the_newest_promotion_supersedes_those_that_wait_and_they_hear_by_whom()
     assert state.running.ask == OLD
     ((ask, refusal),) = turned_away
     assert (ask, refusal.cause) == (NEW, Cause.SUPERSEDED)
-    assert "asked for by promotion/newest at 1970-01-02 00:02 UTC" in refusal.why
+    assert "asked for by promotion/newest (claimed, not proven) at 1970-01-02 00:02 UTC" in refusal.why
 
 
 def test_newer_is_what_was_asked_for_later_not_what_came_later() -> None:
@@ -122,8 +122,8 @@ def test_a_lane_that_is_busy_refuses_and_says_who_has_it_since_when() -> None:
     assert state.queue == ()
     assert refusal.cause is Cause.BUSY
     assert (
-        "asked for by promotion/old at 1970-01-02 00:00 UTC, has had it since 2026-01-05 12:00 UTC"
-        in refusal.why
+        "asked for by promotion/old (claimed, not proven) at 1970-01-02 00:00 UTC, "
+        "has had it since 2026-01-05 12:00 UTC" in refusal.why
     )
     assert "towpath status shop production --watch" in refusal.why
 
@@ -131,7 +131,7 @@ def test_a_lane_that_is_busy_refuses_and_says_who_has_it_since_when() -> None:
 @pytest.mark.parametrize(
     ("state", "why"),
     [
-        (lane(OLD), "promotion/old at 1970-01-02 00:00 UTC, is next"),
+        (lane(OLD), "promotion/old (claimed, not proven) at 1970-01-02 00:00 UTC, is next"),
         (lane(open_turns=(5,)), "what was done there last is not settled yet"),
     ],
 )

@@ -4,15 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.configuration import (
-    Approval,
-    ApprovalAtRisk,
-    Configuration,
-    EnvironmentFile,
-    Organisation,
-    ServiceEnvironment,
-    ServiceFile,
-)
+from domain.approval_written import Approval, ApprovalAtRisk
+from domain.configuration import Configuration
+from domain.configuration_files import EnvironmentFile, Organisation, ServiceEnvironment, ServiceFile
 from domain.consistency import faults
 from domain.environment import Absent, Holding, Placement
 from domain.names import Subject

@@ -8,22 +8,17 @@ from hypothesis import strategies as st
 
 from domain.actor import Actor
 from domain.approval import Policy
-from domain.clearance import Cause, judge
-from domain.configuration import (
-    Approval,
-    Configuration,
-    EnvironmentFile,
-    Hotfix,
-    Organisation,
-    ServiceEnvironment,
-    ServiceFile,
-)
+from domain.approval_written import Approval, Hotfix
+from domain.clearance import judge
+from domain.configuration import Configuration
+from domain.configuration_files import EnvironmentFile, Organisation, ServiceEnvironment, ServiceFile
 from domain.emergency import glass_of
 from domain.gate import Freeze
+from domain.refusal import Cause
 from domain.review import Broken, ReviewWord, why_no_review
 from domain.signature import Signature
 from domain.statement import request_statement
-from domain.urgency import NO_GLASS, BreakGlass, Gate, Glass, Urgency, why_not_urgent
+from domain.urgency import NO_GLASS, BreakGlass, Glass, Urgency, Waivable, why_not_urgent
 from domain.windows import Schedule
 from tests.domain.strategies import NOON, digest
 from tests.domain.test_clearance import (
@@ -40,7 +35,7 @@ from tests.domain.test_clearance import (
 )
 
 BURNS = REQUEST.but(urgency=Urgency.BREAK_GLASS, reason="it burns")
-GLASS = Glass(breakers=("ana", "eve"), reviewers=("ana", "bo"), skips=(Gate.WINDOWS, Gate.FREEZES))
+GLASS = Glass(breakers=("ana", "eve"), reviewers=("ana", "bo"), skips=(Waivable.WINDOWS, Waivable.FREEZES))
 ALONE = FACTS.but(
     proposal=PROPOSAL.but(request=BURNS),
     policy=Policy(quorum=0, approvers=(), valid=timedelta()),
@@ -51,7 +46,7 @@ SIGNATURE = Signature(at=NOON, expires=NOON, ssh="")
 
 
 def test_whoever_may_break_the_glass_needs_nobodys_approval() -> None:
-    """Gate a freeze, a planned one, and outside of windows, where the environment says so."""
+    """Past a freeze, a planned one, and outside of windows, where the environment says so."""
     closed = ALONE.but(
         freeze=FROZEN, schedule=Schedule(windows=((LATER,),), freezes=(HOLIDAYS,)), begins=True
     )
@@ -87,23 +82,23 @@ def test_a_broken_glass_is_judged_at_the_effect(changes: dict[str, object], sent
     assert sentence in refusal.why
 
 
-@given(past=st.sets(st.sampled_from(Gate)), urgency=st.sampled_from(Urgency))
-def test_gates_hold_exactly_where_nothing_lets_past_them(past: set[Gate], urgency: Urgency) -> None:
+@given(past=st.sets(st.sampled_from(Waivable)), urgency=st.sampled_from(Urgency))
+def test_gates_hold_exactly_where_nothing_lets_past_them(past: set[Waivable], urgency: Urgency) -> None:
     """A broken glass goes past those that are named, a hotfix past none; a pin holds for all."""
     request = BURNS.but(urgency=urgency)
     facts = ALONE.but(proposal=PROPOSAL.but(request=request), glass=GLASS.but(skips=tuple(past)), begins=True)
     warrant = UNAPPROVED.but(request=request)
-    goes_past = past if urgency is Urgency.BREAK_GLASS else set[Gate]()
+    goes_past = past if urgency is Urgency.BREAK_GLASS else set[Waivable]()
 
     def is_closed(**gates: object) -> bool:
         return (
             refusal := judge(warrant, PLACE, facts.but(**gates))
         ) is not None and refusal.cause is Cause.GATE
 
-    assert is_closed(freeze=FROZEN) == (Gate.FREEZES not in goes_past)
-    assert is_closed(shut=(FROZEN,)) == (Gate.FREEZES not in goes_past)
-    assert is_closed(schedule=Schedule(freezes=(HOLIDAYS,))) == (Gate.FREEZES not in goes_past)
-    assert is_closed(schedule=Schedule(windows=((LATER,),))) == (Gate.WINDOWS not in goes_past)
+    assert is_closed(freeze=FROZEN) == (Waivable.FREEZES not in goes_past)
+    assert is_closed(shut=(FROZEN,)) == (Waivable.FREEZES not in goes_past)
+    assert is_closed(schedule=Schedule(freezes=(HOLIDAYS,))) == (Waivable.FREEZES not in goes_past)
+    assert is_closed(schedule=Schedule(windows=((LATER,),))) == (Waivable.WINDOWS not in goes_past)
     assert is_closed(pin=PIN)
     assert not is_closed(freeze=Freeze(by=Actor(name="cy"), reason="", since=NOON, until=NOON))
 
@@ -150,7 +145,7 @@ def test_those_who_approve_or_break_the_glass_review_it_where_nobody_else_is_nam
 
     found = glass_of(configured(break_glass=glass), SUBJECT)
 
-    assert found == Glass(breakers=("cy",), reviewers=("ana", "bo", "cy"), skips=(Gate.WINDOWS,))
+    assert found == Glass(breakers=("cy",), reviewers=("ana", "bo", "cy"), skips=(Waivable.WINDOWS,))
     assert glass_of(configured(break_glass=glass.but(review=("on-call",))), SUBJECT).reviewers == ("cy",)
     assert glass_of(configured(), SUBJECT) == NO_GLASS
     assert configured(break_glass=glass).approval(SUBJECT, urgency=Urgency.BREAK_GLASS).quorums == ()

@@ -2,15 +2,17 @@
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import takewhile
 from zoneinfo import ZoneInfo
 
 import pytest
+from cronsim import CronSim
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from domain.windows import Day, PlannedFreeze, Schedule, Span, Window
-from domain.zone import first_instant, say_local
+from domain.windows import Day, PlannedFreeze, Schedule, Window
+from domain.zone import at_time, first_instant, say_local
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 CHANGES = {
@@ -188,17 +190,32 @@ def lets_in(schedule: Schedule, now: datetime) -> bool:
     """Ask each window and freeze by itself."""
     free = all(not one.span.start <= now < one.span.end for one in schedule.freezes)
     return free and all(
-        any(span.start <= now for window in level for span in [*firsts(window, now)])
+        any(start <= now < end for window in level for start, end in spans_around(window, now))
         for level in schedule.windows
         if level
     )
 
 
-def firsts(window: Window, now: datetime) -> list[Span]:
-    return [span for _, span in zip(range(3), window.spans(now), strict=False)]
+def spans_around(window: Window, now: datetime) -> list[tuple[datetime, datetime]]:
+    """List, a start or a day at a time, all that may be open at a moment."""
+    zone = ZoneInfo(window.zone)
+    if window.lasts:
+        starts = CronSim(window.cron, (now - window.lasts - HOUR).astimezone(zone))
+        past = takewhile(lambda start: start <= now, (start.astimezone(UTC) for start in starts))
+        return [(start, start + window.lasts) for start in past]
+    opens, closes = window.opens or "", window.closes or ""
+    days = [now.astimezone(zone).date() + timedelta(days=off) for off in range(-2, 2)]
+    return [
+        (
+            at_time(day, opens, window.zone),
+            at_time(day + timedelta(days=closes <= opens), closes, window.zone),
+        )
+        for day in days
+        if not window.days or [*Day][day.weekday()] in window.days
+    ]
 
 
-@settings(max_examples=40)
+@settings(max_examples=200)
 @given(schedules, minutes)
 def test_a_change_may_begin_exactly_where_each_level_has_a_window_open_and_no_freeze_holds(
     schedule: Schedule, now: datetime
@@ -207,7 +224,7 @@ def test_a_change_may_begin_exactly_where_each_level_has_a_window_open_and_no_fr
     assert schedule.is_open(now) == lets_in(schedule, now)
 
 
-@settings(max_examples=25)
+@settings(max_examples=200)
 @given(schedules, minutes)
 def test_the_next_opening_is_the_first_moment_that_lets_in(schedule: Schedule, now: datetime) -> None:
     """Nothing before it does; and the closing after it is the first moment that does not."""
@@ -229,9 +246,38 @@ def test_a_long_window_meets_each_of_several_short_ones(step: int) -> None:
     """Whichever of the levels is the long one."""
     short = (weekly("09:00", "10:00", "UTC", Day.MON), weekly("11:00", "12:00", "UTC", Day.MON))
     levels = (short, (weekly("08:00", "13:00", "UTC", Day.MON),))
-    spans = Schedule(windows=levels[::step]).spans(moment("2026-01-05T00:00"))
+    schedule = Schedule(windows=levels[::step])
+    found: list[str] = []
+    at = moment("2026-01-05T00:00")
+    while len(found) < 3 and (opens := schedule.opens(at)) and (closes := schedule.closes(at)):
+        found.append(f"{opens:%d %H}-{closes:%H}")
+        at = closes
 
-    assert [f"{next(spans).start:%d %H}" for _ in range(3)] == ["05 09", "05 11", "12 09"]
+    assert found == ["05 09-10", "05 11-12", "12 09-10"]
+
+
+@pytest.mark.parametrize(
+    "window",
+    [
+        Window(cron="* * * * *", lasts=timedelta(days=7), zone="Europe/Berlin"),
+        Window(cron="30 */5 * * *", lasts=30 * HOUR, zone="America/New_York"),
+        weekly("00:00", "24:00", "Europe/Berlin"),
+    ],
+)
+def test_what_is_open_for_ever_closes_never(window: Window) -> None:
+    """However often it opens anew meanwhile: nobody counts through that."""
+    schedule, now = Schedule(windows=((window,), (window,))), moment("2026-03-20T00:00")
+
+    assert schedule.opens(now) == now
+    assert schedule.closes(now) is None
+    assert schedule.say(now) == "within its window"
+
+
+def test_levels_that_never_meet_never_open() -> None:
+    """That too is found in jumps."""
+    morning, evening = weekly("09:00", "10:00", "UTC"), Window(cron="*/5 20 * * *", lasts=HOUR, zone="UTC")
+
+    assert Schedule(windows=((morning,), (evening,))).opens(moment("2026-03-20T00:00")) is None
 
 
 def test_what_is_planned_is_said_in_its_own_zone() -> None:

@@ -6,7 +6,8 @@ from datetime import timedelta
 from typing import Final
 
 from domain.actor import Actor
-from domain.configuration import Approval, Organisation
+from domain.approval_written import Approval
+from domain.configuration_files import Organisation
 from domain.names import ENGINE_QUEUE, change_id, environment_id, lane_id, pipeline_id, promotion_id
 from domain.outcome import Phase
 from domain.terms import LanePolicy, Request, Story, TargetTerms

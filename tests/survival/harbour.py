@@ -20,7 +20,7 @@ from activities.stores.local import FolderStore
 from activities.tools import Tools
 from domain.actor import Actor
 from domain.answer import Ask
-from domain.configuration import ComponentFile, ServiceEnvironment
+from domain.configuration_files import ComponentFile, ServiceEnvironment
 from domain.fence import Fence
 from domain.journal import OpenTurn, Receipt
 from domain.names import manifest_key, promotion_id

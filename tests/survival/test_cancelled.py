@@ -3,7 +3,7 @@
 import asyncio
 from datetime import timedelta
 
-from domain.configuration import Approval
+from domain.approval_written import Approval
 from domain.names import environment_id
 from domain.outcome import Outcome, Phase
 from tests.fakes import Bell

@@ -7,7 +7,7 @@ from typing import Any
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowHandle
 
-from domain.configuration import Approval
+from domain.approval_written import Approval
 from domain.outcome import Outcome, Phase
 from tests.survival.harbour import Harbour
 from tests.survival.waiting import until

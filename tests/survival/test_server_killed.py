@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from domain.configuration import Approval
+from domain.approval_written import Approval
 from domain.outcome import Outcome, Phase
 from domain.value import short
 from tests.fakes import Bell

@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from domain.configuration import Approval
+from domain.approval_written import Approval
 from domain.outcome import Outcome, Phase
 from domain.road import Stand
 from domain.value import short

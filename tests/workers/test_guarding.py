@@ -10,7 +10,9 @@ import pytest
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from domain.configuration import Approval, Configuration, EnvironmentFile
+from domain.approval_written import Approval
+from domain.configuration import Configuration
+from domain.configuration_files import EnvironmentFile
 from domain.names import environment_id
 from domain.roles import Roles
 from tests.fakes import FixedSettings

@@ -118,7 +118,7 @@ notify:
             await hook.until_told("1.0.0 of shop in dev: approved", "1.0.0 of shop in dev: promoted")
 
             await towpath.environment("dev").freeze("stop the line", by="olga@example.com")
-            await hook.until_told("dev is frozen by olga@example.com")
+            await hook.until_told("dev is frozen by olga@example.com (claimed, not proven)")
             await hanging.until_asked(1)
             await towpath.environment("dev").thaw(by="olga@example.com")
             await hook.until_told("dev is thawed by olga@example.com")
@@ -149,7 +149,10 @@ notify:
     assert sorted(hook.titles) == sorted(set(hook.titles))
     assert [title for title in hook.titles if "rejected" in title] == ["3.0.0 of shop in dev: rejected"]
     assert "4.0.0 of shop in dev: terminated" not in hook.titles
-    assert sorted(late.titles) == ["2.0.0 of shop in dev: terminated", "dev is frozen by olga@example.com"]
+    assert sorted(late.titles) == [
+        "2.0.0 of shop in dev: terminated",
+        "dev is frozen by olga@example.com (claimed, not proven)",
+    ]
     assert {body["type"] for body in hook.bodies if "terminated" in body["title"]} == {"failure"}
     wanted = [mail for mail in box.mails if mail[0].startswith("1.0.0 of shop in dev: approval wanted")]
     assert len(wanted) == 1

@@ -15,8 +15,8 @@ from activities.keyring import Keyring
 from activities.signers import OpenSshSigners
 from clients.client import Towpath
 from domain.approval import Verdict
+from domain.approval_written import Approval
 from domain.audit import Audit
-from domain.configuration import Approval
 from domain.evidence import tell_audit
 from domain.names import promotion_id, receipt_key
 from domain.outcome import Phase

@@ -10,7 +10,7 @@ from typing import Any, Final
 import pytest
 from temporalio.client import WorkflowHandle
 
-from domain.configuration import Approval
+from domain.approval_written import Approval
 from domain.names import environment_id
 from domain.outcome import Outcome, Phase
 from domain.record import RefusedRecord

@@ -13,8 +13,7 @@ from temporalio.exceptions import ApplicationError
 
 from domain.actor import Actor
 from domain.approval import Decision, Verdict
-from domain.clearance import Warrant
-from domain.configuration import Approval
+from domain.approval_written import Approval
 from domain.lane import LaneState
 from domain.names import ENGINE_QUEUE, change_id, environment_id, lane_id, pipeline_id, promotion_id
 from domain.outcome import Outcome, Phase
@@ -23,6 +22,7 @@ from domain.road import WalkRequest
 from domain.status import LaneStatus, PromotionStatus, Report
 from domain.terms import Request, Story
 from domain.value import short
+from domain.warrant import Warrant
 from tests.temporal_cli import Shell, begin, started_with, written
 from tests.town import Town
 

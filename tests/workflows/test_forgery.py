@@ -19,7 +19,6 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from domain.actor import Actor
 from domain.answer import Ask, Done, NotBegun, Told
 from domain.approval import Decision, Verdict
-from domain.clearance import Warrant
 from domain.environment import Placement
 from domain.fence import Fence, milliseconds
 from domain.journal import Settled
@@ -31,6 +30,7 @@ from domain.roles import Roles
 from domain.status import ChangeStatus, LaneStatus, PromotionStatus
 from domain.terms import CheckTerms, Proposal, Request, Sealed, Story
 from domain.value import Value
+from domain.warrant import Warrant
 from tests.fakes import Bell
 from tests.news import news
 from tests.temporal_cli import Shell

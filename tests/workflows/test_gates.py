@@ -34,7 +34,7 @@ async def test_a_pinned_service_waits_until_it_is_unpinned(town: Town) -> None:
     handle = await town.waiting_in_production("1.0.0")
     await town.approve(handle)
     status = await town.until(handle, Phase.WAITING_FOR_GATE)
-    assert "is pinned by olga@example.com: it works" in status.waits_for
+    assert "is pinned by olga@example.com (claimed, not proven): it works" in status.waits_for
     assert status.remedy == f"towpath unpin {town.service} {town.production}"
     assert town.world.version(town.place(town.production)) == "absent"
 
@@ -96,7 +96,7 @@ async def test_a_release_in_quarantine_is_refused_before_anybody_is_asked(town: 
     promoted = await town.promoted_without_waiting("1.0.0", town.dev)
 
     assert refused.outcome is Outcome.REFUSED
-    assert "in quarantine by olga@example.com" in refused.why
+    assert "in quarantine by olga@example.com (claimed, not proven)" in refused.why
     assert "it leaks" in refused.why
     assert promoted.outcome is Outcome.PROMOTED
     found = await town.audit(town.dev)

@@ -28,7 +28,7 @@ from temporalio.worker import Worker
 
 from domain.answer import NotBegun
 from domain.approval import Answer
-from domain.configuration import Approval
+from domain.approval_written import Approval
 from domain.environment import Holding, Placement
 from domain.names import ENGINE_QUEUE, environment_id
 from domain.outcome import Phase

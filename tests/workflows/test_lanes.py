@@ -9,7 +9,7 @@ from temporalio.client import WorkflowHandle
 from temporalio.common import SearchAttributeKey
 
 from domain.actor import Actor
-from domain.configuration import EnvironmentFile
+from domain.configuration_files import EnvironmentFile
 from domain.journal import Soaked
 from domain.names import OUTCOME
 from domain.notice import Event
@@ -41,7 +41,7 @@ async def test_the_newest_that_waits_supersedes_the_others_which_hear_by_whom(to
     ended = await reports([running, newest])
 
     assert [report.outcome for report in superseded] == [Outcome.SUPERSEDED] * 2
-    assert "4.0.0, asked for by cy@example.com at " in superseded[-1].why
+    assert "4.0.0, asked for by cy@example.com (claimed, not proven) at " in superseded[-1].why
     assert [ask.request.version for ask in waiting.queue] == ["4.0.0"]
     assert [report.outcome for report in ended] == [Outcome.PROMOTED] * 2
     assert [getattr(holding, "version", "") for _, _, holding in town.world.writes] == ["1.0.0", "4.0.0"]
@@ -49,7 +49,7 @@ async def test_the_newest_that_waits_supersedes_the_others_which_hear_by_whom(to
         await between[-1].query("status", result_type=PromotionStatus), "run", NOON, timedelta()
     )
     assert notice.event is Event.SUPERSEDED
-    assert "4.0.0, asked for by cy@example.com at " in notice.text
+    assert "4.0.0, asked for by cy@example.com (claimed, not proven) at " in notice.text
     described = await between[-1].describe()
     assert described.typed_search_attributes[SearchAttributeKey.for_keyword(OUTCOME)] == "superseded"
 
@@ -66,7 +66,7 @@ async def test_a_lane_that_lets_nobody_wait_refuses_promotions_and_takes_rollbac
     answer = await town.ask_lane(town.dev, Story.ROLLBACK)
 
     assert late.outcome is Outcome.REFUSED
-    assert "2.0.0, asked for by ana@example.com at " in late.why
+    assert "2.0.0, asked for by ana@example.com (claimed, not proven) at " in late.why
     assert "has had it since " in late.why
     assert answer.outcome is Outcome.CANCELLED
     assert (await reports([running]))[0].outcome is Outcome.CANCELLED
@@ -94,7 +94,7 @@ async def test_a_soak_makes_way_and_what_was_cut_short_is_not_walked_on_until_it
 
     assert cut.outcome is Outcome.PROMOTED
     assert "its soak was cut short after " in cut.why
-    assert "of 1h, for 2.0.0, asked for by cy@example.com" in cut.why
+    assert "of 1h, for 2.0.0, asked for by cy@example.com (claimed, not proven)" in cut.why
     assert receipts[0].soaked is Soaked.CUT
     assert undone.outcome is Outcome.CANCELLED
     assert town.world.version(town.place(town.dev)) == "1.0.0"

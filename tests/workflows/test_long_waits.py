@@ -11,7 +11,8 @@ from temporalio.testing import WorkflowEnvironment
 
 from domain.actor import Actor
 from domain.approval import Answer
-from domain.configuration import Approval, Organisation
+from domain.approval_written import Approval
+from domain.configuration_files import Organisation
 from domain.names import ENGINE_QUEUE, SERVICE, promotion_id
 from domain.notice import Event
 from domain.noticing import of_promotion

@@ -13,7 +13,8 @@ from temporalio.worker import Worker
 
 from activities.notices import NoticeActivities
 from activities.notifiers.courier import AppriseCourier
-from domain.configuration import Configuration, Organisation
+from domain.configuration import Configuration
+from domain.configuration_files import Organisation
 from domain.names import notice_id
 from domain.notice import Event, Notice, NoticeOrder, Sent, key_of
 from tests.channels import Hook, closed_port

@@ -10,7 +10,8 @@ from temporalio.client import WorkflowHandle
 
 from clients.client import Towpath
 from clients.environment import Environment
-from domain.configuration import Approval, Organisation
+from domain.approval_written import Approval
+from domain.configuration_files import Organisation
 from domain.evidence import tell_audit
 from domain.logbook import OverrideNote
 from domain.notice import Event

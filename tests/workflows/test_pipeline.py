@@ -9,7 +9,7 @@ from temporalio.client import WorkflowFailureError, WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
 
 from domain.actor import Actor
-from domain.configuration import Approval
+from domain.approval_written import Approval
 from domain.names import ENGINE_QUEUE, pipeline_id
 from domain.outcome import Outcome, Phase
 from domain.road import Stand, WalkRequest

@@ -8,7 +8,7 @@ from temporalio.testing import WorkflowEnvironment
 
 from domain.actor import Actor
 from domain.approval import Answer
-from domain.configuration import Approval
+from domain.approval_written import Approval
 from domain.environment import Placement
 from domain.names import ENGINE_QUEUE, promotion_id
 from domain.outcome import Outcome, Phase

@@ -7,7 +7,7 @@ from activities.archive import Archive
 from activities.judging import Candidate, Judging
 from activities.releases import fetch_artifact
 from domain.actor import Actor
-from domain.configuration import Approval, ApprovalAtRisk
+from domain.approval_written import Approval, ApprovalAtRisk
 from domain.outcome import Outcome, Phase
 from domain.plan import Step
 from domain.risk import Risk, RiskTable

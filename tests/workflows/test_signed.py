@@ -13,7 +13,7 @@ from temporalio.client import WorkflowHandle, WorkflowUpdateFailedError
 from clients.client import Towpath
 from domain.actor import Actor, Proof
 from domain.approval import Answer, Decision, Verdict
-from domain.configuration import Approval
+from domain.approval_written import Approval
 from domain.names import environment_id, manifest_key
 from domain.outcome import Outcome, Phase
 from domain.signature import Signature

@@ -16,7 +16,8 @@ from activities.signers import OpenSshSigners
 from clients.client import Towpath
 from clients.review import ReviewDesk
 from clients.trouble import DeclinedError
-from domain.configuration import Approval, Hotfix, Organisation
+from domain.approval_written import Approval, Hotfix
+from domain.configuration_files import Organisation
 from domain.names import environment_id, review_key
 from domain.notice import Event
 from domain.outcome import Outcome, Phase

@@ -7,7 +7,8 @@ from datetime import timedelta
 import pytest
 
 from activities import receipts
-from domain.configuration import ComponentFile, PivotApproval
+from domain.approval_written import PivotApproval
+from domain.configuration_files import ComponentFile
 from domain.environment import Absent
 from domain.names import change_id
 from domain.outcome import Outcome, Phase

@@ -15,8 +15,7 @@ from clients.steering import steer
 from clients.trouble import DeclinedError
 from domain.actor import Actor, Channel, Proof
 from domain.answer import Ask, NotBegun
-from domain.clearance import Warrant
-from domain.configuration import Approval
+from domain.approval_written import Approval
 from domain.doors import FreezeWord, Signal, Word
 from domain.environment import Placement
 from domain.logbook import WordNote
@@ -28,6 +27,7 @@ from domain.roles import Roles
 from domain.saying import Heard, steering
 from domain.status import ChangeStatus, EnvironmentStatus, LaneStatus, Report
 from domain.terms import Proposal, Request, Sealed, Story
+from domain.warrant import Warrant
 from tests.people import People, needs_openssh
 from tests.town import PATIENCE, Town
 from tests.workflows.test_forgery import Attacker, MischiefWorkflow, now

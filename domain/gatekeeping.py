@@ -1,0 +1,79 @@
+"""Which gates are closed to a release at the moment of its effect, and who is let past them."""
+
+from domain.gate import Freeze, say_banned, say_observing
+from domain.override import Override, that_count, why_void
+from domain.refusal import Cause, Refusal
+from domain.terms import Proposal
+from domain.urgency import Urgency, Waivable
+from domain.warrant import Facts
+
+
+def _past(proposal: Proposal, facts: Facts) -> tuple[Waivable, ...]:
+    """Return the gates that do not hold for this proposal."""
+    broken = facts.glass.skips if proposal.request.urgency is Urgency.BREAK_GLASS else ()
+    counting = that_count(facts.overrides, facts.overriders, proposal.plan.version, facts.now)
+    return (*broken, *(gate for one in counting for gate in one.gates))
+
+
+def used(proposal: Proposal, facts: Facts) -> tuple[Override, ...]:
+    """Return the overrides that count, where a gate would be closed without them."""
+    if judge_gates(proposal, facts.but(overrides=())) is None:
+        return ()
+    return that_count(facts.overrides, facts.overriders, proposal.plan.version, facts.now)
+
+
+def _in_vain(proposal: Proposal, facts: Facts) -> str:
+    """Say which overrides were meant for this release and do not count."""
+    meant = [
+        one for one in facts.overrides if one.version in {"", proposal.plan.version} and one.holds(facts.now)
+    ]
+    whys = [
+        f"; the override by {one.by.name} does not count: {why}"
+        for one in meant
+        if (why := why_void(one, facts.overriders, facts.now))
+    ]
+    return "".join(whys[:3])
+
+
+def judge_bans(proposal: Proposal, facts: Facts) -> Refusal | None:
+    """Keep out what no waiting lets in."""
+    if not proposal.is_forward:
+        return None
+    if facts.observes or proposal.terms.observe_only:
+        return Refusal(cause=Cause.FORBIDDEN, why=say_observing(facts.environment))
+    if facts.quarantine and not facts.quarantine.lifted:
+        return Refusal(cause=Cause.FORBIDDEN, why=say_banned(facts.quarantine))
+    return None
+
+
+def judge_gates(proposal: Proposal, facts: Facts) -> Refusal | None:
+    if not proposal.is_forward:
+        return None
+    service, environment = proposal.plan.subject.service, facts.environment
+    past = _past(proposal, facts)
+    if facts.freeze and facts.freeze.holds(facts.now) and Waivable.FREEZES not in past:
+        why = f"{environment} is {facts.freeze}{_in_vain(proposal, facts)}"
+        return _closed(why, f"towpath thaw {environment}")
+    if facts.pin and facts.pin.holds(facts.now):
+        return _closed(f"{service} in {environment} is {facts.pin}", f"towpath unpin {service} {environment}")
+    for gate in facts.shut:
+        # Its workflow does not know of it, and so would tell nobody when it opens.
+        goes_past = isinstance(gate, Freeze) and Waivable.FREEZES in past
+        if gate.holds(facts.now) and not goes_past:
+            what, vain = f"{service} in {environment}", ""
+            if isinstance(gate, Freeze):
+                what, vain = environment, _in_vain(proposal, facts)
+            return Refusal(cause=Cause.GATE, why=f"{what} is {gate}{vain}", planned=True, opens=gate.until)
+    # What is under way is not stopped by the end of a window: a planned freeze does that.
+    schedule = facts.schedule.but(
+        **({} if facts.begins and Waivable.WINDOWS not in past else {"windows": ()}),
+        **({} if Waivable.FREEZES not in past else {"freezes": ()}),
+    )
+    if schedule.is_open(facts.now):
+        return None
+    why = f"{environment} is {schedule.say(facts.now)}{_in_vain(proposal, facts)}"
+    return Refusal(cause=Cause.GATE, why=why, planned=True, opens=schedule.opens(facts.now))
+
+
+def _closed(why: str, remedy: str) -> Refusal:
+    return Refusal(cause=Cause.GATE, why=why, remedy=remedy)
