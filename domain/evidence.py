@@ -69,12 +69,16 @@ def _newest(what: str, digests: Mapping[str, Digest]) -> Iterator[str]:
 def _summary(audit: Audit) -> str:
     counts = ((len(audit.accounts), "receipt"), (len(audit.promotions), "promotion"))
     looked = " and ".join(f"{count} {what}{'' if count == 1 else 's'}" for count, what in counts)
-    looked += f", with {len(audit.notes)} pages of logbooks," if audit.notes else ""
+    looked += f", with {say_pages(len(audit.notes))}," if audit.notes else ""
     if not audit.findings:
         return (
             f"{looked} looked at. Every seal and signature, and every chain of receipts and records, is good."
         )
     return f"{looked} looked at. **{len(audit.findings)} of what they say does not hold.**"
+
+
+def say_pages(count: int) -> str:
+    return f"{count} page{'' if count == 1 else 's'} of logbooks"
 
 
 def _account(account: Account, promotions: Sequence[Told]) -> Iterator[str]:

@@ -153,7 +153,7 @@ def _narrowed(found: "Audit", release: str, since: str, until: str) -> "Audit":
 
 
 def _report(found: "Audit", out: Path | None, *, as_json: bool) -> None:
-    from domain.evidence import tell_audit
+    from domain.evidence import say_pages, tell_audit
 
     text = found.model_dump_json(indent=2) + "\n" if as_json else tell_audit(found)
     if out is None:
@@ -164,12 +164,14 @@ def _report(found: "Audit", out: Path | None, *, as_json: bool) -> None:
         except OSError as error:
             raise UsageError(f"{out} could not be written: {error.strerror}.") from error
         counts = f"{len(found.accounts)} receipts, {len(found.promotions)} promotions"
-        counts += f", {len(found.notes)} pages of logbooks" * bool(found.notes)
+        counts += f", {say_pages(len(found.notes))}" * bool(found.notes)
         say(f"Written to {out}: {counts}, {len(found.findings)} findings.")
     leave(Exit.REFUSED if found.findings else Exit.DONE)
 
 
 def _say_verdict(found: "Audit") -> None:
+    from domain.evidence import say_pages
+
     if found.is_empty:
         say("Nothing has been asked for anywhere yet: there is no receipt, and no record.")
         return
@@ -177,7 +179,7 @@ def _say_verdict(found: "Audit") -> None:
         say(str(finding), "red")
     if not found.findings:
         counts = f"{len(found.accounts)} receipts and the records of {len(found.promotions)} promotions"
-        counts += f", with {len(found.notes)} pages of logbooks," * bool(found.notes)
+        counts += f", with {say_pages(len(found.notes))}," * bool(found.notes)
         say(f"{counts} are good: every seal, every signature, and the chains that bind them.", "green")
     newest = [
         *found.heads.items(),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from activities import owing
+from activities import gatehouse, owing
 from activities.archive import Archive
 from activities.auditing import Auditor
 from activities.logbook import Logbook
@@ -30,7 +30,7 @@ class Moody(MemoryStore):
 
     def __init__(self) -> None:
         super().__init__()
-        self.full = self.away = False
+        self.full = self.away = self.hangs = False
         self.refused = 0
         self.took = asyncio.Event()
 
@@ -42,6 +42,8 @@ class Moody(MemoryStore):
         self.took.set()
 
     async def list(self, prefix: str) -> list[str]:
+        if self.hangs:
+            await asyncio.Event().wait()
         if self.away:
             raise StoreError("nobody answers")
         return await super().list(prefix)
@@ -143,6 +145,21 @@ async def test_a_freeze_is_heard_where_nothing_can_be_written(site: Site) -> Non
 
     await site.why(stamped(thaw(BO), NOW + timedelta(seconds=1), 4))
     assert not await site.frozen()
+
+
+async def test_a_freeze_is_heard_where_the_store_does_not_answer(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the activity that hears it runs out of time."""
+    monkeypatch.setattr(owing, "PATIENCE", 0.01)
+    monkeypatch.setattr(gatehouse, "PATIENCE", 0.01)
+    site.moody.hangs = True
+    assert await asyncio.wait_for(site.why(stamped(freeze(), NOW, 1)), 5) == ""
+
+    site.moody.hangs = False
+    assert await site.frozen()
+    await site.logbook.newest()
+    assert [page.note.note for page in await site.pages()] == ["word"]
 
 
 async def test_a_store_that_takes_nothing_for_long_costs_no_more_than_so_much(site: Site) -> None:
