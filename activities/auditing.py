@@ -1,13 +1,14 @@
 """Reading the store as an auditor does: every receipt, every seal, every signature, and nothing from the server."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
 from pydantic import ValidationError
 
 from activities.archive import Archive, turns_with_receipts
+from activities.auditing_logbooks import Log, LogbookAuditor
 from activities.auditing_trails import TrailAuditor
 from activities.ports import BadSealError, NotInStoreError, Signers, Store
 from activities.reviews import Reviews, why_review_is_forged
@@ -27,6 +28,7 @@ from domain.audit import (
     review_findings,
 )
 from domain.journal import LetIn, Receipt
+from domain.logbook_audit import named_page_findings
 from domain.names import Subject, manifest_key, receipt_key
 from domain.override import Override, word_of
 from domain.release import Release
@@ -60,13 +62,14 @@ class Auditor:
         self._archive = archive
         self._signers = signers
         self._trails = TrailAuditor(store, archive, signers)
+        self._logbooks = LogbookAuditor(store, archive, signers)
         self._reviews = Reviews(store, archive)
 
     async def audit(self, service: str, environment: str, head: str) -> Audit:
         """Return what was found, oldest first, of one service or environment, or of all.
 
-        ``head`` is the digest of a receipt, or of a page of a ledger, that was there once. Raises ``StoreError``
-        as the store does.
+        ``head`` is the digest of a receipt, or of a page of a ledger or logbook, that was there once. Raises
+        ``StoreError`` as the store does.
         """
         there: dict[Subject, list[int]] = {}
         for subject, turn in sorted(
@@ -75,10 +78,16 @@ class Auditor:
             there.setdefault(subject, []).append(turn)
         for subject in sorted(await self._trails.subjects(service, environment), key=str):
             there.setdefault(subject, [])
-        looked = [await self._lane(subject, turns) for subject, turns in there.items()]
-        return _together(looked, head)
+        names = {subject.environment for subject in there}
+        names |= {name for name in await self._logbooks.environments() if environment in {"", name}}
+        logs = {name: await self._logbooks.log(name) for name in sorted(names)}
+        looked = [
+            await self._lane(subject, turns, logs[subject.environment]) for subject, turns in there.items()
+        ]
+        found = _together(looked, logs, head)
+        return found.but(notes=tuple(one for one in found.notes if not service or one.is_about(service)))
 
-    async def _lane(self, subject: Subject, turns: Sequence[int]) -> "_Looked":
+    async def _lane(self, subject: Subject, turns: Sequence[int], log: Log) -> "_Looked":
         """Look at all that is kept of one lane: receipts, records, and the ledger that stands for those."""
         papers: list[Paper] = []
         accounts: list[Account] = []
@@ -97,6 +106,7 @@ class Auditor:
         shelf = await self._trails.shelf(subject)
         findings += shelf.findings
         for paper in papers:
+            findings += named_page_findings(paper.receipt, log.pages)
             findings += receipt_findings(paper.receipt, shelf.pages, shelf.of(paper.receipt.version or ""))
         told = tuple(_with_turn(one, papers) for one in shelf.told)
         findings += unaccounted(told)
@@ -202,19 +212,25 @@ class Auditor:
         return await self._signers.why_not(statement, signature.ssh, signature.at)
 
 
-def _together(looked: Sequence[_Looked], head: str) -> Audit:
-    """Return what was found of all lanes, and whether what was there once is there still."""
+def _together(looked: Sequence[_Looked], logs: Mapping[str, Log], head: str) -> Audit:
+    """Return what was found of all lanes and logbooks, and whether what was there once is there still."""
     accounts = [account for one in looked for account in one.accounts]
     pages = {page.digest for one in looked for page in one.pages}
+    pages |= {page.digest for log in logs.values() for page in log.pages}
     findings = [finding for one in looked for finding in one.findings]
+    findings += [finding for log in logs.values() for finding in log.findings]
     if head and head not in pages | {account.fingerprint for account in accounts}:
         findings.append(Finding(what=f"the paper {head}, which was there once, is not there any more"))
     return Audit(
         accounts=tuple(sorted(accounts, key=lambda account: account.ended)),
         promotions=tuple(sorted((told for one in looked for told in one.told), key=_when)),
+        notes=tuple(
+            sorted((note for log in logs.values() for note in log.notes), key=lambda one: one.note.at)
+        ),
         findings=tuple(findings),
         heads={str(one.subject): one.accounts[-1].fingerprint for one in looked if one.accounts},
         ledgers={str(one.subject): one.pages[-1].digest for one in looked if one.pages},
+        logbooks={name: log.pages[-1].digest for name, log in logs.items() if log.pages},
     )
 
 

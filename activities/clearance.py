@@ -13,7 +13,6 @@ from activities.gatehouse import Gatehouse
 from activities.ports import BadSealError, Deed, Observation, Target, Undone
 from activities.previewing import why_otherwise
 from activities.proving import Proving
-from activities.quarantines import find_quarantine
 from activities.releases import Brought, ReleaseRefusedError, bring
 from activities.reviews import Reviewing
 from activities.tools import Tools
@@ -28,6 +27,7 @@ from domain.fence import Fence
 from domain.gate import Freeze, Pin, Quarantine
 from domain.gatekeeping import used
 from domain.journal import Entry, LetIn, Receipt, called_off
+from domain.logbook import met
 from domain.names import Subject, change_id
 from domain.order import StepOrder
 from domain.override import Override, Overriders
@@ -129,6 +129,7 @@ class Clearing:
             trail=trail,
             decisions=word.decisions,
             overrides=word.overrides,
+            tidings=word.tidings,
         )
 
     def _policy(self, proposal: Proposal) -> Policy:
@@ -220,6 +221,7 @@ class Clearing:
             shut=await self._shut(subject),
             not_permitted=self._not_permitted(order.warrant.request),
         )
+        await self._books.note(*met(facts))
         warrant, facts = await self._proven(up_to_date(order.warrant, facts), proposal, facts)
         refusal = out_of_line(proposal, step, order.act, first, entry) or judge(warrant, step, facts)
         if refusal is None and entry is None:
@@ -295,7 +297,7 @@ class Clearing:
         """Return what the store says of the release now. Where nobody can read that, it is not cleared."""
         service, version = proposal.plan.subject.service, proposal.plan.version
         try:
-            return await find_quarantine(self._tools.store, service, version, self._gatehouse.may_ban)
+            return await self._gatehouse.quarantine(service, version)
         except ReleaseRefusedError as error:
             refusal = Refusal(cause=Cause.FORBIDDEN, why=str(error))
             raise not_cleared(refusal, journaled=False) from error

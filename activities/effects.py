@@ -16,6 +16,7 @@ from activities.clearance import OUTRANKED, Cleared, Clearing, not_cleared
 from activities.drawing import Drawing
 from activities.gatehouse import Gatehouse
 from activities.health import watch, watch_one
+from activities.logbook import Logbook
 from activities.ports import BadSealError, StaleFenceError, TargetRefusalError
 from activities.proving import Proving
 from activities.receipts import Receipts
@@ -52,8 +53,9 @@ class EffectActivities:
         self._tools = tools
         self._archive = Archive(tools.store, tools.seals)
         around = around or Engine()
-        self._books = Bookkeeping(tools, self._archive)
-        self._gatehouse = Gatehouse(tools, self._archive, around)
+        self._logbook = Logbook(tools, self._archive)
+        self._books = Bookkeeping(tools, self._archive, self._logbook)
+        self._gatehouse = Gatehouse(tools, self._archive, around, self._logbook)
         self._clearing = Clearing(tools, self._archive, self._books, self._gatehouse, around)
         self._drawing = Drawing(tools, self._archive, self._gatehouse)
         self._signpost = Signpost(tools, self._archive, self._gatehouse)

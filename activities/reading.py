@@ -11,9 +11,11 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from domain.approval import Decision
 from domain.gate import Freeze, Pin
+from domain.logbook import is_about_a_gate
 from domain.names import Subject, environment_id, lane_id, promotion_id
 from domain.outcome import Phase
 from domain.override import Override
+from domain.record import OverrideRecord, steered
 from domain.status import EnvironmentStatus, LaneStatus, PromotionStatus
 from domain.terms import Story
 from domain.value import Value
@@ -40,6 +42,8 @@ class Word(NamedTuple):
     promotion: PromotionStatus | None = None
     """What the promotion that asks says of itself, where it is one and still asks."""
     overrides: tuple[Override, ...] = ()
+    tidings: tuple[OverrideRecord, ...] = ()
+    """What people said of gates, where the environment's worker has not heard it before it counted."""
 
     @property
     def decisions(self) -> tuple[Decision, ...]:
@@ -80,12 +84,19 @@ async def ask_around(client: Client, subject: Subject, warrant: Warrant, *, gate
         unanswered=tuple(name for name, answer in named.items() if isinstance(answer, _Silence)),
         promotion=asker if isinstance(asker, PromotionStatus) else None,
         overrides=_overrides_of(environment, subject.service),
+        tidings=_tidings_of(environment),
     )
 
 
 def _overrides_of(environment: object, service: str) -> tuple[Override, ...]:
     known = environment.overrides if isinstance(environment, EnvironmentStatus) else ()
     return tuple(one for one in known if one.service == service)
+
+
+def _tidings_of(environment: object) -> tuple[OverrideRecord, ...]:
+    if not isinstance(environment, EnvironmentStatus) or environment.guarded:
+        return ()
+    return tuple(one for one in steered(environment.records) if is_about_a_gate(one))
 
 
 def _is_for(lane: LaneStatus, warrant: Warrant) -> bool:

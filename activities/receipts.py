@@ -22,6 +22,7 @@ from domain.accounting import astray, judge_end, judge_end_of_undo, should_stand
 from domain.environment import Holding, Unknown, same
 from domain.fence import Fence
 from domain.journal import Entry, Evidence, Receipt, Recollection, Settled
+from domain.logbook import TidingsNote
 from domain.names import ENVIRONMENT, SERVICE, Subject, change_id
 from domain.order import Account, Left
 from domain.plan import Step, Verb
@@ -112,6 +113,7 @@ class Receipts:
         if not (done or journal or facts.open_turn == account.warrant.turn):
             # Nothing was begun, and no lane knows of the turn: there is nothing to account for.
             return Left(well=True, after=after, lane_listens=facts.lane_listens)
+        await self._note_words(account, facts)
         newest = await self._books.page(proposal.plan.subject)
         written = write_up(account, proposal, journal, facts.now)
         receipt = written.but(
@@ -120,6 +122,7 @@ class Receipts:
             after=after,
             let_in=await self._clearing.let_in(account.warrant, proposal),
             ledger=newest.digest if newest else None,
+            logbook=await self._books.log_page(),
             rehearsed=self._rehearsal(account) if done else None,
         )
         if receipt.story is Story.SETTLEMENT and receipt.of is not None:
@@ -132,6 +135,14 @@ class Receipts:
             lane_listens=facts.lane_listens,
             recorded=await self._books.close_by(left, facts.trail, newest),
         )
+
+    async def _note_words(self, account: Account, facts: Facts) -> None:
+        """Note what people said to the change, where this worker has not heard it before it counted."""
+        subject = account.warrant.request.subject
+        if not self._tools.settings.current().is_guarded(subject.environment, subject.service):
+            of = change_id(subject, account.warrant.turn)
+            notes = (TidingsNote(of=of, record=one, at=facts.now) for one in account.steered)
+            await self._books.note(*notes)
 
     def _judge(
         self, account: Account, proposal: Proposal, journal: Sequence[Entry], facts: Facts

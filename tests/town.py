@@ -13,6 +13,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import Worker
 
 from activities.archive import Archive
+from activities.auditing import Auditor
 from activities.crossing import CrossingActivities
 from activities.effects import EffectActivities
 from activities.errands import ErrandActivities
@@ -26,6 +27,7 @@ from domain.actor import Actor
 from domain.answer import Ask
 from domain.approval import Answer
 from domain.approval_written import Approval
+from domain.audit import Audit
 from domain.configuration import Configuration
 from domain.configuration_files import (
     ComponentFile,
@@ -487,6 +489,11 @@ class Town:
                 status: ChangeStatus = await handle.query("status", result_type=ChangeStatus)
                 if any(record.record == "override" and record.did == did for record in status.records):
                     return
+
+    async def audit(self, environment: str) -> Audit:
+        """Return what an auditor finds of one environment, with real OpenSSH."""
+        archive = Archive(self.store, Keyring(self.folder / "keys", self.settings))
+        return await Auditor(self.store, archive, OpenSshSigners(self.folder)).audit("", environment, "")
 
     async def receipts(self, environment: str) -> list[Receipt]:
         """Return the environment's receipts, newest first."""

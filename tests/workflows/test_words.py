@@ -16,7 +16,8 @@ from domain.answer import Ask, NotBegun
 from domain.approval_written import Approval
 from domain.doors import FreezeWord, Signal, Word
 from domain.environment import Placement
-from domain.names import change_id, environment_id
+from domain.logbook import WordNote
+from domain.names import change_id, environment_id, log_key
 from domain.outcome import Outcome, Phase
 from domain.record import OverrideRecord
 from domain.roles import Roles
@@ -131,6 +132,18 @@ async def test_only_who_signs_freezes_and_thaws_and_a_worker_remembers(signed: T
     assert "sender's own" in await refused(promotion, type(status), "retry", Word(by=ANA))
     await promotion.signal("retry", Word(by=ANA, signed=ana.sign_word(saying)))
     assert (await asyncio.wait_for(promotion.result(), 30)).outcome is Outcome.PROMOTED
+    await _is_noted(town, (ANA, "freeze"), (ANA, "thaw"), (BO, "freeze"), (BO, "thaw"), (ANA, "retry"))
+
+
+async def _is_noted(town: Town, *words: tuple[str, str]) -> None:
+    """See that the logbook holds these words, each proven, and that whoever takes the last of them out is found."""
+    found = await town.audit(town.dev)
+    assert not found.findings
+    notes = [(str(one.by), one.note.saying.door) for one in found.notes if isinstance(one.note, WordNote)]
+    assert notes == [*words]
+    del town.store.content[log_key(town.dev, len(found.notes))]
+    (finding,) = (await town.audit(town.dev)).findings
+    assert "of the logbook, which it knows, is not there any more" in str(finding)
 
 
 async def _signal_of(town: Town, handle: WorkflowHandle[Any, Any], name: str) -> Any:
