@@ -10,6 +10,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.archive import Archive
 from activities.around import Around
+from activities.attempts import caught, overlooked
 from activities.bookkeeping import Bookkeeping
 from activities.gatehouse import Gatehouse
 from activities.ports import BadSealError, Deed, Observation, Target, Undone
@@ -21,6 +22,7 @@ from activities.tools import Tools
 from activities.transcribing import say
 from domain.answer import answer_of
 from domain.approval import Policy
+from domain.attempt import Kind, say_unaccounted
 from domain.clearance import judge, judge_undo
 from domain.emergency import glass_of, overriders_of
 from domain.environment import Holding, Placement, same
@@ -94,7 +96,8 @@ class Clearing:
     def unseal(self, warrant: Warrant) -> Proposal:
         """Return the warrant's proposal. Raises the refusal where its seal is not this environment's."""
         if warrant.proposal is None:
-            refusal = Refusal(cause=Cause.FORBIDDEN, why="This warrant opens nothing: it carries no terms.")
+            why = "This warrant opens nothing: it carries no terms."
+            refusal = Refusal(cause=Cause.FORBIDDEN, why=why, attempt=Kind.WARRANT)
             raise not_cleared(refusal, journaled=False)
         try:
             return self._archive.unseal(warrant.proposal, self._tools.environment, Proposal)
@@ -174,9 +177,11 @@ class Clearing:
             return None
         policy = self._policy(proposal)
         matter = matter_of(proposal)
+        with overlooked():
+            decisions = await self._proving.decisions(matter, warrant.decisions)
         return LetIn(
             request=warrant.request,
-            decisions=await self._proving.decisions(matter, warrant.decisions),
+            decisions=decisions,
             policy=policy,
             nonce=matter.nonce,
             glass=self._glass(proposal),
@@ -307,7 +312,7 @@ class Clearing:
         proposal = self.unseal(order.warrant)
         if proposal.request != order.warrant.request or order.step not in proposal.plan.steps:
             why = f"This warrant opens nothing: no plan was sealed for it that undoes turn {of.turn}."
-            return Refusal(cause=Cause.FORBIDDEN, why=why)
+            return Refusal(cause=Cause.FORBIDDEN, why=why, attempt=Kind.WARRANT)
         why = await self._gatehouse.admit(proposal.request, drawn_up=proposal.drawn_up)
         why = why or await self._done_before(proposal, await self._archive.receipt_turns(subject))
         return Refusal(cause=Cause.FORBIDDEN, why=f"This warrant opens nothing: {why}.") if why else None
@@ -358,7 +363,8 @@ class Clearing:
         lost = max(set(await self._archive.journal_turns(subject)) - {*closed, due}, default=0)
         if not 0 < lost < due:
             return None
-        why = f"turn {lost} of {subject} was begun, and no receipt says how it ended: it is settled first"
+        caught(Kind.UNACCOUNTED, say_unaccounted(subject, lost), by=change_id(subject, lost))
+        why = f"{say_unaccounted(subject, lost)}: it is settled first"
         return Refusal(cause=Cause.VOID, why=why, newer=lost)
 
     async def _refused(

@@ -11,6 +11,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.archive import Archive
+from activities.attempts import caught
 from activities.bookkeeping import Bookkeeping
 from activities.clearance import Clearing, not_cleared, over
 from activities.finishing import to_the_end
@@ -19,6 +20,7 @@ from activities.health import Verdict, look_until_well
 from activities.ports import TargetRefusalError
 from activities.tools import Tools
 from activities.transcribing import transcribed
+from domain.attempt import Kind
 from domain.clearance import judge_done, judge_undo
 from domain.environment import Holding, Unknown, same
 from domain.fence import Fence
@@ -80,6 +82,9 @@ class Receipts:
                 raise over(standing)
             return Left(well=True, after=dict(standing.after), evidence=standing.evidence)
         journal = await self._journal(proposal, account.warrant.turn)
+        if account.settled is Settled.DONE and (undone := _never_done(proposal, journal)):
+            caught(Kind.EVIDENCE, undone)
+            return Left(well=False, evidence=(undone,))
         expected = _expected(account, proposal, journal)
         async with transcribed(
             self._tools, proposal.plan.subject, account.warrant.turn, "health", "look whether it is well"
@@ -293,7 +298,8 @@ def _judge_done(warrant: Warrant, proposal: Proposal, facts: Facts) -> Refusal |
 def _judge_undone(warrant: Warrant, proposal: Proposal, facts: Facts) -> Refusal | None:
     """What was put back is accounted for by the change itself, whatever became of its lane, and by nobody else."""
     if proposal.request != warrant.request:
-        return Refusal(cause=Cause.FORBIDDEN, why="Its terms were drawn up for another request.")
+        why = "Its terms were drawn up for another request."
+        return Refusal(cause=Cause.FORBIDDEN, why=why, attempt=Kind.WARRANT)
     itself = Fence(turn=warrant.turn, act=0)
     return judge_undo(proposal.plan.subject, warrant.turn, itself, facts)
 
@@ -318,6 +324,15 @@ def _expected(account: Account, proposal: Proposal, journal: Sequence[Entry]) ->
         return proposal.plan.after
     captured = {entry.step.berth: _left_by(entry) for entry in journal}
     return proposal.plan.kept | captured if captured else {}
+
+
+def _never_done(proposal: Proposal, journal: Sequence[Entry]) -> str:
+    """Say what no worker has begun of a plan that is said to be done: its activities were completed by hand."""
+    begun = {entry.step.berth for entry in journal}
+    never = [
+        step.berth for step in proposal.plan.steps if step.verb is Verb.PLACE and step.berth not in begun
+    ]
+    return f"{', '.join(never)} is said to be placed, and no worker has begun to" if never else ""
 
 
 def _left_by(entry: Entry) -> Holding:

@@ -3,6 +3,7 @@
 from datetime import datetime
 from enum import StrEnum
 
+from domain.attempt import Kind
 from domain.value import Value
 
 
@@ -38,7 +39,9 @@ class Refusal(Value):
     """When a planned gate opens; None where that is further away than can be seen."""
     newer: int = 0
     """A turn that is not as the lane believes, where there is one: it has to recall."""
+    attempt: Kind | None = None
+    """What was tried, where no honest use brings this about."""
 
 
-def forbidden(why: str) -> Refusal:
-    return Refusal(cause=Cause.FORBIDDEN, why=f"This warrant opens nothing: {why}.")
+def forbidden(why: str, attempt: Kind | None = None) -> Refusal:
+    return Refusal(cause=Cause.FORBIDDEN, why=f"This warrant opens nothing: {why}.", attempt=attempt)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
+from domain.attempt import Kind
 from domain.berth import component_of
 from domain.environment import Absent, Placement
 from domain.journal import Evidence, Receipt, Soaked
@@ -16,7 +17,8 @@ def judge_soak(proposal: Proposal, turn: int, soak: Evidence | None, cut: str) -
         return None
     if soak and soak.passed and (soak.subject, soak.turn) == (proposal.plan.subject, turn):
         return None
-    return Refusal(cause=Cause.FORBIDDEN, why="It says it was done, without evidence of its soak.")
+    why = "It says it was done, without evidence of its soak."
+    return Refusal(cause=Cause.FORBIDDEN, why=why, attempt=Kind.EVIDENCE)
 
 
 def proves_the_way(release: Release, environment: str, receipts: Sequence[Receipt]) -> str:
