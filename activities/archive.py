@@ -4,7 +4,11 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from typing import Final, Generic, NamedTuple, TypeVar
 
+from pydantic import ValidationError
+
+from activities.attempts import caught
 from activities.ports import AlreadyExistsError, BadSealError, NotInStoreError, Seals, Store
+from domain.attempt import Kind
 from domain.folding import folded
 from domain.journal import Entry, Evidence, OpenTurn, Receipt
 from domain.logbook import LogPage
@@ -69,7 +73,12 @@ class Archive:
         return self._seals.seal(environment, KINDS[type(paper)], body)
 
     def unseal(self, sealed: Sealed, environment: str, kind: type[PaperT]) -> PaperT:
-        return kind.model_validate_json(self._seals.open(sealed, environment, KINDS[kind]))
+        try:
+            body = self._seals.open(sealed, environment, KINDS[kind])
+        except BadSealError as error:
+            caught(Kind.SEAL, str(error))
+            raise
+        return kind.model_validate_json(body)
 
     async def write_entry(self, entry: Entry) -> Entry:
         """Write an entry where none stands; return the one that stands, whoever wrote it."""
@@ -169,10 +178,15 @@ class Archive:
         Raises ``NotInStoreError``, and ``BadSealError`` where what stands there is not to be believed.
         """
         content = await self._store.read(key)
-        sealed = Sealed.model_validate_json(content)
+        try:
+            sealed = Sealed.model_validate_json(content)
+        except ValidationError:
+            caught(Kind.SEAL, f"“{key}” in the store is damaged")
+            raise
         paper = self.unseal(sealed, environment, kind)
         if _own_key(paper) != key:
             message = f"“{key}” holds the paper of {_own_key(paper)}: somebody moved it"
+            caught(Kind.SEAL, message)
             raise BadSealError(message)
         return Kept(paper, digest_of(sealed.body.encode()), sealed.canonical().encode() == content)
 

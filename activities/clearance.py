@@ -8,6 +8,7 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.archive import Archive
 from activities.around import Around
+from activities.attempts import overlooked
 from activities.bookkeeping import Bookkeeping
 from activities.gatehouse import Gatehouse
 from activities.ports import BadSealError, Deed, Observation, Target, Undone
@@ -20,6 +21,7 @@ from activities.transcribing import say
 from activities.turns import CLOCKS_APART, Turns
 from domain.answer import answer_of
 from domain.approval import Policy
+from domain.attempt import Kind
 from domain.clearance import judge, judge_undo
 from domain.emergency import glass_of, overriders_of
 from domain.environment import Holding, Placement, same
@@ -98,7 +100,8 @@ class Clearing:
     def unseal(self, warrant: Warrant) -> Proposal:
         """Return the warrant's proposal. Raises the refusal where its seal is not this environment's."""
         if warrant.proposal is None:
-            refusal = Refusal(cause=Cause.FORBIDDEN, why="This warrant opens nothing: it carries no terms.")
+            why = "This warrant opens nothing: it carries no terms."
+            refusal = Refusal(cause=Cause.FORBIDDEN, why=why, attempt=Kind.WARRANT)
             raise not_cleared(refusal, journaled=False)
         try:
             return self._archive.unseal(warrant.proposal, self._tools.environment, Proposal)
@@ -178,9 +181,11 @@ class Clearing:
             return None
         policy = self._policy(proposal)
         matter = matter_of(proposal)
+        with overlooked():
+            decisions = await self._proving.decisions(matter, warrant.decisions)
         return LetIn(
             request=warrant.request,
-            decisions=await self._proving.decisions(matter, warrant.decisions),
+            decisions=decisions,
             policy=policy,
             nonce=matter.nonce,
             glass=self._glass(proposal),
@@ -332,7 +337,7 @@ class Clearing:
         proposal = self.unseal(order.warrant)
         if proposal.request != order.warrant.request or order.step not in proposal.plan.steps:
             why = f"This warrant opens nothing: no plan was sealed for it that undoes turn {of.turn}."
-            return Refusal(cause=Cause.FORBIDDEN, why=why)
+            return Refusal(cause=Cause.FORBIDDEN, why=why, attempt=Kind.WARRANT)
         why = await self._gatehouse.admit(proposal.request, drawn_up=proposal.drawn_up)
         why = why or await self.turns.done_before(proposal, await self._archive.receipt_turns(subject))
         return Refusal(cause=Cause.FORBIDDEN, why=f"This warrant opens nothing: {why}.") if why else None

@@ -25,6 +25,7 @@ from activities.reviews import Reviewing
 from activities.signpost import Signpost
 from activities.tools import Tools
 from activities.transcribing import transcribed
+from domain.attempt import Kind
 from domain.environment import Unknown, same
 from domain.journal import Evidence, Recollection, Soaked
 from domain.names import Subject
@@ -95,7 +96,7 @@ class EffectActivities:
         """
         self._own_environment(order.environment)
         await self._books.keep_own(order.records)
-        return await self._proving.why_not(order.statement, order.signature)
+        return await self._proving.as_it_comes(order.statement, order.signature)
 
     @activity.defn
     async def keep(self, records: Piece) -> None:
@@ -205,7 +206,8 @@ class EffectActivities:
     def _own_environment(self, environment: str) -> None:
         if environment != self._tools.environment:
             why = f"This worker serves {self._tools.environment} and does nothing to {environment}."
-            raise not_cleared(Refusal(cause=Cause.FORBIDDEN, why=why), journaled=False)
+            refusal = Refusal(cause=Cause.FORBIDDEN, why=why, attempt=Kind.WARRANT)
+            raise not_cleared(refusal, journaled=False)
 
     async def _perform(self, order: StepOrder) -> Performed:
         try:

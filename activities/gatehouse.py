@@ -11,6 +11,7 @@ from temporalio import activity
 
 from activities.archive import Archive
 from activities.around import Around
+from activities.attempts import caught, overlooked
 from activities.logbook import Logbook
 from activities.owing import PATIENCE, Owing
 from activities.ports import AlreadyExistsError, BadSealError, StoreError
@@ -18,6 +19,7 @@ from activities.proving import Proving
 from activities.quarantines import find_quarantine, find_quarantined
 from activities.tools import Tools
 from domain.actor import Proof
+from domain.attempt import Kind
 from domain.gate import Freeze, Pin, Quarantine
 from domain.journal import Receipt
 from domain.logbook import QuarantineNote, WordNote
@@ -87,8 +89,9 @@ class Gatehouse:
         if not configuration.is_signed(*place):
             return Heard()
         if saying.signed is None:
+            caught(Kind.UNSIGNED, UNSIGNED, saying.by)
             return Heard(why=UNSIGNED)
-        why = await self._proving.why_not(word_statement(saying, saying.signed), saying.signed)
+        why = await self._proving.as_it_comes(word_statement(saying, saying.signed), saying.signed)
         if not why and (gate := GATES.get(saying.door)):
             why = await self._remember(saying, gate)
         return Heard(why=why, proof=Proof.NONE if why else Proof.SSH_SIGNATURE)
@@ -112,7 +115,9 @@ class Gatehouse:
         if not configuration.is_signed(*place):
             return ""
         if used := next((one for one in receipts if _was_asked_for_by(request, one)), None):
-            return f"its signature was used before, in turn {used.turn}; ask again, and sign that"
+            why = f"its signature was used before, in turn {used.turn}; ask again, and sign that"
+            caught(Kind.REPLAY, why, request.actor.name)
+            return why
         why = await self._proving.request(request, drawn_up)
         return f"{request.actor.name} may not have asked for this: {why}" if why else ""
 
@@ -220,16 +225,21 @@ class Gatehouse:
         if signed is None:
             return False
         statement = word_statement(saying, signed)
-        return not await self._tools.signers.why_not(statement, signed.ssh, signed.at)
+        with overlooked():
+            return not await self._tools.signers.why_not(statement, signed.ssh, signed.at)
 
     async def _read(self, key: str) -> GateWord:
         try:
             sealed = Sealed.model_validate_json(await self._tools.store.read(key))
         except ValidationError as error:
-            raise BadSealError(f"“{key}” in the store is damaged") from error
+            why = f"“{key}” in the store is damaged"
+            caught(Kind.SEAL, why)
+            raise BadSealError(why) from error
         word = self._archive.unseal(sealed, self._tools.environment, GateWord)
         if place_of(word.saying) != key:
-            raise BadSealError(f"“{key}” holds another word than its name says: somebody moved it")
+            why = f"“{key}” holds another word than its name says: somebody moved it"
+            caught(Kind.SEAL, why)
+            raise BadSealError(why)
         return word
 
 

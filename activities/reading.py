@@ -9,7 +9,9 @@ from temporalio.client import Client, WorkflowQueryFailedError, WorkflowQueryRej
 from temporalio.common import QueryRejectCondition
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.attempts import caught
 from domain.approval import Decision
+from domain.attempt import Kind
 from domain.gate import Freeze, Pin
 from domain.logbook import is_about_a_gate
 from domain.names import Subject, environment_id, lane_id, promotion_id
@@ -129,12 +131,16 @@ async def _ask_asker(client: Client, warrant: Warrant) -> PromotionStatus | _Som
     )
     if status and status.run != run:
         raise _Silence  # it was reset just now; or it says that it is another
-    if status is None or status.phase is not Phase.IN_LANE or status.request != request:
+    if status is None or status.request != request:
         return None
     if (status.subject, status.version) != (request.subject, request.version):
         return None
     given = [decision.but(comment="") for decision in status.decisions]
-    return status if all(decision.but(comment="") in given for decision in warrant.decisions) else None
+    if made_up := [decision for decision in warrant.decisions if decision.but(comment="") not in given]:
+        name = made_up[0].actor.name
+        caught(Kind.WARRANT, f"{warrant.asker} was given no such decision by {name}", name)
+        return None
+    return status if status.phase is Phase.IN_LANE else None
 
 
 async def _run_of(client: Client, workflow_id: str) -> str:

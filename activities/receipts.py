@@ -10,6 +10,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.archive import Archive
+from activities.attempts import caught
 from activities.bookkeeping import Bookkeeping
 from activities.clearance import Clearing, not_cleared, over
 from activities.finishing import to_the_end
@@ -18,7 +19,16 @@ from activities.health import Verdict, look_until_well
 from activities.ports import TargetRefusalError
 from activities.tools import Tools
 from activities.transcribing import transcribed
-from domain.accounting import astray, judge_end, judge_end_of_undo, should_stand, told_to_stand, write_up
+from domain.accounting import (
+    astray,
+    judge_end,
+    judge_end_of_undo,
+    never_done,
+    should_stand,
+    told_to_stand,
+    write_up,
+)
+from domain.attempt import Kind
 from domain.environment import Holding, Unknown, same
 from domain.fence import Fence
 from domain.journal import Entry, Evidence, Receipt, Recollection, Settled
@@ -79,6 +89,9 @@ class Receipts:
                 raise over(standing)
             return Left(well=True, after=dict(standing.after), evidence=standing.evidence)
         journal = await self._clearing.journal(proposal, account.warrant.turn)
+        if account.settled is Settled.DONE and (undone := never_done(proposal, journal)):
+            caught(Kind.EVIDENCE, undone)
+            return Left(well=False, evidence=(undone,))
         expected = should_stand(account, proposal, journal)
         async with transcribed(
             self._tools, proposal.plan.subject, account.warrant.turn, "health", "look whether it is well"

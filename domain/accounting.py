@@ -3,13 +3,14 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from domain.attempt import Kind
 from domain.clearance import judge_done, judge_undo
 from domain.environment import Holding, Unknown, same
 from domain.fence import Fence
 from domain.journal import Entry, Receipt, Settled, Soaked, standing
 from domain.order import Account
 from domain.override import Override
-from domain.plan import Deed
+from domain.plan import Deed, Verb
 from domain.refusal import Cause, Refusal
 from domain.terms import Proposal, Story
 from domain.warrant import Facts, Warrant
@@ -30,7 +31,8 @@ def judge_end(warrant: Warrant, proposal: Proposal, facts: Facts) -> Refusal | N
 def judge_end_of_undo(warrant: Warrant, proposal: Proposal, facts: Facts) -> Refusal | None:
     """What was put back is accounted for by the change itself, whatever became of its lane, and by nobody else."""
     if proposal.request != warrant.request:
-        return Refusal(cause=Cause.FORBIDDEN, why="Its terms were drawn up for another request.")
+        why = "Its terms were drawn up for another request."
+        return Refusal(cause=Cause.FORBIDDEN, why=why, attempt=Kind.WARRANT)
     itself = Fence(turn=warrant.turn, act=0)
     return judge_undo(proposal.plan.subject, warrant.turn, itself, facts)
 
@@ -43,6 +45,15 @@ def should_stand(account: Account, proposal: Proposal, journal: Sequence[Entry])
         return proposal.plan.after
     captured = {entry.step.berth: _left_by(entry) for entry in journal}
     return proposal.plan.kept | captured if captured else {}
+
+
+def never_done(proposal: Proposal, journal: Sequence[Entry]) -> str:
+    """Say what no worker has begun of a plan that is said to be done: its activities were completed by hand."""
+    begun = {entry.step.berth for entry in journal}
+    never = [
+        step.berth for step in proposal.plan.steps if step.verb is Verb.PLACE and step.berth not in begun
+    ]
+    return f"{', '.join(never)} is said to be placed, and no worker has begun to" if never else ""
 
 
 def _left_by(entry: Entry) -> Holding:

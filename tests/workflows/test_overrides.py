@@ -15,6 +15,7 @@ from activities.errands import ThawOrder
 from clients.client import Towpath
 from clients.environment import Environment
 from domain.approval_written import Approval
+from domain.attempt import Kind
 from domain.configuration_files import Organisation
 from domain.evidence import tell_audit
 from domain.logbook import OverrideNote
@@ -159,6 +160,7 @@ async def test_where_decisions_are_signed_no_forged_override_lets_anything_past(
     assert (await ended(handle)).outcome is Outcome.PROMOTED
     (receipt,) = await ready.receipts(ready.dev)
     assert [one.is_proven for one in receipt.overridden] == [True]
+    assert {Kind.UNSIGNED, Kind.SIGNATURE} <= set(await ready.alarmed())
 
 
 async def test_overrides_of_two_services_at_the_same_moment_wake_what_waits_of_both(client: Client) -> None:
