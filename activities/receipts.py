@@ -23,7 +23,6 @@ from domain.accounting import (
     astray,
     judge_end,
     judge_end_of_undo,
-    never_done,
     should_stand,
     told_to_stand,
     write_up,
@@ -40,7 +39,7 @@ from domain.refusal import Cause, Refusal
 from domain.rehearsal import Rehearsal, judge_rehearsal
 from domain.soak import judge_soak
 from domain.terms import Proposal, Story, TargetTerms
-from domain.turn import judge_deeds
+from domain.turn import never_done
 from domain.warrant import Facts
 
 TRIES_IN_SILENCE: Final = 7
@@ -168,7 +167,6 @@ class Receipts:
         soak = self._archive.unseal(account.soak, environment, Evidence) if account.soak else None
         return (
             judge_end(warrant, proposal, facts)
-            or judge_deeds(proposal, journal)
             or judge_rehearsal(proposal, warrant.turn, self._rehearsal(account))
             or judge_soak(proposal, warrant.turn, soak, account.cut, last_deed)
         )

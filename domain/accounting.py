@@ -10,7 +10,7 @@ from domain.fence import Fence
 from domain.journal import Entry, Receipt, Settled, Soaked, standing
 from domain.order import Account
 from domain.override import Override
-from domain.plan import Deed, Verb
+from domain.plan import Deed
 from domain.refusal import Cause, Refusal
 from domain.terms import Proposal, Story
 from domain.warrant import Facts, Warrant
@@ -45,15 +45,6 @@ def should_stand(account: Account, proposal: Proposal, journal: Sequence[Entry])
         return proposal.plan.after
     captured = {entry.step.berth: _left_by(entry) for entry in journal}
     return proposal.plan.kept | captured if captured else {}
-
-
-def never_done(proposal: Proposal, journal: Sequence[Entry]) -> str:
-    """Say what no worker has begun of a plan that is said to be done: its activities were completed by hand."""
-    begun = {entry.step.berth for entry in journal}
-    never = [
-        step.berth for step in proposal.plan.steps if step.verb is Verb.PLACE and step.berth not in begun
-    ]
-    return f"{', '.join(never)} is said to be placed, and no worker has begun to" if never else ""
 
 
 def _left_by(entry: Entry) -> Holding:
