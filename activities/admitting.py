@@ -6,7 +6,6 @@ from activities.archive import Archive
 from activities.gatehouse import Gatehouse
 from activities.ports import BadSealError
 from activities.proving import Proving
-from activities.quarantines import find_quarantined
 from activities.releases import ReleaseRefusedError
 from activities.tools import Tools
 from domain.configuration import Configuration
@@ -56,7 +55,7 @@ class Admitting:
     async def banned(self, service: str, versions: Iterable[str]) -> tuple[str, ...]:
         """Say which of these releases are in quarantine, and what cannot be read counts as that."""
         try:
-            found = await find_quarantined(self._tools.store, service, versions, self._gatehouse.may_ban)
+            found = await self._gatehouse.quarantined(service, versions)
         except ReleaseRefusedError as error:
             return (str(error),)
         return tuple(map(say_banned, found.values()))

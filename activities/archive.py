@@ -4,14 +4,20 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from typing import Final, Generic, NamedTuple, TypeVar
 
+from pydantic import ValidationError
+
+from activities.attempts import caught
 from activities.ports import AlreadyExistsError, BadSealError, NotInStoreError, Seals, Store
+from domain.attempt import Kind
 from domain.folding import folded
 from domain.journal import Entry, Evidence, OpenTurn, Receipt
+from domain.logbook import LogPage
 from domain.names import (
     Subject,
     is_identifier,
     journal_key,
     journal_prefix,
+    log_key,
     page_key,
     receipt_key,
     receipt_prefix,
@@ -31,6 +37,7 @@ KINDS: Final[dict[type[Value], str]] = {
     Evidence: "evidence",
     Segment: "segment",
     Page: "page",
+    LogPage: "logbook",
     GateWord: "gate",
     Broken: "broken",
     Reviewed: "reviewed",
@@ -39,6 +46,7 @@ KINDS: Final[dict[type[Value], str]] = {
 """What is written over a seal, so that one kind of paper never passes for another."""
 
 PaperT = TypeVar("PaperT", bound=Value)
+PageT = TypeVar("PageT", Page, LogPage)
 RECEIPTS_REMEMBERED: Final = 20
 """How far back is looked for what can be rolled back, and for how a release was soaked."""
 
@@ -65,17 +73,21 @@ class Archive:
         return self._seals.seal(environment, KINDS[type(paper)], body)
 
     def unseal(self, sealed: Sealed, environment: str, kind: type[PaperT]) -> PaperT:
-        return kind.model_validate_json(self._seals.open(sealed, environment, KINDS[kind]))
+        try:
+            body = self._seals.open(sealed, environment, KINDS[kind])
+        except BadSealError as error:
+            caught(Kind.SEAL, str(error))
+            raise
+        return kind.model_validate_json(body)
 
     async def write_entry(self, entry: Entry) -> Entry:
         """Write an entry where none stands; return the one that stands, whoever wrote it."""
-        key = journal_key(entry.subject, entry.fence.turn, entry.fence.act)
-        return await self._write_once(key, entry)
+        return await self._write_once(entry.subject.environment, entry)
 
     async def write_receipt(self, receipt: Receipt) -> Receipt:
         """Write a receipt where none stands, bound to the newest one that does; return the one that stands."""
         linked = receipt.but(previous=await self._newest_digest(receipt.subject, receipt.turn))
-        return await self._write_once(receipt_key(receipt.subject, receipt.turn), linked)
+        return await self._write_once(receipt.subject.environment, linked)
 
     async def _newest_digest(self, subject: Subject, but_for: int) -> Digest | None:
         others = [turn for turn in await self.receipt_turns(subject) if turn != but_for]
@@ -86,17 +98,17 @@ class Archive:
 
     async def write_segment(self, segment: Segment) -> "Kept[Segment]":
         """Write a segment of a trail where none stands; return the one that stands, whoever wrote it."""
-        return await self._keep_once(_own_key(segment), segment)
+        return await self._keep_once(segment.trail.subject.environment, segment)
 
-    async def write_page(self, page: Page) -> "Kept[Page]":
-        """Write a page of a ledger where none stands; return the one that stands, whoever wrote it."""
-        return await self._keep_once(_own_key(page), page)
+    async def write_page(self, environment: str, page: PageT) -> "Kept[PageT]":
+        """Write a page of a ledger or logbook where none stands; return the one that stands, whoever wrote it."""
+        return await self._keep_once(environment, page)
 
-    async def _write_once(self, key: str, paper: PaperT) -> PaperT:
-        return (await self._keep_once(key, paper)).paper
+    async def _write_once(self, environment: str, paper: PaperT) -> PaperT:
+        return (await self._keep_once(environment, paper)).paper
 
-    async def _keep_once(self, key: str, paper: PaperT) -> "Kept[PaperT]":
-        environment = key.split("/")[2]
+    async def _keep_once(self, environment: str, paper: PaperT) -> "Kept[PaperT]":
+        key = _own_key(paper)
         sealed = self.seal(environment, paper)
         try:
             await self._store.create(key, sealed.canonical().encode())
@@ -166,10 +178,15 @@ class Archive:
         Raises ``NotInStoreError``, and ``BadSealError`` where what stands there is not to be believed.
         """
         content = await self._store.read(key)
-        sealed = Sealed.model_validate_json(content)
+        try:
+            sealed = Sealed.model_validate_json(content)
+        except ValidationError:
+            caught(Kind.SEAL, f"“{key}” in the store is damaged")
+            raise
         paper = self.unseal(sealed, environment, kind)
         if _own_key(paper) != key:
             message = f"“{key}” holds the paper of {_own_key(paper)}: somebody moved it"
+            caught(Kind.SEAL, message)
             raise BadSealError(message)
         return Kept(paper, digest_of(sealed.body.encode()), sealed.canonical().encode() == content)
 
@@ -198,5 +215,7 @@ def _own_key(paper: Value) -> str:
             return segment_key(trail.subject, trail.version, trail.run, first)
         case Page(subject=subject, number=number):
             return page_key(subject, number)
+        case LogPage(environment=environment, number=number):
+            return log_key(environment, number)
         case _:
             return ""

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from activities.archive import Archive, turns_with_receipts
 from activities.auditing_journals import JournalAuditor, open_findings
+from activities.auditing_logbooks import Log, LogbookAuditor
 from activities.auditing_trails import AT_ONCE, TrailAuditor
 from activities.auditing_words import UNSIGNED, OnceSigners, WordAuditor
 from activities.ports import BadSealError, NotInStoreError, Signers, Store
@@ -31,6 +32,7 @@ from domain.audit import (
 from domain.effect_audit import began_at, effect_findings, late
 from domain.journal import Entry, LetIn, Receipt, Settled
 from domain.journal_audit import beside_findings, left_findings
+from domain.logbook_audit import named_page_findings
 from domain.names import Subject, manifest_key, receipt_key
 from domain.override import Override, word_of
 from domain.release import Release
@@ -61,6 +63,7 @@ class Auditor:
         self._archive = archive
         self._signers = signers = OnceSigners(signers)
         self._trails = TrailAuditor(store, archive, signers)
+        self._logbooks = LogbookAuditor(store, archive, signers)
         self._reviews = Reviews(store, archive)
         self._words = WordAuditor(signers)
         self._journals = JournalAuditor(store, archive)
@@ -68,8 +71,8 @@ class Auditor:
     async def audit(self, service: str, environment: str, head: str) -> Audit:
         """Return what was found, oldest first, of one service or environment, or of all.
 
-        ``head`` is the digest of a receipt, or of a page of a ledger, that was there once. Raises ``StoreError``
-        as the store does.
+        ``head`` is the digest of a receipt, or of a page of a ledger or logbook, that was there once. Raises
+        ``StoreError`` as the store does.
         """
         there: dict[Subject, list[int]] = {}
         for subject, turn in sorted(
@@ -78,10 +81,16 @@ class Auditor:
             there.setdefault(subject, []).append(turn)
         for subject in sorted(await self._trails.subjects(service, environment), key=str):
             there.setdefault(subject, [])
-        looked = [await self._lane(subject, turns) for subject, turns in there.items()]
-        return _together(looked, head)
+        names = {subject.environment for subject in there}
+        names |= {name for name in await self._logbooks.environments() if environment in {"", name}}
+        logs = {name: await self._logbooks.log(name) for name in sorted(names)}
+        looked = [
+            await self._lane(subject, turns, logs[subject.environment]) for subject, turns in there.items()
+        ]
+        found = _together(looked, logs, head)
+        return found.but(notes=tuple(one for one in found.notes if not service or one.is_about(service)))
 
-    async def _lane(self, subject: Subject, turns: Sequence[int]) -> "_Looked":
+    async def _lane(self, subject: Subject, turns: Sequence[int], log: Log) -> "_Looked":
         """Look at all that is kept of one lane: receipts, records, and the ledger that stands for those."""
         papers: list[Paper] = []
         accounts: list[Account] = []
@@ -102,6 +111,7 @@ class Auditor:
         findings += shelf.findings
         pages, runs = shelf.digests, shelf.by_version
         for paper in papers:
+            findings += named_page_findings(paper.receipt, log.pages)
             findings += receipt_findings(paper.receipt, pages, runs.get(paper.receipt.version or "", []))
         promoted = _turns_by_plan(papers)
         told = tuple(_with_turn(one, promoted) for one in shelf.told)
@@ -231,19 +241,25 @@ def _approval_findings(
     yield from effect_findings(receipt, paper.entries, in_time, overridden)
 
 
-def _together(looked: Sequence[_Looked], head: str) -> Audit:
-    """Return what was found of all lanes, and whether what was there once is there still."""
+def _together(looked: Sequence[_Looked], logs: Mapping[str, Log], head: str) -> Audit:
+    """Return what was found of all lanes and logbooks, and whether what was there once is there still."""
     accounts = [account for one in looked for account in one.accounts]
     pages = {page.digest for one in looked for page in one.pages}
+    pages |= {page.digest for log in logs.values() for page in log.pages}
     findings = [finding for one in looked for finding in one.findings]
+    findings += [finding for log in logs.values() for finding in log.findings]
     if head and head not in pages | {account.fingerprint for account in accounts}:
         findings.append(Finding(what=f"the paper {head}, which was there once, is not there any more"))
     return Audit(
         accounts=tuple(sorted(accounts, key=lambda account: account.ended)),
         promotions=tuple(sorted((told for one in looked for told in one.told), key=_when)),
+        notes=tuple(
+            sorted((note for log in logs.values() for note in log.notes), key=lambda one: one.note.at)
+        ),
         findings=tuple(findings),
         heads={str(one.subject): one.accounts[-1].fingerprint for one in looked if one.accounts},
         ledgers={str(one.subject): one.pages[-1].digest for one in looked if one.pages},
+        logbooks={name: log.pages[-1].digest for name, log in logs.items() if log.pages},
     )
 
 

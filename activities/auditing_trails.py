@@ -1,13 +1,12 @@
 """Reading trails and ledgers as an auditor does: every segment, every page, and every signature in them."""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple, TypeVar
 
-from pydantic import ValidationError
-
 from activities.archive import Archive
-from activities.ports import BadSealError, NotInStoreError, Signers, Store
+from activities.auditing_papers import in_order, read_paper
+from activities.ports import Signers, Store
 from domain.actor import Proof
 from domain.approval import Decision
 from domain.audit import Finding, Told, Vouched
@@ -93,7 +92,7 @@ class TrailAuditor:
 
     async def _pages(self, subject: Subject, findings: list[Finding]) -> list[KeptPage]:
         keys = await self._store.list(f"{LEDGERS}/{subject.service}/{subject.environment}")
-        found = [await self._read(key, subject, "", Page, findings) for key in _in_order(keys)]
+        found = [await self._read(key, subject, "", Page, findings) for key in in_order(keys)]
         return [KeptPage(*one) for one in found if one]
 
     async def _trails(self, subject: Subject, findings: list[Finding]) -> dict[Trail, Kept]:
@@ -108,7 +107,7 @@ class TrailAuditor:
         trails: dict[Trail, Kept] = {}
         for trail, keys in runs.items():
             found = [
-                await self._read(key, subject, trail.version, Segment, findings) for key in _in_order(keys)
+                await self._read(key, subject, trail.version, Segment, findings) for key in in_order(keys)
             ]
             trails[trail] = Kept(trail, tuple(KeptSegment(*one) for one in found if one))
         return trails
@@ -116,20 +115,11 @@ class TrailAuditor:
     async def _read(
         self, key: str, subject: Subject, version: str, kind: type[PaperT], findings: list[Finding]
     ) -> tuple[PaperT, str] | None:
-        try:
-            kept = await self._archive.read(key, subject.environment, kind)
-        except NotInStoreError:
-            why = f"“{key}” went away while it was looked for"
-        except BadSealError as error:
-            why = f"“{key}” is not to be believed: {error}"
-        except ValidationError:
-            why = f"“{key}” cannot be read: it was altered, or a newer Towpath wrote it"
-        else:
-            if kept.as_written:
-                return kept.paper, kept.digest
-            why = f"“{key}” is not written as it was sealed"
-        findings.append(Finding(subject=subject, version=version, what=why))
-        return None
+        kept = await read_paper(self._archive, key, subject.environment, kind)
+        if isinstance(kept, str):
+            findings.append(Finding(subject=subject, version=version, what=kept))
+            return None
+        return kept.paper, kept.digest
 
     async def _told(self, kept: Kept, records: Sequence[Record]) -> tuple[Told, list[Finding]]:
         """Return what a trail tells, with every signature in it looked at anew."""
@@ -179,13 +169,3 @@ def _by_version(trails: Mapping[Trail, Kept]) -> dict[str, list[Kept]]:
     for trail, kept in trails.items():
         found.setdefault(trail.version, []).append(kept)
     return found
-
-
-def _in_order(keys: Iterable[str]) -> list[str]:
-    """Sort keys by the number that they end in; what ends in none is looked at last."""
-
-    def number(key: str) -> tuple[bool, int, str]:
-        name = key.rsplit("/", 1)[1].removesuffix(".json")
-        return (not name.isdecimal(), int(name) if name.isdecimal() else 0, key)
-
-    return sorted(keys, key=number)

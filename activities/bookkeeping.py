@@ -1,4 +1,7 @@
-"""Keeping what promotions record of themselves: before each deed, at their end, and for those that ended in silence."""
+"""Keeping what promotions record of themselves: before each deed, at their end, and for those that ended in silence.
+
+What deeds meet besides of people's words goes into the environment's logbook.
+"""
 
 import asyncio
 from datetime import datetime, timedelta
@@ -10,10 +13,12 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from activities.archive import Archive, Kept
 from activities.asking import ask_status
+from activities.logbook import Logbook
 from activities.ports import BadSealError
 from activities.tools import Tools
 from activities.trails import Trails
 from domain.journal import Receipt
+from domain.logbook import Note
 from domain.names import ENVIRONMENT, SERVICE, MisnamedWorkflowError, Subject, promotion_id, read_id
 from domain.record import OutcomeRecord
 from domain.status import PromotionStatus
@@ -45,11 +50,12 @@ class _Ending(NamedTuple):
 
 
 class Bookkeeping:
-    """Keeps the trails of one environment's promotions."""
+    """Keeps the trails of one environment's promotions, and notes what they meet."""
 
-    def __init__(self, tools: Tools, archive: Archive) -> None:
+    def __init__(self, tools: Tools, archive: Archive, logbook: Logbook) -> None:
         self._tools = tools
         self._trails = Trails(tools.store, archive, tools.clock)
+        self._logbook = logbook
         self._looked = set[Subject]()
 
     async def open_own(self, subject: Subject, piece: Piece) -> None:
@@ -114,6 +120,14 @@ class Bookkeeping:
             return await self._trails.newest_page(subject)
         except BadSealError:
             return None
+
+    async def note(self, *notes: Note) -> None:
+        """Have something noted in the environment's logbook. Nothing fails because of it."""
+        await self._logbook.note(*notes)
+
+    async def log_page(self) -> Digest | None:
+        """Return what stands for the logbook of the environment now; nothing where it has none, or not now."""
+        return await self._logbook.newest()
 
     async def close_strays(self, subject: Subject, newest: Kept[Page] | None = None) -> None:
         """Close the trails of promotions that ended without closing them: terminated, failed, or cut off.

@@ -9,12 +9,12 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.archive import Archive
 from activities.around import Around
+from activities.attempts import overlooked
 from activities.bookkeeping import Bookkeeping
 from activities.gatehouse import Gatehouse
 from activities.ports import BadSealError, Deed, Observation, Target, Undone
 from activities.previewing import why_otherwise
 from activities.proving import Proving
-from activities.quarantines import find_quarantine
 from activities.releases import Brought, ReleaseRefusedError, bring
 from activities.reviews import Reviewing
 from activities.tools import Tools
@@ -22,6 +22,7 @@ from activities.transcribing import say
 from activities.turns import CLOCKS_APART, Turns
 from domain.answer import answer_of
 from domain.approval import Policy
+from domain.attempt import Kind
 from domain.clearance import judge, judge_undo
 from domain.emergency import glass_of, overriders_of
 from domain.environment import Holding, Placement, same
@@ -29,6 +30,7 @@ from domain.fence import Fence
 from domain.gate import Freeze, Pin, Quarantine
 from domain.gatekeeping import used
 from domain.journal import Entry, LetIn, Receipt, called_off
+from domain.logbook import met
 from domain.names import Subject, change_id
 from domain.order import StepOrder
 from domain.override import Override, Overriders
@@ -99,7 +101,8 @@ class Clearing:
     def unseal(self, warrant: Warrant) -> Proposal:
         """Return the warrant's proposal. Raises the refusal where its seal is not this environment's."""
         if warrant.proposal is None:
-            refusal = Refusal(cause=Cause.FORBIDDEN, why="This warrant opens nothing: it carries no terms.")
+            why = "This warrant opens nothing: it carries no terms."
+            refusal = Refusal(cause=Cause.FORBIDDEN, why=why, attempt=Kind.WARRANT)
             raise not_cleared(refusal, journaled=False)
         try:
             return self._archive.unseal(warrant.proposal, self._tools.environment, Proposal)
@@ -130,6 +133,7 @@ class Clearing:
             trail=trail,
             decisions=word.decisions,
             overrides=word.overrides,
+            tidings=word.tidings,
         )
 
     def _policy(self, proposal: Proposal) -> Policy:
@@ -187,9 +191,11 @@ class Clearing:
     async def _judged_by(self, warrant: Warrant, proposal: Proposal, policy: Policy, glass: Glass) -> LetIn:
         configuration, subject = self._tools.settings.current(), proposal.plan.subject
         matter = matter_of(proposal)
+        with overlooked():
+            decisions = await self._proving.decisions(matter, warrant.decisions)
         return LetIn(
             request=warrant.request,
-            decisions=await self._proving.decisions(matter, warrant.decisions),
+            decisions=decisions,
             policy=policy,
             nonce=matter.nonce,
             glass=glass,
@@ -232,6 +238,7 @@ class Clearing:
             shut=await self._shut(subject),
             not_permitted=self._not_permitted(order.warrant.request),
         )
+        await self._books.note(*met(facts))
         warrant, facts = await self._proven(up_to_date(order.warrant, facts), proposal, facts)
         refusal = out_of_line(proposal, step, order.act, first, entry) or judge(warrant, step, facts)
         if refusal is None and entry is None:
@@ -314,7 +321,7 @@ class Clearing:
         """Return what the store says of the release now. Where nobody can read that, it is not cleared."""
         service, version = proposal.plan.subject.service, proposal.plan.version
         try:
-            return await find_quarantine(self._tools.store, service, version, self._gatehouse.may_ban)
+            return await self._gatehouse.quarantine(service, version)
         except ReleaseRefusedError as error:
             refusal = Refusal(cause=Cause.FORBIDDEN, why=str(error))
             raise not_cleared(refusal, journaled=False) from error
@@ -349,7 +356,7 @@ class Clearing:
         proposal = self.unseal(order.warrant)
         if proposal.request != order.warrant.request or order.step not in proposal.plan.steps:
             why = f"This warrant opens nothing: no plan was sealed for it that undoes turn {of.turn}."
-            return Refusal(cause=Cause.FORBIDDEN, why=why)
+            return Refusal(cause=Cause.FORBIDDEN, why=why, attempt=Kind.WARRANT)
         why = await self._gatehouse.admit(proposal.request, drawn_up=proposal.drawn_up)
         why = why or await self.turns.done_before(proposal, await self._archive.receipt_turns(subject))
         return Refusal(cause=Cause.FORBIDDEN, why=f"This warrant opens nothing: {why}.") if why else None

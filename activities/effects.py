@@ -16,6 +16,7 @@ from activities.clearance import OUTRANKED, Cleared, Clearing, not_cleared
 from activities.drawing import Drawing
 from activities.gatehouse import Gatehouse
 from activities.health import watch, watch_one
+from activities.logbook import Logbook
 from activities.ports import BadSealError, StaleFenceError, TargetRefusalError
 from activities.proving import Proving
 from activities.receipts import Receipts
@@ -24,6 +25,7 @@ from activities.reviews import Reviewing
 from activities.signpost import Signpost
 from activities.tools import Tools
 from activities.transcribing import transcribed
+from domain.attempt import Kind
 from domain.environment import Unknown, same
 from domain.journal import Evidence, Recollection, Soaked
 from domain.names import Subject
@@ -52,8 +54,9 @@ class EffectActivities:
         self._tools = tools
         self._archive = Archive(tools.store, tools.seals)
         around = around or Engine()
-        self._books = Bookkeeping(tools, self._archive)
-        self._gatehouse = Gatehouse(tools, self._archive, around)
+        self._logbook = Logbook(tools, self._archive)
+        self._books = Bookkeeping(tools, self._archive, self._logbook)
+        self._gatehouse = Gatehouse(tools, self._archive, around, self._logbook)
         self._clearing = Clearing(tools, self._archive, self._books, self._gatehouse, around)
         self._drawing = Drawing(tools, self._archive, self._gatehouse)
         self._signpost = Signpost(tools, self._archive, self._gatehouse)
@@ -93,7 +96,7 @@ class EffectActivities:
         """
         self._own_environment(order.environment)
         await self._books.keep_own(order.records)
-        return await self._proving.why_not(order.statement, order.signature)
+        return await self._proving.as_it_comes(order.statement, order.signature)
 
     @activity.defn
     async def keep(self, records: Piece) -> None:
@@ -203,7 +206,8 @@ class EffectActivities:
     def _own_environment(self, environment: str) -> None:
         if environment != self._tools.environment:
             why = f"This worker serves {self._tools.environment} and does nothing to {environment}."
-            raise not_cleared(Refusal(cause=Cause.FORBIDDEN, why=why), journaled=False)
+            refusal = Refusal(cause=Cause.FORBIDDEN, why=why, attempt=Kind.WARRANT)
+            raise not_cleared(refusal, journaled=False)
 
     async def _perform(self, order: StepOrder) -> Performed:
         try:

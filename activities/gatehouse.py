@@ -1,20 +1,29 @@
 """Whether what people say and ask for counts here, by this worker's own configuration and OpenSSH; and what is shut."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import NamedTuple
 
 from pydantic import ValidationError
+from temporalio import activity
 
 from activities.archive import Archive
 from activities.around import Around
-from activities.ports import AlreadyExistsError, BadSealError
+from activities.attempts import caught, overlooked
+from activities.logbook import Logbook
+from activities.owing import PATIENCE, Owing
+from activities.ports import AlreadyExistsError, BadSealError, StoreError
 from activities.proving import Proving
+from activities.quarantines import find_quarantine, find_quarantined
 from activities.tools import Tools
 from domain.actor import Proof
+from domain.attempt import Kind
 from domain.gate import Freeze, Pin, Quarantine
 from domain.journal import Receipt
-from domain.names import Subject, gate_key, gate_prefix
+from domain.logbook import QuarantineNote, WordNote
+from domain.names import Subject, gate_prefix
 from domain.permission import DOOR_OF, why_may_not
 from domain.roles import Door
 from domain.saying import (
@@ -25,10 +34,10 @@ from domain.saying import (
     Heard,
     Saying,
     is_skip_of,
+    place_of,
     shut_by,
     why_misdirected,
 )
-from domain.signature import WordSignature
 from domain.statement import word_statement
 from domain.terms import Request, Sealed
 
@@ -48,17 +57,30 @@ class Shut(NamedTuple):
 class Gatehouse:
     """Judges words and requests for one environment, and remembers what was said of its gates."""
 
-    def __init__(self, tools: Tools, archive: Archive, around: Around) -> None:
+    def __init__(self, tools: Tools, archive: Archive, around: Around, logbook: Logbook) -> None:
         self._tools = tools
         self._archive = archive
         self._around = around
+        self._logbook = logbook
         self._proving = Proving(tools.signers, tools.clock)
+        self._owed = Owing("memory of gates", self._write)
 
     async def hear(self, saying: Saying) -> Heard:
         """Say whether a word counts. Where no signature is asked for, none is looked at.
 
-        A signed word about a gate is remembered in the store, sealed, before it counts. Twice is once.
+        A signed word about a gate is remembered in the store, sealed, before it counts; one that shuts counts even
+        where the store cannot be written, and is remembered later. What counts is noted in the logbook. Twice is
+        once.
         """
+        heard = await self._judge(saying)
+        if not heard.why:
+            note = WordNote(
+                saying=saying, proof=heard.proof, occasion=_occasion(), at=self._tools.clock.now()
+            )
+            await self._logbook.note(note)
+        return heard
+
+    async def _judge(self, saying: Saying) -> Heard:
         configuration = self._tools.settings.current()
         place = (saying.environment, saying.service)
         why = why_misdirected(saying) or why_may_not(configuration, saying.by, saying.door, *place)
@@ -67,10 +89,11 @@ class Gatehouse:
         if not configuration.is_signed(*place):
             return Heard()
         if saying.signed is None:
+            caught(Kind.UNSIGNED, UNSIGNED, saying.by)
             return Heard(why=UNSIGNED)
-        why = await self._proving.why_not(word_statement(saying, saying.signed), saying.signed)
+        why = await self._proving.as_it_comes(word_statement(saying, saying.signed), saying.signed)
         if not why and (gate := GATES.get(saying.door)):
-            why = await self._remember(saying, saying.signed, gate)
+            why = await self._remember(saying, gate)
         return Heard(why=why, proof=Proof.NONE if why else Proof.SSH_SIGNATURE)
 
     async def admit(
@@ -92,12 +115,32 @@ class Gatehouse:
         if not configuration.is_signed(*place):
             return ""
         if used := next((one for one in receipts if _was_asked_for_by(request, one)), None):
-            return f"its signature was used before, in turn {used.turn}; ask again, and sign that"
+            why = f"its signature was used before, in turn {used.turn}; ask again, and sign that"
+            caught(Kind.REPLAY, why, request.actor.name)
+            return why
         why = await self._proving.request(request, drawn_up)
         return f"{request.actor.name} may not have asked for this: {why}" if why else ""
 
-    def may_ban(self, record: Quarantine) -> bool:
-        """Tell whether a record of a quarantine is by somebody who may, here. Who wrote it is claimed."""
+    async def quarantine(self, service: str, version: str) -> Quarantine | None:
+        """Return what was said last of a release by somebody who may say that, here; it is noted.
+
+        Who wrote it is claimed. Raises as ``find_quarantine`` does.
+        """
+        found = await find_quarantine(self._tools.store, service, version, self._may_ban)
+        await self._note([found] if found else [])
+        return found
+
+    async def quarantined(self, service: str, versions: Iterable[str]) -> dict[str, Quarantine]:
+        """Return version → record of those that are in quarantine, likewise."""
+        found = await find_quarantined(self._tools.store, service, versions, self._may_ban)
+        await self._note(found.values())
+        return found
+
+    async def _note(self, met: Iterable[Quarantine]) -> None:
+        now = self._tools.clock.now()
+        await self._logbook.note(*(QuarantineNote(quarantine=one, at=now) for one in met))
+
+    def _may_ban(self, record: Quarantine) -> bool:
         door = Door.UNQUARANTINE if record.lifted else Door.QUARANTINE
         configuration = self._tools.settings.current()
         return not why_may_not(configuration, record.by.name, door, self._tools.environment, record.service)
@@ -134,25 +177,42 @@ class Gatehouse:
         # It was in time when it came; what is left undone may be accounted for much later.
         return await self._proving.why_not(word_statement(word, word.signed), word.signed, word.signed.at)
 
-    async def _remember(self, saying: Saying, signed: WordSignature, gate: GateKind) -> str:
+    async def _remember(self, saying: Saying, gate: GateKind) -> str:
         """Keep a word about a gate; say so where a later one is known: whoever presents an older changes nothing."""
         prefix = gate_prefix(saying.environment, gate, saying.service)
-        key = gate_key(saying.environment, gate, saying.service, signed.at, signed.nonce)
-        known = await self._tools.store.list(prefix)
-        if known and known[-1] > key:
-            return f"somebody has said something later of this {gate} already"
-        sealed = self._archive.seal(
-            self._tools.environment, GateWord(saying=saying, heard=self._tools.clock.now())
-        )
+        word = GateWord(saying=saying, heard=self._tools.clock.now())
         try:
-            await self._tools.store.create(key, sealed.canonical().encode())
-        except AlreadyExistsError:
-            return ""
+            async with asyncio.timeout(PATIENCE):
+                known = await self._tools.store.list(prefix)
+                if known and known[-1] > place_of(word.saying):
+                    return f"somebody has said something later of this {gate} already"
+                await self._write(word)
+        except (StoreError, TimeoutError):
+            # Nothing moves where the store is away; what shuts has to hold from when it can be read again.
+            if saying.door not in SHUTS:
+                raise
+            await self._owed.add(word)
         return ""
+
+    async def _write(self, word: GateWord) -> None:
+        sealed = self._archive.seal(self._tools.environment, word)
+        with suppress(AlreadyExistsError):
+            await self._tools.store.create(place_of(word.saying), sealed.canonical().encode())
+
+    async def _newest_owed(self, prefix: str) -> GateWord | None:
+        """Return what could not be written when it was heard, and still cannot."""
+        if self._owed.items:
+            await self._owed.settle()
+        owed = [word for word in self._owed.items if place_of(word.saying).startswith(f"{prefix}/")]
+        return max(owed, key=lambda word: place_of(word.saying), default=None)
 
     async def _standing(self, prefix: str) -> Freeze | Pin | None:
         """Return what the newest word keeps shut. One that opens is proven again: its key may have been revoked."""
-        for key in reversed(await self._tools.store.list(prefix)):
+        owed = await self._newest_owed(prefix)
+        known = await self._tools.store.list(prefix)
+        if owed and not (known and known[-1] > place_of(owed.saying)):
+            return shut_by(owed)
+        for key in reversed(known):
             word = await self._read(key)
             if word.saying.door in SHUTS:
                 return shut_by(word)
@@ -165,23 +225,30 @@ class Gatehouse:
         if signed is None:
             return False
         statement = word_statement(saying, signed)
-        return not await self._tools.signers.why_not(statement, signed.ssh, signed.at)
+        with overlooked():
+            return not await self._tools.signers.why_not(statement, signed.ssh, signed.at)
 
     async def _read(self, key: str) -> GateWord:
         try:
             sealed = Sealed.model_validate_json(await self._tools.store.read(key))
         except ValidationError as error:
-            raise BadSealError(f"“{key}” in the store is damaged") from error
+            why = f"“{key}” in the store is damaged"
+            caught(Kind.SEAL, why)
+            raise BadSealError(why) from error
         word = self._archive.unseal(sealed, self._tools.environment, GateWord)
-        saying, signed = word.saying, word.saying.signed
-        gate = GATES.get(saying.door)
-        if (
-            signed is None
-            or gate is None
-            or gate_key(saying.environment, gate, saying.service, signed.at, signed.nonce) != key
-        ):
-            raise BadSealError(f"“{key}” holds another word than its name says: somebody moved it")
+        if place_of(word.saying) != key:
+            why = f"“{key}” holds another word than its name says: somebody moved it"
+            caught(Kind.SEAL, why)
+            raise BadSealError(why)
         return word
+
+
+def _occasion() -> str:
+    """Name the activity that runs now: of one that is tried again it is the same."""
+    if not activity.in_activity():
+        return ""
+    info = activity.info()
+    return f"{info.workflow_run_id}/{info.activity_id}"
 
 
 def _was_asked_for_by(request: Request, receipt: Receipt) -> bool:

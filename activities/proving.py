@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 
+from activities.attempts import caught
 from activities.ports import Clock, Signers
 from domain.actor import Proof
 from domain.approval import Decision
+from domain.attempt import Kind
 from domain.override import Override, word_of
 from domain.release import Release
 from domain.signature import Signature, out_of_time
@@ -71,8 +73,16 @@ class Proving:
         late = out_of_time(signature, counts_at or now)
         return late or await self._signers.why_not(statement, signature.ssh, now)
 
+    async def as_it_comes(self, statement: Statement, signature: Signature) -> str:
+        """Say the same of what has just come: nobody honest sends what is out of time."""
+        if late := out_of_time(signature, self._clock.now()):
+            caught(Kind.SIGNATURE, late, statement.by)
+            return late
+        return await self.why_not(statement, signature)
+
     async def _override(self, environment: str, one: Override) -> str:
         if one.signature is None:
+            caught(Kind.UNSIGNED, "an override is not signed", one.by.name)
             return "it is not signed"
         return await self.why_not(override_statement(environment, word_of(one), one.signature), one.signature)
 

@@ -9,11 +9,15 @@ from temporalio.client import Client, WorkflowQueryFailedError, WorkflowQueryRej
 from temporalio.common import QueryRejectCondition
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.attempts import caught
 from domain.approval import Decision
+from domain.attempt import Kind
 from domain.gate import Freeze, Pin
+from domain.logbook import is_about_a_gate
 from domain.names import Subject, environment_id, lane_id, promotion_id
 from domain.outcome import Phase
 from domain.override import Override
+from domain.record import OverrideRecord, steered
 from domain.status import EnvironmentStatus, LaneStatus, PromotionStatus
 from domain.terms import Story
 from domain.value import Value
@@ -40,6 +44,8 @@ class Word(NamedTuple):
     promotion: PromotionStatus | None = None
     """What the promotion that asks says of itself, where it is one and still asks."""
     overrides: tuple[Override, ...] = ()
+    tidings: tuple[OverrideRecord, ...] = ()
+    """What people said of gates, where the environment's worker has not heard it before it counted."""
 
     @property
     def decisions(self) -> tuple[Decision, ...]:
@@ -80,12 +86,19 @@ async def ask_around(client: Client, subject: Subject, warrant: Warrant, *, gate
         unanswered=tuple(name for name, answer in named.items() if isinstance(answer, _Silence)),
         promotion=asker if isinstance(asker, PromotionStatus) else None,
         overrides=_overrides_of(environment, subject.service),
+        tidings=_tidings_of(environment),
     )
 
 
 def _overrides_of(environment: object, service: str) -> tuple[Override, ...]:
     known = environment.overrides if isinstance(environment, EnvironmentStatus) else ()
     return tuple(one for one in known if one.service == service)
+
+
+def _tidings_of(environment: object) -> tuple[OverrideRecord, ...]:
+    if not isinstance(environment, EnvironmentStatus) or environment.guarded:
+        return ()
+    return tuple(one for one in steered(environment.records) if is_about_a_gate(one))
 
 
 def _is_for(lane: LaneStatus, warrant: Warrant) -> bool:
@@ -118,12 +131,16 @@ async def _ask_asker(client: Client, warrant: Warrant) -> PromotionStatus | _Som
     )
     if status and status.run != run:
         raise _Silence  # it was reset just now; or it says that it is another
-    if status is None or status.phase is not Phase.IN_LANE or status.request != request:
+    if status is None or status.request != request:
         return None
     if (status.subject, status.version) != (request.subject, request.version):
         return None
     given = [decision.but(comment="") for decision in status.decisions]
-    return status if all(decision.but(comment="") in given for decision in warrant.decisions) else None
+    if made_up := [decision for decision in warrant.decisions if decision.but(comment="") not in given]:
+        name = made_up[0].actor.name
+        caught(Kind.WARRANT, f"{warrant.asker} was given no such decision by {name}", name)
+        return None
+    return status if status.phase is Phase.IN_LANE else None
 
 
 async def _run_of(client: Client, workflow_id: str) -> str:

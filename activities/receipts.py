@@ -10,6 +10,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.archive import Archive
+from activities.attempts import caught
 from activities.bookkeeping import Bookkeeping
 from activities.clearance import Clearing, not_cleared, over
 from activities.finishing import to_the_end
@@ -18,10 +19,19 @@ from activities.health import Verdict, look_until_well
 from activities.ports import TargetRefusalError
 from activities.tools import Tools
 from activities.transcribing import transcribed
-from domain.accounting import astray, judge_end, judge_end_of_undo, should_stand, told_to_stand, write_up
+from domain.accounting import (
+    astray,
+    judge_end,
+    judge_end_of_undo,
+    should_stand,
+    told_to_stand,
+    write_up,
+)
+from domain.attempt import Kind
 from domain.environment import Holding, Unknown, same
 from domain.fence import Fence
 from domain.journal import Entry, Evidence, Receipt, Recollection, Settled
+from domain.logbook import TidingsNote
 from domain.names import ENVIRONMENT, SERVICE, Subject, change_id
 from domain.order import Account, Left
 from domain.plan import Step, Verb
@@ -29,7 +39,7 @@ from domain.refusal import Cause, Refusal
 from domain.rehearsal import Rehearsal, judge_rehearsal
 from domain.soak import judge_soak
 from domain.terms import Proposal, Story, TargetTerms
-from domain.turn import judge_deeds
+from domain.turn import never_done
 from domain.warrant import Facts
 
 TRIES_IN_SILENCE: Final = 7
@@ -78,6 +88,9 @@ class Receipts:
                 raise over(standing)
             return Left(well=True, after=dict(standing.after), evidence=standing.evidence)
         journal = await self._clearing.journal(proposal, account.warrant.turn)
+        if account.settled is Settled.DONE and (undone := never_done(proposal, journal)):
+            caught(Kind.EVIDENCE, undone)
+            return Left(well=False, evidence=(undone,))
         expected = should_stand(account, proposal, journal)
         async with transcribed(
             self._tools, proposal.plan.subject, account.warrant.turn, "health", "look whether it is well"
@@ -112,6 +125,7 @@ class Receipts:
         if not (done or journal or facts.open_turn == account.warrant.turn):
             # Nothing was begun, and no lane knows of the turn: there is nothing to account for.
             return Left(well=True, after=after, lane_listens=facts.lane_listens)
+        await self._note_words(account, facts)
         newest = await self._books.page(proposal.plan.subject)
         written = write_up(account, proposal, journal, facts.now)
         receipt = written.but(
@@ -120,6 +134,7 @@ class Receipts:
             after=after,
             let_in=await self._clearing.let_in(account.warrant, proposal, journal),
             ledger=newest.digest if newest else None,
+            logbook=await self._books.log_page(),
             rehearsed=self._rehearsal(account) if done else None,
         )
         if receipt.story is Story.SETTLEMENT and receipt.of is not None:
@@ -133,6 +148,14 @@ class Receipts:
             recorded=await self._books.close_by(left, facts.trail, newest),
         )
 
+    async def _note_words(self, account: Account, facts: Facts) -> None:
+        """Note what people said to the change, where this worker has not heard it before it counted."""
+        subject = account.warrant.request.subject
+        if not self._tools.settings.current().is_guarded(subject.environment, subject.service):
+            of = change_id(subject, account.warrant.turn)
+            notes = (TidingsNote(of=of, record=one, at=facts.now) for one in account.steered)
+            await self._books.note(*notes)
+
     def _judge(
         self, account: Account, proposal: Proposal, journal: Sequence[Entry], facts: Facts
     ) -> Refusal | None:
@@ -144,7 +167,6 @@ class Receipts:
         soak = self._archive.unseal(account.soak, environment, Evidence) if account.soak else None
         return (
             judge_end(warrant, proposal, facts)
-            or judge_deeds(proposal, journal)
             or judge_rehearsal(proposal, warrant.turn, self._rehearsal(account))
             or judge_soak(proposal, warrant.turn, soak, account.cut, last_deed)
         )

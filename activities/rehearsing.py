@@ -12,6 +12,7 @@ from activities.health import look_until_well
 from activities.ports import BadSealError
 from activities.tools import Tools
 from activities.transcribing import transcribed
+from domain.attempt import Kind
 from domain.configuration import Configuration
 from domain.dossier import rehearsed
 from domain.environment import Holding, Unknown, same
@@ -65,7 +66,8 @@ class Rehearsing:
             why = (
                 f"Turn {turn} of {proposal.plan.subject} was not seen to stand before its undo was rehearsed."
             )
-            raise not_cleared(Refusal(cause=Cause.FORBIDDEN, why=why), journaled=True)
+            refusal = Refusal(cause=Cause.FORBIDDEN, why=why, attempt=Kind.EVIDENCE)
+            raise not_cleared(refusal, journaled=True)
 
     async def _captured(self, proposal: Proposal, turn: int) -> Mapping[str, Holding]:
         """Return what should stand where it was put back: what was captured, but for pivots, which stay."""

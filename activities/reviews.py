@@ -5,10 +5,12 @@ import asyncio
 from pydantic import ValidationError
 
 from activities.archive import Archive
+from activities.attempts import caught
 from activities.ports import AlreadyExistsError, BadSealError, NotInStoreError, Signers, Store
 from activities.proving import Proving
 from activities.tools import Tools
 from domain.actor import Actor, Channel, Proof
+from domain.attempt import Kind
 from domain.emergency import glass_of
 from domain.names import Subject, is_identifier, review_key, review_prefix
 from domain.review import Broken, Review, Reviewed, ReviewOrder, why_no_review
@@ -36,7 +38,7 @@ class Reviews:
         except NotInStoreError:
             return None
         if (broken.subject, broken.turn) != (subject, turn):
-            raise BadSealError(_moved(key, broken.subject, broken.turn))
+            raise _moved(key, broken.subject, broken.turn)
         return Review(broken=broken, reviewed=await self._reviewed(broken))
 
     async def _reviewed(self, broken: Broken) -> Reviewed | None:
@@ -47,7 +49,7 @@ class Reviews:
             return None
         reviewed = self._archive.unseal(sealed, broken.subject.environment, Reviewed)
         if reviewed.of != broken.digest():
-            raise BadSealError(_moved(key, reviewed.subject, reviewed.turn))
+            raise _moved(key, reviewed.subject, reviewed.turn)
         return reviewed
 
     async def everywhere(self) -> list[Review]:
@@ -164,5 +166,7 @@ async def why_review_is_forged(review: Review, signers: Signers) -> str:
 _PARTS = len(("review", "service", "environment", "turn", "what"))
 
 
-def _moved(key: str, subject: Subject, turn: int) -> str:
-    return f"“{key}” holds what is about {review_prefix(subject)}/{turn}: somebody moved it"
+def _moved(key: str, subject: Subject, turn: int) -> BadSealError:
+    why = f"“{key}” holds what is about {review_prefix(subject)}/{turn}: somebody moved it"
+    caught(Kind.SEAL, why)
+    return BadSealError(why)

@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from activities.attempts import caught
+from domain.attempt import Kind
 from domain.configuration_files import REVOKED_KEYS_FILE, SIGNERS_FILE
 from domain.statement import Statement
 
@@ -46,7 +48,10 @@ class OpenSshSigners:
             file.write(signature)
             file.flush()
             asked = _Asked(program, statement, file.name)
-            return self._judge(asked, now)
+            why = self._judge(asked, now)
+        if why:
+            caught(Kind.SIGNATURE, why, statement.by)
+        return why
 
     def _judge(self, asked: "_Asked", now: datetime) -> str:
         when = f"-Overify-time={now.astimezone(UTC):%Y%m%d%H%M%S}"

@@ -1,20 +1,14 @@
 """The trails of an environment's promotions, and the ledgers of its lanes, in the store."""
 
 from collections.abc import Callable
-from typing import Final, TypeVar
-
-from pydantic import ValidationError
 
 from activities.archive import Archive, Kept
+from activities.pages import TRIES, Pages, believed, numbers_in
 from activities.ports import BadSealError, Clock, Store
-from domain.names import Subject, ledger_prefix, page_key, segment_key, trail_prefix
+from domain.names import Subject, ledger_prefix, segment_key, trail_prefix
 from domain.record import Record
 from domain.trail import Closed, DisagreementError, Page, Piece, Segment, Trail, next_segment, page_after
 from domain.value import Digest
-
-KeptT = TypeVar("KeptT", Segment, Page)
-TRIES: Final = 20
-"""How often a page is written anew because another worker was quicker."""
 
 
 class Trails:
@@ -72,42 +66,28 @@ class Trails:
         return _end_after(await self._last(trail))
 
     async def newest_page(self, subject: Subject) -> Kept[Page] | None:
-        numbers = _numbers(await self._store.list(ledger_prefix(subject)))
-        if not numbers:
-            return None
-        return await self._read(page_key(subject, numbers[-1]), subject, Page)
+        return await self._ledger(subject).newest()
 
     async def _last(self, trail: Trail) -> Kept[Segment] | None:
         subject = trail.subject
-        firsts = _numbers(await self._store.list(trail_prefix(subject, trail.version, trail.run)))
+        firsts = numbers_in(await self._store.list(trail_prefix(subject, trail.version, trail.run)))
         if not firsts:
             return None
-        return await self._read(segment_key(subject, trail.version, trail.run, firsts[-1]), subject, Segment)
-
-    async def _read(self, key: str, subject: Subject, kind: type[KeptT]) -> Kept[KeptT]:
-        try:
-            return await self._archive.read(key, subject.environment, kind)
-        except ValidationError as error:
-            raise BadSealError(
-                f"“{key}” in the store cannot be read: it was altered, or a newer Towpath wrote it"
-            ) from error
+        key = segment_key(subject, trail.version, trail.run, firsts[-1])
+        return await believed(self._archive, key, subject.environment, Segment)
 
     async def _note(self, event: Trail | Closed, newest: Kept[Page] | None) -> None:
-        """Write the ledger's next page; one that another worker wrote meanwhile comes before it."""
+        """Write the ledger's next page, unless it says so already."""
         subject = event.trail.subject if isinstance(event, Closed) else event.subject
-        newest = newest or await self.newest_page(subject)
-        for _ in range(TRIES):
-            page = page_after(
-                newest.paper if newest else None,
-                newest.digest if newest else None,
-                event,
-                self._clock.now(),
-            )
-            if page is None:
-                return
-            newest = await self._archive.write_page(page)
-        message = f"The ledger of {subject} was written by others {TRIES} times in between."
-        raise TimeoutError(message)
+
+        def after(newest: Kept[Page] | None) -> Page | None:
+            before = newest.digest if newest else None
+            return page_after(newest.paper if newest else None, before, event, self._clock.now())
+
+        await self._ledger(subject).add(after, newest)
+
+    def _ledger(self, subject: Subject) -> Pages[Page]:
+        return Pages(self._store, self._archive, subject.environment, ledger_prefix(subject), Page)
 
 
 def _end_after(last: Kept[Segment] | None) -> Piece:
@@ -123,8 +103,3 @@ def _next(trail: Trail, piece: Piece, last: Kept[Segment] | None, clock: Clock) 
         )
     except DisagreementError as error:
         raise BadSealError(str(error)) from error
-
-
-def _numbers(keys: list[str]) -> list[int]:
-    names = [key.rsplit("/", 1)[1].removesuffix(".json") for key in keys]
-    return sorted(int(name) for name in names if name.isdecimal())

@@ -6,9 +6,11 @@ from itertools import takewhile
 from typing import Final
 
 from activities.archive import Archive
+from activities.attempts import caught
 from domain.approval import Policy
+from domain.attempt import Kind, say_unaccounted
 from domain.fence import milliseconds
-from domain.names import Subject
+from domain.names import Subject, change_id
 from domain.refusal import Cause, Refusal, forbidden
 from domain.statement import asked_by
 from domain.terms import Proposal
@@ -78,5 +80,6 @@ class Turns:
         lost = max(set(await self._archive.journal_turns(subject)) - {*closed, due}, default=0)
         if not 0 < lost < due:
             return None
-        why = f"turn {lost} of {subject} was begun, and no receipt says how it ended: it is settled first"
+        caught(Kind.UNACCOUNTED, say_unaccounted(subject, lost), by=change_id(subject, lost))
+        why = f"{say_unaccounted(subject, lost)}: it is settled first"
         return Refusal(cause=Cause.VOID, why=why, newer=lost)

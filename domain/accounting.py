@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
+from domain.attempt import Kind
 from domain.clearance import judge_done, judge_undo
 from domain.environment import Holding, Unknown, same
 from domain.fence import Fence
@@ -34,7 +35,8 @@ def judge_end(warrant: Warrant, proposal: Proposal, facts: Facts) -> Refusal | N
 def judge_end_of_undo(warrant: Warrant, proposal: Proposal, facts: Facts) -> Refusal | None:
     """What was put back is accounted for by the change itself, whatever became of its lane, and by nobody else."""
     if proposal.request != warrant.request:
-        return Refusal(cause=Cause.FORBIDDEN, why="Its terms were drawn up for another request.")
+        why = "Its terms were drawn up for another request."
+        return Refusal(cause=Cause.FORBIDDEN, why=why, attempt=Kind.WARRANT)
     itself = Fence(turn=warrant.turn, act=0)
     return judge_undo(proposal.plan.subject, warrant.turn, itself, facts)
 

@@ -3,14 +3,20 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Annotated, NamedTuple
+from typing import Annotated, Final, NamedTuple
 
 from pydantic import Field, StringConstraints
 
 from domain.actor import Actor, PersonName, Proof, person
+from domain.attempt import Kind
 from domain.signature import Signature
 from domain.value import Digest, Value, names_digest, short
 from domain.windows import Schedule
+
+UNSIGNED: Final = (
+    "decisions here are signed, and this one is not; `towpath approve --key FILE` signs it, and with "
+    "--print writes it out for other ways to send it"
+)
 
 
 class Verdict(StrEnum):
@@ -220,6 +226,15 @@ def has_lapsed(
     return now > max(ends, policy.windows.closes(max(complete)) or ends)
 
 
+def why_posed(policy: Policy, requester: Requester, answer: Answer) -> Kind | None:
+    """Tell of what kind an answer is that nobody honest gives in their own name; None where it may be a mistake."""
+    if policy.signed and answer.signed is None:
+        return Kind.UNSIGNED
+    key = answer.signed.key if answer.signed else ""
+    is_theirs = bool(key) and key == requester.key and Party.REQUESTER in policy.separate
+    return Kind.POSING if is_theirs and person(answer.by) != person(requester.name) else None
+
+
 def why_not_counted(policy: Policy, requester: Requester, answer: Answer, intent: Digest) -> str:
     """Say in a sentence why this answer would not count, or nothing where it would."""
     waiting = short(intent)
@@ -230,10 +245,7 @@ def why_not_counted(policy: Policy, requester: Requester, answer: Answer, intent
     if not names_digest(answer.plan, intent):
         return f"it names plan “{answer.plan}”, but {waiting} is the one that waits; read it and decide again"
     if policy.signed and answer.signed is None:
-        return (
-            "decisions here are signed, and this one is not; `towpath approve --key FILE` signs it, and with "
-            "--print writes it out for other ways to send it"
-        )
+        return UNSIGNED
     if why := policy.why_apart(answer.by, requester, answer.signed):
         return why
     if person(answer.by) not in {person(name) for name in policy.people}:

@@ -13,7 +13,8 @@ from domain.actor import CLAIMED
 from domain.approval import Decision, Quorum, Standing, Verdict, standing
 from domain.environment import same
 from domain.journal import Entry, LetIn, Receipt
-from domain.names import Subject, promotion_id
+from domain.logbook import Attempt, Note, service_of
+from domain.names import Identifier, Subject, promotion_id
 from domain.override import Override
 from domain.review import Review
 from domain.statement import Matter
@@ -152,6 +153,25 @@ class Told(Value):
     """Of the receipt that its change left, where it made one."""
 
 
+class Noted(Value):
+    """What a page of an environment's logbook says, and who is named on it."""
+
+    environment: Identifier
+    number: int
+    note: Note
+    by: Vouched | None = None
+    """Whose word it is, or in whose name something was tried; None where nobody is named."""
+    fingerprint: Digest
+
+    @property
+    def at(self) -> datetime:
+        return self.note.at
+
+    def is_about(self, service: str) -> bool:
+        """Tell whether it is about this service, or about all."""
+        return service_of(self.note) in {"", service}
+
+
 class Audit(Value):
     """Everything that was looked at, oldest first, and everything that does not hold."""
 
@@ -162,11 +182,30 @@ class Audit(Value):
     """Changes, by their receipts."""
     promotions: tuple[Told, ...] = ()
     """Promotions, by their records; those that changed nothing as well."""
+    notes: tuple[Noted, ...] = ()
+    """What was said of gates and to changes, and what was tried and refused, by the logbooks of environments."""
     findings: tuple[Finding, ...] = ()
     heads: dict[str, Digest] = Field(default_factory=dict)
     """Per service and environment the digest of the newest receipt: kept elsewhere, it stands for all before it."""
     ledgers: dict[str, Digest] = Field(default_factory=dict)
     """Likewise of the newest page of the ledger, which stands for the records of promotions."""
+    logbooks: dict[str, Digest] = Field(default_factory=dict)
+    """Per environment the digest of the newest page of its logbook."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Tell whether there was nothing to look at."""
+        return not (self.accounts or self.promotions or self.notes or self.findings)
+
+    @property
+    def said(self) -> tuple[Noted, ...]:
+        """What people said of gates and to changes, and what deeds met of it."""
+        return tuple(one for one in self.notes if not isinstance(one.note, Attempt))
+
+    @property
+    def attempts(self) -> tuple[Noted, ...]:
+        """What was tried and refused."""
+        return tuple(one for one in self.notes if isinstance(one.note, Attempt))
 
 
 def matter_of_receipt(receipt: Receipt, let_in: LetIn) -> Matter:

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from domain.approval import Decision, Policy, Standing, has_lapsed, standing
+from domain.attempt import Kind
 from domain.environment import same
 from domain.fence import Fence, is_too_far_ahead
 from domain.gatekeeping import judge_bans, judge_gates
-from domain.names import Subject, change_id
+from domain.names import Subject, change_id, promotion_id
 from domain.plan import Step, differs, material_difference
 from domain.refusal import Cause, Refusal, forbidden
 from domain.rule import unjudged
@@ -25,7 +26,7 @@ def judge(warrant: Warrant, step: Step, facts: Facts) -> Refusal | None:
     """
     proposal = facts.proposal
     if proposal is None:
-        return forbidden("its terms do not carry a good seal of this environment")
+        return forbidden("its terms do not carry a good seal of this environment", Kind.SEAL)
     return (
         _judge_identity(warrant, proposal, step, facts)
         or _judge_validation(proposal)
@@ -43,7 +44,7 @@ def judge(warrant: Warrant, step: Step, facts: Facts) -> Refusal | None:
 def judge_done(warrant: Warrant, facts: Facts) -> Refusal | None:
     """Judge whether a change that says it was done may leave its receipt: it must be let in to the end."""
     if facts.proposal is None or facts.proposal.request != warrant.request:
-        return forbidden("its terms were drawn up for another request")
+        return forbidden("its terms were drawn up for another request", Kind.WARRANT)
     return (
         _judge_turn(facts.proposal.plan.subject, warrant.turn, facts)
         or _judge_validation(facts.proposal)
@@ -67,9 +68,9 @@ def judge_undo(subject: Subject, turn: int, of: Fence, facts: Facts) -> Refusal 
 def _judge_identity(warrant: Warrant, proposal: Proposal, step: Step, facts: Facts) -> Refusal | None:
     subject = proposal.plan.subject
     if subject.environment != facts.environment or proposal.request != warrant.request:
-        return forbidden("its terms were drawn up for another request")
+        return forbidden("its terms were drawn up for another request", Kind.WARRANT)
     if step not in proposal.plan.steps:
-        return forbidden(f"its plan {short(proposal.plan.intent)} has no such step")
+        return forbidden(f"its plan {short(proposal.plan.intent)} has no such step", Kind.WARRANT)
     return _judge_turn(subject, warrant.turn, facts)
 
 
@@ -83,11 +84,12 @@ def _judge_validation(proposal: Proposal) -> Refusal | None:
 def _judge_turn(subject: Subject, turn: int, facts: Facts) -> Refusal | None:
     if facts.workflow_id != change_id(subject, turn):
         rightful = change_id(subject, turn)
-        return forbidden(f"it comes from the workflow “{facts.workflow_id}”, not from {rightful}")
+        why = f"it comes from the workflow “{facts.workflow_id}”, not from {rightful}"
+        return forbidden(why, Kind.STRANGER)
     if turn < 1:
-        return forbidden(f"no lane gives turn {turn}")
+        return forbidden(f"no lane gives turn {turn}", Kind.STRANGER)
     if is_too_far_ahead(turn, facts.now):
-        return forbidden(f"turn {turn} is more than a day ahead of the clock")
+        return forbidden(f"turn {turn} is more than a day ahead of the clock", Kind.STRANGER)
     if facts.has_receipt:
         return forbidden(f"turn {turn} has its receipt: it is over")
     return None
@@ -100,8 +102,15 @@ def _judge_standing(warrant: Warrant, proposal: Proposal, facts: Facts) -> Refus
         why = f"the lane of {proposal.plan.subject} does not have turn {warrant.turn} open"
         return Refusal(cause=Cause.GONE, why=why)
     if not facts.asking:
-        return Refusal(cause=Cause.GONE, why=f"{warrant.asker} is no longer asking for it")
+        why = f"{warrant.asker} is no longer asking for it"
+        return Refusal(cause=Cause.GONE, why=why, attempt=_posing(warrant, proposal))
     return None
+
+
+def _posing(warrant: Warrant, proposal: Proposal) -> Kind | None:
+    """Tell whether a promotion is asked for by what is none: it asks by its own workflow, or not at all."""
+    rightful = promotion_id(proposal.plan.subject, proposal.plan.version)
+    return Kind.WARRANT if proposal.is_forward and warrant.asker != rightful else None
 
 
 def _judge_proofs(warrant: Warrant, proposal: Proposal, facts: Facts) -> Refusal | None:

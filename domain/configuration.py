@@ -19,7 +19,7 @@ from domain.configuration_files import (
 )
 from domain.fault import Spot
 from domain.names import Identifier, Subject
-from domain.notice import Event, Notice, channels_for
+from domain.notice import FOR_EVERYBODY, Event, Notice, channels_for
 from domain.risk import Risk
 from domain.roles import Level
 from domain.rule import RuleTerms
@@ -178,8 +178,8 @@ class Configuration(Value):
         return next((one.remind for one in given if one.remind is not None), REMIND)
 
     def channels(self, notice: Notice) -> tuple[str, ...]:
-        """Return the channels that a notice goes to: all there are, where somebody broke the glass."""
-        if notice.event is Event.GLASS_BROKEN:
+        """Return the channels that a notice goes to: all there are, for what everybody has to hear of."""
+        if notice.event in FOR_EVERYBODY:
             return tuple(self.organisation.channels)
         routes = self.organisation.notify
         return channels_for(routes, notice.event, notice.service, notice.environment)

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, assert_never
 
 from domain.approval import say_quorums
-from domain.audit import Account, Audit, Told, Vouched
+from domain.audit import Account, Audit, Noted, Told, Vouched
+from domain.logbook_telling import tell_note
 from domain.names import Subject
 from domain.terms import Story
 from domain.urgency import Urgency
@@ -45,8 +46,22 @@ def _lines(audit: Audit) -> Iterator[str]:
         if told.turn is None:
             yield ""
             yield from tell_promotion(told)
+    yield from _notes("Gates, and what people said", audit.said)
+    yield from _notes("Attempts that were refused", audit.attempts)
     yield from _newest("receipts", audit.heads)
     yield from _newest("pages of ledgers", audit.ledgers)
+    yield from _newest("pages of logbooks", audit.logbooks)
+
+
+def _notes(title: str, notes: Sequence[Noted]) -> Iterator[str]:
+    if not notes:
+        return
+    yield ""
+    yield f"## {title}"
+    yield ""
+    for one in notes:
+        where = f"page {one.number} of the logbook, `{short(one.fingerprint)}`"
+        yield f"* {one.at:%Y-%m-%d %H:%M:%S} UTC, {one.environment}: {_one_line(tell_note(one))} ({where})"
 
 
 def _newest(what: str, digests: Mapping[str, Digest]) -> Iterator[str]:
@@ -62,7 +77,9 @@ def _newest(what: str, digests: Mapping[str, Digest]) -> Iterator[str]:
 
 def _summary(audit: Audit) -> str:
     counts = ((len(audit.accounts), "receipt"), (len(audit.promotions), "promotion"))
-    told = f"{' and '.join(f'{count} {what}{_plural(count)}' for count, what in counts)} are told of."
+    parts = [f"{count} {what}{_plural(count)}" for count, what in counts]
+    parts += [say_pages(len(audit.notes))] if audit.notes else []
+    told = f"{', '.join(parts[:-1])} and {parts[-1]} are told of."
     if not audit.findings:
         return f"{told} Every seal and signature, and every chain of receipts and records, is good."
     return f"{told} **{len(audit.findings)} of what was looked at does not hold.**"
@@ -70,6 +87,10 @@ def _summary(audit: Audit) -> str:
 
 def _plural(count: int) -> str:
     return "" if count == 1 else "s"
+
+
+def say_pages(count: int) -> str:
+    return f"{count} page{_plural(count)} of logbooks"
 
 
 def _account(account: Account, promotions: Sequence[Told]) -> Iterator[str]:

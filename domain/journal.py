@@ -148,6 +148,8 @@ class Receipt(Value):
     """Of the text of the receipt that was the newest when this one was written: none can be taken out unnoticed."""
     ledger: Digest | None = None
     """Of the text of the page that was the lane's newest then: nor can the records of promotions."""
+    logbook: Digest | None = None
+    """Of the text of the page of the environment's logbook that was the newest then: nor can what was said there."""
     began: datetime
     ended: datetime
 

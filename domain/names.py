@@ -129,6 +129,10 @@ TRAILS: Final = "record"
 """The folder of the release store that holds the records of promotions."""
 LEDGERS: Final = "ledger"
 """The folder of the release store that holds what stands for those records."""
+GATE_WORDS: Final = "gate"
+"""The folder of the release store that holds what workers remember of gates."""
+LOGBOOKS: Final = "logbook"
+"""The folder of the release store that holds what was said and tried in each environment."""
 
 
 def manifest_key(service: str, version: str) -> str:
@@ -154,7 +158,7 @@ def gate_key(environment: str, gate: str, service: str | None, at: datetime, non
 
 
 def gate_prefix(environment: str, gate: str, service: str | None) -> str:
-    return "/".join(filter(None, ("gate", environment, gate, service)))
+    return "/".join(filter(None, (GATE_WORDS, environment, gate, service)))
 
 
 def journal_key(subject: Subject, turn: int, act: int) -> str:
@@ -191,6 +195,15 @@ def ledger_prefix(subject: Subject) -> str:
 
 def page_key(subject: Subject, number: int) -> str:
     return f"{ledger_prefix(subject)}/{number}.json"
+
+
+def log_prefix(environment: str) -> str:
+    """Name the folder of an environment's logbook, likewise."""
+    return f"{LOGBOOKS}/{environment}"
+
+
+def log_key(environment: str, number: int) -> str:
+    return f"{log_prefix(environment)}/{number}.json"
 
 
 def review_key(subject: Subject, turn: int, what: str) -> str:

@@ -36,7 +36,8 @@ class Event(StrEnum):
     OVERRIDDEN = "overridden"
     UNSETTLED = "unsettled"
     GLASS_BROKEN = "glass broken"
-    """Goes to every channel, whatever the routes say."""
+    ATTEMPT = "attempt"
+    """Somebody tried what no honest use brings about, and was refused."""
 
 
 class Severity(StrEnum):
@@ -74,7 +75,11 @@ SEVERITY_OF: Final = {
     Event.OVERRIDDEN: Severity.WARNING,
     Event.UNSETTLED: Severity.ALARM,
     Event.GLASS_BROKEN: Severity.ALARM,
+    Event.ATTEMPT: Severity.ALARM,
 }
+
+FOR_EVERYBODY: Final = frozenset({Event.GLASS_BROKEN, Event.ATTEMPT})
+"""Goes to every channel, whatever the routes say."""
 
 
 class Notice(Value):

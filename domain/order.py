@@ -11,6 +11,7 @@ from domain.names import Identifier, Subject
 from domain.notice import Event
 from domain.outcome import Outcome
 from domain.plan import Step
+from domain.record import OverrideRecord
 from domain.saying import Saying
 from domain.signature import Signature
 from domain.statement import Statement
@@ -86,6 +87,8 @@ class Account(Value):
     """What was seen of its undo, where that was rehearsed."""
     why: str = ""
     records: Digest | None = None
+    steered: tuple[OverrideRecord, ...] = ()
+    """What people said to it, as far as it remembers."""
     began: datetime
 
 

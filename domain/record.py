@@ -178,5 +178,10 @@ def first_broken(chain: Chain) -> int | None:
     return None
 
 
+def steered(records: Sequence[Record]) -> tuple[OverrideRecord, ...]:
+    """Return what people said that had it do something."""
+    return tuple(record for record in records if isinstance(record, OverrideRecord))
+
+
 def refusals(records: Sequence[Record]) -> list[RefusedRecord]:
     return [record for record in records if isinstance(record, RefusedRecord)]

@@ -4,6 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
+from domain.attempt import Kind
 from domain.gate import OnFreeze
 from domain.outcome import Outcome
 from domain.value import Value
@@ -41,6 +42,8 @@ class Refusal(Value):
     """When a planned gate opens; None where that is further away than can be seen."""
     newer: int = 0
     """A turn that is not as the lane believes, where there is one: it has to recall."""
+    attempt: Kind | None = None
+    """What was tried, where no honest use brings this about."""
 
 
 _ENDS: Final = {
@@ -60,5 +63,5 @@ def is_waited_for(refusal: Refusal | None, on_freeze: OnFreeze) -> bool:
     return refusal is not None and refusal.cause is Cause.GATE and on_freeze is OnFreeze.HOLD
 
 
-def forbidden(why: str) -> Refusal:
-    return Refusal(cause=Cause.FORBIDDEN, why=f"This warrant opens nothing: {why}.")
+def forbidden(why: str, attempt: Kind | None = None) -> Refusal:
+    return Refusal(cause=Cause.FORBIDDEN, why=f"This warrant opens nothing: {why}.", attempt=attempt)

@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final, NamedTuple
 
+from domain.attempt import Kind
 from domain.berth import Berth, component_of
 from domain.environment import Holding, Placement, Unknown
 from domain.names import Subject
@@ -101,7 +102,7 @@ def judge_rehearsal(proposal: Proposal, turn: int, seen: Rehearsal | None) -> Re
     if seen and seen.passed and (seen.subject, seen.turn, seen.intent, seen.scene) == own:
         return None
     why = "It says it was done, without evidence that its undo was rehearsed."
-    return Refusal(cause=Cause.FORBIDDEN, why=why)
+    return Refusal(cause=Cause.FORBIDDEN, why=why, attempt=Kind.EVIDENCE)
 
 
 class Seen(NamedTuple):

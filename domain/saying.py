@@ -9,7 +9,7 @@ from pydantic import Field
 from domain.actor import Actor, PersonName, Proof
 from domain.doors import FreezeWord, PinWord, Signal, UnpinWord, Word
 from domain.gate import Freeze, Pin
-from domain.names import Identifier, Subject, change_id, environment_id
+from domain.names import Identifier, Subject, change_id, environment_id, gate_key
 from domain.roles import Door
 from domain.signature import WordSignature
 from domain.value import Duration, Value
@@ -138,6 +138,14 @@ def why_misdirected(saying: Saying) -> str:
     return (
         f"{saying.door} is said of {whose}, to its workflow; this is said of {saying.service}, to {saying.to}"
     )
+
+
+def place_of(saying: Saying) -> str:
+    """Return the key under which a signed word about a gate is remembered; none where it is not that."""
+    signed, gate = saying.signed, GATES.get(saying.door)
+    if signed is None or gate is None:
+        return ""
+    return gate_key(saying.environment, gate, saying.service, signed.at, signed.nonce)
 
 
 class GateWord(Value):

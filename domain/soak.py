@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
+from domain.attempt import Kind
 from domain.berth import component_of
 from domain.environment import Absent, Placement, same
 from domain.journal import Evidence, Receipt, Settled, Soaked
@@ -22,7 +23,8 @@ def judge_soak(
         return None
     if soak and soak.passed and _is_of(soak, proposal, turn, last_deed):
         return None
-    return Refusal(cause=Cause.FORBIDDEN, why="It says it was done, without evidence of its soak.")
+    why = "It says it was done, without evidence of its soak."
+    return Refusal(cause=Cause.FORBIDDEN, why=why, attempt=Kind.EVIDENCE)
 
 
 def _is_of(soak: Evidence, proposal: Proposal, turn: int, last_deed: datetime | None) -> bool:

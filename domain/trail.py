@@ -10,6 +10,7 @@ from typing import Final
 
 from pydantic import Field
 
+from domain.binding import BoundPage
 from domain.names import Identifier, Subject
 from domain.record import GENESIS, Chain, Record, links_hold
 from domain.value import Digest, Value
@@ -120,17 +121,13 @@ class Closed(Value):
     how: str
 
 
-class Page(Value):
+class Page(BoundPage):
     """A page of a lane's ledger: a trail was opened, or closed. ``open`` are all that are open since."""
 
     subject: Subject
-    number: int
-    before: Digest | None = None
-    """Of the text of the page before."""
     opened: Trail | None = None
     closed: Closed | None = None
     open: tuple[Trail, ...] = ()
-    at: datetime
 
 
 class DisagreementError(Exception):

@@ -1,10 +1,10 @@
 """What an auditor checks of trails and ledgers: that no record, no segment and no promotion is missing or altered."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from domain.audit import Finding
+from domain.binding import Read, binding_faults
 from domain.journal import Receipt
 from domain.names import Subject
 from domain.record import Chain as Records
@@ -20,11 +20,7 @@ class KeptSegment(NamedTuple):
     digest: Digest
 
 
-class KeptPage(NamedTuple):
-    """A page of a ledger as it was read, and the digest of its text."""
-
-    page: Page
-    digest: Digest
+KeptPage: TypeAlias = Read[Page]
 
 
 class Kept(NamedTuple):
@@ -64,15 +60,7 @@ class Kept(NamedTuple):
 
 def ledger_findings(subject: Subject, pages: Sequence[KeptPage]) -> Iterator[Finding]:
     """Find pages that were taken out, put in, or exchanged. Of the newest only a receipt or a kept digest tells."""
-    for number, one in enumerate(pages, start=1):
-        if one.page.number != number:
-            yield _found(subject, f"page {number} of its ledger is not there any more")
-            return
-    for before, after in pairwise(pages):
-        if after.page.before != before.digest:
-            yield _found(subject, f"page {after.page.number} of its ledger does not follow on the one before")
-    if pages and pages[0].page.before is not None:
-        yield _found(subject, "the first page of its ledger follows on another one")
+    yield from (_found(subject, what) for what in binding_faults("its ledger", pages))
 
 
 def trail_findings(kept: Kept, others: Sequence[Kept]) -> Iterator[Finding]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from domain.journal import Entry
 from domain.plan import Step, Verb
-from domain.refusal import Cause, Refusal, forbidden
+from domain.refusal import Refusal, forbidden
 from domain.rehearsal import acts
 from domain.terms import Proposal
 from domain.value import short
@@ -34,13 +34,10 @@ def of_another(proposal: Proposal, entry: Entry) -> Refusal | None:
     return forbidden(f"{begun}, not by {short(intent)}")
 
 
-def judge_deeds(proposal: Proposal, journal: Sequence[Entry]) -> Refusal | None:
-    """What moved forward did so by deeds that were cleared, each: whatever is not in the journal never was."""
+def never_done(proposal: Proposal, journal: Sequence[Entry]) -> str:
+    """Say what was never begun of a plan that is said to be done: whatever is not in the journal never was."""
     begun = {entry.step.berth for entry in journal}
     missing = [
         step.berth for step in proposal.plan.steps if step.verb is Verb.PLACE and step.berth not in begun
     ]
-    if not missing:
-        return None
-    why = f"It says it was done, and {', '.join(missing)} was never begun."
-    return Refusal(cause=Cause.FORBIDDEN, why=why)
+    return f"it is said to be done, and {', '.join(missing)} was never begun" if missing else ""

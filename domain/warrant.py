@@ -9,6 +9,7 @@ from domain.approval import Decision, Policy
 from domain.environment import Holding
 from domain.gate import Freeze, Pin, Quarantine
 from domain.override import NO_OVERRIDERS, Override, Overriders
+from domain.record import OverrideRecord
 from domain.rule import RuleTerms
 from domain.terms import Proposal, Request, Sealed
 from domain.trail import Trail
@@ -66,6 +67,8 @@ class Facts(Value):
     glass: Glass = NO_GLASS
     overrides: tuple[Override, ...] = ()
     """What people say does not hold for this service; the proofs of their names are this worker's own findings."""
+    tidings: tuple[OverrideRecord, ...] = ()
+    """What people said of gates here, where this worker has not heard it before it counted."""
     overriders: Overriders = NO_OVERRIDERS
     unproven_release: str = ""
     """Why the release is not its author's, where only signed ones are let in; nothing where it is, or need not be."""

@@ -10,12 +10,15 @@ from hypothesis import HealthCheck, settings
 from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
 
+from activities.attempts import Attempts
+from activities.clock import SystemClock
 from activities.spaces import Reached, Spaces
 from domain.names import ENGINE_QUEUE
 from tests.fakes import Bell
 from tests.replaying import histories_of, told_otherwise
 from tests.town import Town, engine_worker
 from workers.server import CLOSED, QUICK, flags, temporal_binary
+from workers.witnessing import witness_to
 from workflows.wire import DATA_CONVERTER
 
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -85,9 +88,20 @@ async def spaces(client: Client, moved: dict[str, Reached]) -> Spaces:
 
 
 @pytest.fixture(scope="session")
-async def engine(client: Client, bell: Bell, spaces: Spaces) -> AsyncIterator[str]:
+async def doors() -> dict[str, Attempts]:
+    """Environment → who notes what the engine's worker sees at the doors of its workflows."""
+    return {}
+
+
+@pytest.fixture(scope="session")
+async def engine(
+    client: Client, bell: Bell, spaces: Spaces, doors: dict[str, Attempts]
+) -> AsyncIterator[str]:
     """The engine's worker, that all tests share."""
-    async with engine_worker(client, bell, spaces):
+    clock = SystemClock()
+    async with engine_worker(
+        client, bell, spaces, witness=witness_to(Attempts("elsewhere", Bell(), clock), doors, clock)
+    ):
         yield ENGINE_QUEUE
 
 
@@ -103,12 +117,15 @@ def replays(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.fixture
 async def town(
-    client: Client, engine: str, bell: Bell, tmp_path: object, *, replays: bool
+    client: Client, engine: str, bell: Bell, doors: dict[str, Attempts], tmp_path: object, *, replays: bool
 ) -> AsyncIterator[Town]:
     """A service, three environments of its own, a world that they stand in, and their workers."""
     assert engine
-    async with Town(client, bell, tmp_path) as built:
+    async with Town(client, bell, tmp_path, doors) as built:
         yield built
+    assert not await built.alarmed(), (
+        "somebody is called for what nobody tried, or for what no test asks about"
+    )
     if replays:
         histories = await histories_of(client, built.service, built.settings.configuration.environments)
         found = await told_otherwise(histories)

@@ -13,10 +13,13 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import Worker
 
 from activities.archive import Archive
+from activities.attempts import Attempts
+from activities.auditing import Auditor
 from activities.crossing import CrossingActivities
 from activities.effects import EffectActivities
 from activities.errands import ErrandActivities
 from activities.keyring import Keyring, make_key
+from activities.logbook import Logbook
 from activities.ports import Desk, Notifier, Place, Rule
 from activities.rules import RULES
 from activities.signers import OpenSshSigners
@@ -26,6 +29,9 @@ from domain.actor import Actor
 from domain.answer import Ask
 from domain.approval import Answer
 from domain.approval_written import Approval
+from domain.attempt import SAYS
+from domain.attempt import Kind as Attempted
+from domain.audit import Audit
 from domain.configuration import Configuration
 from domain.configuration_files import (
     ComponentFile,
@@ -61,10 +67,11 @@ from domain.status import ChangeStatus, LaneStatus, PipelineStatus, PromotionSta
 from domain.terms import CheckTerms, Request, Story, TargetTerms
 from domain.urgency import Urgency
 from domain.value import digest_of, short
-from tests.fakes import FakeCheck, FakeTarget, FixedSettings, MemoryStore, ShiftedClock, World
+from tests.fakes import Bell, FakeCheck, FakeTarget, FixedSettings, MemoryStore, ShiftedClock, World
 from tests.news import news
 from workers.story import ABROAD, WORKFLOWS, sandbox
-from workflows.doorkeeper import Doorkeeper
+from workers.watching import Watching
+from workflows.doorkeeper import Doorkeeper, Witness, unseen
 from workflows.lane import search_attributes
 
 PATIENCE = timedelta(seconds=20)
@@ -77,6 +84,7 @@ def engine_worker(
     *,
     abroad: bool = False,
     remembers: int = 1000,
+    witness: Witness = unseen,
 ) -> Worker:
     """Return the engine's worker. One that ``remembers`` few workflows replays most of them at every step."""
     verbs, crossing = ErrandActivities(notifier, spaces), CrossingActivities(spaces or Spaces(client))
@@ -96,7 +104,7 @@ def engine_worker(
             verbs.call_person,
             *([] if abroad else leading),
         ],
-        interceptors=[Doorkeeper()],
+        interceptors=[Doorkeeper(witness)],
         workflow_runner=sandbox(),
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
         max_cached_workflows=remembers,
@@ -107,7 +115,9 @@ def engine_worker(
 class Town:
     """Three environments on a road, dev → staging → production; production asks for one approval."""
 
-    def __init__(self, client: Client, bell: Notifier, folder: Any) -> None:
+    def __init__(
+        self, client: Client, bell: Notifier, folder: Any, doors: dict[str, Attempts] | None = None
+    ) -> None:
         self.client = client
         self.bell = bell
         self.lives: dict[str, Client] = {}
@@ -123,6 +133,9 @@ class Town:
         self.settings = FixedSettings(self._configuration())
         self._stack = AsyncExitStack()
         self._workers: dict[str, Worker] = {}
+        self._attempts: dict[str, Attempts] = {}
+        self._doors = {} if doors is None else doors
+        self._ear = Bell()
 
     async def __aenter__(self) -> Self:
         for environment in (self.dev, self.staging, self.production):
@@ -145,9 +158,10 @@ class Town:
 
     async def open(self, environment: str) -> None:
         """Start the worker of an environment, wherever it lives."""
-        verbs = EffectActivities(self.tools(environment))
+        tools, client = self.tools(environment), self.lives.get(environment, self.client)
+        verbs = EffectActivities(tools)
         worker = Worker(
-            self.lives.get(environment, self.client),
+            client,
             task_queue=effects_queue(environment),
             activities=[
                 verbs.draw_up,
@@ -163,11 +177,42 @@ class Town:
                 verbs.conclude,
                 verbs.recall,
             ],
+            interceptors=[Watching(client, environment, self._attempts_on(tools), self.clock)],
             max_heartbeat_throttle_interval=timedelta(seconds=1),
             build_id="tests",
         )
         self._workers[environment] = worker
         await worker.__aenter__()
+
+    def _attempts_on(self, tools: Tools) -> Attempts:
+        """Return who notes what is tried in an environment, in its logbook too; nobody is told before a test asks."""
+        environment = tools.environment
+        if environment not in self._attempts:
+            keep = Logbook(tools, Archive(tools.store, tools.seals)).note
+            self._attempts[environment] = Attempts(environment, self._ear, self.clock, keep)
+            self._doors[environment] = self._attempts[environment]
+        return self._attempts[environment]
+
+    def attempts_on(self, environment: str) -> Attempts:
+        return self._attempts[environment]
+
+    async def alarmed(self) -> list[str]:
+        """Have people told of what was tried since they were told last, and return of what: kinds, and sums."""
+        for attempts in self._attempts.values():
+            await attempts.tell()
+        told, self._ear.alarms = self._ear.alarms, []
+        kinds = {says: kind for kind, says in SAYS.items()}
+        heard = [alarm.headline.partition(": ")[2] for alarm in told]
+        return [kinds.get(one, one) for one in heard]
+
+    async def until_alarmed(self, *kinds: Attempted) -> None:
+        """Wait until people have been told of all of these, and of nothing else."""
+        heard: set[str] = set()
+        async with asyncio.timeout(PATIENCE.total_seconds()):
+            while heard < {*kinds}:
+                heard |= {one for one in await self.alarmed() if "more attempt" not in one}
+                await asyncio.sleep(0.1)
+        assert heard == {*kinds}
 
     async def close(self, environment: str) -> None:
         """Stop the worker of an environment."""
@@ -487,6 +532,11 @@ class Town:
                 status: ChangeStatus = await handle.query("status", result_type=ChangeStatus)
                 if any(record.record == "override" and record.did == did for record in status.records):
                     return
+
+    async def audit(self, environment: str) -> Audit:
+        """Return what an auditor finds of one environment, with real OpenSSH."""
+        archive = Archive(self.store, Keyring(self.folder / "keys", self.settings))
+        return await Auditor(self.store, archive, OpenSshSigners(self.folder)).audit("", environment, "")
 
     async def receipts(self, environment: str) -> list[Receipt]:
         """Return the environment's receipts, newest first."""

@@ -15,12 +15,16 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from activities.archive import Archive
 from activities.asking import ask_status
+from activities.attempts import Attempts
 from activities.errands import AWAKE, lane_message
 from activities.mistakes import BrokenConfigurationError
 from activities.ports import StoreError
 from activities.tools import Tools
 from domain.answer import Awake
-from domain.names import Subject, lane_id
+from domain.attempt import SAYS, Kind, say_unaccounted
+from domain.attempt_telling import Tried
+from domain.logbook import Attempt, Doer
+from domain.names import Subject, change_id, lane_id
 from domain.status import LaneStatus
 
 EVERY: Final = timedelta(minutes=2)
@@ -30,17 +34,21 @@ LOOK_TWICE: Final = timedelta(seconds=10)
 log = structlog.get_logger(__name__)
 
 
-async def keep_reckoning(client: Client, tools: Tools, every: timedelta = EVERY) -> None:
+async def keep_reckoning(
+    client: Client, tools: Tools, attempts: Attempts | None = None, every: timedelta = EVERY
+) -> None:
     """Tell the lanes of an environment, now and then, of turns that they do not know to be open. Ends by a cancel."""
     while True:
         await asyncio.sleep(every.total_seconds())
         try:
-            await reckon(client, tools)
+            await reckon(client, tools, attempts=attempts)
         except (BrokenConfigurationError, StoreError, RPCError) as error:
             log.warning("not_reckoned", environment=tools.environment, why=str(error))
 
 
-async def reckon(client: Client, tools: Tools, twice: timedelta = LOOK_TWICE) -> None:
+async def reckon(
+    client: Client, tools: Tools, twice: timedelta = LOOK_TWICE, attempts: Attempts | None = None
+) -> None:
     """Look once. A lane that is told settles the turn before all else, and so puts back what it did."""
     seen = {subject: await _forgotten(client, tools, subject) for subject in _subjects(tools)}
     if not any(seen.values()):
@@ -49,7 +57,21 @@ async def reckon(client: Client, tools: Tools, twice: timedelta = LOOK_TWICE) ->
     for subject, turn in seen.items():
         if turn and turn == await _forgotten(client, tools, subject):
             log.error("unaccounted", service=subject.service, environment=subject.environment, turn=turn)
+            if attempts:
+                attempts.note(_unaccounted(tools, subject, turn))
             await lane_message(client, subject, AWAKE, Awake(turn=turn, lost=True).model_dump(mode="json"))
+
+
+def _unaccounted(tools: Tools, subject: Subject, turn: int) -> Tried:
+    attempt = Attempt(
+        at=tools.clock.now(),
+        environment=subject.environment,
+        subject=subject,
+        what=f"{SAYS[Kind.UNACCOUNTED]} (conclude)",
+        by=Doer(workflow_id=change_id(subject, turn)),
+        why=say_unaccounted(subject, turn),
+    )
+    return Tried(Kind.UNACCOUNTED, attempt)
 
 
 def _subjects(tools: Tools) -> Iterator[Subject]:

@@ -1,14 +1,15 @@
 """Running workers: the engine's queue and the environments' queues, in one process or in many."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
+from activities.attempts import Attempts
 from activities.clock import SystemClock
 from activities.spaces import Spaces
 from domain.names import ENGINE_QUEUE, effects_queue
@@ -22,8 +23,10 @@ from workers.story import ABROAD, WORKFLOWS
 from workers.telemetry import Telemetry
 from workers.teller import keep_telling
 from workers.untold import keep_ringing
-from workers.wiring import effects, errands, readiness, settings_of, tools
-from workflows.doorkeeper import Doorkeeper
+from workers.watching import Watching
+from workers.wiring import attempts_at_doors, attempts_on, effects, errands, readiness, settings_of, tools
+from workers.witnessing import witness_to
+from workflows.doorkeeper import Doorkeeper, Witness, unseen
 
 STICKY: Final = timedelta(seconds=2)
 """A workflow whose worker died goes on elsewhere after this long."""
@@ -34,8 +37,13 @@ THROTTLE: Final = timedelta(seconds=1)
 GRACE: Final = timedelta(seconds=10)
 
 
-def engine_worker(client: Client, place: Surroundings, spaces: Spaces | None = None) -> Worker:
-    """Return the worker of workflows and errands in one namespace. Walks are led at home alone."""
+def engine_worker(
+    client: Client, place: Surroundings, spaces: Spaces | None = None, witness: Witness = unseen
+) -> Worker:
+    """Return the worker of workflows and errands in one namespace. Walks are led at home alone.
+
+    The ``witness`` hears of what no honest use brings about.
+    """
     known = spaces or Spaces(client)
     abroad = client is not known.home_or_none
     return Worker(
@@ -43,7 +51,7 @@ def engine_worker(client: Client, place: Surroundings, spaces: Spaces | None = N
         task_queue=ENGINE_QUEUE,
         workflows=ABROAD if abroad else WORKFLOWS,
         activities=errands(place, known, abroad=abroad).activities,
-        interceptors=[Doorkeeper(), Metering()],
+        interceptors=[Doorkeeper(witness), Metering()],
         workflow_runner=UnsandboxedWorkflowRunner(),
         sticky_queue_schedule_to_start_timeout=STICKY,
         graceful_shutdown_timeout=GRACE,
@@ -51,13 +59,19 @@ def engine_worker(client: Client, place: Surroundings, spaces: Spaces | None = N
     )
 
 
-def environment_worker(client: Client, place: Surroundings, environment: str) -> Worker:
-    """Return the worker of one environment's effects. Raises ``BadSealError`` where its key is not here."""
+def environment_worker(
+    client: Client, place: Surroundings, environment: str, attempts: Attempts | None = None
+) -> Worker:
+    """Return the worker of one environment's effects. Raises ``BadSealError`` where its key is not here.
+
+    What no honest use brings about is noted in ``attempts``, for whoever tells of it.
+    """
+    noted = attempts or attempts_on(client, place, environment)
     return Worker(
         client,
         task_queue=effects_queue(environment),
         activities=effects(tools(place, environment)).activities,
-        interceptors=[Metering()],
+        interceptors=[Metering(), Watching(client, environment, noted, SystemClock())],
         max_heartbeat_throttle_interval=THROTTLE,
         default_heartbeat_throttle_interval=THROTTLE,
         graceful_shutdown_timeout=GRACE,
@@ -83,8 +97,11 @@ async def working(  # noqa: PLR0913 - all of it is what one process runs, and wh
     leave_no_dumps()
     engines = [one for one in spaces.everywhere() if engine and (not only or one.namespace in only)]
     served = {name: spaces.of(name) for name in environments}
-    workers = [engine_worker(client, place, spaces) for client in engines]
-    workers += [environment_worker(client, place, name) for name, client in served.items()]
+    attempts = {name: attempts_on(client, place, name) for name, client in served.items()}
+    at_doors = attempts_at_doors(place)
+    witness = witness_to(at_doors, attempts, SystemClock())
+    workers = [engine_worker(client, place, spaces, witness) for client in engines]
+    workers += [environment_worker(client, place, name, attempts[name]) for name, client in served.items()]
     async with AsyncExitStack() as stack:
         url = ""
         if telemetry:
@@ -92,11 +109,26 @@ async def working(  # noqa: PLR0913 - all of it is what one process runs, and wh
             url = await stack.enter_async_context(telemetry.shown(readiness(asked, place, environments)))
         for worker in workers:
             await stack.enter_async_context(worker)
-        beside = [keep_lookout(client) for client in engines]
-        beside += [keep_telling(client, settings_of(place), SystemClock()) for client in engines]
-        beside += [keep_ringing(client, place.state, [name]) for name, client in served.items()]
-        beside += [keep_guarding(client, settings_of(place), [name]) for name, client in served.items()]
-        beside += [keep_reckoning(client, tools(place, name)) for name, client in served.items()]
+        beside = [
+            *(one for client in engines for one in _beside_engine(client, place)),
+            at_doors.keep_telling(),
+        ]
+        for name, client in served.items():
+            beside += _beside_environment(client, place, name, attempts[name])
         for one in beside:
             stack.callback(asyncio.create_task(one).cancel)
         yield url
+
+
+def _beside_engine(client: Client, place: Surroundings) -> Iterator[Coroutine[Any, Any, None]]:
+    yield keep_lookout(client)
+    yield keep_telling(client, settings_of(place), SystemClock())
+
+
+def _beside_environment(
+    client: Client, place: Surroundings, name: str, attempts: Attempts
+) -> Iterator[Coroutine[Any, Any, None]]:
+    yield keep_ringing(client, place.state, [name])
+    yield keep_guarding(client, settings_of(place), [name])
+    yield keep_reckoning(client, tools(place, name), attempts)
+    yield attempts.keep_telling()

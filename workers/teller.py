@@ -20,11 +20,7 @@ from temporalio.client import (
 )
 from temporalio.common import (
     SearchAttributeKey,
-    SearchAttributePair,
-    TypedSearchAttributes,
-    WorkflowIDReusePolicy,
 )
-from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.asking import ask_status
@@ -32,7 +28,6 @@ from activities.mistakes import BrokenConfigurationError
 from activities.ports import Clock, Settings
 from domain.configuration import Configuration
 from domain.names import (
-    ENGINE_QUEUE,
     ENVIRONMENT,
     OUTCOME,
     PHASE,
@@ -40,13 +35,13 @@ from domain.names import (
     SERVICE,
     STORY,
     Subject,
-    notice_id,
 )
 from domain.notice import Event, Notice, NoticeOrder
 from domain.noticing import Last, ended, lost, of_environment, of_promotion
 from domain.outcome import Outcome, Phase
 from domain.status import EnvironmentStatus, PromotionStatus, Report
 from domain.value import Value
+from workers.posting import post
 
 EVERY: Final = timedelta(seconds=2)
 ASKED_AT_ONCE: Final = 20
@@ -59,7 +54,6 @@ LOOKING_BACK: Final = timedelta(hours=1)
 """How long before the newest notice a new engine begins to look, for what the one before may have missed."""
 FURTHEST_BACK: Final = timedelta(days=1)
 REMEMBERED: Final = 10_000
-LONGEST_SUMMARY: Final = 100
 
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
 _PROMOTIONS: Final = f"{STORY}='promotion'"
@@ -224,7 +218,7 @@ class Teller:
         for notice in self._news(notices):
             channels = configuration.channels(notice)
             if channels:
-                await self._start(NoticeOrder(notice=notice, channels=channels))
+                await post(self._client, NoticeOrder(notice=notice, channels=channels))
                 self._told[notice.key] = None
         while len(self._told) > REMEMBERED:
             del self._told[next(iter(self._told))]
@@ -235,31 +229,6 @@ class Teller:
             is_old = notice.at and self._horizon and notice.at < self._horizon
             if not is_old and notice.key not in self._told:
                 yield notice
-
-    async def _start(self, order: NoticeOrder) -> None:
-        notice = order.notice
-        pairs = [(STORY, "notice"), (ENVIRONMENT, notice.environment)]
-        try:
-            await self._client.start_workflow(
-                "NoticeWorkflow",
-                order,
-                id=notice_id(notice.key),
-                task_queue=ENGINE_QUEUE,
-                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-                static_summary=notice.title[:LONGEST_SUMMARY],
-                search_attributes=TypedSearchAttributes(
-                    [SearchAttributePair(SearchAttributeKey.for_keyword(key), value) for key, value in pairs]
-                ),
-            )
-        except WorkflowAlreadyStartedError:
-            return
-        log.info(
-            "notice",
-            title=notice.title,
-            severity=notice.severity.value,
-            channels=list(order.channels),
-            key=notice.key,
-        )
 
 
 def _may_matter(configuration: Configuration, row: WorkflowExecution) -> bool:

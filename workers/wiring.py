@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 
 from temporalio.client import Client
 
+from activities.archive import Archive
+from activities.attempts import Attempts
 from activities.checks import CHECKS
 from activities.clock import SystemClock
 from activities.configuration_folder import ConfigurationFolder
@@ -13,11 +15,12 @@ from activities.crossing import CrossingActivities
 from activities.effects import EffectActivities
 from activities.errands import ErrandActivities
 from activities.keyring import Keyring
+from activities.logbook import Logbook
 from activities.notices import NoticeActivities
 from activities.notifiers import NOTIFIERS
 from activities.notifiers.courier import AppriseCourier
 from activities.notifiers.routed import RoutedNotifier
-from activities.ports import Check, Clock, ConfiguredTarget, Courier, Desk, Place, Rule, Store
+from activities.ports import Check, Clock, ConfiguredTarget, Courier, Desk, Notifier, Place, Rule, Store
 from activities.rules import RULES
 from activities.signers import OpenSshSigners
 from activities.spaces import Spaces
@@ -28,8 +31,10 @@ from domain.berth import at_of, component_of
 from domain.names import Subject
 from domain.rule import RuleTerms
 from domain.terms import CheckTerms, TargetTerms
+from workers.alarming import EnginesNotifier
 from workers.readiness import Question, questions
 from workers.settings import Surroundings, variables_here
+from workers.witnessing import ENGINE
 
 
 class Wired(NamedTuple):
@@ -101,12 +106,29 @@ def courier_of(place: Surroundings) -> Courier:
     return AppriseCourier(settings_of(place), place.folder, variables_here())
 
 
+def attempts_on(
+    client: Client, place: Surroundings, environment: str, clock: Clock | None = None
+) -> Attempts:
+    """Return who notes what was tried in an environment, and has people told of it."""
+    chosen = tools(place, environment, clock)
+    logbook = Logbook(chosen, Archive(chosen.store, chosen.seals))
+    notifier = EnginesNotifier(_notifier(place), client, chosen.settings)
+    return Attempts(environment, notifier, chosen.clock, logbook.note)
+
+
+def attempts_at_doors(place: Surroundings) -> Attempts:
+    """Return who notes what is tried at the doors of workflows whose environments are served elsewhere."""
+    return Attempts(ENGINE, _notifier(place), SystemClock())
+
+
+def _notifier(place: Surroundings) -> Notifier:
+    return RoutedNotifier([make() for make in NOTIFIERS.values()], courier_of(place), settings_of(place))
+
+
 def errands(place: Surroundings, spaces: Spaces, *, abroad: bool) -> Wired:
     """Return the engine's errands, for the engine's queue; those that lead elsewhere are run at home alone."""
     courier = courier_of(place)
-    verbs = ErrandActivities(
-        RoutedNotifier([make() for make in NOTIFIERS.values()], courier, settings_of(place)), spaces
-    )
+    verbs = ErrandActivities(_notifier(place), spaces)
     crossing = CrossingActivities(spaces)
     leading: list[Callable[..., Any]] = [
         crossing.ask_way,

@@ -21,7 +21,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.order import Account, Left, StepOrder, order_drawing
     from domain.outcome import Outcome, Phase
     from domain.plan import Deed, Plan, Step, put_back, say_staying
-    from domain.record import OutcomeRecord
+    from domain.record import OutcomeRecord, steered
     from domain.refusal import Cause, Refusal, is_waited_for
     from domain.rehearsal import again, rehearses
     from domain.terms import Proposal, Sealed
@@ -205,6 +205,7 @@ class ChangeWorkflow(Waiting):
                 rehearsal=self._rehearsed,
                 why=why,
                 records=self._log.chain.head,
+                steered=steered(self._log.chain.records),
                 began=self._began,
             )
             left = await self._look_and_leave(account, plan)

@@ -6,6 +6,7 @@ from typing import Final
 from temporalio import workflow
 from temporalio.common import SearchAttributeKey
 
+from domain.attempt import Kind
 from domain.names import STORY
 from domain.outcome import Phase
 from domain.record import OutcomeRecord, Record, RefusedRecord
@@ -14,6 +15,7 @@ PHASE_ENTERED: Final = "towpath_phase_entered"
 OUTCOMES: Final = "towpath_outcomes"
 MESSAGES_REFUSED: Final = "towpath_messages_refused"
 NOTICES: Final = "towpath_notices"
+ATTEMPTS: Final = "towpath_attempts"
 
 _STORY: Final = SearchAttributeKey.for_keyword(STORY)
 
@@ -43,6 +45,12 @@ def count_notices(outcome: str, count: int) -> None:
     """Count notices, one for each channel, by what came of them."""
     if count:
         _add(NOTICES, "Notices, one for each channel", {"outcome": outcome}, count)
+
+
+def count_attempt(kind: Kind) -> None:
+    """Count what no honest use brings about. The id of what was started by hand is no label: anybody chose it."""
+    environment = "" if kind is Kind.START else _where()
+    _add(ATTEMPTS, "What no honest use brings about", {"environment": environment, "kind": kind})
 
 
 def _add(name: str, description: str, labels: Mapping[str, str], count: int = 1) -> None:

@@ -1,7 +1,7 @@
 """The safety net at every door: no message wedges or kills a workflow; what is refused is remembered and shown."""
 
-from collections.abc import Sequence
-from typing import Any, Final, Protocol, TypeVar, runtime_checkable
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from pydantic import ValidationError
 from temporalio import workflow
@@ -16,20 +16,33 @@ from temporalio.worker import (
     WorkflowInterceptorClassInput,
 )
 
+from domain.attempt import Kind
 from domain.doors import LARGEST_MESSAGE
 from domain.names import MisnamedWorkflowError, Subject, read_id
 from domain.terms import Request, Story
 from domain.value import Value
+from workflows.counting import count_attempt
 
 ModelT = TypeVar("ModelT", bound=Value)
 LONGEST_REASON: Final = 400
 """Bytes."""
 RUN_ARGUMENTS: Final = 2
 """What it is about, and the state carried over from an earlier run."""
+NOT_BY_HAND: Final = frozenset({"ChangeWorkflow", "EnvironmentWorkflow", "LaneWorkflow"})
+"""Kinds of workflow that nobody starts by hand, but for an empty lane or environment."""
 
 
 class RefusedError(Exception):
     """A message is not taken, for the reason that its text says. Never leaves the workflow."""
+
+
+class PosedError(RefusedError):
+    """What came is in somebody's name, and nobody honest would send it."""
+
+    def __init__(self, why: str, kind: Kind, claimed: str) -> None:
+        super().__init__(why)
+        self.kind = kind
+        self.claimed = claimed
 
 
 class BadStartError(Exception):
@@ -111,8 +124,35 @@ def _kind(content: object) -> str:
             return "a list"
 
 
+class Sighting(NamedTuple):
+    """What no honest use brings about, seen at a door."""
+
+    kind: Kind
+    door: str
+    why: str
+    claimed: str
+    workflow_id: str
+    run: str
+
+
+Witness = Callable[[Sighting], None]
+"""Hears of sightings, from any thread, and of none twice by a replay; a task that is done again may repeat one."""
+
+
+def unseen(_: Sighting) -> None:
+    """Where nobody is told."""
+
+
 class _Doorkeeper(WorkflowInboundInterceptor):
     _entered = False
+    _witness: Witness = staticmethod(unseen)
+
+    def _see(self, kind: Kind, door: str, why: str, claimed: str = "") -> None:
+        """Tell of it outside of the workflow, which does not change by it."""
+        if not workflow.unsafe.is_replaying_history_events():
+            here = workflow.info()
+            count_attempt(kind)
+            self._witness(Sighting(kind, door, why, claimed, here.workflow_id, here.run_id))
 
     async def execute_workflow(self, input: ExecuteWorkflowInput) -> Any:
         if len(input.args) > RUN_ARGUMENTS:
@@ -127,6 +167,8 @@ class _Doorkeeper(WorkflowInboundInterceptor):
         try:
             return await super().execute_workflow(input)
         except (BadStartError, MisnamedWorkflowError, RefusedError) as error:
+            if workflow.info().workflow_type in NOT_BY_HAND or _is_carried_by_hand(input.args):
+                self._see(Kind.START, "start", str(error))
             raise ApplicationError(str(error), type="BadStart", non_retryable=True) from error
 
     async def handle_signal(self, input: HandleSignalInput) -> None:
@@ -142,6 +184,8 @@ class _Doorkeeper(WorkflowInboundInterceptor):
         except Exception as error:
             why = shortened(str(error))
             workflow.logger.warning("message_refused", extra={"door": input.signal[:80], "why": why})
+            if isinstance(error, PosedError):
+                self._see(error.kind, input.signal, str(error), error.claimed)
             instance = workflow.instance()
             if isinstance(instance, HasDoors):
                 instance.refused(input.signal[:80], why)
@@ -156,7 +200,17 @@ class _Doorkeeper(WorkflowInboundInterceptor):
 
     def handle_update_validator(self, input: HandleUpdateInput) -> None:
         _one_object(input.args)
-        super().handle_update_validator(input)
+        try:
+            super().handle_update_validator(input)
+        except ApplicationError as error:
+            if isinstance(posed := error.__cause__, PosedError):
+                self._see(posed.kind, input.update, str(posed), posed.claimed)
+            raise
+
+
+def _is_carried_by_hand(args: Sequence[object]) -> bool:
+    """Tell whether somebody has made up the state of an earlier run."""
+    return args[RUN_ARGUMENTS - 1] is not None and not workflow.info().continued_run_id
 
 
 def _one_object(args: Sequence[object]) -> None:
@@ -168,8 +222,11 @@ def _one_object(args: Sequence[object]) -> None:
 class Doorkeeper(Interceptor):
     """Give this to every worker and replayer of our workflows."""
 
+    def __init__(self, witness: Witness = unseen) -> None:
+        self._kind = type("_Doorkeeper", (_Doorkeeper,), {"_witness": staticmethod(witness)})
+
     def workflow_interceptor_class(
         self, input: WorkflowInterceptorClassInput
     ) -> type[WorkflowInboundInterceptor]:
         del input
-        return _Doorkeeper
+        return self._kind

@@ -6,7 +6,7 @@ from temporalio import workflow
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
-from workflows.doorkeeper import BadStartError, RefusedError, read_message, read_value
+from workflows.doorkeeper import BadStartError, PosedError, RefusedError, read_message, read_value
 from workflows.steering import ABANDON, Steered
 
 with workflow.unsafe.imports_passed_through():
@@ -15,7 +15,16 @@ with workflow.unsafe.imports_passed_through():
     from domain.actor import Actor, Channel, Proof
     from domain.answer import Ask, Done, Order, Told, Undone, Withdrawal
     from domain.approval import Answer as Said
-    from domain.approval import DecideAnswer, Decision, Policy, Standing, Verdict, standing, why_not_counted
+    from domain.approval import (
+        DecideAnswer,
+        Decision,
+        Policy,
+        Standing,
+        Verdict,
+        standing,
+        why_not_counted,
+        why_posed,
+    )
     from domain.doors import Does, Signal, Word, at_promotion
     from domain.names import Subject, effects_queue, promotion_id
     from domain.order import ProofOrder
@@ -245,8 +254,10 @@ class PromotionDoors(Steered):
         if self._proposal is None or self._request is None:
             return
         intent = self._proposal.plan.intent
-        if why := why_not_counted(self._policy(self._proposal), self._request.requester, said, intent):
-            raise RefusedError(why)
+        policy, requester = self._policy(self._proposal), self._request.requester
+        if why := why_not_counted(policy, requester, said, intent):
+            kind = why_posed(policy, requester, said)
+            raise PosedError(why, kind, said.by) if kind else RefusedError(why)
         mine = Actor(name=said.by)
         votes = [
             vote for vote in self._decisions if vote.intent == intent and vote.actor.is_same_person(mine)

@@ -11,6 +11,7 @@ from domain.notice import Event, Notice, key_of
 
 _MEANS: Final = {
     Event.UNSETTLED: "Nothing else moves there until a person has decided.",
+    Event.ATTEMPT: "It came to nothing. No honest use brings it about: who can reach Temporal, or write to the store?",
     Event.GLASS_BROKEN: "Nobody approves it beforehand. Somebody else has to look at it afterwards, and sign.",
 }
 
@@ -30,7 +31,7 @@ class RoutedNotifier:
 
     async def call(self, alarm: Alarm) -> None:
         unable = [error for error in await self._call_all(alarm) if isinstance(error, Exception)]
-        notice = _notice(alarm)
+        notice = notice_of(alarm)
         channels = self._settings.current().channels(notice)
         whys = await asyncio.gather(*(self._failed(channel, notice) for channel in channels))
         if channels and all(whys):
@@ -51,7 +52,7 @@ class RoutedNotifier:
         return ""
 
 
-def _notice(alarm: Alarm) -> Notice:
+def notice_of(alarm: Alarm) -> Notice:
     return Notice(
         key=key_of(alarm.key),
         event=alarm.event,

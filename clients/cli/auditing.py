@@ -169,7 +169,7 @@ def _audit(service: str, environment: str, head: str, folder: Path | None = None
         found = asyncio.run(auditor.audit(service, environment, head))
     except StoreError as error:
         raise UsageError(str(error)) from error
-    if not (found.accounts or found.promotions or found.findings):
+    if found.is_empty:
         _must_be_known(place, "service", service)
         _must_be_known(place, "environment", environment)
     return found
@@ -196,6 +196,8 @@ def _narrowed(found: "Audit", release: str, first: "datetime | None", last: "dat
 
     What does not hold is never left out.
     """
+    from domain.logbook import version_of
+
     accounts = tuple(
         one
         for one in found.accounts
@@ -210,7 +212,14 @@ def _narrowed(found: "Audit", release: str, first: "datetime | None", last: "dat
         and (first is None or one.ended is None or one.ended >= first)
         and (last is None or (one.ended or one.began) < last)
     )
-    return found.but(accounts=accounts, promotions=promotions)
+    notes = tuple(
+        one
+        for one in found.notes
+        if (not release or version_of(one.note) == release)
+        and (first is None or one.at >= first)
+        and (last is None or one.at < last)
+    )
+    return found.but(accounts=accounts, promotions=promotions, notes=notes)
 
 
 def _scope(
@@ -233,7 +242,7 @@ def _moment(at: "datetime") -> str:
 
 
 def _report(found: "Audit", out: Path | None, *, as_json: bool) -> None:
-    from domain.evidence import tell_audit
+    from domain.evidence import say_pages, tell_audit
 
     text = found.model_dump_json(indent=2) + "\n" if as_json else tell_audit(found)
     if out is None:
@@ -244,20 +253,28 @@ def _report(found: "Audit", out: Path | None, *, as_json: bool) -> None:
         except OSError as error:
             raise UsageError(f"{out} could not be written: {error.strerror}.") from error
         counts = f"{len(found.accounts)} receipts, {len(found.promotions)} promotions"
+        counts += f", {say_pages(len(found.notes))}" * bool(found.notes)
         say(f"Written to {out}: {counts}, {len(found.findings)} findings.")
     leave(Exit.REFUSED if found.findings else Exit.DONE)
 
 
 def _say_verdict(found: "Audit") -> None:
-    if not (found.accounts or found.promotions or found.findings):
+    from domain.evidence import say_pages
+
+    if found.is_empty:
         say("Nothing has been asked for anywhere yet: there is no receipt, and no record.")
         return
     for finding in found.findings:
         say(str(finding), "red")
     if not found.findings:
         counts = f"{len(found.accounts)} receipts and the records of {len(found.promotions)} promotions"
+        counts += f", with {say_pages(len(found.notes))}," * bool(found.notes)
         say(f"{counts} are good: every seal, every signature, and the chains that bind them.", "green")
-    newest = [*found.heads.items(), *((f"{place}, ledger", head) for place, head in found.ledgers.items())]
+    newest = [
+        *found.heads.items(),
+        *((f"{place}, ledger", head) for place, head in found.ledgers.items()),
+        *((f"{place}, logbook", head) for place, head in found.logbooks.items()),
+    ]
     for place, head in newest:
         say_aside(f"{place}: {head}")
     _say_weaknesses(found)

@@ -87,7 +87,7 @@ def _decide(
 
         promotion, verdict = towpath.promotion(service, version, environment), Verdict(verb)
         digits = plan or await _read_plan(promotion, verdict, by, agreed=yes or written)
-        signed = await _sign(promotion, verdict, digits, me) if me.signs else None
+        signed = await _sign(promotion, verdict, digits, me)
         if written:
             return _write_out(promotion, verdict, digits, me, signed)
         if bare:
@@ -103,11 +103,19 @@ def _decide(
 
 
 async def _sign(promotion: "Promotion", verdict: "Verdict", digits: str, me: _Said) -> "Signature | None":
-    """Sign the decision on the plan that waits, if it is the one that was read."""
+    """Sign the decision on the plan that waits, if it is the one that was read.
+
+    Raises ``DeclinedError`` where it would not count: nothing is sent then.
+    """
+    from domain.approval import UNSIGNED
     from domain.value import names_digest
 
     proposal = (await promotion.status()).proposal
-    if proposal is None or me.signs is None:
+    if proposal is None:
+        return None
+    if me.signs is None:
+        if proposal.terms.approval.signed:
+            raise DeclinedError(f"{promotion}: {UNSIGNED}.")
         return None
     intent = proposal.plan.intent
     if not names_digest(digits, intent):

@@ -15,6 +15,7 @@ from activities.archive import Archive
 from activities.around import Engine, Nobody
 from activities.gatehouse import Gatehouse
 from activities.keyring import Keyring, make_key
+from activities.logbook import Logbook
 from activities.ports import BadSealError, Signers
 from activities.signers import OpenSshSigners
 from activities.tools import Tools
@@ -54,7 +55,13 @@ class House:
     """A gatehouse with a memory of its own."""
 
     def __init__(
-        self, folder: Path, signers: Signers, roles: Roles | None = None, *, signed: bool = True
+        self,
+        folder: Path,
+        signers: Signers,
+        roles: Roles | None = None,
+        *,
+        signed: bool = True,
+        store: MemoryStore | None = None,
     ) -> None:
         keys = folder / "keys"
         file = EnvironmentFile(
@@ -64,7 +71,7 @@ class House:
             roles=roles or Roles(),
         )
         self.settings = FixedSettings(Configuration(environments={"production": file}))
-        self.store = MemoryStore()
+        self.store = store or MemoryStore()
         self.clock = ShiftedClock()
         self.tools = Tools(
             environment="production",
@@ -77,10 +84,16 @@ class House:
             check=_none,
             cache=folder,
         )
-        self.gatehouse = Gatehouse(self.tools, Archive(self.store, self.tools.seals), Engine())
+        archive = Archive(self.store, self.tools.seals)
+        self.logbook = Logbook(self.tools, archive)
+        self.gatehouse = Gatehouse(self.tools, archive, Engine(), self.logbook)
 
     async def why(self, saying: Saying) -> str:
         return (await self.gatehouse.hear(saying)).why
+
+    def remembered(self) -> list[str]:
+        """Name the words about gates that the store holds, the oldest first."""
+        return sorted(key for key in self.store.content if key.startswith("gate/"))
 
     async def frozen(self) -> bool:
         return (await self.gatehouse.shut(SUBJECT)).freeze is not None
@@ -208,7 +221,7 @@ async def test_what_somebody_wrote_into_the_store_is_not_passed_over(tmp_path: P
     house = House(tmp_path, Everybody())
     await house.why(stamped(thaw(), now - timedelta(minutes=9), 1))
     await house.why(stamped(freeze(), now, 2))
-    first, second = sorted(house.store.content)
+    first, second = house.remembered()
     match meddle:
         case "moved":
             house.store.content[second.replace("/freeze/", "/freeze/9")] = house.store.content[first]
@@ -233,7 +246,7 @@ async def test_a_role_is_asked_for_and_its_rule_named(tmp_path: Path) -> None:
     )
     assert "gives the role operate to" in await house.why(pin(ANA))
     assert await house.gatehouse.hear(freeze(ANA)) == await house.gatehouse.hear(pin(BO))
-    assert not house.store.content, "nothing proven is remembered where nothing is proven"
+    assert not house.remembered(), "nothing proven is remembered where nothing is proven"
     rollback = Request(story=Story.ROLLBACK, subject=SUBJECT, actor=Actor(name=EVE))
     assert f"{EVE} may not roll back shop in production" in await house.gatehouse.admit(rollback)
 
@@ -244,7 +257,8 @@ async def test_whoever_has_the_environments_key_needs_no_other(tmp_path: Path) -
     rollback = Request(story=Story.ROLLBACK, subject=SUBJECT, actor=Actor(name=EVE, channel=Channel.OFFLINE))
     archive = Archive(house.store, house.tools.seals)
 
-    assert await Gatehouse(house.tools, archive, Nobody(SUBJECT, 7)).admit(rollback) == ""
+    offline = Gatehouse(house.tools, archive, Nobody(SUBJECT, 7), Logbook(house.tools, archive))
+    assert await offline.admit(rollback) == ""
     assert "it is not signed" in await house.gatehouse.admit(rollback)
 
 

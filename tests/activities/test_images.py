@@ -19,6 +19,7 @@ from activities.comparing import look_into, side_of_release
 from activities.drawing import Drawing
 from activities.gatehouse import Gatehouse
 from activities.keyring import make_key
+from activities.logbook import Logbook
 from activities.registry import ImageRefusedError, look_for
 from activities.releases import Brought, ReleaseRefusedError, bring, create_release, read_release
 from domain.actor import Actor, Channel
@@ -201,7 +202,8 @@ async def test_target_that_takes_files_refuses_an_image_in_its_plan(tmp_path: Pa
         archive = Archive(chosen.store, chosen.seals)
         ana = Actor(name="ana", channel=Channel.UPDATE)
         request = Request(subject=Subject(service="shop", environment=environment), version="1", actor=ana)
-        sealed = await Drawing(chosen, archive, Gatehouse(chosen, archive, Engine())).propose(request)
+        gatehouse = Gatehouse(chosen, archive, Engine(), Logbook(chosen, archive))
+        sealed = await Drawing(chosen, archive, gatehouse).propose(request)
         said[environment] = archive.unseal(sealed, environment, Proposal).refusals
 
     assert said["staging"] == ()

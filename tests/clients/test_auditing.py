@@ -3,6 +3,7 @@
 import asyncio
 import json
 import shutil
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -16,9 +17,10 @@ from domain.actor import Actor
 from domain.audit import Audit
 from domain.environment import Absent
 from domain.journal import Receipt, Settled
+from domain.logbook import Attempt, Doer, LogPage, Note, TidingsNote
 from domain.names import Subject
 from domain.outcome import Exit, Outcome
-from domain.record import Chain, OutcomeRecord, RequestRecord
+from domain.record import Chain, OutcomeRecord, OverrideRecord, RequestRecord
 from domain.terms import Request, Story
 from domain.trail import ENDED, Trail, tail
 from domain.value import digest_of
@@ -209,3 +211,57 @@ def _empty(folder: Path) -> None:
             shutil.rmtree(inside)
         else:
             inside.unlink()
+
+
+async def test_what_was_said_and_tried_is_in_the_report_of_its_period(sealed: CommandLine) -> None:
+    """By service and by period, each with its page; what an attacker wrote makes no heading of its own."""
+    place = surroundings(sealed.folder, {})
+    archive = Archive(open_store("store", sealed.folder), Keyring(place.keys, settings_of(place)))
+    froze = TidingsNote(
+        of="environment/dev",
+        record=OverrideRecord(at=NOON, actor=Actor(name="ana@example.com"), did="freeze", comment="the sale"),
+        at=NOON,
+    )
+    tried = Attempt(
+        at=NOON + timedelta(days=40),
+        environment="dev",
+        subject=DEV,
+        what="a deed",
+        by=Doer(workflow_id="evil/1"),
+        claimed="bo\n# Evidence",
+        why="it has no lane",
+    )
+    before: str | None = None
+    notes: tuple[Note, ...] = (froze, tried)
+    for number, note in enumerate(notes, start=1):
+        page = LogPage(environment="dev", number=number, before=before, note=note, at=note.at)
+        before = (await archive.write_page("dev", page)).digest
+
+    good = await sealed.type("audit", "verify")
+    shown = await sealed.type("audit", "show", "--service", "shop")
+    first = await sealed.type("audit", "show", "--until", "2026-02-01")
+    other = await sealed.type("audit", "show", "--release", "7.0")
+    told = await sealed.type("audit", "export", "--json")
+    (sealed.folder / "store/logbook/dev/2.json").unlink()
+    cut = await sealed.type("audit", "verify", "--head", json.loads(told.out)["logbooks"]["dev"])
+    (sealed.folder / "store/logbook/dev/1.json").write_text("{}")
+    bad = await sealed.type("audit", "verify")
+
+    assert "with 2 pages of logbooks, are good" in good.said
+    assert "dev, logbook: sha256:" in good.err
+    assert "## Gates, and what people said" in shown.out
+    assert (
+        "dev: ana@example.com (claimed, not proven) said freeze to environment/dev: the sale (page 1"
+        in shown.out
+    )
+    assert "## Attempts that were refused" in shown.out
+    assert (
+        "a deed for shop in dev, by evil/1, in the name of bo # Evidence (claimed, not proven)" in shown.out
+    )
+    assert "ana@example.com (claimed, not proven) said freeze" in first.out
+    assert "Attempts" not in first.out
+    assert "logbooks" not in other.out.partition("## The newest")[0]
+    assert [note.number for note in Audit.model_validate_json(told.out).notes] == [1, 2]
+    assert (good.code, cut.code, bad.code) == (Exit.DONE, Exit.REFUSED, Exit.REFUSED)
+    assert "which was there once, is not there any more" in cut.said
+    assert "“logbook/dev/1.json” cannot be read: it was altered" in bad.said

@@ -6,6 +6,7 @@ import json
 import pytest
 
 from domain.approval_written import Approval
+from domain.attempt import Kind
 from domain.names import promotion_id
 from domain.outcome import Exit, Outcome, Phase
 from domain.status import Report
@@ -53,6 +54,7 @@ async def test_a_release_is_asked_for_and_let_in_under_signatures(town: Town, to
     assert (unsigned.code, as_another.code, stale.code) == (Exit.REFUSED,) * 3
     assert "towpath approve --key FILE" in unsigned.said
     assert f"it was signed with the key of {cy}, not with one of {bo}'s" in as_another.said
+    assert await town.alarmed() == [Kind.SIGNATURE]  # of the unsigned one nothing was sent
     assert "nothing was signed" in stale.said
     assert (taken.code, printed.code, report.outcome) == (Exit.DONE, Exit.DONE, Outcome.PROMOTED)
     assert f"{bo} says approve" in seen.said

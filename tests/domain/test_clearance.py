@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from domain.actor import Actor, Proof
 from domain.approval import Decision, Policy, Verdict
+from domain.attempt import Kind
 from domain.clearance import judge, judge_done, judge_undo
 from domain.environment import Absent, Placement, Unknown
 from domain.fence import Fence, milliseconds
@@ -233,6 +234,37 @@ def test_each_wrong_fact_alone_refuses_for_its_own_cause(name: str) -> None:
     assert refusal
     assert refusal.cause is cause
     assert sentence in refusal.why
+
+
+ATTEMPTS = {
+    "a broken seal": Kind.SEAL,
+    "another environment": Kind.WARRANT,
+    "another request": Kind.WARRANT,
+    "a step of no plan": Kind.WARRANT,
+    "another workflow": Kind.STRANGER,
+    "a turn far ahead": Kind.STRANGER,
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_people_are_called_for_what_no_honest_use_brings_about_and_for_nothing_else(name: str) -> None:
+    """Gates, roles, approvals, and what has changed meanwhile refuse honest people every day."""
+    refusal = judge(*WRONG[name][0](WARRANT, PLACE, FACTS))
+
+    assert refusal
+    assert refusal.attempt is ATTEMPTS.get(name)
+
+
+def test_a_promotion_that_has_gone_is_honest_and_one_that_never_was_is_not() -> None:
+    """Whoever asks in the lane for a promotion without one is no promotion that has just ended."""
+    gone, never = (
+        judge(WARRANT.but(asker=asker), PLACE, FACTS.but(asking=False))
+        for asker in (WARRANT.asker, "person/eve")
+    )
+
+    assert gone
+    assert never
+    assert (gone.attempt, never.attempt) == (None, Kind.WARRANT)
 
 
 def test_of_two_wrong_facts_the_graver_is_said() -> None:

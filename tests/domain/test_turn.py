@@ -6,7 +6,7 @@ from domain.fence import Fence
 from domain.journal import Capture, Entry, called_off
 from domain.plan import Plan
 from domain.terms import Proposal, TargetTerms
-from domain.turn import judge_deeds, of_another, out_of_line
+from domain.turn import never_done, of_another, out_of_line
 from tests.domain.strategies import NOON, digest
 from tests.domain.test_clearance import OLD, PLACE, PLAN, PROPOSAL, SECOND, SUBJECT, TERMS, TURN
 
@@ -78,7 +78,5 @@ def test_what_was_never_begun_was_not_done() -> None:
 
     assert PLACE in PLAN.steps
     assert SECOND in PLAN.steps
-    assert judge_deeds(PROPOSAL, both) is None
-    refusal = judge_deeds(PROPOSAL, both[:1])
-    assert refusal
-    assert "db was never begun" in refusal.why
+    assert never_done(PROPOSAL, both) == ""
+    assert never_done(PROPOSAL, both[:1]) == "it is said to be done, and db was never begun"

@@ -17,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from temporalio.client import Client
 
 from activities.spaces import Spaces
-from domain.names import ENGINE_QUEUE, environment_id, lane_id, notice_id
+from domain.names import ENGINE_QUEUE, change_id, environment_id, lane_id, notice_id
 from domain.notice import Event, Notice, NoticeOrder, key_of
 from domain.outcome import Outcome, Phase
 from tests.channels import Hook
@@ -80,6 +80,7 @@ async def seen(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Seen]:
                 httpx.AsyncClient(base_url=url, trust_env=False) as browser,
             ):
                 await _tell(client)
+                await _start_by_hand(client, hook)
                 # A query has a workflow replayed to its end.
                 await client.get_workflow_handle("promotion/shop/dev/1.0.0").query("status")
                 metrics, health, ready = [
@@ -107,6 +108,13 @@ async def _tell(client: Client) -> None:
         id=notice_id(notice.key),
         task_queue=ENGINE_QUEUE,
     )
+
+
+async def _start_by_hand(client: Client, hook: Hook) -> None:
+    """Do what no honest use brings about, and wait until somebody hears of it."""
+    change = change_id(SUBJECT, 1)
+    await client.start_workflow("ChangeWorkflow", {}, id=change, task_queue=ENGINE_QUEUE)
+    await hook.until_told("shop in dev: a workflow was started by hand")
 
 
 async def _live(client: Client, place: Surroundings) -> tuple[Outcome, Outcome]:
@@ -213,9 +221,18 @@ def test_the_sdk_and_the_process_are_on_the_same_port(seen: Seen) -> None:
 
 def test_an_alarm_is_told_by_its_channels(seen: Seen) -> None:
     """Once, from the change itself."""
-    (alarm, notice) = seen.told
+    (alarm, notice, _) = seen.told
     assert alarm.startswith("shop in dev is unsettled")
     assert notice == "dev is thawed"
+
+
+def test_an_attempt_is_told_counted_and_logged_once(seen: Seen) -> None:
+    """On every channel, though no route leads there; and it is in the log with all that is known of it."""
+    assert seen.told[-1] == "shop in dev: a workflow was started by hand"
+    assert seen.value("towpath_attempts_total", kind="start") == 1
+    (logged,) = [event for event in seen.events if event["event"] == "attempt"]
+    assert (logged["kind"], logged["environment"]) == ("start", "dev")
+    assert logged["workflow"] == change_id(SUBJECT, 1)
 
 
 def test_notices_are_counted_for_each_channel(seen: Seen) -> None:
@@ -257,7 +274,7 @@ def test_an_event_is_its_name_and_its_keys(seen: Seen) -> None:
 
 def test_an_alarm_is_an_event_with_its_activity(seen: Seen) -> None:
     """What an activity logs says which one it was, and of which workflow."""
-    (alarm,) = [event for event in seen.events if event["event"] == "alarm"]
+    alarm, _ = [event for event in seen.events if event["event"] == "alarm"]
     assert alarm["activity"] == "call_person"
     assert alarm["workflow"].startswith("change/shop/dev/")
 

@@ -17,6 +17,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from domain.actor import Actor
 from domain.answer import Ask
 from domain.approval import Decision, Verdict
+from domain.attempt import Kind
 from domain.fence import milliseconds
 from domain.names import change_id, effects_queue, environment_id, lane_id, promotion_id
 from domain.order import StepOrder
@@ -47,6 +48,15 @@ class MischiefWorkflow:
         )
 
 
+@workflow.defn(name="ChangeWorkflow")
+class PosingWorkflow(MischiefWorkflow):
+    """The same, by the name of ours."""
+
+    @workflow.run
+    async def run(self, verb: str, queue: str, order: Any) -> Any:
+        return await super().run(verb, queue, order)
+
+
 @workflow.defn(name="Puppet")
 class PuppetWorkflow:
     """Goes by the id of a lane, promotion or environment, and answers whatever it was told to."""
@@ -73,10 +83,12 @@ class Attacker:
         self._queue = queue
         self._puppets: list[WorkflowHandle[Any, Any]] = []
 
-    async def has(self, verb: str, environment: str, order: Value, workflow_id: str = "") -> Any:
+    async def has(
+        self, verb: str, environment: str, order: Value, workflow_id: str = "", kind: str = "Mischief"
+    ) -> Any:
         """Have a verb of an environment run, from a workflow of one's own; return what it answered or refused."""
         handle = await self._town.client.start_workflow(
-            "Mischief",
+            kind,
             args=[verb, effects_queue(environment), order],
             id=workflow_id or f"mischief/{uuid.uuid4()}",
             task_queue=self._queue,
@@ -87,8 +99,10 @@ class Attacker:
             return str(failure.cause.cause if isinstance(failure.cause, ActivityError) else failure.cause)
 
     async def draws_up(self, request: Request) -> Sealed:
-        """Anybody may have a plan drawn up: it is sealed, and opens nothing by itself."""
-        return Sealed.model_validate(await self.has("draw_up", request.subject.environment, request))
+        """Anybody may have a plan drawn up: it is sealed, and opens nothing by itself. People hear of it."""
+        sealed = Sealed.model_validate(await self.has("draw_up", request.subject.environment, request))
+        assert await self._town.alarmed() == [Kind.STRANGER]
+        return sealed
 
     def approval(self, proposal: Proposal) -> Decision:
         """Make up that somebody who may approve has approved."""
@@ -164,7 +178,7 @@ async def attacking(town: Town) -> AsyncIterator[Attacker]:
     async with Worker(
         town.client,
         task_queue=queue,
-        workflows=[MischiefWorkflow, PuppetWorkflow],
+        workflows=[MischiefWorkflow, PosingWorkflow, PuppetWorkflow],
         workflow_runner=UnsandboxedWorkflowRunner(),
         build_id="mischief",
     ):

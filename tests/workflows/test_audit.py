@@ -123,6 +123,7 @@ async def test_what_was_let_in_can_be_proven_and_whatever_was_altered_is_found(p
     first, second, rollback = past.keys()
 
     assert not good.findings
+    assert not good.notes, "what meets no word writes nothing into the logbook"
     assert [(one.version, one.outcome, len(one.decisions)) for one in good.promotions] == [
         ("1.0", "promoted", 1),
         ("2.0", "promoted", 1),

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ from temporalio.exceptions import ApplicationError
 from domain.actor import Actor
 from domain.approval import Decision, Verdict
 from domain.approval_written import Approval
+from domain.attempt import Kind
 from domain.lane import LaneState
 from domain.names import ENGINE_QUEUE, change_id, environment_id, lane_id, pipeline_id, promotion_id
 from domain.outcome import Outcome, Phase
@@ -82,6 +83,13 @@ SAYS["LaneWorkflow"] = SAYS["EnvironmentWorkflow"] = {
 
 LEGAL: Final = {("LaneWorkflow", "no input"), ("EnvironmentWorkflow", "no input")}
 LEGAL_NULL: Final = {("LaneWorkflow", "null"), ("EnvironmentWorkflow", "null")}
+
+
+@pytest.fixture(autouse=True)
+async def told(town: Town) -> AsyncIterator[None]:
+    """Whoever starts by hand what nobody honest does is told of, and of nothing else."""
+    yield
+    assert {one for one in await town.alarmed() if "more attempt" not in one} <= {Kind.START}
 
 
 @pytest.fixture
@@ -262,6 +270,7 @@ async def test_a_promotion_is_not_born_approved(town: Town, shell: Shell) -> Non
     )
 
     assert "State is carried over from an earlier run only" in await failure_of(again)
+    assert await town.alarmed() == [Kind.START]
     assert town.world.version(town.place(town.production)) == "absent"
 
 
@@ -306,6 +315,7 @@ async def test_a_change_is_started_by_its_lane_only(town: Town, shell: Shell) ->
         )
 
         assert "is started by its lane" in await failure_of(handle)
+        assert await town.alarmed() == [Kind.START]
     assert town.world.writes == []
 
 
@@ -336,6 +346,7 @@ async def test_a_lane_takes_no_state_from_anybody(town: Town, shell: Shell, turn
     )
 
     assert "State is carried over from an earlier run only" in await failure_of(handle)
+    assert await town.alarmed() == [Kind.START]
     assert (await town.promoted("1.0.0", town.dev)).outcome is Outcome.PROMOTED
     assert (await town.lane_status(town.dev)).last_turn < 2**62
 
@@ -360,6 +371,7 @@ async def test_an_environment_takes_no_state_from_anybody(town: Town, shell: She
     )
 
     assert "State is carried over from an earlier run only" in await failure_of(handle)
+    assert await town.alarmed() == [Kind.START]
     assert (await town.promoted("1.0.0", town.dev)).outcome is Outcome.PROMOTED
 
 

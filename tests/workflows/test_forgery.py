@@ -14,9 +14,11 @@ from temporalio.client import WorkflowExecutionStatus, WorkflowHandle
 
 from domain.actor import Actor
 from domain.answer import Ask, Done, NotBegun, Told
+from domain.attempt import Kind
 from domain.environment import Placement
 from domain.fence import Fence
 from domain.journal import Settled
+from domain.logbook import Attempt
 from domain.names import change_id, journal_prefix, receipt_prefix
 from domain.order import Account, Left, StepOrder
 from domain.outcome import Outcome, Phase
@@ -106,6 +108,24 @@ async def test_a_deed_ordered_by_a_strangers_workflow_is_not_done(
 
     assert refusal in str(said)
     assert world_of(town) == before
+    assert await town.alarmed() == [Kind.STRANGER]
+
+
+async def test_a_deed_ordered_by_what_has_the_kind_and_id_of_a_change_is_told_of(
+    town: Town, attacker: Attacker
+) -> None:
+    """
+    It is refused as an honest change is that was overtaken; who started it, the server is asked.
+    """
+    await town.promoted("1.0.0", town.dev)
+    warrant = await attacker.warrant(town.staging, "1.0.0", now())
+    order = StepOrder(warrant=warrant, step=step_of(warrant), act=1)
+    own_id = change_id(warrant.request.subject, warrant.turn)
+
+    said = await attacker.has("perform", town.staging, order, own_id, kind="ChangeWorkflow")
+
+    assert "does not have turn" in str(said)
+    assert await town.alarmed() == [Kind.STRANGER]
 
 
 Forge = Callable[[Sealed], Sealed]
@@ -141,6 +161,7 @@ async def test_terms_with_a_forged_seal_open_nothing(town: Town, attacker: Attac
 
             assert "This warrant opens nothing" in str(said), name
     assert world_of(town) == before
+    assert set(await town.alarmed()) == {Kind.STRANGER, f"{3 * len(FORGERIES) - 1} more attempts"}
 
 
 async def test_terms_of_one_environment_open_no_other(town: Town, attacker: Attacker) -> None:
@@ -160,6 +181,11 @@ async def test_terms_of_one_environment_open_no_other(town: Town, attacker: Atta
 
     assert f"This worker serves {town.production}" in str(said)
     assert world_of(town) == before
+    assert await town.alarmed() == [Kind.STRANGER]
+    found = await town.audit(town.production)
+    (attempt,) = (one.note for one in found.notes)
+    assert isinstance(attempt, Attempt)
+    assert (attempt.claimed, attempt.times) == ("eve@example.com", 1)
 
 
 @pytest.mark.parametrize("verb", ["perform", "conclude"])
@@ -183,6 +209,7 @@ async def test_a_warrant_is_worth_nothing_after_its_turn(town: Town, attacker: A
 
     assert verb == "conclude" or "has its receipt: it is over" in str(said)
     assert world_of(town) == before
+    assert await town.alarmed() == [Kind.STRANGER]
 
 
 async def test_nobody_undoes_a_change_that_is_under_way_but_itself(town: Town, attacker: Attacker) -> None:
@@ -210,6 +237,7 @@ async def test_nobody_undoes_a_change_that_is_under_way_but_itself(town: Town, a
 
     assert f"has turn {warrant.turn} open" in str(said)
     assert world_of(town) == before
+    assert await town.alarmed() == [Kind.STRANGER]
     town.world.slow[town.place(town.dev, "api")].set()
     assert (await handle.result()).outcome is Outcome.PROMOTED
 
@@ -231,6 +259,7 @@ async def test_nobody_leaves_a_receipt_for_a_change_of_somebody_elses(town: Town
         await attacker.has("conclude", town.dev, account_of(open_one.but(turn=turn), settled), workflow_id)
 
         assert world_of(town) == before, (whose, settled)
+        assert await town.alarmed() == [Kind.STRANGER]
     town.world.slow[town.place(town.dev)].set()
     assert (await handle.result()).outcome is Outcome.PROMOTED
     assert len(await town.receipts(town.dev)) == 1
@@ -252,6 +281,7 @@ async def test_nobody_settles_a_change_but_its_lane(town: Town, attacker: Attack
     for workflow_id in ("", change_id(request.subject, turn + 1)):
         said = await attacker.has("draw_up", town.dev, request, workflow_id)
         assert "to settle anything" in str(said)
+        assert await town.alarmed() == [Kind.STRANGER]
     await town.lane(town.dev).signal("ask", Ask(asker="person/eve", request=request))
 
     assert "a lane settles by itself" in (await town.lane_status(town.dev)).refused[-1].why
@@ -286,6 +316,7 @@ async def test_an_ask_with_a_made_up_approval_begins_nothing(town: Town, attacke
     assert isinstance(answer, NotBegun)
     assert "is no longer asking for it" in answer.refusal.why
     assert town.world.version(town.place(town.production)) == "absent"
+    assert await town.alarmed() == [Kind.WARRANT]
 
 
 async def test_an_ask_in_a_promotions_name_needs_the_approval_that_this_was_given(
@@ -310,6 +341,7 @@ async def test_an_ask_in_a_promotions_name_needs_the_approval_that_this_was_give
     answer = await told_by_lane(town, town.production, handle.id)
     assert isinstance(answer, NotBegun)
     assert town.world.version(town.place(town.production)) == "absent"
+    assert await town.alarmed() == [Kind.WARRANT]
     await town.approve(handle)
     assert (await handle.result()).outcome is Outcome.PROMOTED
 
@@ -331,6 +363,7 @@ async def test_an_ask_with_forged_terms_begins_nothing(town: Town, attacker: Att
         answer = await told_by_lane(town, town.production, asker)
         assert isinstance(answer, NotBegun)
         assert "opens nothing" in answer.refusal.why
+        assert await town.alarmed() == [Kind.SEAL]
     assert town.world.version(town.place(town.production)) == "absent"
 
 
@@ -356,6 +389,7 @@ async def test_an_ask_of_another_day_moves_no_turn_ahead(town: Town, attacker: A
         await lane.signal("ask", forged)
 
     assert (await town.promoted("2.0.0", town.dev)).outcome is Outcome.PROMOTED
+    assert {*await town.alarmed()} <= {Kind.WARRANT}  # unless the real one had taken its place by then
 
 
 async def _ask(town: Town, environment: str, ask: Ask) -> None:
@@ -435,6 +469,7 @@ async def test_evidence_that_somebody_made_up_is_worth_nothing(town: Town, shell
     report = await asyncio.wait_for(handle.result(), 30)
     assert report.outcome is Outcome.ROLLED_BACK
     assert town.world.version(town.place(town.dev)) == "1.0.0"
+    await town.until_alarmed(Kind.SEAL, Kind.EVIDENCE)
     assert (await town.promoted("2.0.0", town.staging)).outcome is Outcome.REFUSED
 
 
@@ -452,6 +487,7 @@ async def test_an_activity_completed_with_nonsense_holds_nothing_up(
     change = await town.change(town.dev)
 
     said = await complete(shell, change, "perform", result)
+    await town.until_alarmed(Kind.EVIDENCE)
     gate.set()
 
     assert said.code == 0, said.text
@@ -476,10 +512,12 @@ async def test_health_that_somebody_made_up_lets_nothing_follow(town: Town, shel
     said = await complete(shell, change, "conclude", Left(well=True, evidence=("2.0.0 answers",)))
 
     assert said.code == 0, said.text
+    await town.until_alarmed(Kind.EVIDENCE)
     assert (await forged.result()).outcome is Outcome.PROMOTED
     assert [receipt.version for receipt in await town.receipts(town.dev)] == ["1.0.0"]
     assert (await town.promoted("2.0.0", town.staging)).outcome is Outcome.REFUSED
     assert (await town.promoted("3.0.0", town.dev)).outcome is Outcome.PROMOTED
+    assert await town.alarmed() == [Kind.UNACCOUNTED]
     written = [holding for place, _, holding in town.world.writes if place == town.place(town.dev)]
     assert [one.version for one in written if isinstance(one, Placement)] == [
         "1.0.0",
@@ -506,7 +544,9 @@ async def test_health_that_somebody_made_up_is_found_by_the_environments_worker(
     busy = (await town.lane_status(town.dev)).turn
     await complete(shell, change, "conclude", Left(well=True, evidence=("2.0.0 answers",)))
     await forged.result()
-    await reckon(town.client, tools, timedelta())
+    await town.until_alarmed(Kind.EVIDENCE)
+    await reckon(town.client, tools, timedelta(), town.attempts_on(town.dev))
+    assert await town.alarmed() == [Kind.UNACCOUNTED]
     settlement = town.lane(town.dev)
     async with asyncio.timeout(20):
         while town.world.version(town.place(town.dev)) != "1.0.0" or (await town.lane_status(town.dev)).turn:  # noqa: ASYNC110 - it is asked
@@ -568,6 +608,7 @@ async def test_an_undo_from_an_altered_journal_is_refused_and_a_person_called(
     assert again.phase is Phase.STUCK
     assert (await town.lane_status(town.dev)).phase is Phase.UNSETTLED
     assert (await handle.describe()).status is WorkflowExecutionStatus.RUNNING
+    assert Kind.SEAL in await town.alarmed()
 
 
 async def _alarms(change: WorkflowHandle[Any, Any], bell: Bell, town: Town) -> list[Any]:
@@ -603,6 +644,7 @@ async def test_a_receipt_that_somebody_meddled_with_vouches_for_nothing(town: To
     assert isinstance(answer, NotBegun)
     assert "cannot be believed" in answer.refusal.why
     assert town.world.version(town.place(town.dev)) == "2.0.0"
+    assert set(await town.alarmed()) == {Kind.SEAL}
 
 
 async def test_nobody_tells_a_promotion_that_it_was_done(town: Town) -> None:
@@ -654,3 +696,4 @@ async def test_where_roles_are_given_nobody_goes_back_by_a_turn_of_their_own(
 
     assert "This warrant opens nothing" in str(said)
     assert world_of(town) == before
+    assert await town.alarmed() == [Kind.STRANGER]

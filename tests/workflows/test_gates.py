@@ -6,6 +6,7 @@ from temporalio.client import WorkflowHandle
 
 from activities.quarantines import Said, put_into_quarantine, release_from_quarantine
 from domain.actor import Actor
+from domain.logbook import QuarantineNote, TidingsNote
 from domain.names import ENGINE_QUEUE, environment_id
 from domain.outcome import Outcome, Phase
 from domain.status import EnvironmentStatus, PromotionStatus
@@ -42,6 +43,16 @@ async def test_a_pinned_service_waits_until_it_is_unpinned(town: Town) -> None:
     assert (await handle.result()).outcome is Outcome.PROMOTED
     ended: PromotionStatus = await handle.query("status", result_type=PromotionStatus)
     assert ended.number == 2
+    found = await town.audit(town.production)
+    assert not found.findings
+    assert [
+        (one.note.record.did, str(one.by)) for one in found.notes if isinstance(one.note, TidingsNote)
+    ] == [
+        (f"{did} {service}", "olga@example.com (claimed, not proven)")
+        for did, service in (("pin", town.service), ("pin", "another"), ("unpin", town.service))
+    ]
+    (receipt,) = await town.receipts(town.production)
+    assert receipt.logbook == found.logbooks[town.production]
 
 
 async def test_a_pin_ends_by_itself_and_stops_no_rollback(town: Town) -> None:
@@ -88,6 +99,15 @@ async def test_a_release_in_quarantine_is_refused_before_anybody_is_asked(town: 
     assert "in quarantine by olga@example.com (claimed, not proven)" in refused.why
     assert "it leaks" in refused.why
     assert promoted.outcome is Outcome.PROMOTED
+    found = await town.audit(town.dev)
+    assert not found.findings
+    assert [one.note.quarantine.lifted for one in found.notes if isinstance(one.note, QuarantineNote)] == [
+        False,
+        True,
+    ]
+    del town.store.content[f"quarantine/{town.service}/1.0.0/1.json"]
+    (finding,) = (await town.audit(town.dev)).findings
+    assert "is not there any more, or says something else than a promotion met" in str(finding)
 
 
 async def test_a_quarantine_is_judged_at_the_effect(town: Town) -> None:

@@ -11,23 +11,21 @@ from temporalio import activity
 from temporalio.client import Client, WorkflowHandle
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from activities.archive import Archive
-from activities.auditing import Auditor
 from activities.errands import ThawOrder
-from activities.keyring import Keyring
-from activities.signers import OpenSshSigners
 from clients.client import Towpath
 from clients.environment import Environment
 from domain.approval_written import Approval
+from domain.attempt import Kind
 from domain.configuration_files import Organisation
 from domain.evidence import tell_audit
+from domain.logbook import OverrideNote
 from domain.names import environment_id
 from domain.notice import Event
 from domain.noticing import of_environment
 from domain.outcome import Outcome, Phase
 from domain.override import OverrideRole, OverrideWord
 from domain.status import EnvironmentStatus, PromotionStatus, Report
-from domain.urgency import Gate
+from domain.urgency import Waivable
 from domain.windows import Window
 from tests.people import People, needs_openssh
 from tests.town import PATIENCE, Town
@@ -90,14 +88,11 @@ async def test_who_may_lets_one_release_past_a_freeze_and_the_receipt_says_so(re
     ]
     told = [notice.event for notice in of_environment(await dev.status())]
     assert told.count(Event.OVERRIDDEN) == 4
-    auditor = Auditor(
-        ready.store,
-        Archive(ready.store, Keyring(ready.folder / "keys", ready.settings)),
-        OpenSshSigners(ready.folder),
-    )
-    found = await auditor.audit(ready.service, ready.dev, "")
+    found = await ready.audit(ready.dev)
     assert not found.findings
     assert "Gates overridden: 1.0.0 of" in tell_audit(found)
+    met = [one.note.override for one in found.notes if isinstance(one.note, OverrideNote)]
+    assert [(one.by.name, one.version) for one in met] == [(EVE, ""), (DI, ""), (DI, "9.9.9"), (DI, "1.0.0")]
     other = await ready.promote("2.0.0", ready.dev)
     assert (await ready.until(other, Phase.WAITING_FOR_GATE)).phase is Phase.WAITING_FOR_GATE
 
@@ -165,6 +160,7 @@ async def test_where_decisions_are_signed_no_forged_override_lets_anything_past(
     assert (await ended(handle)).outcome is Outcome.PROMOTED
     (receipt,) = await ready.receipts(ready.dev)
     assert [one.is_proven for one in receipt.overridden] == [True]
+    assert {Kind.UNSIGNED, Kind.SIGNATURE} <= set(await ready.alarmed())
 
 
 async def test_overrides_of_two_services_at_the_same_moment_wake_what_waits_of_both(client: Client) -> None:
@@ -185,7 +181,7 @@ async def test_overrides_of_two_services_at_the_same_moment_wake_what_waits_of_b
         await handle.signal("tell_of_thaw", {"asker": f"promotion/{service}/{environment}/1.0.0"})
     for service in ("shop", "mail"):
         said = OverrideWord(
-            by=DI, service=service, gates=(Gate.FREEZES,), reason="it burns", lasts=timedelta(hours=1)
+            by=DI, service=service, gates=(Waivable.FREEZES,), reason="it burns", lasts=timedelta(hours=1)
         )
         await handle.signal("override", said)
 

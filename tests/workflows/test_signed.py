@@ -14,6 +14,7 @@ from clients.client import Towpath
 from domain.actor import Actor, Proof
 from domain.approval import Answer, Decision, Verdict
 from domain.approval_written import Approval
+from domain.attempt import Kind
 from domain.names import environment_id, manifest_key
 from domain.outcome import Outcome, Phase
 from domain.signature import Signature
@@ -187,23 +188,23 @@ def _of_the_requester(gate: Gate) -> Answer:
     return gate.answer(gate.sign(whose=ANA, by=ANA), by=ANA)
 
 
-ATTEMPTS: Final[tuple[tuple[Callable[[Gate], Answer], str], ...]] = (
-    (_unsigned, "decisions here are signed"),
-    (_of_another_person, f"it was signed with the key of {CY}, not with one of {BO}'s"),
-    (_of_a_stranger, "its key is nobody's in allowed_signers"),
-    (_with_another_comment, "its signature does not fit"),
-    (_for_another_plan, "its signature does not fit"),
-    (_with_a_later_end, "its signature does not fit"),
-    (_dated_ahead, "ahead of this worker's clock"),
-    (_that_is_none, "its signature does not fit"),
-    (_of_the_requester_as_another, f"{ANA} asked for this promotion, and nobody decides"),
-    (_of_the_requester, "nobody decides on their own request"),
+ATTEMPTS: Final[tuple[tuple[Callable[[Gate], Answer], str, Kind | None], ...]] = (
+    (_unsigned, "decisions here are signed", Kind.UNSIGNED),
+    (_of_another_person, f"it was signed with the key of {CY}, not with one of {BO}'s", Kind.SIGNATURE),
+    (_of_a_stranger, "its key is nobody's in allowed_signers", Kind.SIGNATURE),
+    (_with_another_comment, "its signature does not fit", Kind.SIGNATURE),
+    (_for_another_plan, "its signature does not fit", Kind.SIGNATURE),
+    (_with_a_later_end, "its signature does not fit", Kind.SIGNATURE),
+    (_dated_ahead, "ahead of this worker's clock", Kind.SIGNATURE),
+    (_that_is_none, "its signature does not fit", Kind.SIGNATURE),
+    (_of_the_requester_as_another, f"{ANA} asked for this promotion, and nobody decides", Kind.POSING),
+    (_of_the_requester, "nobody decides on their own request", None),
 )
 
 
 async def test_what_is_not_the_approvers_own_is_refused_in_words(gate: Gate) -> None:
     """Each attempt is remembered with its reason, by signal as by update, and the real decision still counts."""
-    for makes, why in ATTEMPTS:
+    for makes, why, kind in ATTEMPTS:
         answer = makes(gate)
         assert why in await gate.refused(answer), makes.__name__
         with pytest.raises(WorkflowUpdateFailedError) as refused:
@@ -211,6 +212,11 @@ async def test_what_is_not_the_approvers_own_is_refused_in_words(gate: Gate) -> 
                 "decide", {**answer.model_dump(mode="json"), "decision": "approve"}
             )
         assert why in str(refused.value.cause), makes.__name__
+        told = await gate.town.alarmed()
+        assert kind is None or kind in told or told[0].endswith(("more attempt", "more attempts")), (
+            makes.__name__
+        )
+        assert bool(told) is bool(kind), makes.__name__
 
     await gate.handle.signal("approve", gate.answer(gate.sign()))
     assert (await asyncio.wait_for(gate.handle.result(), 30)).outcome is Outcome.PROMOTED
@@ -229,6 +235,7 @@ async def test_one_key_has_one_voice_whatever_names_it_has(town: Town, people: P
 
     own = gate.answer(gate.sign(whose=ANA, by=BO), by=BO)
     assert "nobody decides on their own request" in await gate.refused(own)
+    assert await town.alarmed() == [Kind.POSING]
     for name in (CY, BO):
         await handle.signal("approve", gate.answer(gate.sign(whose=CY, by=name), by=name))
     async with asyncio.timeout(PATIENCE.total_seconds()):
@@ -250,6 +257,7 @@ async def test_a_key_revoked_before_the_effect_opens_nothing(gate: Gate) -> None
 
     await gate.town.until_new_plan(gate.handle, gate.proposal.plan.intent)
 
+    assert await gate.town.alarmed() == [Kind.SIGNATURE]
     assert gate.town.world.version(gate.town.place(gate.town.production)) == "absent"
 
 
@@ -266,6 +274,7 @@ async def test_a_first_opinion_that_somebody_made_up_opens_nothing(gate: Gate, s
     await town.open(town.production)
     asked_anew = await town.until_new_plan(handle, gate.proposal.plan.intent)
     assert "lacks the approval" in str(asked_anew.records)
+    assert await town.alarmed() == [Kind.SIGNATURE]
     assert town.world.version(town.place(town.production)) == "absent"
 
 
@@ -280,6 +289,7 @@ async def test_a_request_in_anothers_name_is_refused(town: Town, people: People)
     unsigned = await asyncio.wait_for((await town.promote("1.0", town.production)).result(), 30)
 
     assert (forged.outcome, unsigned.outcome) == (Outcome.REFUSED, Outcome.REFUSED)
+    assert await town.alarmed() == [Kind.SIGNATURE]  # who forgets to sign a request is no forger
     assert f"{ANA} may not have asked for this: it was signed with the key of {BO}" in forged.why
     assert "it is not signed; name a key by --key" in unsigned.why
     assert town.place(town.production) not in town.world.previewed
@@ -307,5 +317,6 @@ async def test_only_releases_of_their_authors_are_let_in_where_that_is_asked(
     revoked = await asyncio.wait_for(handle.result(), 30)
 
     assert (unsigned.outcome, revoked.outcome) == (Outcome.REFUSED, Outcome.REFUSED)
+    assert await town.alarmed() == [Kind.SIGNATURE]
     assert "release 1.0 may not be anybody’s: it is not signed" in unsigned.why
     assert "its release is not proven to be its author's: its key has been revoked" in revoked.why

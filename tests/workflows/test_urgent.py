@@ -17,6 +17,7 @@ from clients.client import Towpath
 from clients.review import ReviewDesk
 from clients.trouble import DeclinedError
 from domain.approval_written import Approval, Hotfix
+from domain.attempt import Kind
 from domain.configuration_files import Organisation
 from domain.names import environment_id, review_key
 from domain.notice import Event
@@ -190,6 +191,7 @@ async def test_a_forged_review_closes_nothing(ready: Town, tmp_path: Any) -> Non
 
     assert unsigned.outcome is Outcome.REFUSED
     assert report.outcome is Outcome.PROMOTED
+    assert await ready.alarmed() == [Kind.SIGNATURE]
     assert (await reviews(ready))[0].is_open
     good = people.signer(BO).sign_review(broken, BO, "fine")
     await desk.sign(broken.subject, broken.turn, by=BO, comment="fine", signed=good)

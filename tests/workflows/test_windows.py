@@ -7,6 +7,7 @@ import pytest
 from temporalio.client import WorkflowHandle
 
 from domain.gate import OnFreeze
+from domain.logbook import TidingsNote
 from domain.outcome import Outcome, Phase
 from domain.status import Report
 from domain.terms import Story, TargetTerms
@@ -94,7 +95,10 @@ async def frozen_in_mid_rollout(town: Town) -> WorkflowHandle[object, Report]:
 
 @pytest.mark.parametrize("by", ["thaw", "retry"])
 async def test_a_rollout_that_meets_a_freeze_waits_for_the_thaw(town: Town, by: str) -> None:
-    """What is deployed stays, the rest waits; told of the thaw, or asked to try again, it goes on where it was."""
+    """What is deployed stays, the rest waits; told of the thaw, or asked to try again, it goes on where it was.
+
+    What was said of it is in the environment's logbook.
+    """
     handle = await frozen_in_mid_rollout(town)
     status = await town.until_change(town.dev, Phase.WAITING_FOR_GATE)
     assert "stop the line" in status.waits_for
@@ -110,6 +114,15 @@ async def test_a_rollout_that_meets_a_freeze_waits_for_the_thaw(town: Town, by: 
 
     assert (await handle.result()).outcome is Outcome.PROMOTED
     assert town.world.version(town.place(town.dev, "api")) == "1.0.0"
+    found = await town.audit(town.dev)
+    told = [
+        (one.note.of.partition("/")[0], one.note.record.did)
+        for one in found.notes
+        if isinstance(one.note, TidingsNote)
+    ]
+    retried = [("change", "retry")] * (by == "retry")
+    assert told == [("environment", "freeze"), ("environment", "thaw"), *retried]
+    assert not found.findings
 
 
 @pytest.mark.parametrize(

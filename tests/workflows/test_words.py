@@ -14,9 +14,11 @@ from clients.trouble import DeclinedError
 from domain.actor import Actor, Channel, Proof
 from domain.answer import Ask, NotBegun
 from domain.approval_written import Approval
+from domain.attempt import Kind
 from domain.doors import FreezeWord, Signal, Word
 from domain.environment import Placement
-from domain.names import change_id, environment_id
+from domain.logbook import WordNote
+from domain.names import change_id, environment_id, log_key
 from domain.outcome import Outcome, Phase
 from domain.record import OverrideRecord
 from domain.roles import Roles
@@ -131,6 +133,19 @@ async def test_only_who_signs_freezes_and_thaws_and_a_worker_remembers(signed: T
     assert "sender's own" in await refused(promotion, type(status), "retry", Word(by=ANA))
     await promotion.signal("retry", Word(by=ANA, signed=ana.sign_word(saying)))
     assert (await asyncio.wait_for(promotion.result(), 30)).outcome is Outcome.PROMOTED
+    await _is_noted(town, (ANA, "freeze"), (ANA, "thaw"), (BO, "freeze"), (BO, "thaw"), (ANA, "retry"))
+    assert set(await town.alarmed()) == {Kind.UNSIGNED, "1 more attempt"}
+
+
+async def _is_noted(town: Town, *words: tuple[str, str]) -> None:
+    """See that the logbook holds these words, each proven, and that whoever takes the last of them out is found."""
+    found = await town.audit(town.dev)
+    assert not found.findings
+    notes = [(str(one.by), one.note.saying.door) for one in found.notes if isinstance(one.note, WordNote)]
+    assert notes == [*words]
+    del town.store.content[log_key(town.dev, len(found.notes))]
+    (finding,) = (await town.audit(town.dev)).findings
+    assert "of the logbook, which it knows, is not there any more" in str(finding)
 
 
 async def _signal_of(town: Town, handle: WorkflowHandle[Any, Any], name: str) -> Any:
@@ -151,6 +166,7 @@ async def test_a_pin_is_let_go_by_its_own_word_alone(signed: Town, people: Peopl
     forged = {"by": ANA, "service": town.service}
     assert "sender's own" in await refused(handle, EnvironmentStatus, "unpin", forged)
     promotion = await promote(town, people, "1.0.0")
+    assert await town.alarmed() == [Kind.UNSIGNED]
     assert "is pinned" in (await town.until(promotion, Phase.WAITING_FOR_GATE)).waits_for
 
     await place.unpin(town.service, by=ANA, signer=people.signer(ANA))
@@ -185,6 +201,7 @@ async def test_a_change_is_held_by_a_word_for_this_turn_only(signed: Town, peopl
 
     assert (await asyncio.wait_for(promotion.result(), 30)).outcome is Outcome.PROMOTED
     status = await change.query("status", result_type=ChangeStatus)
+    assert {Kind.UNSIGNED, Kind.SIGNATURE} < set(await town.alarmed())
     said = [(one.did, one.actor.proof) for one in status.records if isinstance(one, OverrideRecord)]
     assert said == [("hold", Proof.SSH_SIGNATURE), ("resume", Proof.SSH_SIGNATURE)]
 
@@ -215,6 +232,7 @@ async def test_what_is_stuck_is_left_by_a_word_that_the_effect_believes(signed: 
     await steer(town.client, change.id, Signal.SKIP, by=BO, signer=people.signer(BO))
     assert (await asyncio.wait_for(promotion.result(), 30)).outcome is Outcome.SETTLED_BY_HAND
     assert len(await town.receipts(town.dev)) == 2
+    assert await town.alarmed() == [Kind.UNSIGNED, "1 more attempt"]
 
 
 async def test_what_is_asked_for_since_is_asked_of_a_change_that_is_stuck(town: Town, people: People) -> None:
@@ -264,6 +282,7 @@ async def test_a_rollback_is_asked_for_by_ones_own_signature_once(signed: Town, 
     assert f"signed with the key of {BO}" in forged.refusal.why
     assert isinstance(replayed, NotBegun)
     assert "its signature was used before" in replayed.refusal.why
+    assert set(await town.alarmed()) == {Kind.SIGNATURE, Kind.REPLAY}
     assert town.world.version(town.place(town.dev)) == "2.0.0"
     adopted = await (await lane.adopt(by=ANA)).result()
     assert isinstance(adopted, NotBegun)
@@ -359,6 +378,7 @@ async def test_a_rollback_that_was_made_is_not_made_again(signed: Town, people: 
         said = await attacker.performs(mine, step=step)
 
     assert "was carried out before" in str(said)
+    assert await town.alarmed() == [Kind.STRANGER]
     assert town.world.version(town.place(town.dev)) == "3.0.0"
 
 
