@@ -101,7 +101,7 @@ class Attacker:
     async def draws_up(self, request: Request) -> Sealed:
         """Anybody may have a plan drawn up: it is sealed, and opens nothing by itself. People hear of it."""
         sealed = Sealed.model_validate(await self.has("draw_up", request.subject.environment, request))
-        assert await self._town.alarmed() == [Kind.STRANGER]
+        assert Kind.STRANGER in await self._town.alarmed()
         return sealed
 
     def approval(self, proposal: Proposal) -> Decision:

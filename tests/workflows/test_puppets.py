@@ -20,6 +20,7 @@ from activities.auditing import Auditor
 from activities.keyring import Keyring
 from activities.signers import OpenSshSigners
 from domain.actor import Actor, Channel
+from domain.attempt import Kind
 from domain.environment import Placement
 from domain.journal import Settled
 from domain.names import effects_queue, manifest_key, promotion_id
@@ -40,8 +41,15 @@ NEVER: Final = Window.model_validate({"days": ["mon"], "from": "03:00", "to": "0
 
 @pytest.fixture
 async def attacker(town: Town) -> AsyncIterator[Attacker]:
+    """An attacker of whom people hear: what is not asserted about that on the way is by the end."""
     async with attacking(town) as one:
         yield one
+    heard = {
+        kind
+        for kind in await town.alarmed()
+        if not kind.endswith("more attempt") and not kind.endswith("attempts")
+    }
+    assert heard <= {Kind.STRANGER, Kind.EVIDENCE, Kind.WARRANT}
 
 
 async def posing(
