@@ -184,7 +184,8 @@ class Receipts:
         ):
             why = await self._gatehouse.why_not_skipped(subject, account.warrant.turn, account.words)
         if request.story is Story.ADOPTION:
-            why = why or await self._gatehouse.admit(request, drawn_up=proposal.drawn_up)
+            asked = await self._clearing.turns.since_asked(request)
+            why = why or await self._gatehouse.admit(request, asked, drawn_up=proposal.drawn_up)
         return Refusal(cause=Cause.FORBIDDEN, why=f"No receipt is left of this: {why}.") if why else None
 
     async def _close_lost(self, settlement: Receipt, turn: int) -> None:
