@@ -36,6 +36,7 @@ from domain.review import Review
 from domain.statement import decision_statement, override_statement, request_statement
 from domain.terms import Sealed, Story
 from domain.trail_audit import KeptPage, receipt_findings
+from domain.trail_telling import unaccounted
 from domain.urgency import Urgency
 from domain.value import digest_of
 
@@ -108,6 +109,7 @@ class Auditor:
             findings += named_page_findings(paper.receipt, log.pages)
             findings += receipt_findings(paper.receipt, shelf.pages, shelf.of(paper.receipt.version or ""))
         told = tuple(_with_turn(one, papers) for one in shelf.told)
+        findings += unaccounted(told)
         return _Looked(subject, tuple(accounts), told, tuple(findings), shelf.pages)
 
     async def _read(self, subject: Subject, turn: int) -> Paper | Finding:

@@ -1,12 +1,10 @@
 """The corner where trust is made: nothing touches an environment that has not come through here."""
 
 import asyncio
-from collections.abc import Sequence
-from datetime import timedelta
-from itertools import takewhile
-from typing import Final, NamedTuple
+from datetime import datetime, timedelta
+from typing import NamedTuple
 
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.archive import Archive
 from activities.around import Around
@@ -19,12 +17,13 @@ from activities.releases import Brought, ReleaseRefusedError, bring
 from activities.reviews import Reviewing
 from activities.tools import Tools
 from activities.transcribing import say
+from activities.turns import CLOCKS_APART, Turns
 from domain.answer import answer_of
 from domain.approval import Policy
 from domain.clearance import judge, judge_undo
 from domain.emergency import glass_of, overriders_of
 from domain.environment import Holding, Placement, same
-from domain.fence import Fence, milliseconds
+from domain.fence import Fence
 from domain.gate import Freeze, Pin, Quarantine
 from domain.gatekeeping import used
 from domain.journal import Entry, LetIn, Receipt, called_off
@@ -37,17 +36,15 @@ from domain.plan import Step, Undo
 from domain.refusal import Cause, Refusal
 from domain.rehearsal import acts
 from domain.roles import Door
-from domain.statement import matter_of
+from domain.statement import asked_by, matter_of
 from domain.terms import Proposal, Request
+from domain.turn import of_another, out_of_line
 from domain.urgency import NO_GLASS, Glass, Urgency
-from domain.value import short
 from domain.warrant import Facts, Warrant, up_to_date
 
 NOT_CLEARED = "NotCleared"
 OUTRANKED = "Outranked"
 OVER = "Over"
-CLOCKS_APART: Final = timedelta(minutes=5)
-"""So much may a worker's clock differ from that which turns are made by."""
 
 
 class Cleared(NamedTuple):
@@ -61,20 +58,26 @@ class Cleared(NamedTuple):
 
 
 def not_cleared(refusal: Refusal, *, journaled: bool) -> ApplicationError:
-    """Return what a refused effect fails with: final, unless somebody merely did not answer."""
+    """Return what a refused effect fails with: final, unless somebody merely did not answer.
+
+    A refusal is a verdict and no mishap: the worker logs it in a line, without a trace, and counts it as no failure.
+    """
     return ApplicationError(
         refusal.why,
         refusal,
         journaled,
         type=NOT_CLEARED,
         non_retryable=refusal.cause is not Cause.UNANSWERED,
+        category=ApplicationErrorCategory.BENIGN,
     )
 
 
 def over(receipt: Receipt) -> ApplicationError:
     """Return what an effect of a turn that has its receipt fails with: that receipt is the change's answer."""
     why = f"turn {receipt.turn} has its receipt: it is over"
-    return ApplicationError(why, answer_of(receipt), type=OVER, non_retryable=True)
+    return ApplicationError(
+        why, answer_of(receipt), type=OVER, non_retryable=True, category=ApplicationErrorCategory.BENIGN
+    )
 
 
 class Clearing:
@@ -86,6 +89,7 @@ class Clearing:
         self._tools = tools
         self._books = books
         self._archive = archive
+        self.turns = Turns(archive)
         self._gatehouse = gatehouse
         self._around = around
         self._proving = Proving(tools.signers, tools.clock)
@@ -201,6 +205,7 @@ class Clearing:
 
         observed = {} if entry else await self._observe_all(proposal, order.act, step, seen)
         configuration = self._tools.settings.current()
+        first = entry if order.act == 1 else await self._archive.entry(subject, fence.turn, 1)
         heard = await self.hear(order.warrant, proposal)
         facts = heard.but(
             policy=self._policy(proposal),
@@ -210,7 +215,7 @@ class Clearing:
             observed=observed,
             observes=configuration.observes(subject),
             schedule=configuration.schedule(subject),
-            begins=order.act == 1 and entry is None,
+            begins=entry is None and (first is None or first.void),
             rules=configuration.rules(subject) if configuration.place(subject) else (),
             quarantine=await self._quarantine(proposal),
             shut=await self._shut(subject),
@@ -218,9 +223,11 @@ class Clearing:
         )
         await self._books.note(*met(facts))
         warrant, facts = await self._proven(up_to_date(order.warrant, facts), proposal, facts)
-        refusal = judge(warrant, step, facts)
+        refusal = out_of_line(proposal, step, order.act, first, entry) or judge(warrant, step, facts)
         if refusal is None and entry is None:
-            refusal = await self._accounted_for(proposal, fence.turn, begins=facts.begins)
+            refusal = await self.turns.why_not_due(proposal, fence.turn, begins=facts.begins)
+        if refusal is None and facts.begins:
+            refusal = await self.turns.asked_before(order.warrant, facts.policy)
         if refusal:
             raise await self._refused(refusal, subject, fence.turn, journaled=entry is not None)
 
@@ -236,6 +243,8 @@ class Clearing:
             target=terms,
             capture=seen.capture,
             story=order.warrant.request.story,
+            intent=proposal.plan.intent,
+            asked=asked_by(order.warrant.request),
             overridden=used(proposal, facts),
             at=facts.now,
         )
@@ -248,6 +257,22 @@ class Clearing:
             raise not_cleared(refusal, journaled=True)
         deed = await self._deed(order.warrant, written, step.after)
         return Cleared(target, deed, done_before=False, is_waited_for=is_waited_for)
+
+    async def journal(self, proposal: Proposal, turn: int) -> list[Entry]:
+        """Return what was really begun in this turn, by this plan. Raises ``NotCleared`` where another one began it."""
+        numbers = range(1, max(acts(proposal.terms, proposal.plan), 1) + 1)
+        entries = await self._archive.entries(proposal.plan.subject, turn, numbers)
+        if refusal := next(filter(None, (of_another(proposal, entry) for entry in entries)), None):
+            raise not_cleared(refusal, journaled=True)
+        return [entry for entry in entries if not entry.void]
+
+    async def last_deed(self, proposal: Proposal, turn: int) -> datetime:
+        """Return when the turn's newest deed was begun. Raises ``NotCleared`` where this plan has none in it."""
+        entries = await self.journal(proposal, turn)
+        if not entries:
+            why = f"Turn {turn} of {proposal.plan.subject} has not begun, so there is nothing to watch."
+            raise not_cleared(Refusal(cause=Cause.FORBIDDEN, why=why), journaled=False)
+        return max(entry.at for entry in entries)
 
     async def _shut(self, subject: Subject) -> tuple[Freeze | Pin, ...]:
         """Return what proven words keep shut. Where they cannot be believed, nothing is cleared."""
@@ -309,7 +334,7 @@ class Clearing:
             why = f"This warrant opens nothing: no plan was sealed for it that undoes turn {of.turn}."
             return Refusal(cause=Cause.FORBIDDEN, why=why)
         why = await self._gatehouse.admit(proposal.request, drawn_up=proposal.drawn_up)
-        why = why or await self._done_before(proposal, await self._archive.receipt_turns(subject))
+        why = why or await self.turns.done_before(proposal, await self._archive.receipt_turns(subject))
         return Refusal(cause=Cause.FORBIDDEN, why=f"This warrant opens nothing: {why}.") if why else None
 
     async def settling(self, request: Request) -> None:
@@ -320,46 +345,6 @@ class Clearing:
             why = f"The lane of {request.subject} has not given “{workflow_id}” a turn to settle anything."
             cause = Cause.UNANSWERED if word.unanswered else Cause.FORBIDDEN
             raise not_cleared(Refusal(cause=cause, why=why), journaled=False)
-
-    async def _accounted_for(self, proposal: Proposal, due: int, *, begins: bool) -> Refusal | None:
-        """Judge by the receipts that stand: an approval lets one change in, and nothing begins over a lost one."""
-        closed = await self._archive.receipt_turns(proposal.plan.subject)
-        refusal = await self._carried_out(proposal, due, closed)
-        if refusal is None and begins:
-            refusal = await self._left_open(proposal.plan.subject, due, closed)
-        return refusal
-
-    async def _carried_out(self, proposal: Proposal, due: int, closed: Sequence[int]) -> Refusal | None:
-        """An approval lets one change in: a promotion that is reset to after it has to ask people again.
-
-        So does one whose turn is older than one that is over, as after a rollback without the engine.
-        """
-        if closed and closed[0] > due:
-            why = f"turn {closed[0]} came after turn {due} and is over: somebody was here without the engine"
-            return Refusal(cause=Cause.VOID, why=why, newer=closed[0])
-        why = await self._done_before(proposal, closed)
-        return Refusal(cause=Cause.VOID, why=why) if why else None
-
-    async def _done_before(self, proposal: Proposal, closed: Sequence[int]) -> str:
-        """Say in which turn a plan was carried out already, or nothing where in none."""
-        subject, intent = proposal.plan.subject, proposal.plan.intent
-        since = milliseconds(proposal.drawn_up - CLOCKS_APART)
-        for turn in takewhile(lambda turn: turn >= since, closed):
-            receipt = await self._archive.receipt(subject, turn)
-            if receipt and receipt.intent == intent:
-                return f"plan {short(intent)} was carried out before, in turn {turn}"
-        return ""
-
-    async def _left_open(self, subject: Subject, due: int, closed: Sequence[int]) -> Refusal | None:
-        """Nothing begins over a change that is not accounted for, whatever its lane was told: it is settled first.
-
-        Its own word is no receipt: somebody may have completed its last activity by hand.
-        """
-        lost = max(set(await self._archive.journal_turns(subject)) - {*closed, due}, default=0)
-        if not 0 < lost < due:
-            return None
-        why = f"turn {lost} of {subject} was begun, and no receipt says how it ended: it is settled first"
-        return Refusal(cause=Cause.VOID, why=why, newer=lost)
 
     async def _refused(
         self, refusal: Refusal, subject: Subject, turn: int, *, journaled: bool

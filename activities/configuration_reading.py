@@ -19,7 +19,7 @@ from domain.configuration_files import (
 from domain.consistency import faults
 from domain.fault import Fault, Spot
 from domain.names import is_identifier
-from domain.signers import names_in
+from domain.signers import keys_in, names_in, shared_key_faults
 from domain.space import Space
 
 _LARGEST: Final = 1 << 20
@@ -79,27 +79,29 @@ class _Folder:
         for file in files_in(self._path):
             if self._is_well_named(file):
                 self._take(file, self._page(file))
+        signers = self._signers()
         configuration = Configuration(
             organisation=self._organisation,
             environments=self._environments,
             services=self._services,
-            signers=self._signers(),
+            signers=names_in(signers) if signers is not None else None,
         )
-        found = [*self._faults, *(fault for fault in faults(configuration) if not self._follows(fault))]
+        judged = (*faults(configuration), *shared_key_faults(configuration, keys_in(signers or "")))
+        found = [*self._faults, *(fault for fault in judged if not self._follows(fault))]
         mistakes = self._say(fault for fault in found if not fault.is_warning)
         warnings = self._say(fault for fault in found if fault.is_warning)
         return Inspection(None if mistakes else configuration, mistakes, warnings, configuration.spaces)
 
-    def _signers(self) -> tuple[str, ...] | None:
-        """Return the names that have keys. What OpenSSH makes of the rest of the file is OpenSSH's to say."""
+    def _signers(self) -> str | None:
+        """Return what says whose keys count. Names and keys are read of it; the rest is OpenSSH's to say."""
         file = self._path / SIGNERS_FILE
         if not file.exists():
             return None
         try:
-            return names_in(_text(file))
+            return _text(file)
         except UnreadableError as wrong:
             self._note(SIGNERS_FILE, wrong.line, wrong.problem, wrong.fix)
-            return ()
+            return ""
 
     def _open(self, folder: str) -> None:
         """Note a folder that is there and cannot be looked into."""

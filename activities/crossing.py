@@ -31,6 +31,7 @@ from domain.names import (
 from domain.outcome import Phase
 from domain.road import Waymark
 from domain.status import Report
+from domain.telling import tell_asked
 from domain.terms import Request, Story
 from domain.value import Value
 
@@ -138,7 +139,7 @@ async def _promote(client: Client, request: Request) -> bool:
             id=workflow_id,
             task_queue=ENGINE_QUEUE,
             static_summary=f"{version} of {subject.service} → {subject.environment}",
-            static_details=f"Asked for by {request.actor}{f': {request.reason}' if request.reason else ''}",
+            static_details=tell_asked(request.actor, request.reason),
             search_attributes=_keywords(names),
             memo={WALK: walk},
         )

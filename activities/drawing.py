@@ -224,6 +224,12 @@ class Drawing:
         terms = self._undo_terms(configuration, subject).but(health=())
         if refused := await self._admitting.of_requester(request):
             return _Draft(Drawn(()), terms, refusals=refused)
+        if lost := sorted(
+            (await self._archive.journal_turns(subject)).keys()
+            - set(await self._archive.receipt_turns(subject))
+        ):
+            why = f"turn {lost[-1]} of {subject} was begun, and no receipt says how it ended: it is settled first"
+            return _Draft(Drawn(()), terms, refusals=(why,))
         held, traits, faults = await self._look(subject, terms, set(map(component_of, terms.targets)))
         return _Draft(draw_adoption(held, traits), terms, refusals=faults)
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Sequence
 from contextlib import AbstractAsyncContextManager
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final, NoReturn, TypeVar
 
 from temporalio import activity
@@ -34,6 +34,7 @@ from domain.refusal import Cause, Refusal
 from domain.review import ReviewOrder
 from domain.road import Waymark
 from domain.saying import Heard, Saying
+from domain.soak import since
 from domain.terms import Request, Sealed, Story
 from domain.trail import Piece
 from domain.warrant import Warrant
@@ -57,7 +58,7 @@ class EffectActivities:
         self._gatehouse = Gatehouse(tools, self._archive, around, self._logbook)
         self._clearing = Clearing(tools, self._archive, self._books, self._gatehouse, around)
         self._drawing = Drawing(tools, self._archive, self._gatehouse)
-        self._signpost = Signpost(tools, self._archive)
+        self._signpost = Signpost(tools, self._archive, self._gatehouse)
         self._proving = Proving(tools.signers, tools.clock)
         self._reviewing = Reviewing(tools, self._archive)
         self._receipts = Receipts(tools, self._archive, self._clearing, self._books, self._gatehouse)
@@ -143,11 +144,13 @@ class EffectActivities:
     async def soak(self, warrant: Warrant) -> Sealed:
         """Return sealed evidence of the health during the whole soak; end at once when it turns sick.
 
-        Touches nothing. A second run goes on where the first one's last heartbeat was.
+        Touches nothing. A second run goes on where the first one's last heartbeat was, though never before the
+        turn's newest deed. Fails with ``NotCleared`` where this turn has no deed of this plan.
         """
         proposal = self._clearing.unseal(warrant)
-        beaten: Sequence[str] = activity.info().heartbeat_details
-        began = datetime.fromisoformat(beaten[0]) if beaten else self._tools.clock.now()
+        last_deed = await self._clearing.last_deed(proposal, warrant.turn)
+        beaten: Sequence[object] = activity.info().heartbeat_details
+        began = since(str(beaten[0]) if beaten else "", last_deed, self._tools.clock.now())
         async with transcribed(self._tools, proposal.plan.subject, warrant.turn, "soak", "soak"):
             verdict = await _alive(watch(self._tools, proposal, began), began.isoformat())
         evidence = Evidence(
@@ -157,6 +160,8 @@ class EffectActivities:
             proven=verdict.proven,
             sentences=verdict.sentences,
             soaked=Soaked.FULL if verdict.passed else Soaked.CUT,
+            intent=proposal.plan.intent,
+            began=began,
             at=self._tools.clock.now(),
         )
         return self._archive.seal(self._tools.environment, evidence)

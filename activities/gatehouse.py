@@ -24,7 +24,18 @@ from domain.logbook import QuarantineNote, WordNote
 from domain.names import Subject, gate_prefix
 from domain.permission import DOOR_OF, why_may_not
 from domain.roles import Door
-from domain.saying import GATES, SHUTS, GateKind, GateWord, Heard, Saying, is_skip_of, place_of, shut_by
+from domain.saying import (
+    GATES,
+    SHUTS,
+    GateKind,
+    GateWord,
+    Heard,
+    Saying,
+    is_skip_of,
+    place_of,
+    shut_by,
+    why_misdirected,
+)
 from domain.statement import word_statement
 from domain.terms import Request, Sealed
 
@@ -70,7 +81,8 @@ class Gatehouse:
     async def _judge(self, saying: Saying) -> Heard:
         configuration = self._tools.settings.current()
         place = (saying.environment, saying.service)
-        if why := why_may_not(configuration, saying.by, saying.door, *place):
+        why = why_misdirected(saying) or why_may_not(configuration, saying.by, saying.door, *place)
+        if why:
             return Heard(why=why)
         if not configuration.is_signed(*place):
             return Heard()

@@ -1,15 +1,11 @@
 """Keeping secrets out of whatever a program prints."""
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
+from domain.secrecy import is_called_secret, passwords_in
+
 MASK: Final = "•••"
-_LOOKS_SECRET: Final = re.compile(
-    r"SECRET|TOKEN|PASSWORD|PASSWD|PASSPHRASE|CREDENTIAL|(^|_)(API|ACCESS|PRIVATE|SIGNING)_?KEY|(^|_)(KEY|PWD|PASS|AUTH|DSN)$",
-    re.IGNORECASE,
-)
-_IN_ADDRESS: Final = re.compile(r"://[^/@\s:]*:([^/@\s]+)@")
 _SHORTEST: Final = 4
 
 
@@ -23,8 +19,8 @@ def secrets_in(variables: Mapping[str, str]) -> frozenset[str]:
 
 def _suspects(variables: Mapping[str, str]) -> Iterator[str]:
     for name, value in variables.items():
-        yield from _IN_ADDRESS.findall(value)
-        if _LOOKS_SECRET.search(name) and not value.startswith(("/", "~")) and name.upper() != "PWD":
+        yield from passwords_in(value)
+        if is_called_secret(name, value):
             yield value
             yield from map(str.strip, value.splitlines())  # programs print line by line
 

@@ -18,7 +18,7 @@ from domain.statement import (
     release_statement,
     request_statement,
 )
-from domain.terms import Request
+from domain.terms import UNSIGNED_REQUEST, Request
 
 
 class Proving:
@@ -51,7 +51,7 @@ class Proving:
         """
         signature = request.signature
         if signature is None:
-            return "it is not signed; name a key by --key, or in TOWPATH_SIGNING_KEY"
+            return UNSIGNED_REQUEST
         return await self.why_not(request_statement(request, signature), signature, drawn_up)
 
     async def release(self, release: Release) -> str:

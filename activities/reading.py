@@ -124,11 +124,27 @@ async def _ask_asker(client: Client, warrant: Warrant) -> PromotionStatus | _Som
         return _Somebody()
     if warrant.asker != promotion_id(request.subject, request.version or ""):
         return None
-    status = await _ask(client, warrant.asker, PromotionStatus)
+    status, run = await asyncio.gather(
+        _ask(client, warrant.asker, PromotionStatus), _run_of(client, warrant.asker)
+    )
+    if status and status.run != run:
+        raise _Silence  # it was reset just now; or it says that it is another
     if status is None or status.phase is not Phase.IN_LANE or status.request != request:
+        return None
+    if (status.subject, status.version) != (request.subject, request.version):
         return None
     given = [decision.but(comment="") for decision in status.decisions]
     return status if all(decision.but(comment="") in given for decision in warrant.decisions) else None
+
+
+async def _run_of(client: Client, workflow_id: str) -> str:
+    """Return the run that goes by this id, by the server's own word."""
+    try:
+        return (await client.get_workflow_handle(workflow_id).describe(rpc_timeout=PATIENCE)).run_id
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return ""
+        raise _Silence from error
 
 
 async def _ask(client: Client, workflow_id: str, status: type[StatusT]) -> StatusT | None:

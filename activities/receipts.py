@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Final
 
 from temporalio import activity
@@ -19,20 +18,20 @@ from activities.health import Verdict, look_until_well
 from activities.ports import TargetRefusalError
 from activities.tools import Tools
 from activities.transcribing import transcribed
-from domain.clearance import judge_done, judge_undo
+from domain.accounting import astray, judge_end, judge_end_of_undo, should_stand, told_to_stand, write_up
 from domain.environment import Holding, Unknown, same
 from domain.fence import Fence
-from domain.journal import Entry, Evidence, Receipt, Recollection, Settled, Soaked, standing
+from domain.journal import Entry, Evidence, Receipt, Recollection, Settled
 from domain.logbook import TidingsNote
 from domain.names import ENVIRONMENT, SERVICE, Subject, change_id
 from domain.order import Account, Left
-from domain.override import Override
-from domain.plan import Deed, Step, Verb
+from domain.plan import Step, Verb
 from domain.refusal import Cause, Refusal
-from domain.rehearsal import Rehearsal, acts, judge_rehearsal
+from domain.rehearsal import Rehearsal, judge_rehearsal
 from domain.soak import judge_soak
 from domain.terms import Proposal, Story, TargetTerms
-from domain.warrant import Facts, Warrant
+from domain.turn import judge_deeds
+from domain.warrant import Facts
 
 TRIES_IN_SILENCE: Final = 7
 """So often a way back is tried, within about a minute, before a person has to hear of it."""
@@ -79,8 +78,8 @@ class Receipts:
             if standing.settled is not account.settled:
                 raise over(standing)
             return Left(well=True, after=dict(standing.after), evidence=standing.evidence)
-        journal = await self._journal(proposal, account.warrant.turn)
-        expected = _expected(account, proposal, journal)
+        journal = await self._clearing.journal(proposal, account.warrant.turn)
+        expected = should_stand(account, proposal, journal)
         async with transcribed(
             self._tools, proposal.plan.subject, account.warrant.turn, "health", "look whether it is well"
         ):
@@ -95,19 +94,31 @@ class Receipts:
         facts = await self._clearing.hear(account.warrant, proposal, gates=False)
         if not facts.asking:
             await self._books.close_strays(proposal.plan.subject)
-        refusal = self._judge(account, proposal, facts)
-        if refusal := refusal or await self._judge_words(account, proposal):
+        refusal = self._judge(account, proposal, journal, facts)
+        refusal = refusal or await self._judge_words(account, proposal)
+        if refusal is None and account.warrant.request.story is Story.ADOPTION:
+            refusal = await self._clearing.turns.left_open(
+                proposal.plan.subject,
+                account.warrant.turn,
+                await self._archive.receipt_turns(proposal.plan.subject),
+            )
+        if refusal:
             raise not_cleared(refusal, journaled=True)
         done = account.settled is Settled.DONE
-        after = await self._what_stands(proposal, _told(account, proposal, journal), account.skipped)
-        if done and (astray := _astray(proposal, after, account.skipped)):
-            return Left(well=False, evidence=astray)
+        if not done and (standing := await self._not_undone(account, journal)):
+            return Left(well=False, evidence=standing)
+        after = await self._what_stands(proposal, told_to_stand(account, proposal, journal), account.skipped)
+        if done and (lost := astray(proposal, after, account.skipped)):
+            return Left(well=False, evidence=lost)
         if not (done or journal or facts.open_turn == account.warrant.turn):
             # Nothing was begun, and no lane knows of the turn: there is nothing to account for.
             return Left(well=True, after=after, lane_listens=facts.lane_listens)
         await self._note_words(account, facts)
         newest = await self._books.page(proposal.plan.subject)
-        receipt = _write_up(account, proposal, journal, verdict, facts.now).but(
+        written = write_up(account, proposal, journal, facts.now)
+        receipt = written.but(
+            proven=verdict.proven,
+            evidence=(*verdict.sentences, *written.evidence),
             after=after,
             let_in=await self._clearing.let_in(account.warrant, proposal),
             ledger=newest.digest if newest else None,
@@ -133,16 +144,20 @@ class Receipts:
             notes = (TidingsNote(of=of, record=one, at=facts.now) for one in account.steered)
             await self._books.note(*notes)
 
-    def _judge(self, account: Account, proposal: Proposal, facts: Facts) -> Refusal | None:
+    def _judge(
+        self, account: Account, proposal: Proposal, journal: Sequence[Entry], facts: Facts
+    ) -> Refusal | None:
         warrant = account.warrant
+        last_deed = max((entry.at for entry in journal), default=None)
         if account.settled is Settled.UNDONE:
-            return _judge_undone(warrant, proposal, facts)
+            return judge_end_of_undo(warrant, proposal, facts)
         environment = proposal.plan.subject.environment
         soak = self._archive.unseal(account.soak, environment, Evidence) if account.soak else None
         return (
-            _judge_done(warrant, proposal, facts)
+            judge_end(warrant, proposal, facts)
+            or judge_deeds(proposal, journal)
             or judge_rehearsal(proposal, warrant.turn, self._rehearsal(account))
-            or judge_soak(proposal, warrant.turn, soak, account.cut)
+            or judge_soak(proposal, warrant.turn, soak, account.cut, last_deed)
         )
 
     def _rehearsal(self, account: Account) -> Rehearsal | None:
@@ -162,12 +177,6 @@ class Receipts:
             why = why or await self._gatehouse.admit(request, drawn_up=proposal.drawn_up)
         return Refusal(cause=Cause.FORBIDDEN, why=f"No receipt is left of this: {why}.") if why else None
 
-    async def _journal(self, proposal: Proposal, turn: int) -> list[Entry]:
-        """Return what was really begun in this turn."""
-        numbers = range(1, acts(proposal.terms, proposal.plan) + 1)
-        entries = await self._archive.entries(proposal.plan.subject, turn, numbers)
-        return [entry for entry in entries if not entry.void]
-
     async def _close_lost(self, settlement: Receipt, turn: int) -> None:
         """Leave the receipt that a lost change did not: it was undone, or made after all where it went back."""
         why = f"its change was lost, and put back in turn {settlement.turn}"
@@ -181,7 +190,7 @@ class Receipts:
             settled=Settled.DONE if going_back else Settled.UNDONE,
             of=going_back.step.of.turn if going_back and going_back.step.of else None,
             why=why,
-            intent=None,
+            intent=next((entry.intent for entry in begun if entry.intent), None),
             records=None,
             let_in=None,
         )
@@ -263,6 +272,34 @@ class Receipts:
         except TargetRefusalError as refusal:
             return Unknown(why=str(refusal))
 
+    async def _not_undone(self, account: Account, journal: Sequence[Entry]) -> tuple[str, ...]:
+        """Say which deeds of a change that was undone still stand: its undo may have been answered by anybody."""
+        last = {entry.step.berth: entry for entry in sorted(journal, key=lambda entry: entry.fence.act)}
+        undone = [
+            entry
+            for berth, entry in last.items()
+            if berth not in account.skipped and entry.step.can_be_undone
+        ]
+        seen = await asyncio.gather(*(self._standing(entry) for entry in undone))
+        return tuple(
+            f"{entry.step.berth} should be back on {entry.capture.holding}, and deed {entry.fence} stands there yet"
+            for entry, stands in zip(undone, seen, strict=True)
+            if stands
+        )
+
+    async def _standing(self, entry: Entry) -> bool:
+        """Tell whether it is still this deed that stands there, and not what was captured, nor somebody else's."""
+        target = self._tools.target(entry.target, entry.subject, entry.step.berth)
+        if not target.repeatable:
+            return False
+        try:
+            seen = await target.observe()
+        except TargetRefusalError:
+            return False
+        held = seen.capture.holding
+        is_own = (seen.fence is None or seen.fence == entry.fence) and same(entry.step.after, held)
+        return is_own and not same(entry.capture.holding, held)
+
     async def _terms(self, proposal: Proposal, step: Step) -> TargetTerms | None:
         """What is undone is looked at where it was done, even if the configuration has moved since."""
         entry: Entry | None = None
@@ -278,26 +315,6 @@ def _is_endless(account: Account, proposal: Proposal) -> bool:
     return goes_back and activity.in_activity() and activity.info().attempt >= TRIES_IN_SILENCE
 
 
-def _of(proposal: Proposal) -> int | None:
-    return next((step.of.turn for step in proposal.plan.steps if step.of), None)
-
-
-def _judge_done(warrant: Warrant, proposal: Proposal, facts: Facts) -> Refusal | None:
-    """What moved forward must be let in to its end; what put back is judged as the undo that it was."""
-    undone = next((step.of for step in proposal.plan.steps if step.of), None)
-    if undone is None:
-        return judge_done(warrant, facts)
-    return judge_undo(proposal.plan.subject, warrant.turn, undone, facts)
-
-
-def _judge_undone(warrant: Warrant, proposal: Proposal, facts: Facts) -> Refusal | None:
-    """What was put back is accounted for by the change itself, whatever became of its lane, and by nobody else."""
-    if proposal.request != warrant.request:
-        return Refusal(cause=Cause.FORBIDDEN, why="Its terms were drawn up for another request.")
-    itself = Fence(turn=warrant.turn, act=0)
-    return judge_undo(proposal.plan.subject, warrant.turn, itself, facts)
-
-
 async def _until_ended(client: Client, workflow_id: str) -> None:
     handle = client.get_workflow_handle(workflow_id)
     try:
@@ -308,83 +325,3 @@ async def _until_ended(client: Client, workflow_id: str) -> None:
     except RPCError as error:
         if error.status is not RPCStatusCode.NOT_FOUND:
             raise
-
-
-def _expected(account: Account, proposal: Proposal, journal: Sequence[Entry]) -> dict[str, Holding]:
-    """Return what should stand there, by sealed plan or captures; nothing, where a person said to leave it."""
-    if account.skipped:
-        return {}
-    if account.settled is Settled.DONE:
-        return proposal.plan.after
-    captured = {entry.step.berth: _left_by(entry) for entry in journal}
-    return proposal.plan.kept | captured if captured else {}
-
-
-def _left_by(entry: Entry) -> Holding:
-    """Return what stands where a change was undone: what was captured, but for a pivot, which stays."""
-    return entry.step.after if entry.step.is_pivot else entry.capture.holding
-
-
-def _told(account: Account, proposal: Proposal, journal: Sequence[Entry]) -> dict[str, Holding]:
-    """Return what should stand where a target cannot show it. Of a pivot that ended in trouble nobody knows."""
-    if account.settled is Settled.DONE:
-        return proposal.plan.after
-    unsure = Unknown(why="its deed ended in trouble, and cannot be undone")
-    return proposal.plan.before | {
-        entry.step.berth: unsure if entry.step.berth in account.unsure else _left_by(entry)
-        for entry in journal
-    }
-
-
-def _astray(proposal: Proposal, after: Mapping[str, Holding], skipped: Sequence[str]) -> tuple[str, ...]:
-    """Say what does not stand there although the plan was done."""
-    return tuple(
-        f"{berth} should hold {wanted}, and holds {after[berth]}"
-        for berth, wanted in proposal.plan.after.items()
-        if berth not in skipped and not isinstance(wanted, Unknown) and not same(wanted, after[berth])
-    )
-
-
-def _overridden(journal: Sequence[Entry]) -> tuple[Override, ...]:
-    found: list[Override] = []
-    for one in (override for entry in journal for override in entry.overridden):
-        found += [] if one in found else [one]
-    return tuple(found)
-
-
-def _write_up(
-    account: Account, proposal: Proposal, journal: Sequence[Entry], verdict: Verdict, now: datetime
-) -> Receipt:
-    """Say what was done: what the journal says, not what is told."""
-    warrant, plan = account.warrant, proposal.plan
-    is_soaked = account.settled is Settled.DONE and bool(proposal.terms.soak)
-    cut = account.cut if is_soaked and account.soak is None else ""
-    soaked = (Soaked.CUT if cut else Soaked.FULL) if is_soaked else Soaked.NONE
-    return Receipt(
-        subject=plan.subject,
-        turn=warrant.turn,
-        story=warrant.request.story,
-        settled=account.settled,
-        outcome=account.outcome,
-        version=plan.version or None,
-        release=plan.release,
-        before=plan.before | {entry.step.berth: entry.capture.holding for entry in journal},
-        after={},
-        deeds=standing(Deed(step=entry.step, fence=entry.fence) for entry in journal),
-        overridden=_overridden(journal),
-        of=warrant.request.of or _of(proposal),
-        soaked=soaked,
-        cut=cut,
-        healthy=not account.skipped,
-        proven=verdict.proven,
-        actor=warrant.request.actor,
-        reason=warrant.request.reason,
-        signed=None if warrant.request.story is Story.PROMOTION else warrant.request.signature,
-        asker=warrant.asker,
-        intent=plan.intent,
-        why=account.why,
-        evidence=(*verdict.sentences, *([cut] if cut else [])),
-        records=account.records,
-        began=account.began,
-        ended=now,
-    )

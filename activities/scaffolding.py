@@ -130,6 +130,7 @@ def add_environment(text: str, service: str, environment: str, health: str = "")
     yaml = YAML()
     yaml.preserve_quotes = True
     yaml.width = _WIDE
+    yaml.brace_single_entry_mapping_in_flow_sequence = True
     yaml.indent(mapping=2, sequence=4, offset=2)
     try:
         content = yaml.load(text)

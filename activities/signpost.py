@@ -4,6 +4,7 @@ import asyncio
 
 from activities.archive import Archive
 from activities.drawing import unknown_place
+from activities.gatehouse import Gatehouse
 from activities.ports import BadSealError, TargetRefusalError
 from activities.releases import ReleaseRefusedError, read_release
 from activities.tools import Tools
@@ -20,12 +21,16 @@ from domain.terms import Request
 class Signpost:
     """Answers for one environment, out of its own configuration, its own receipts and what stands in it."""
 
-    def __init__(self, tools: Tools, archive: Archive) -> None:
+    def __init__(self, tools: Tools, archive: Archive, gatehouse: Gatehouse) -> None:
         self._tools = tools
         self._archive = archive
+        self._gatehouse = gatehouse
 
     async def point(self, request: Request) -> Waymark:
-        """Say what lies before this environment, that the release stands here already, or why there is no way."""
+        """Say what lies before this environment, that the release stands here already, or why there is no way.
+
+        Whoever walks has to be let ask here, and to have signed it where that is asked for: told before anything moves.
+        """
         environment, subject = self._tools.environment, request.subject
         configuration = self._tools.settings.current()
         if why := unknown_place(configuration, subject):
@@ -34,12 +39,12 @@ class Signpost:
             release = await read_release(self._tools.store, subject.service, request.version or "")
         except ReleaseRefusedError as error:
             return Waymark(environment=environment, refusal=str(error))
+        if there := await self._there(release, configuration, subject):
+            return Waymark(environment=environment, there=there)
+        if why := await self._gatehouse.admit(request):
+            return Waymark(environment=environment, refusal=why)
         place = configuration.place(subject)
-        return Waymark(
-            environment=environment,
-            after=place.after if place else (),
-            there=await self._there(release, configuration, subject),
-        )
+        return Waymark(environment=environment, after=place.after if place else ())
 
     async def _there(self, release: Release, configuration: Configuration, subject: Subject) -> str:
         """Say that it stands here, where the newest receipt vouches for it and the targets show it."""

@@ -40,6 +40,7 @@ from domain.outcome import Phase
 from domain.road import WalkRequest
 from domain.space import Space
 from domain.status import WalkReport
+from domain.telling import tell_asked
 from domain.terms import Proposal, Request
 from domain.urgency import Urgency
 
@@ -113,10 +114,21 @@ class Towpath:
         return Walk(self.spaces, name_of("service", service), name_of("version", version))
 
     @in_words
-    async def walk(
-        self, service: str, version: str, through: Sequence[str], *, by: str, reason: str = ""
+    async def walk(  # noqa: PLR0913 - what a request consists of
+        self,
+        service: str,
+        version: str,
+        through: Sequence[str],
+        *,
+        by: str,
+        reason: str = "",
+        signer: Signer | None = None,
+        passing: Sequence[str] = (),
     ) -> Walk:
         """Ask for a release to be walked through these environments, and through what lies before them.
+
+        ``signer`` signs what is asked of each of them with the requester's key, and of those in ``passing`` that lie
+        before them. Where an environment asks for a signature and has none, the walk is refused before it begins.
 
         Each gets a promotion, started or joined, in the order that the environments themselves give. A walk that is
         under way already and leads there is joined; raises ``DeclinedError`` where it leads elsewhere.
@@ -127,6 +139,7 @@ class Towpath:
         request = made(
             WalkRequest, service=service, version=version, through=wanted, actor=actor, reason=reason
         )
+        request = signer.sign_walk(request, (*wanted, *passing)) if signer else request
         names = {SERVICE: service, STORY: "pipeline", RELEASE: version, PHASE: Phase.PREPARING, ACTOR: by}
         try:
             await self.client.start_workflow(
@@ -136,7 +149,7 @@ class Towpath:
                 task_queue=ENGINE_QUEUE,
                 result_type=WalkReport,
                 static_summary=f"{version} of {service} → {' and '.join(wanted)}",
-                static_details=f"Asked for by {actor}{f': {reason}' if reason else ''}",
+                static_details=tell_asked(actor, reason),
                 search_attributes=attributes(names),
             )
         except WorkflowAlreadyStartedError:

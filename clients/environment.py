@@ -7,9 +7,17 @@ from typing import Any, TypeVar
 from temporalio.client import Client, WorkflowHandle
 from temporalio.service import RPCError
 
-from activities.asking import ask_status
 from clients.signing import Signer
-from clients.speaking import NO_ENGINE, START_ENGINE, attributes, in_words, is_missing, made, tell
+from clients.speaking import (
+    NO_ENGINE,
+    START_ENGINE,
+    attributes,
+    hear_status,
+    in_words,
+    is_missing,
+    made,
+    tell,
+)
 from clients.trouble import DeclinedError, NobodyPollsError
 from domain.doors import FreezeWord, PinWord, UnpinWord, Word
 from domain.names import ENGINE_QUEUE, ENVIRONMENT, STORY, environment_id
@@ -34,7 +42,7 @@ class Environment:
     async def status(self) -> EnvironmentStatus:
         """Raises ``NobodyPollsError`` where nobody answers for it."""
         try:
-            status = await ask_status(self.handle, EnvironmentStatus)
+            status = await hear_status(self.handle, EnvironmentStatus)
         except RPCError as error:
             if is_missing(error):
                 return EnvironmentStatus(environment=self.name)

@@ -6,7 +6,6 @@ from uuid import uuid4
 from temporalio.client import Client, WorkflowHandle
 from temporalio.service import RPCError
 
-from activities.asking import ask_status
 from activities.clock import SystemClock
 from activities.errands import ASK, WITHDRAW
 from clients.signing import Signer
@@ -14,6 +13,7 @@ from clients.speaking import (
     NO_ENGINE,
     START_ENGINE,
     attributes,
+    hear_status,
     in_words,
     is_missing,
     made,
@@ -81,7 +81,7 @@ class Lane:
     async def find(self) -> LaneStatus | None:
         """Return where it stands; None where nothing was ever changed here. Raises ``NobodyPollsError``."""
         try:
-            status = await ask_status(self.handle, LaneStatus)
+            status = await hear_status(self.handle, LaneStatus)
         except RPCError as error:
             if is_missing(error):
                 return None

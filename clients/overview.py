@@ -16,8 +16,9 @@ from temporalio.service import RPCError
 from activities.asking import ask_status
 from activities.spaces import Anywhere, client_for
 from clients.connection import explain
-from clients.speaking import NO_ENGINE, START_ENGINE, is_missing, why_in_vain
+from clients.speaking import NO_ENGINE, START_ENGINE, hear_status, is_missing, why_in_vain
 from clients.trouble import UsageError
+from domain.hints import USUAL_NAMESPACE
 from domain.names import (
     ACTOR,
     ENVIRONMENT,
@@ -55,6 +56,8 @@ class Overview(Value):
     id: str
     state: str
     """What the Temporal server calls it: running, completed, failed, terminated, …"""
+    namespace: str = USUAL_NAMESPACE
+    """Where it lives."""
     promotion: PromotionStatus | None = None
     report: Report | None = None
     """How a promotion ended."""
@@ -74,6 +77,12 @@ class Overview(Value):
     @property
     def is_open(self) -> bool:
         return self.state == "running"
+
+    @property
+    def place(self) -> int:
+        """Its number in the queue of its lane, from 1; 0 where it does not wait there."""
+        queue = self.lane.queue if self.lane else ()
+        return next((number for number, ask in enumerate(queue, start=1) if ask.asker == self.id), 0)
 
     @property
     def has_own_change(self) -> bool:
@@ -112,7 +121,7 @@ async def look(client: Anywhere, workflow_id: str) -> Overview:
             raise UsageError(_say_unknown(workflow_id)) from error
         raise await explain(client_for(client, workflow_id), error) from error
     state = described.status.name.lower().replace("_", " ") if described.status else "unknown"
-    seen = Overview(id=workflow_id, state=state)
+    seen = Overview(id=workflow_id, state=state, namespace=client_for(client, workflow_id).namespace)
     match workflow_id.split("/", maxsplit=1)[0]:
         case "promotion":
             return await _look_at_promotion(client, handle, seen)
@@ -123,7 +132,7 @@ async def look(client: Anywhere, workflow_id: str) -> Overview:
         case "change":
             return await _with_change(handle, seen)
         case "environment":
-            return _or_silent(seen, environment=await ask_status(handle, EnvironmentStatus))
+            return _or_silent(seen, environment=await hear_status(handle, EnvironmentStatus))
         case _:
             return seen
 
@@ -132,7 +141,7 @@ async def _look_at_promotion(client: Anywhere, handle: WorkflowHandle[Any, Any],
     if not seen.is_open:
         seen = await _with_report(client, seen)
         return seen.but(promotion=await ask_status(handle, PromotionStatus))
-    status = await ask_status(handle, PromotionStatus)
+    status = await hear_status(handle, PromotionStatus)
     seen = _or_silent(seen, promotion=status)
     if status is None or status.phase is not Phase.IN_LANE:
         return seen
@@ -148,7 +157,8 @@ async def _look_at_promotion(client: Anywhere, handle: WorkflowHandle[Any, Any],
 async def _look_at_walk(client: Anywhere, handle: WorkflowHandle[Any, Any], seen: Overview) -> Overview:
     if not seen.is_open:
         seen = await _with_walk(client, seen)
-    status = await ask_status(handle, PipelineStatus)
+    hear = hear_status if seen.is_open else ask_status
+    status = await hear(handle, PipelineStatus)
     seen = _or_silent(seen, pipeline=status)
     if status is None:
         return seen
@@ -167,7 +177,7 @@ async def _with_walk(client: Anywhere, seen: Overview) -> Overview:
 
 
 async def _look_at_lane(client: Anywhere, handle: WorkflowHandle[Any, Any], seen: Overview) -> Overview:
-    lane = await ask_status(handle, LaneStatus)
+    lane = await hear_status(handle, LaneStatus)
     seen = _or_silent(seen, lane=lane)
     if lane is None or lane.turn is None:
         return seen

@@ -8,13 +8,13 @@ from temporalio.common import TypedSearchAttributes, WorkflowIDConflictPolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
-from activities.asking import ask_status
 from clients.signing import Signer
 from clients.speaking import (
     NO_ENGINE,
     START_ENGINE,
     attributes,
     decide,
+    hear_status,
     in_words,
     is_missing,
     made,
@@ -42,6 +42,7 @@ from domain.outcome import Phase
 from domain.signature import Signature, WordSignature
 from domain.statement import why_altered
 from domain.status import PromotionStatus, Report
+from domain.telling import tell_asked
 from domain.terms import Proposal, Request, Story
 from domain.urgency import Urgency
 
@@ -62,7 +63,7 @@ class Promotion:
     @in_words
     async def ask(self, request: Request) -> None:
         """Have it asked for. Raises ``DeclinedError`` where the same is under way."""
-        actor, reason = request.actor, request.reason
+        actor = request.actor
         how = "" if request.urgency is Urgency.USUAL else f" ({request.urgency})"
         try:
             await self.client.start_workflow(
@@ -72,7 +73,7 @@ class Promotion:
                 task_queue=ENGINE_QUEUE,
                 result_type=Report,
                 static_summary=f"{self.version} of {self.subject.service} → {self.subject.environment}{how}",
-                static_details=f"Asked for by {actor}{how}{f': {reason}' if reason else ''}",
+                static_details=tell_asked(actor, request.reason, how),
                 search_attributes=self._names(Story.PROMOTION, {PHASE: Phase.PREPARING, ACTOR: actor.name}),
             )
         except WorkflowAlreadyStartedError as error:
@@ -108,7 +109,7 @@ class Promotion:
         Raises ``UsageError`` where it is not there, ``NobodyPollsError`` without an engine.
         """
         try:
-            status = await ask_status(self._handle, PromotionStatus)
+            status = await hear_status(self._handle, PromotionStatus)
         except RPCError as error:
             if is_missing(error):
                 raise self._missing() from error

@@ -2,8 +2,9 @@
 
 import secrets
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +15,7 @@ from domain.approval import Decision
 from domain.override import OverrideWord
 from domain.release import Release
 from domain.review import Broken
+from domain.road import WalkRequest
 from domain.saying import Saying
 from domain.signature import Signature, WordSignature
 from domain.statement import (
@@ -32,6 +34,8 @@ _PATIENCE: Final = 300.0
 """Seconds for a person to type a passphrase, or to touch a token."""
 ASKED_WITHIN: Final = timedelta(days=1)
 """A signed request is for now: later it has to be signed again."""
+WALKED_WITHIN: Final = timedelta(days=7)
+"""What a walk asks for is asked when it arrives there, after the soaks and approvals before."""
 SAID_WITHIN: Final = timedelta(hours=1)
 """So is a word, and the wish to go back or to adopt, only more so."""
 
@@ -55,6 +59,14 @@ class Signer:
         lasts = ASKED_WITHIN if request.story is Story.PROMOTION else SAID_WITHIN
         signature = self._signed(lambda unsigned: request_statement(request, unsigned), lasts)
         return request.but(signature=signature)
+
+    def sign_walk(self, request: WalkRequest, environments: Sequence[str]) -> WalkRequest:
+        """Return the walk, with what is asked of each of these environments signed; a walk takes its time."""
+        signatures = {
+            name: self._signed(partial(request_statement, request.to(name)), WALKED_WITHIN)
+            for name in dict.fromkeys(environments)
+        }
+        return request.but(signatures=signatures)
 
     def sign_word(self, saying: Saying) -> WordSignature:
         """Return the signature for a word: to whom it is said, and all that it says."""

@@ -20,7 +20,7 @@ from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSear
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities.asking import LISTENING
+from activities.asking import LISTENING, ask_status
 from clients.connection import explain
 from clients.trouble import ClientError, DeclinedError, NobodyPollsError, UsageError
 from domain.names import ENGINE_QUEUE, Subject, effects_queue, is_identifier
@@ -32,6 +32,9 @@ DECIDING: Final = timedelta(seconds=5)
 LOOKS: Final = 3
 BETWEEN_LOOKS: Final = 0.3
 """Seconds."""
+
+A_MOMENT: Final = 1.0
+"""Seconds, within which the server hears of an engine that has just been started."""
 
 NO_ENGINE: Final = f"no engine worker has answered within {LISTENING.seconds} s"
 START_ENGINE: Final = "towpath worker --engine"
@@ -102,6 +105,19 @@ def attributes(values: Mapping[str, str]) -> TypedSearchAttributes:
         if value
     ]
     return TypedSearchAttributes(pairs)
+
+
+async def hear_status(handle: WorkflowHandle[Any, Any], model: type[ModelT]) -> ModelT | None:
+    """Ask a workflow where it stands; None where nobody answers for it.
+
+    Where the server at once knows of nobody to ask, it is asked once more: an engine may have just been started.
+    """
+    began = asyncio.get_running_loop().time()
+    answer = await ask_status(handle, model)
+    if answer is None and asyncio.get_running_loop().time() - began < A_MOMENT:
+        await asyncio.sleep(A_MOMENT)
+        answer = await ask_status(handle, model)
+    return answer
 
 
 async def why_in_vain(handle: WorkflowHandle[Any, Any]) -> str:

@@ -5,10 +5,9 @@ from typing import Any
 from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
 from temporalio.service import RPCError
 
-from activities.asking import ask_status
 from activities.spaces import Spaces
 from clients.promotion import Promotion
-from clients.speaking import NO_ENGINE, START_ENGINE, in_words, is_missing, made
+from clients.speaking import NO_ENGINE, START_ENGINE, hear_status, in_words, is_missing, made
 from clients.trouble import DeclinedError, FailedError, NobodyPollsError, UsageError
 from domain.doors import Word
 from domain.names import Subject, pipeline_id
@@ -45,7 +44,7 @@ class Walk:
         Raises ``UsageError`` where it is not there, ``NobodyPollsError`` without an engine.
         """
         try:
-            status = await ask_status(self._handle, PipelineStatus)
+            status = await hear_status(self._handle, PipelineStatus)
         except RPCError as error:
             if is_missing(error):
                 raise self._missing() from error

@@ -11,13 +11,29 @@ from domain.value import Value
 
 def _one_visible_line(name: str) -> str:
     """Whoever is asked to believe a name must see all of it, and nothing that a name would write below itself."""
-    if any(unicodedata.category(letter) in _UNSEEN for letter in name):
+    if any(unicodedata.category(letter) in _UNSEEN or letter in _BLANK for letter in name):
         message = "a name is one line, of letters that can be seen"
         raise ValueError(message)
     return name
 
 
 _UNSEEN = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
+_BLANK = frozenset(
+    chr(code)
+    for first, last in (
+        (0x034F, 0x034F),
+        (0x115F, 0x1160),
+        (0x17B4, 0x17B5),
+        (0x180B, 0x180F),
+        (0x2800, 0x2800),
+        (0x3164, 0x3164),
+        (0xFE00, 0xFE0F),
+        (0xFFA0, 0xFFA0),
+        (0xE0100, 0xE01EF),
+    )
+    for code in range(first, last + 1)
+)
+"""Letters, marks and a symbol that show nothing: fillers, joiners, variation selectors."""
 PersonName = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
@@ -59,6 +75,10 @@ class Actor(Value):
 
     def __str__(self) -> str:
         return f"{self.name} ({CLAIMED})" if self.proof is Proof.NONE else self.name
+
+    @property
+    def is_proven(self) -> bool:
+        return self.proof is not Proof.NONE
 
     def is_same_person(self, other: "Actor") -> bool:
         """Tell whether two actors claim to be one person, however either name was typed."""

@@ -1,26 +1,25 @@
 """Whether those who must approve can, and whether a service asks no fewer or other people than its environment."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 
 from domain.actor import person
 from domain.approval import Party
 from domain.approval_written import Approval, ApprovalAtRisk, separate
 from domain.configuration import Configuration
 from domain.configuration_files import (
-    ORGANISATION_FILE,
     EnvironmentFile,
     environment_file,
 )
 from domain.fault import Fault, Spot
+from domain.group_faults import spots_of, unknown_groups
 from domain.names import Subject
 from domain.risk import Risk
-from domain.spelling import suggest
 from domain.value import say_duration
 
 
 def own_faults(configuration: Configuration, spot: Spot, floor: Approval) -> Iterator[Fault]:
     """Find what is wrong with an environment's own approval. Without groups, services name them."""
-    yield from _unknown_groups(configuration, spot, floor)
+    yield from _unknown_groups_in(configuration, spot, floor)
     for risk, below in _levels(spot, floor):
         here = floor.at(risk)
         if here.groups and _are_known(configuration, here):
@@ -29,7 +28,7 @@ def own_faults(configuration: Configuration, spot: Spot, floor: Approval) -> Ite
                 below,
                 quorum,
                 configuration.members(here.groups),
-                _spots(here.groups),
+                spots_of(here.groups),
                 alone=Party.REQUESTER not in separate(floor),
             )
         yield from _further_faults(
@@ -50,7 +49,7 @@ def pivot_faults(configuration: Configuration, spot: Spot, environment: Environm
     if pivots is None:
         return
     asked = Approval.model_validate({"quorum": pivots.quorum, "from": pivots.groups})
-    yield from _unknown_groups(configuration, spot, asked)
+    yield from _unknown_groups_in(configuration, spot, asked)
     groups = pivots.groups or (floor.groups if floor else ())
     if not groups:
         yield Fault(
@@ -60,7 +59,7 @@ def pivot_faults(configuration: Configuration, spot: Spot, environment: Environm
         )
     elif all(group in configuration.organisation.groups for group in groups):
         alone = Party.REQUESTER not in separate(floor)
-        yield from _too_few(spot, pivots.quorum, configuration.members(groups), _spots(groups), alone=alone)
+        yield from _too_few(spot, pivots.quorum, configuration.members(groups), spots_of(groups), alone=alone)
 
 
 def approval_faults(
@@ -69,7 +68,7 @@ def approval_faults(
     """Find where a service asks fewer or other people than its environment, or for what nobody can give."""
     floor = configuration.environments[subject.environment].approval
     if asked:
-        yield from _unknown_groups(configuration, spot, asked)
+        yield from _unknown_groups_in(configuration, spot, asked)
         yield from _joined(spot, asked, floor, subject.environment)
     for risk, below in _levels(spot, asked, floor):
         yield from _faults_at(configuration, subject, below, risk)
@@ -153,7 +152,7 @@ def _strangers(
             spot.below("from"),
             f"{', '.join(strangers)} may not approve here",
             f"name groups whose people are all in {', '.join(floor.groups)}",
-            leans_on=(bound.below("from"), *_spots((*asked.groups, *floor.groups))),
+            leans_on=(bound.below("from"), *spots_of((*asked.groups, *floor.groups))),
             bound=bound.below("from"),
         )
 
@@ -186,7 +185,9 @@ def _quorum_faults(
         and (floor is None or _are_known(configuration, floor))
     ):
         alone = Party.REQUESTER not in terms.separate
-        yield from _too_few(spot, terms.quorum, terms.approvers, (bound, *_spots(terms.groups)), alone=alone)
+        yield from _too_few(
+            spot, terms.quorum, terms.approvers, (bound, *spots_of(terms.groups)), alone=alone
+        )
 
 
 def _has_also(written: Approval | None, risk: Risk | None) -> bool:
@@ -199,56 +200,32 @@ def _further_faults(
     configuration: Configuration, spot: Spot, approval: Approval, apart: tuple[Party, ...], *, has_own: bool
 ) -> Iterator[Fault]:
     """Hold each further quorum that is written here against the people who can give it."""
-    known = configuration.organisation.groups
     for index, one in enumerate(approval.also or ()) if has_own else ():
         here = spot.below("also", index)
-        unknown = [group for group in one.groups if group not in known]
-        for group in unknown:
-            yield _unknown(here, group, known)
+        yield from (unknown := list(unknown_groups(configuration, here.below("from"), one.groups)))
         if not unknown:
             people, alone = configuration.members(one.groups), Party.REQUESTER not in apart
-            yield from _too_few(here, one.quorum, people, _spots(one.groups), alone=alone)
+            yield from _too_few(here, one.quorum, people, spots_of(one.groups), alone=alone)
 
 
-def _unknown_groups(configuration: Configuration, spot: Spot, approval: Approval) -> Iterator[Fault]:
-    known = configuration.organisation.groups
+def _unknown_groups_in(configuration: Configuration, spot: Spot, approval: Approval) -> Iterator[Fault]:
     below = [(spot.below(level.value), asked) for level, asked in approval.levels.items()]
     for here, asked in ((spot, approval), *below):
-        for group in asked.groups:
-            if group not in known:
-                yield _unknown(here, group, known)
+        yield from unknown_groups(configuration, here.below("from"), asked.groups)
         yield from escalation_faults(configuration, here, asked)
 
 
 def escalation_faults(configuration: Configuration, spot: Spot, asked: ApprovalAtRisk) -> Iterator[Fault]:
     """Find where nobody would be asked after a while, since there is no such group or the wait is over by then."""
-    known = configuration.organisation.groups
     for index, one in enumerate(asked.escalate or ()):
         here = spot.below("escalate", index)
-        for group in one.groups:
-            if group not in known:
-                fix = suggest(group, known)
-                problem = f"there is no group “{group}” in {ORGANISATION_FILE}"
-                yield Fault(here.below("to"), problem, fix, leans_on=_spots((group,)))
+        yield from unknown_groups(configuration, here.below("to"), one.groups)
         if asked.wait is not None and one.after >= asked.wait:
             yield Fault(
                 here.below("after"),
                 f"the wait is over after {say_duration(asked.wait)}, so nobody would be asked any more",
                 "write a shorter time, or have people waited for longer",
             )
-
-
-def _unknown(spot: Spot, group: str, known: Collection[str]) -> Fault:
-    return Fault(
-        spot.below("from"),
-        f"there is no group “{group}” in {ORGANISATION_FILE}",
-        suggest(group, known),
-        leans_on=_spots((group,)),
-    )
-
-
-def _spots(groups: tuple[str, ...]) -> tuple[Spot, ...]:
-    return tuple(Spot(ORGANISATION_FILE, ("groups", group)) for group in groups)
 
 
 def _are_known(configuration: Configuration, approval: Approval) -> bool:

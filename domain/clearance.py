@@ -28,6 +28,7 @@ def judge(warrant: Warrant, step: Step, facts: Facts) -> Refusal | None:
         return forbidden("its terms do not carry a good seal of this environment")
     return (
         _judge_identity(warrant, proposal, step, facts)
+        or _judge_validation(proposal)
         or _judge_proofs(warrant, proposal, facts)
         or _judge_glass(proposal, facts)
         or judge_bans(proposal, facts)
@@ -43,8 +44,10 @@ def judge_done(warrant: Warrant, facts: Facts) -> Refusal | None:
     """Judge whether a change that says it was done may leave its receipt: it must be let in to the end."""
     if facts.proposal is None or facts.proposal.request != warrant.request:
         return forbidden("its terms were drawn up for another request")
-    return _judge_turn(facts.proposal.plan.subject, warrant.turn, facts) or _judge_standing(
-        warrant, facts.proposal, facts
+    return (
+        _judge_turn(facts.proposal.plan.subject, warrant.turn, facts)
+        or _judge_validation(facts.proposal)
+        or _judge_standing(warrant, facts.proposal, facts)
     )
 
 
@@ -70,10 +73,19 @@ def _judge_identity(warrant: Warrant, proposal: Proposal, step: Step, facts: Fac
     return _judge_turn(subject, warrant.turn, facts)
 
 
+def _judge_validation(proposal: Proposal) -> Refusal | None:
+    """What spoke against a plan when it was drawn up is sealed with it, and holds whoever shows it."""
+    if not proposal.refusals:
+        return None
+    return forbidden(f"its plan was refused when it was drawn up: {'; '.join(proposal.refusals)}")
+
+
 def _judge_turn(subject: Subject, turn: int, facts: Facts) -> Refusal | None:
     if facts.workflow_id != change_id(subject, turn):
         rightful = change_id(subject, turn)
         return forbidden(f"it comes from the workflow “{facts.workflow_id}”, not from {rightful}")
+    if turn < 1:
+        return forbidden(f"no lane gives turn {turn}")
     if is_too_far_ahead(turn, facts.now):
         return forbidden(f"turn {turn} is more than a day ahead of the clock")
     if facts.has_receipt:

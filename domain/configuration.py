@@ -82,6 +82,14 @@ class Configuration(Value):
         place = self.place(Subject(service=service, environment=environment)) if service else None
         return any(one.approval.signed for one in (floor, place) if one and one.approval)
 
+    def signed_on_the_way(self, service: str, through: Iterable[str]) -> tuple[str, ...]:
+        """Return where requests are signed, of these environments and of what lies before them."""
+        road = list(dict.fromkeys(through))
+        for name in road:
+            place = self.place(Subject(service=service, environment=name))
+            road += [before for before in (place.after if place else ()) if before not in road]
+        return tuple(name for name in road if self.is_signed(name, service))
+
     def is_guarded(self, environment: str, service: str | None = None) -> bool:
         """Tell whether its worker has to hear what people say there, to know whether it counts."""
         levels = self.levels(environment, service)

@@ -22,6 +22,7 @@ from domain.haste import glass_faults, hotfix_faults, override_faults
 from domain.names import Subject
 from domain.release import BUDGETS
 from domain.role_faults import role_faults
+from domain.secrecy import secret_faults
 from domain.signers import signer_faults
 from domain.spelling import suggest
 from domain.terms import CheckTerms
@@ -42,6 +43,7 @@ def faults(configuration: Configuration) -> Iterator[Fault]:
         yield from _service_faults(configuration, name, service)
     yield from role_faults(configuration)
     yield from signer_faults(configuration)
+    yield from secret_faults(configuration)
 
 
 def _route_faults(configuration: Configuration) -> Iterator[Fault]:

@@ -1,6 +1,7 @@
 """Which gates are closed to a release at the moment of its effect, and who is let past them."""
 
 from domain.gate import Freeze, say_banned, say_observing
+from domain.hints import opening
 from domain.override import Override, that_count, why_void
 from domain.refusal import Cause, Refusal
 from domain.terms import Proposal
@@ -53,9 +54,9 @@ def judge_gates(proposal: Proposal, facts: Facts) -> Refusal | None:
     past = _past(proposal, facts)
     if facts.freeze and facts.freeze.holds(facts.now) and Waivable.FREEZES not in past:
         why = f"{environment} is {facts.freeze}{_in_vain(proposal, facts)}"
-        return _closed(why, f"towpath thaw {environment}")
+        return _closed(why, opening(facts.freeze, environment, service))
     if facts.pin and facts.pin.holds(facts.now):
-        return _closed(f"{service} in {environment} is {facts.pin}", f"towpath unpin {service} {environment}")
+        return _closed(f"{service} in {environment} is {facts.pin}", opening(facts.pin, environment, service))
     for gate in facts.shut:
         # Its workflow does not know of it, and so would tell nobody when it opens.
         goes_past = isinstance(gate, Freeze) and Waivable.FREEZES in past
@@ -63,7 +64,13 @@ def judge_gates(proposal: Proposal, facts: Facts) -> Refusal | None:
             what, vain = f"{service} in {environment}", ""
             if isinstance(gate, Freeze):
                 what, vain = environment, _in_vain(proposal, facts)
-            return Refusal(cause=Cause.GATE, why=f"{what} is {gate}{vain}", planned=True, opens=gate.until)
+            return Refusal(
+                cause=Cause.GATE,
+                why=f"{what} is {gate}{vain}",
+                planned=True,
+                opens=gate.until,
+                remedy=opening(gate, environment, service),
+            )
     # What is under way is not stopped by the end of a window: a planned freeze does that.
     schedule = facts.schedule.but(
         **({} if facts.begins and Waivable.WINDOWS not in past else {"windows": ()}),

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from domain.approval_faults import escalation_faults
 from domain.approval_written import FurtherQuorum, Hotfix
 from domain.configuration import Configuration
-from domain.configuration_files import ORGANISATION_FILE, EnvironmentFile
+from domain.configuration_files import EnvironmentFile
 from domain.fault import Fault, Spot
-from domain.spelling import suggest
+from domain.group_faults import spots_of, unknown_groups
 
 
 def hotfix_faults(configuration: Configuration, spot: Spot, environment: EnvironmentFile) -> Iterator[Fault]:
@@ -20,14 +20,14 @@ def hotfix_faults(configuration: Configuration, spot: Spot, environment: Environ
     for here, one in asked:
         if not one.groups:
             continue
-        yield from (faults := list(_unknown(configuration, here, "from", one.groups)))
+        yield from (faults := list(unknown_groups(configuration, here.below("from"), one.groups)))
         needed, people = 1 if one.quorum is None else one.quorum, configuration.members(one.groups)
         if not faults and needed > len(people):
             yield Fault(
                 here.below("quorum"),
                 f"{needed} cannot be had of {len(people)} people ({', '.join(people)})",
                 "lower it, or add people to the groups in from",
-                leans_on=(here, *_spots(one.groups)),
+                leans_on=(here, *spots_of(one.groups)),
             )
 
 
@@ -36,8 +36,8 @@ def glass_faults(configuration: Configuration, spot: Spot, environment: Environm
     if (glass := environment.break_glass) is None:
         return
     unknown = [
-        *_unknown(configuration, spot, "from", glass.groups),
-        *_unknown(configuration, spot, "review", glass.review),
+        *unknown_groups(configuration, spot.below("from"), glass.groups),
+        *unknown_groups(configuration, spot.below("review"), glass.review),
     ]
     yield from unknown
     breakers = set(configuration.members(glass.groups))
@@ -47,14 +47,14 @@ def glass_faults(configuration: Configuration, spot: Spot, environment: Environm
             spot.below("from"),
             "nobody is in these groups",
             "add people to them",
-            leans_on=_spots(glass.groups),
+            leans_on=spots_of(glass.groups),
         )
     elif not unknown and glass.review and len(reviewers) == 1 and reviewers <= breakers:
         yield Fault(
             spot.below("review"),
             f"{reviewers.pop()} may break the glass, and nobody reviews what they did themselves",
             "add a person to these groups",
-            leans_on=(spot, *_spots((*glass.groups, *glass.review))),
+            leans_on=(spot, *spots_of((*glass.groups, *glass.review))),
             is_warning=True,
         )
     yield from _claimed(spot, environment, "break the glass")
@@ -66,9 +66,9 @@ def override_faults(
     """Find where nobody could let a service past gates, or anybody could by a name."""
     if (role := environment.override) is None:
         return
-    yield from (unknown := list(_unknown(configuration, spot, "from", role.groups)))
+    yield from (unknown := list(unknown_groups(configuration, spot.below("from"), role.groups)))
     if not unknown and not configuration.members(role.groups):
-        groups = _spots(role.groups)
+        groups = spots_of(role.groups)
         yield Fault(spot.below("from"), "nobody is in these groups", "add people to them", leans_on=groups)
     yield from _claimed(spot, environment, "override gates")
 
@@ -81,15 +81,3 @@ def _claimed(spot: Spot, environment: EnvironmentFile, what: str) -> Iterator[Fa
             "write approval: {signed: true} in this file",
             is_warning=True,
         )
-
-
-def _unknown(configuration: Configuration, spot: Spot, key: str, groups: tuple[str, ...]) -> Iterator[Fault]:
-    known = configuration.organisation.groups
-    for group in groups:
-        if group not in known:
-            problem = f"there is no group “{group}” in {ORGANISATION_FILE}"
-            yield Fault(spot.below(key), problem, suggest(group, known), leans_on=_spots((group,)))
-
-
-def _spots(groups: tuple[str, ...]) -> tuple[Spot, ...]:
-    return tuple(Spot(ORGANISATION_FILE, ("groups", group)) for group in groups)

@@ -43,6 +43,10 @@ class Entry(Value):
     capture: Capture
     health: tuple[CheckTerms, ...] = ()
     story: Story = Story.PROMOTION
+    intent: Digest | None = None
+    """Of the plan that it is a deed of."""
+    asked: Digest | None = None
+    """Of the statement by which it was asked for, where that was signed."""
     at: datetime
     void: bool = False
     overridden: tuple[Override, ...] = ()
@@ -64,6 +68,9 @@ class Evidence(Value):
     proven: bool
     sentences: tuple[str, ...] = ()
     soaked: Soaked = Soaked.NONE
+    intent: Digest | None = None
+    """By which plan it was looked at, and for how long."""
+    began: datetime | None = None
     at: datetime
 
 

@@ -9,12 +9,12 @@ from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 from domain.approval import Decision, Verdict
+from domain.hints import USUAL_NAMESPACE, approve_commands, keyed, temporal
 from domain.names import Subject, environment_id, promotion_id
 from domain.notice import Event, Notice, key_of
 from domain.outcome import Outcome, Phase
 from domain.record import DecisionRecord, OutcomeRecord, OverrideRecord
 from domain.status import EnvironmentStatus, PromotionStatus
-from domain.telling import approve_commands
 from domain.terms import Proposal
 from domain.value import say_duration, short
 
@@ -37,7 +37,9 @@ class Last(NamedTuple):
     run: str
 
 
-def of_promotion(status: PromotionStatus, run: str, now: datetime, remind: timedelta) -> Iterator[Notice]:
+def of_promotion(
+    status: PromotionStatus, run: str, now: datetime, remind: timedelta, namespace: str = USUAL_NAMESPACE
+) -> Iterator[Notice]:
     """Yield what a promotion gives people to know, up to now. Its ``run`` tells its end from that of any other."""
     id_ = promotion_id(status.subject, status.version)
     for record in status.records:
@@ -50,7 +52,7 @@ def of_promotion(status: PromotionStatus, run: str, now: datetime, remind: timed
             case _:
                 pass
     if status.phase is Phase.WAITING_FOR_APPROVAL and status.proposal:
-        yield from _wanted(status, status.proposal, now, remind)
+        yield from _wanted(status, status.proposal, now, remind, namespace)
     if event := _IN_THE_WAY.get(status.phase):
         yield _about(
             status.subject,
@@ -72,11 +74,11 @@ def ended(id_: str, last: Last, outcome: Outcome, why: str) -> Notice:
     return _about(last.subject, event, key, last.at, title, why, f"towpath status {words}")
 
 
-def lost(id_: str, last: Last, how: str) -> Notice:
+def lost(id_: str, last: Last, how: str, namespace: str) -> Notice:
     """Return the notice of a workflow that ended in a way that nobody foresaw."""
     why = f"Its workflow was {how}: nobody follows it any more, and a person is needed."
     title = f"{last.what} of {last.subject}: {how}"
-    command = f"temporal workflow describe -w {id_}"
+    command = temporal("describe", id_, namespace)
     return _about(last.subject, Event.FAILED, key_of(id_, last.run, how), last.at, title, why, command)
 
 
@@ -86,7 +88,8 @@ def of_environment(status: EnvironmentStatus) -> Iterator[Notice]:
     for record in status.records:
         match record:
             case OverrideRecord(did="freeze"):
-                event, command = Event.FROZEN, f"towpath thaw {status.environment}"
+                event = Event.FROZEN
+                command = keyed(f"towpath thaw {status.environment}", signed=record.actor.is_proven)
             case OverrideRecord(did="thaw"):
                 event, command = Event.THAWED, f"towpath status {id_}"
             case OverrideRecord(did=did) if did.startswith("override "):
@@ -115,7 +118,7 @@ def reminders_due(waited: timedelta, remind: timedelta) -> int:
 
 
 def _wanted(
-    status: PromotionStatus, proposal: Proposal, now: datetime, remind: timedelta
+    status: PromotionStatus, proposal: Proposal, now: datetime, remind: timedelta, namespace: str
 ) -> Iterator[Notice]:
     """Ask for the approval, and remind: of the newest reminder only, where several were missed."""
     id_ = promotion_id(status.subject, status.version)
@@ -131,7 +134,7 @@ def _wanted(
         *[f"Note: {note}" for note in proposal.notes],
         f"It takes {approval.escalated(due)}. Without it, the promotion expires at {ends}.",
     ]
-    text, command = "\n".join(filter(None, said)), approve_commands(id_, intent)
+    text, command = "\n".join(filter(None, said)), approve_commands(id_, proposal, namespace)
     what = f"{status.version} of {status.subject}"
     title = f"{what}: approval wanted of plan {short(intent)}"
     key, at = key_of(id_, intent), proposal.drawn_up

@@ -58,8 +58,13 @@ class Override(Value):
 
     def __str__(self) -> str:
         which = f"{self.version} of {self.service}" if self.version else self.service
+        by = (
+            self.by
+            if self.is_proven or not self.signature
+            else f"{self.by.name} (signed, to be proven at the deed)"
+        )
         return (
-            f"{which} is let past {' and '.join(self.gates)} by {self.by} until {self.until:%Y-%m-%d %H:%M %Z}: "
+            f"{which} is let past {' and '.join(self.gates)} by {by} until {self.until:%Y-%m-%d %H:%M %Z}: "
             f"{self.reason}"
         )
 
@@ -94,18 +99,40 @@ class Overriders(Value):
 NO_OVERRIDERS: Final = Overriders()
 
 
+def why_not_overriding(name: str, who: Overriders) -> str:
+    """Say why this person lets nobody past anything, or nothing where they may."""
+    if person(name) in {person(one) for one in who.people}:
+        return ""
+    return f"{name} may not override gates here; those who may: {', '.join(who.people) or 'nobody'}"
+
+
 def why_void(one: Override, who: Overriders, now: datetime) -> str:
     """Say why an override does not count, or nothing where it does. Of the proof only one's own finding is believed."""
     if not one.holds(now):
         return f"it ended {one.until:%Y-%m-%d %H:%M %Z}"
-    if person(one.by.name) not in {person(name) for name in who.people}:
-        return (
-            f"{one.by.name} may not override gates here; those who may: {', '.join(who.people) or 'nobody'}"
-        )
-    if one.lasts > who.longest:
-        return f"it is for {say_duration(one.lasts)}, and {say_duration(who.longest)} is the longest here"
+    if why := why_not_overriding(one.by.name, who):
+        return why
+    if why := _why_too_long(one.lasts, who):
+        return why
     if who.signed and not one.is_proven:
         return f"it is not proven to be {one.by.name}'s: overrides here are signed"
+    return ""
+
+
+def why_in_vain(word: OverrideWord, who: Overriders) -> str:
+    """Say why a word is not worth sending, or nothing where it is. Whose its signature is, is not looked at."""
+    if why := why_not_overriding(word.by, who) or _why_too_long(word.lasts, who):
+        return why
+    if who.signed and word.signed is None:
+        return (
+            "overrides here are signed, and this one is not; name a key by --key, or in TOWPATH_SIGNING_KEY"
+        )
+    return ""
+
+
+def _why_too_long(lasts: timedelta, who: Overriders) -> str:
+    if lasts > who.longest:
+        return f"it is for {say_duration(lasts)}, and {say_duration(who.longest)} is the longest here"
     return ""
 
 

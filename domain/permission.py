@@ -1,7 +1,7 @@
 """Whether somebody may do something somewhere, and by which rule."""
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from domain.actor import person
 from domain.configuration import Configuration
@@ -19,10 +19,15 @@ from domain.roles import (
     keeps_out,
     names_of,
 )
-from domain.terms import ApprovalTerms, Story
+from domain.terms import ApprovalTerms, EscalationTerms, Story
+from domain.urgency import Urgency
+from domain.value import say_duration
 
 DOOR_OF = {Story.PROMOTION: Door.PROMOTE, Story.ROLLBACK: Door.ROLLBACK, Story.ADOPTION: Door.ADOPT}
 """Story → the door that it is asked for by. A settlement is asked for by nobody."""
+
+
+_NOT_THEIR_OWN: Final = "not on a request or a release of their own where that is kept apart"
 
 
 class Permission(NamedTuple):
@@ -82,11 +87,11 @@ def _say_rule(configuration: Configuration, level: Level, role: Role) -> str:
 def _say_holders(configuration: Configuration, level: Level, role: Role) -> str:
     holders = level.roles.of(role)
     names = names_of(holders, configuration.members) if holders else ()
-    return f"{role} to {_some(names)}"
+    return f"{role} to {say_some(names)}"
 
 
-def _some(names: tuple[str, ...]) -> str:
-    """Name the first of them: a group may have hundreds."""
+def say_some(names: tuple[str, ...]) -> str:
+    """Name the first of some people: a group may have hundreds."""
     shown, left = names[:6], len(names) - 6
     return f"{', '.join(shown)}{f' and {left} more' if left > 0 else ''}" if names else "nobody"
 
@@ -99,16 +104,25 @@ def _among_approvers(configuration: Configuration, name: str, door: Door, subjec
     if not any(terms.quorums for terms in asked):
         why = f"nobody may {door} {subject}, since nobody is asked to approve there"
         return Permission(allowed=False, why=why)
-    if person(name) not in approvers:
-        why = f"{name} may not {door} {subject}: its approvers are {_some(tuple(approvers.values()))}"
-        return Permission(allowed=False, why=why, spot=spot)
-    alone = (
-        ""
-        if asked[0].separate == ()
-        else ", though not on a request or a release of their own where that is kept apart"
-    )
-    why = f"{name} may {door} {subject}: its approvers are {_some(tuple(approvers.values()))}{alone}"
-    return Permission(allowed=True, why=why, spot=spot)
+    among = f"its approvers are {say_some(tuple(approvers.values()))}"
+    if person(name) in approvers:
+        apart = "" if asked[0].separate == () else f", though {_NOT_THEIR_OWN}"
+        return Permission(allowed=True, why=f"{name} may {door} {subject}: {among}{apart}", spot=spot)
+    if later := _asked_later(configuration, name, subject):
+        waited = f"once nobody has decided for {say_duration(later.after)}"
+        why = f"{name} may {door} {subject} {waited}: {among}, then {later}"
+        return Permission(allowed=True, why=why, spot=_where_escalation_is(configuration, subject))
+    hotfix = configuration.approval(subject, urgency=Urgency.HOTFIX).policy(None).people
+    of_hotfix = "; of a hotfix their word counts" if person(name) in map(person, hotfix) else ""
+    why = f"{name} may not {door} {subject}: {among}{of_hotfix}"
+    return Permission(allowed=False, why=why, spot=spot)
+
+
+def _asked_later(configuration: Configuration, name: str, subject: Subject) -> EscalationTerms | None:
+    """Return by which escalation this person is asked first, at any level of risk."""
+    later = {one for terms in _approvals(configuration, subject) for one in terms.escalate}
+    theirs = [one for one in later if person(name) in map(person, one.approvers)]
+    return min(theirs, key=lambda one: one.after, default=None)
 
 
 def _approvals(configuration: Configuration, subject: Subject) -> list[ApprovalTerms]:
@@ -125,3 +139,13 @@ def _where_approval_is(configuration: Configuration, subject: Subject) -> Spot |
     if floor.approval:
         return Spot(environment_file(subject.environment), ("approval",))
     return None
+
+
+def _where_escalation_is(configuration: Configuration, subject: Subject) -> Spot | None:
+    place, floor = configuration.place(subject), configuration.environments[subject.environment]
+    if floor.approval and floor.approval.escalate:
+        return Spot(environment_file(subject.environment), ("approval", "escalate"))
+    if place and place.approval and place.approval.escalate:
+        file = service_file(subject.service)
+        return Spot(file, ("environments", subject.environment, "approval", "escalate"))
+    return _where_approval_is(configuration, subject)

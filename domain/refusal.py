@@ -2,7 +2,10 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
+from domain.gate import OnFreeze
+from domain.outcome import Outcome
 from domain.value import Value
 
 
@@ -38,6 +41,23 @@ class Refusal(Value):
     """When a planned gate opens; None where that is further away than can be seen."""
     newer: int = 0
     """A turn that is not as the lane believes, where there is one: it has to recall."""
+
+
+_ENDS: Final = {
+    Cause.GONE: Outcome.CANCELLED,
+    Cause.UNANSWERED: Outcome.CANCELLED,
+    Cause.SUPERSEDED: Outcome.SUPERSEDED,
+}
+
+
+def end_by(cause: Cause) -> Outcome:
+    """Return how a promotion ends by it: a closed gate it waits for, and a void plan is drawn up anew."""
+    return _ENDS.get(cause, Outcome.REFUSED)
+
+
+def is_waited_for(refusal: Refusal | None, on_freeze: OnFreeze) -> bool:
+    """Tell whether a change under way waits until it may go on, as its terms want it; else it is undone."""
+    return refusal is not None and refusal.cause is Cause.GATE and on_freeze is OnFreeze.HOLD
 
 
 def forbidden(why: str) -> Refusal:

@@ -7,8 +7,10 @@ from typing import Annotated
 from pydantic import Field
 
 from domain.actor import Actor
-from domain.names import Identifier
+from domain.names import Identifier, Subject
 from domain.outcome import Outcome
+from domain.signature import Signature
+from domain.terms import Request
 from domain.value import Value
 
 
@@ -57,6 +59,18 @@ class WalkRequest(Value):
     through: Annotated[tuple[Identifier, ...], Field(min_length=1, max_length=20)]
     actor: Actor
     reason: str = Field(default="", max_length=2000)
+    signatures: dict[Identifier, Signature] = Field(default_factory=dict, max_length=50)
+    """Environment → the requester's signature for the promotion there, where one is asked for."""
+
+    def to(self, environment: str) -> Request:
+        """Return what is asked of one environment on the road."""
+        return Request(
+            subject=Subject(service=self.service, environment=environment),
+            version=self.version,
+            actor=self.actor,
+            reason=self.reason,
+            signature=self.signatures.get(environment),
+        )
 
     def __str__(self) -> str:
         return f"{self.version} of {self.service} through {' and '.join(self.through)}"

@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 
 from domain.configuration import Configuration
-from domain.configuration_files import ORGANISATION_FILE, SIGNERS_FILE
-from domain.fault import Fault, Spot
+from domain.configuration_files import SIGNERS_FILE
+from domain.fault import Fault
+from domain.group_faults import unknown_groups
 from domain.names import Subject
 from domain.roles import ASKS_FOR, OF_THE_ENVIRONMENT, Level, Role, names_of
 from domain.signers import FIX, has_key
-from domain.spelling import suggest
 
 _ENVIRONMENTS_OWN = frozenset(ASKS_FOR[door] for door in OF_THE_ENVIRONMENT)
 
@@ -26,17 +26,9 @@ def role_faults(configuration: Configuration) -> Iterator[Fault]:
 
 
 def _level_faults(configuration: Configuration, level: Level, *, is_signed: bool) -> Iterator[Fault]:
-    known = configuration.organisation.groups
     for role, holders in level.roles.written.items():
         spot = level.spot.below(role.value)
-        unknown = [group for group in holders.groups if group not in known]
-        for group in unknown:
-            yield Fault(
-                spot.below("from"),
-                f"there is no group “{group}” in {ORGANISATION_FILE}",
-                suggest(group, known),
-                leans_on=(_group(group),),
-            )
+        yield from (unknown := list(unknown_groups(configuration, spot.below("from"), holders.groups)))
         names, signers = names_of(holders, configuration.members), configuration.signers
         without = [name for name in names if is_signed and signers is not None and not has_key(name, signers)]
         if without:
@@ -78,7 +70,3 @@ def _service_faults(configuration: Configuration, subject: Subject) -> Iterator[
             f"{', '.join(too_few.approvers) or 'nobody'}",
             "give the role to the groups that approval is asked of, or leave it out: approval says who approves",
         )
-
-
-def _group(name: str) -> Spot:
-    return Spot(ORGANISATION_FILE, ("groups", name))

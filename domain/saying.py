@@ -135,6 +135,19 @@ def place_of(saying: Saying) -> str:
     return gate_key(saying.environment, gate, saying.service, signed.at, signed.nonce)
 
 
+def why_misdirected(saying: Saying) -> str:
+    """Say why a word about a gate is not said of what has that gate, or nothing where it is."""
+    if saying.door not in GATES:
+        return ""
+    wants_service = GATES[saying.door] is GateKind.PIN
+    if wants_service is (saying.service is not None) and saying.to == environment_id(saying.environment):
+        return ""
+    whose = "a service in an environment" if wants_service else "an environment"
+    return (
+        f"{saying.door} is said of {whose}, to its workflow; this is said of {saying.service}, to {saying.to}"
+    )
+
+
 class GateWord(Value):
     """A word about a gate that an environment's worker found good, sealed by it: what it remembers of gates."""
 

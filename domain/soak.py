@@ -1,22 +1,34 @@
 """What a soak is worth: whether a change is done with it, and whether its release may go on."""
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 from domain.berth import component_of
-from domain.environment import Absent, Placement
-from domain.journal import Evidence, Receipt, Soaked
+from domain.environment import Absent, Placement, same
+from domain.journal import Evidence, Receipt, Settled, Soaked
 from domain.refusal import Cause, Refusal
 from domain.release import Release
 from domain.terms import Proposal
 
 
-def judge_soak(proposal: Proposal, turn: int, soak: Evidence | None, cut: str) -> Refusal | None:
-    """A change is done only with evidence of this turn's own soak, unless its terms let a newer promotion end it."""
+def judge_soak(
+    proposal: Proposal, turn: int, soak: Evidence | None, cut: str, last_deed: datetime | None
+) -> Refusal | None:
+    """A change is done only with evidence of its own soak, unless its terms let a newer promotion end it.
+
+    Its own is that of this turn and plan, begun when its ``last_deed`` was.
+    """
     if not proposal.terms.soak or (soak is None and cut and proposal.terms.lane.yields):
         return None
-    if soak and soak.passed and (soak.subject, soak.turn) == (proposal.plan.subject, turn):
+    if soak and soak.passed and _is_of(soak, proposal, turn, last_deed):
         return None
     return Refusal(cause=Cause.FORBIDDEN, why="It says it was done, without evidence of its soak.")
+
+
+def _is_of(soak: Evidence, proposal: Proposal, turn: int, last_deed: datetime | None) -> bool:
+    own = (proposal.plan.subject, turn, proposal.plan.intent)
+    is_own = (soak.subject, soak.turn, soak.intent) == own
+    return is_own and not (last_deed and soak.began and soak.began < last_deed)
 
 
 def proves_the_way(release: Release, environment: str, receipts: Sequence[Receipt]) -> str:
@@ -41,12 +53,35 @@ def proves_the_way(release: Release, environment: str, receipts: Sequence[Receip
     for berth, (component, held) in stands.items():
         if not brought or not (isinstance(held, Placement) and held.artifact == component.artifact):
             return f"{environment} holds {berth} {held}, not {release.version}; promote it there first"
+    if stayed := _stayed(newest, stands):
+        return f"{stayed} of {name} only stayed in {environment}, when turn {newest.turn} was put back"
     if not newest.healthy:
         return f"{name} was not healthy in {environment}"
     if cut := cut_soak(release, receipts):
         again = f"towpath promote {release.service} {release.version} {environment}"
         return f"in {environment} {cut}; promote {name} there again, and it soaks anew: {again}"
     return ""
+
+
+def _stayed(newest: Receipt, berths: Iterable[str]) -> str:
+    """Name what a change that was put back left behind: it cannot be undone, and vouches for nothing."""
+    if newest.settled is Settled.DONE:
+        return ""
+    own = {deed.step.berth: deed.step.after for deed in newest.deeds}
+    return next((one for one in berths if one in own and same(own[one], newest.after[one])), "")
+
+
+def since(beat: str, last_deed: datetime, now: datetime) -> datetime:
+    """Return since when a soak lasts that an earlier run has watched since then, by its heartbeat.
+
+    Anybody can send one: it is never believed back to before the last deed, nor ahead of the clock.
+    """
+    try:
+        began = datetime.fromisoformat(beat) if beat else now
+    except ValueError:
+        began = now
+    believed = min(began, now) if began.tzinfo else now
+    return max(believed, last_deed)
 
 
 def _berths_of(component: str, receipt: Receipt) -> list[str]:

@@ -15,7 +15,7 @@ from domain.saying import Saying
 from domain.signature import Signature, WordSignature
 from domain.terms import Proposal, Request
 from domain.urgency import Urgency
-from domain.value import Digest, Value, canonical
+from domain.value import Digest, Value, canonical, digest_of
 
 
 class Purpose(StrEnum):
@@ -84,6 +84,13 @@ def request_statement(request: Request, signature: Signature) -> Statement:
         of=request.of,
         **({} if request.urgency is Urgency.USUAL else {"urgency": request.urgency}),
     )
+
+
+def asked_by(request: Request) -> Digest | None:
+    """Return what stands for a signed request: the digest of its statement; nothing where it was not signed."""
+    if request.signature is None:
+        return None
+    return digest_of(request_statement(request, request.signature).text.encode())
 
 
 def override_statement(environment: str, word: OverrideWord, signature: Signature) -> Statement:

@@ -2,6 +2,9 @@
 
 from collections.abc import Iterable
 
+from domain.actor import Actor
+from domain.hints import approve_command, approve_commands, approve_json, openings
+from domain.markdown import fenced, literal
 from domain.names import promotion_id
 from domain.outcome import Phase
 from domain.picture import picture
@@ -9,38 +12,24 @@ from domain.record import RefusedRecord
 from domain.status import ChangeStatus, EnvironmentStatus, LaneStatus, PipelineStatus, PromotionStatus
 from domain.terms import Proposal
 from domain.urgency import Urgency
-from domain.value import canonical, short
+from domain.value import short
 
 
-def approve_json(intent: str) -> str:
-    """Return the JSON to paste where an approver answers."""
-    return canonical({"by": "you@example.com", "comment": "", "plan": short(intent)})
+def tell_asked(actor: Actor, reason: str, how: str = "") -> str:
+    """Say in Markdown who asked for something, and why."""
+    return f"Asked for by {literal(str(actor))}{how}{f': {literal(reason)}' if reason else ''}"
 
 
-def approve_commands(workflow_id: str, intent: str) -> str:
-    """Return the two commands that approve: ours, and the ``temporal`` one."""
-    _, service, environment, version = workflow_id.split("/")
-    return (
-        f"towpath approve {service} {version} {environment} --plan {short(intent)} --by you@example.com\n"
-        f"temporal workflow signal -w {workflow_id} --name approve --input '{approve_json(intent)}'"
-    )
-
-
-def tell_promotion(status: PromotionStatus) -> str:
+def tell_promotion(status: PromotionStatus, namespace: str) -> str:
     """Say in Markdown where a promotion stands, what it waits for, and what moves it on."""
     head = f"### {status.version} of {status.subject}: {status.outcome or status.phase}"
-    said = [head, _tell_urgency(status), status.why or status.waits_for]
+    said = [head, _tell_urgency(status), literal(status.why or status.waits_for)]
     if status.proposal and status.phase is not Phase.ENDED:
         said.append(_tell_plan(status.proposal))
-    if status.phase is Phase.WAITING_FOR_APPROVAL and status.intent:
-        said += [
-            _tell_votes(status),
-            "The input of the signal `approve`, with your own name:",
-            _code(approve_json(status.intent)),
-            _code(approve_commands(promotion_id(status.subject, status.version), status.intent)),
-        ]
+    if status.phase is Phase.WAITING_FOR_APPROVAL and status.proposal:
+        said += [_tell_votes(status), *_tell_how_to_approve(status, status.proposal, namespace)]
     elif status.remedy:
-        said.append(_code(status.remedy))
+        said.append(fenced(status.remedy))
     said.append(_tell_refused(status.refused))
     return "\n\n".join(line for line in said if line)
 
@@ -50,8 +39,8 @@ def tell_change(status: ChangeStatus) -> str:
     head = f"### {status.story} of {status.subject}, turn {status.turn}: {status.phase}"
     said = [
         head,
-        status.waits_for,
-        _code(status.remedy) if status.remedy else "",
+        literal(status.waits_for),
+        fenced(status.remedy) if status.remedy else "",
         _tell_refused(status.refused),
     ]
     return "\n\n".join(line for line in said if line)
@@ -62,27 +51,28 @@ def tell_lane(status: LaneStatus) -> str:
     said = [f"### The lane of {status.subject}: {status.phase}"]
     if status.running:
         said.append(
-            f"Turn {status.turn}: {status.running.request.story} for {status.running.request.said_by}"
+            f"Turn {status.turn}: {status.running.request.story} "
+            f"for {literal(status.running.request.said_by)}"
         )
     said += [
-        f"- waits: {ask.request.story} {ask.request.version or ''} for {ask.request.said_by}"
+        f"- waits: {ask.request.story} {ask.request.version or ''} for {literal(ask.request.said_by)}"
         for ask in status.queue
     ]
     said += [f"- holds {component}: {holding}" for component, holding in status.held.items()]
     said += [f"- unsettled: turn {turn}" for turn in status.unsettled]
-    said += [f"- {status.offline}"] if status.offline else []
+    said += [f"- {literal(status.offline)}"] if status.offline else []
     said.append(_tell_refused(status.refused))
     return "\n\n".join(line for line in said if line)
 
 
 def tell_environment(status: EnvironmentStatus) -> str:
     """Say in Markdown what an environment is closed to, and what opens it."""
-    said = [f"### {status.environment}: {status.freeze or 'open'}"]
-    said += [f"- {service} is {pin}" for service, pin in sorted(status.pins.items())]
-    said += [f"- {one}" for one in status.overrides]
-    remedies = [f"towpath thaw {status.environment}"] if status.freeze else []
-    remedies += [f"towpath unpin {service} {status.environment}" for service in sorted(status.pins)]
-    said.append(_code("\n".join(remedies)) if remedies else "")
+    name, pins = status.environment, sorted(status.pins.items())
+    said = [f"### {name}: {literal(str(status.freeze or 'open'))}"]
+    said += [f"- {service} is {literal(str(pin))}" for service, pin in pins]
+    said += [f"- {literal(str(one))}" for one in status.overrides]
+    remedies = openings(name, status.freeze, status.pins)
+    said.append(fenced("\n".join(remedies)) if remedies else "")
     said.append(_tell_refused(status.refused))
     return "\n\n".join(line for line in said if line)
 
@@ -90,9 +80,9 @@ def tell_environment(status: EnvironmentStatus) -> str:
 def tell_pipeline(status: PipelineStatus) -> str:
     """Say in Markdown how far a release has been walked, as a picture."""
     said = [f"### {status.version} of {status.service}: {status.outcome or status.phase}"]
-    said.append(status.why or status.waits_for)
-    said.append(_code("\n".join(picture(status.road))) if status.road else "")
-    said.append(_code(status.remedy) if status.remedy else "")
+    said.append(literal(status.why or status.waits_for))
+    said.append(fenced("\n".join(picture(status.road))) if status.road else "")
+    said.append(fenced(status.remedy) if status.remedy else "")
     said.append(_tell_refused(status.refused))
     return "\n\n".join(line for line in said if line)
 
@@ -101,21 +91,39 @@ def _tell_urgency(status: PromotionStatus) -> str:
     request = status.request
     if request is None or request.urgency is Urgency.USUAL:
         return ""
-    said = f"**{request.urgency}**, by {request.actor}: {' '.join(request.reason.split())}"
+    said = f"**{request.urgency}**, by {literal(str(request.actor))}: {literal(request.reason)}"
     if request.urgency is Urgency.BREAK_GLASS:
-        return f"{said}\n\nSomebody else reviews it afterwards:\n\n{_code('towpath review list')}"
+        return f"{said}\n\nSomebody else reviews it afterwards:\n\n{fenced('towpath review list')}"
     return said
 
 
 def _tell_plan(proposal: Proposal) -> str:
-    lines = [f"Plan {short(proposal.plan.intent)}, asked for by {proposal.asked_by}:"]
+    lines = [f"Plan {short(proposal.plan.intent)}, asked for by {literal(proposal.asked_by)}:"]
     lines += [
-        f"{number}. {step}; undo: {step.undo}" for number, step in enumerate(proposal.plan.steps, start=1)
+        f"{number}. {literal(str(step))}; undo: {step.undo}"
+        for number, step in enumerate(proposal.plan.steps, start=1)
     ]
-    lines += [f"- note: {note}" for note in proposal.notes]
-    lines += [f"- risk: {proposal.risk.level}, for {proposal.risk.why}"] if proposal.risk else []
-    diffs = [f"{name}:\n\n{_code(diff)}" for name, diff in proposal.previews.items() if diff]
+    lines += [f"- note: {literal(note)}" for note in proposal.notes]
+    lines += [f"- risk: {proposal.risk.level}, for {literal(proposal.risk.why)}"] if proposal.risk else []
+    diffs = [f"{name}:\n\n{fenced(diff)}" for name, diff in proposal.previews.items() if diff]
     return "\n\n".join(["\n".join(lines), *diffs])
+
+
+def _tell_how_to_approve(status: PromotionStatus, proposal: Proposal, namespace: str) -> list[str]:
+    id_ = promotion_id(status.subject, status.version)
+    commands = fenced(approve_commands(id_, proposal, namespace))
+    if proposal.terms.approval.signed:
+        printed = fenced(f"{approve_command(id_, proposal)} --print")
+        return [
+            "The input of the signal `approve` is signed with your own key, and printed by:",
+            printed,
+            commands,
+        ]
+    return [
+        "The input of the signal `approve`, with your own name:",
+        fenced(approve_json(proposal.plan.intent)),
+        commands,
+    ]
 
 
 def _tell_votes(status: PromotionStatus) -> str:
@@ -123,12 +131,12 @@ def _tell_votes(status: PromotionStatus) -> str:
         return ""
     terms = status.proposal.terms.approval
     approval = terms.escalated(status.escalated)
-    later = [f"- {line}" for line in say_later(status.proposal, status.escalated)]
+    later = [f"- {literal(line)}" for line in say_later(status.proposal, status.escalated)]
     given = [
-        f"- {vote.actor} says {vote.verdict}{f': {vote.comment}' if vote.comment else ''}"
+        f"- {literal(str(vote.actor))} says {vote.verdict}{f': {literal(vote.comment)}' if vote.comment else ''}"
         for vote in status.decisions
     ]
-    return "\n".join([f"Needs {approval}", *later, *given])
+    return "\n".join([f"Needs {literal(str(approval))}", *later, *given])
 
 
 def say_later(proposal: Proposal, escalated: int) -> list[str]:
@@ -140,10 +148,5 @@ def say_later(proposal: Proposal, escalated: int) -> list[str]:
 
 
 def _tell_refused(refused: Iterable[RefusedRecord]) -> str:
-    lines = [f"- {record.door}: {record.why}" for record in refused]
+    lines = [f"- {literal(record.door)}: {literal(record.why)}" for record in refused]
     return "\n".join(["Refused:", *lines]) if lines else ""
-
-
-def _code(text: str) -> str:
-    unbroken = text.replace("```", "'''")
-    return f"```\n{unbroken}\n```"

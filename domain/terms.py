@@ -5,9 +5,9 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Final
 
-from pydantic import AwareDatetime, Field, JsonValue
+from pydantic import AwareDatetime, Field, JsonValue, field_validator
 
-from domain.actor import Actor, person
+from domain.actor import Actor, Proof, person
 from domain.approval import Party, Policy, Quorum, Requester, say_quorums
 from domain.berth import Berth, berth_of
 from domain.folding import unfolded
@@ -31,6 +31,10 @@ class Story(StrEnum):
     ADOPTION = "adoption"
 
 
+UNSIGNED_REQUEST: Final = "it is not signed; name a key by --key, or in TOWPATH_SIGNING_KEY"
+"""How it ends where nothing but the requester's signature is missing."""
+
+
 class Request(Value):
     """Somebody asks for something to be done to a service in an environment.
 
@@ -50,6 +54,12 @@ class Request(Value):
     """By the requester's own key, where the environment asks for it."""
     urgency: Urgency = Urgency.USUAL
     """Which way in is asked for."""
+
+    @field_validator("actor")
+    @classmethod
+    def _claimed(cls, actor: Actor) -> Actor:
+        """Whoever asks may write what they like of their own proof: the signature is looked at instead."""
+        return actor.but(proof=Proof.NONE)
 
     @property
     def requester(self) -> Requester:

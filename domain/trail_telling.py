@@ -1,6 +1,6 @@
 """What a promotion's records come to, for whoever reads the evidence."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from domain.approval import Decision, Standing, standing
@@ -74,6 +74,14 @@ def told_findings(
     proposal = proposals[told.plans[-1]]
     if standing(proposal.policy, request.requester, told.plans[-1], decisions) is not Standing.REJECTED:
         yield found_of(kept.trail, f"it was rejected, and not by {proposal.policy}")
+
+
+def unaccounted(told: Iterable[Told]) -> Iterator[Finding]:
+    """Find records that say that something was let in, where no receipt does: anybody may have a promotion write."""
+    for one in told:
+        if one.outcome == Outcome.PROMOTED and one.turn is None:
+            what = "its record says that it was promoted, and no receipt says so"
+            yield Finding(subject=one.subject, version=one.version, what=what)
 
 
 def _all(records: Sequence[Record], kind: type[RecordT]) -> list[RecordT]:

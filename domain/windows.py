@@ -5,15 +5,15 @@ how long it has been open until, and when it opens next, and from there it is go
 """
 
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import takewhile
 from typing import Final, NamedTuple, Self
 from zoneinfo import ZoneInfo
 
-from cronsim import CronSim, CronSimError
 from pydantic import Field, model_validator
 
+from domain.cron import check_cron, due
 from domain.value import Duration, Value
 from domain.zone import LocalMoment, TimeOfDay, Zone, at_time, instant_of, say_local
 
@@ -22,7 +22,6 @@ AHEAD: Final = timedelta(days=366 * 9)
 MOST_JUMPS: Final = 400
 """So often it is gone on to where something opens or closes next: a year of days, and more."""
 LONGEST_WINDOW: Final = timedelta(days=7)
-_NO_SCHEDULE: Final = "“{}” is not a schedule; write five fields, as in 0 9 * * mon-fri"
 
 
 class Day(StrEnum):
@@ -67,9 +66,7 @@ class Window(Value):
             message = "this lasts longer than a week; write 7d or less"
             raise ValueError(message)
         if self.cron:
-            self._starts(datetime(2026, 1, 1, tzinfo=UTC))
-            if len(self.cron.split()) != len(("minute", "hour", "day", "month", "weekday")):
-                raise ValueError(_NO_SCHEDULE.format(self.cron))
+            check_cron(self.cron)
         return self
 
     def open_until(self, now: datetime) -> datetime | None:
@@ -113,12 +110,8 @@ class Window(Value):
 
     def _starts(self, since: datetime) -> Iterator[datetime]:
         """Yield when it opens from ``since`` on, as far as can be seen."""
-        try:
-            found = CronSim(self.cron, since.astimezone(ZoneInfo(self.zone)) - timedelta(minutes=1))
-        except CronSimError as error:
-            raise ValueError(_NO_SCHEDULE.format(self.cron)) from error
-        starts = (start.astimezone(UTC) for start in found)
-        return takewhile(lambda start: start <= since + AHEAD, (start for start in starts if start >= since))
+        starts = (start for start in due(self.cron, self.zone, since) if start >= since)
+        return takewhile(lambda start: start <= since + AHEAD, starts)
 
 
 class PlannedFreeze(Value):

@@ -8,16 +8,28 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator
 
 _TIME: Final = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)|24:00")
+_YEARS: Final = range(1970, 9999)
+"""In every zone there is a day before these, and one after them."""
 _MOMENT: Final = re.compile(r"(\d{4}-\d\d-\d\d)[T ]([01]?\d|2[0-3]):([0-5]\d)")
+
+
+_OF_ONE_MACHINE: Final = re.compile(r"(localtime|posixrules|Factory)|(posix|right)/.*")
+"""What some systems keep among their zones: what is set there, and clocks that count leap seconds."""
 
 
 def _check_zone(name: str) -> str:
     try:
-        ZoneInfo(name)
+        _read_zone(name)
     except (KeyError, ValueError, OSError) as error:
         message = f"“{name[:80]}” is not a time zone; write one as Europe/Berlin, America/New_York or UTC"
         raise ValueError(message) from error
     return name
+
+
+def _read_zone(name: str) -> ZoneInfo:
+    if _OF_ONE_MACHINE.fullmatch(name):
+        raise ValueError(name)
+    return ZoneInfo(name)
 
 
 def _check_time(text: str) -> str:
@@ -31,7 +43,10 @@ def _check_moment(text: str) -> str:
     try:
         _read_moment(text)
     except ValueError as error:
-        message = f"“{text[:80]}” is not a moment; write date and time of day, as in 2026-12-20 18:00"
+        message = (
+            f"“{text[:80]}” is not a moment; write date and time of day, as in 2026-12-20 18:00, of a year from "
+            f"{_YEARS[0]} to {_YEARS[-1]}"
+        )
         raise ValueError(message) from error
     return text
 
@@ -45,7 +60,10 @@ def _read_moment(text: str) -> datetime:
     found = _MOMENT.fullmatch(text)
     if found is None:
         raise ValueError(text)
-    return datetime.combine(date.fromisoformat(found[1]), time(int(found[2]), int(found[3])))
+    moment = datetime.combine(date.fromisoformat(found[1]), time(int(found[2]), int(found[3])))
+    if moment.year not in _YEARS:
+        raise ValueError(text)
+    return moment
 
 
 def instant_of(moment: LocalMoment, zone: Zone) -> datetime:
@@ -75,6 +93,13 @@ def first_instant(local: datetime, zone: ZoneInfo) -> datetime:
         else:
             late = middle
     return late
+
+
+def instants_of(local: datetime, zone: ZoneInfo) -> tuple[datetime, ...]:
+    """Return every instant, in UTC, at which clocks in that zone show exactly this: one, two, or none."""
+    told = (local.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
+    shown = {moment for moment in told if moment.astimezone(zone).replace(tzinfo=None) == local}
+    return tuple(sorted(shown))
 
 
 def say_local(moment: datetime, zone: Zone) -> str:

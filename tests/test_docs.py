@@ -1,5 +1,6 @@
 """The documentation keeps up with the code: nothing in it is missing, misspelt, or gone."""
 
+import ast
 import re
 import shlex
 from collections.abc import Iterator, Sequence
@@ -33,6 +34,8 @@ ROOMS = ("activities", "clients", "domain", "workers", "workflows")
 FENCED = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)
 SAID: Final = re.compile(r"`(towpath [a-z][^`\n]+)`")
 """A command in the middle of a sentence."""
+ROW_OF_RULES: Final = re.compile(r"^\| (.+) \| `(domain/\w+\.py)` \| (.+) \|$", re.MULTILINE)
+"""Rule, file, and who says it there."""
 TYPED: Final = re.compile(r"^(?:\$ )?(towpath [a-z].*)")
 
 
@@ -235,6 +238,54 @@ def test_every_test_that_the_architecture_names_exists() -> None:
     for path, name in found:
         file = file if path == "…" else path
         assert f"def {name}(" in (ROOT / "tests" / file).read_text(), f"{file}::{name}"
+
+
+def rules_by_file() -> Iterator[tuple[str, str]]:
+    """File and name of each function that the architecture's map of rules names."""
+    for _, file, names in re.findall(ROW_OF_RULES, (DOCS / "architecture.md").read_text()):
+        yield from ((file, name) for name in re.findall(r"`([\w.]+)`", names))
+
+
+def test_every_rule_that_the_architecture_names_is_where_it_says() -> None:
+    """Made there, not only imported; and its file says in its first line what it is about."""
+    found = list(rules_by_file())
+
+    assert found
+    for file, name in found:
+        outer, _, inner = name.partition(".")
+        tree = ast.parse((ROOT / file).read_text())
+        made = {one: node for node in tree.body for one in names_made_by(node)}
+        assert ast.get_docstring(tree), file
+        assert outer in made, f"{file}: {name}"
+        owner = made[outer]
+        if inner:
+            assert isinstance(owner, ast.ClassDef)
+            assert inner in {one for node in owner.body for one in names_made_by(node)}, f"{file}: {name}"
+
+
+def names_made_by(node: ast.stmt) -> set[str]:
+    match node:
+        case ast.FunctionDef() | ast.ClassDef():
+            return {node.name}
+        case ast.AnnAssign(target=ast.Name(id=name)):
+            return {name}
+        case _:
+            return set()
+
+
+def test_everything_in_the_domain_that_refuses_is_on_the_map_of_rules() -> None:
+    """Whatever lets nobody in is found by its rule."""
+    mapped = set(rules_by_file())
+    refusing = [
+        (f"domain/{file.name}", node.name)
+        for file in sorted((ROOT / "domain").glob("*.py"))
+        for node in ast.parse(file.read_text()).body
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
+        if ast.unparse(node.returns or ast.Constant(None)) == "Refusal | None"
+    ]
+
+    assert refusing
+    assert [one for one in refusing if one not in mapped] == []
 
 
 def test_the_readme_shows_the_two_commands() -> None:

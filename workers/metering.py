@@ -7,17 +7,20 @@ from datetime import timedelta
 from time import perf_counter
 from typing import Any, Final
 
+import structlog
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
 from activities.clearance import NOT_CLEARED
 from domain.order import Call, StepOrder
-from domain.refusal import Refusal
+from domain.refusal import Cause, Refusal
 
 DEED: Final = "towpath_deed"
 CLEARANCES_REFUSED: Final = "towpath_clearances_refused"
 ALARMS: Final = "towpath_alarms"
+
+log = structlog.get_logger(__name__)
 
 
 class Metering(Interceptor):
@@ -69,7 +72,7 @@ def _timed(order: StepOrder) -> Iterator[None]:
 
 @contextmanager
 def _judged() -> Iterator[None]:
-    """Count what an environment did not let in, by its reason."""
+    """Count what an environment did not let in, by its reason, and say so in a line."""
     try:
         yield
     except ApplicationError as error:
@@ -79,6 +82,8 @@ def _judged() -> Iterator[None]:
                     CLEARANCES_REFUSED, "Effects that the environment's own worker did not let in"
                 )
                 counter.add(1, {"cause": refusal.cause})
+                say = log.warning if refusal.cause is Cause.FORBIDDEN else log.info
+                say("not_cleared", cause=refusal.cause.value, why=refusal.why)
             case _:
                 pass
         raise

@@ -176,7 +176,8 @@ class Teller:
         if promotion is None:
             return []
         remind = configuration.remind(promotion.subject)
-        return list(of_promotion(promotion, row.run_id, self._clock.now(), remind))
+        now, namespace = self._clock.now(), self._client.namespace
+        return list(of_promotion(promotion, row.run_id, now, remind, namespace))
 
     # What has ended.
 
@@ -200,7 +201,7 @@ class Teller:
         close = row.close_time or row.start_time
         if how := _UNFORESEEN.get(row.status or WorkflowExecutionStatus.RUNNING):
             if not await self._goes_on(row):
-                yield lost(row.id, Last(subject, what, close, row.run_id), how)
+                yield lost(row.id, Last(subject, what, close, row.run_id), how, self._client.namespace)
         elif outcome and story != "promotion":
             yield ended(row.id, Last(subject, what, close, row.run_id), Outcome(outcome), "")
         elif outcome:

@@ -11,35 +11,34 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from activities.effects import EffectActivities
-    from activities.errands import AWAKE, ErrandActivities, Silence, ThawRequest
+    from activities.errands import AWAKE, ErrandActivities, Silence
     from domain.answer import Answer, Done, NotBegun, Undone
     from domain.doors import Signal
     from domain.drawing import outcome_of
     from domain.fence import Fence
-    from domain.gate import OnFreeze
-    from domain.journal import Evidence, Settled
+    from domain.journal import Settled
     from domain.names import OUTCOME, PHASE, Subject, lane_id, read_id
     from domain.order import Account, Left, StepOrder, order_drawing
     from domain.outcome import Outcome, Phase
     from domain.plan import Deed, Plan, Step, put_back, say_staying
     from domain.record import OutcomeRecord, steered
-    from domain.refusal import Cause, Refusal
+    from domain.refusal import Cause, Refusal, is_waited_for
     from domain.rehearsal import again, rehearses
-    from domain.terms import Proposal, Sealed, Terms
+    from domain.terms import Proposal, Sealed
     from domain.value import say_duration
     from domain.warrant import Warrant
     from workflows import patience
     from workflows.chronicle import publish
     from workflows.doorkeeper import BadStartError, read_value
     from workflows.errand import errand
-    from workflows.rehearsing import Rehearsing
     from workflows.troubles import FAILURES, Over, Trouble, cancelled, trouble_with
     from workflows.undisturbed import undisturbed
+    from workflows.waiting import Waiting
     from workflows.waves import side_by_side
 
 
 @workflow.defn(failure_exception_types=[ValidationError])  # a paper that nobody can read is no plan
-class ChangeWorkflow(Rehearsing):
+class ChangeWorkflow(Waiting):
     """The critical section: a plan's steps one by one, health, soak, receipt; or everything put back."""
 
     # The story.
@@ -183,67 +182,12 @@ class ChangeWorkflow(Rehearsing):
                 self._begun.remove(deed)
             elif step.is_pivot:
                 self._unsure.append(step.berth)
-            if self._has_begun and self._is_worth_waiting(trouble):
+            if self._has_begun and is_waited_for(trouble.refusal, self._terms.on_freeze):
                 return trouble.refusal
             raise trouble from failure
         self._note(deed, performed)
         self._stop_if_cancelled()
         return None
-
-    def _is_worth_waiting(self, trouble: Trouble) -> bool:
-        closed = trouble.refusal is not None and trouble.refusal.cause is Cause.GATE
-        return closed and self._terms.on_freeze is OnFreeze.HOLD
-
-    async def _soak(self) -> None:
-        """Watch it for as long as the terms say, or until it yields; the budget does not count this."""
-        soak, began = self._terms.soak, workflow.now()
-        if not soak:
-            return
-        self._log.enter(Phase.SOAKING, f"{say_duration(soak)} of good health")
-        self._soaked = await self._watch_until_it_yields(soak)
-        self._paused += workflow.now() - began
-        if self._soaked is None:
-            lasted = f"{say_duration(workflow.now() - began)} of {say_duration(soak)}"
-            self._cut = f"its soak was cut short after {lasted}, for {self._makes_way_for}"
-            self._note_judgement("soak", self._cut, passed=True)
-        else:
-            evidence = Evidence.model_validate_json(self._soaked.body)
-            self._note_judgement("soak", *evidence.sentences, passed=evidence.passed)
-            if not evidence.passed:
-                message = f"it turned sick while it soaked: {'; '.join(evidence.sentences)}"
-                raise Trouble(message)
-        self._stop_if_cancelled()
-
-    async def _watch_until_it_yields(self, soak: timedelta) -> Sealed | None:
-        """Return the evidence of the whole soak; None where it was not waited for, since somebody newer waits."""
-        if self._yields_to:
-            self._makes_way_for = self._yields_to
-            return None
-        soaking = workflow.start_activity_method(
-            EffectActivities.soak,
-            self._warrant,
-            task_queue=self._queue,
-            start_to_close_timeout=soak + patience.UNDOING,
-            schedule_to_close_timeout=soak + patience.UNDOING,
-            heartbeat_timeout=patience.HEARTBEAT,
-            retry_policy=patience.TRY_SOON,
-            cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-            summary=f"soak {self._subject} for {say_duration(soak)}",
-        )
-        yielding = asyncio.create_task(self._end_when_it_yields(soaking))
-        try:
-            return await soaking
-        except FAILURES as failure:
-            if self._makes_way_for and workflow.cancellation_reason() is None:
-                return None
-            raise trouble_with(failure) from failure
-        finally:
-            yielding.cancel()
-
-    async def _end_when_it_yields(self, soaking: asyncio.Task[Sealed]) -> None:
-        await workflow.wait_condition(lambda: bool(self._yields_to))
-        self._makes_way_for = self._yields_to
-        soaking.cancel()
 
     async def _conclude(self, plan: Plan, settled: Settled, outcome: Outcome, why: str) -> Left:
         """See that what stands there is well, and leave the receipt. What is sick after an undo needs a person."""
@@ -304,57 +248,7 @@ class ChangeWorkflow(Rehearsing):
             await self._tell_lane(AWAKE)
         return NotBegun(turn=self._turn, refusal=refusal)
 
-    # Waiting for people.
-
-    async def _unless_held(self) -> None:
-        """Stop here while somebody holds the change, for as long as the terms allow."""
-        if not self._held:
-            return
-        since, limit = workflow.now(), self._terms.hold_limit
-        self._log.enter(Phase.HELD, "somebody to let it go on", self._command("resume"))
-        try:
-            await workflow.wait_condition(lambda: not self._held, timeout=limit, timeout_summary="held")
-        except TimeoutError:
-            message = f"it was held for longer than {say_duration(limit)}"
-            raise Trouble(message) from None
-        except asyncio.CancelledError as cancel:
-            raise cancelled() from cancel
-        self._paused += workflow.now() - since
-
-    async def _wait_for_gate(self, closed: Refusal) -> None:
-        """Wait between two steps until a gate opens, for as long as somebody might hold the change."""
-        since, limit = workflow.now(), self._terms.hold_limit
-        self._note_judgement("clearance", closed.why, passed=False)
-        self._log.enter(Phase.WAITING_FOR_GATE, closed.why, closed.remedy)
-        publish({PHASE: Phase.WAITING_FOR_GATE})
-        opened = self._times_opened
-        request = ThawRequest(environment=self._subject.environment, asker=workflow.info().workflow_id)
-        opens = closed.opens - since + patience.CLOCKS_DIFFER if closed.opens else limit
-        will_hear = closed.planned or await errand(
-            ErrandActivities.hear_of_thaw, request, "be told when the gate opens"
-        )
-        try:
-            await workflow.wait_condition(
-                lambda: self._times_opened > opened or not will_hear,
-                timeout=max(min(opens, limit), timedelta()),
-                timeout_summary="the gate opens",
-            )
-        except TimeoutError:
-            if opens >= limit:
-                message = f"it waited for longer than {say_duration(limit)}, and still {closed.why}"
-                raise Trouble(message) from None
-        except asyncio.CancelledError as cancel:
-            raise cancelled() from cancel
-        self._paused += workflow.now() - since
-
     # What it is made of.
-
-    @property
-    def _terms(self) -> Terms:
-        if self._proposal is None:
-            message = "A change that has no plan yet was asked for its terms."
-            raise BadStartError(message)
-        return self._proposal.terms
 
     def _begin(self, warrant: object, carried: object) -> None:
         """Check how it was started: by its lane, under its own turn, with nothing carried over."""
@@ -400,9 +294,3 @@ class ChangeWorkflow(Rehearsing):
             message = f"its budget of {say_duration(self._terms.budget)} is spent"
             raise Trouble(message)
         return left
-
-    def _stop_if_cancelled(self) -> None:
-        """A deed that finishes in spite of a cancel swallows it (sdk-python#620): ask after every step."""
-        going_forward = self._proposal is not None and self._proposal.is_forward and not self._undoing
-        if going_forward and workflow.cancellation_reason() is not None:
-            raise cancelled()

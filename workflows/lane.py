@@ -15,6 +15,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.errands import YIELD_SOAK, ErrandActivities, TellOrder, WaitersOrder
     from domain.answer import Answer, Ask, Done, NotBegun, Order, Told, Withdrawal, Yielding, answer_of
     from domain.doors import Word
+    from domain.hints import temporal
     from domain.journal import Recollection
     from domain.lane import LaneState, Running, ended, lost, next_change, recalled
     from domain.names import (
@@ -302,7 +303,9 @@ class LaneWorkflow(LaneDoors):
         """Nothing moves in this lane until its past is known; somebody should look why it is not."""
         subject = self._lane.subject
         why = f"what was done to {subject} cannot be recalled, so nothing moves there"
-        remedy = f"towpath doctor\ntemporal workflow describe -w {workflow.info().workflow_id}"
+        remedy = (
+            f"towpath doctor\n{temporal('describe', workflow.info().workflow_id, workflow.info().namespace)}"
+        )
         self._log.enter(Phase.UNSETTLED, why, remedy)
         call = Call(subject=subject, headline=why, remedy=remedy, key=f"{workflow.info().workflow_id}/recall")
         _ = workflow.start_activity_method(

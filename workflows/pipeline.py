@@ -311,10 +311,7 @@ class PipelineWorkflow:
         return Subject(service=self._service, environment=environment)
 
     def _request_for(self, environment: str) -> Request:
-        asked = self._asked
-        return Request(
-            subject=self._subject(environment), version=self._version, actor=asked.actor, reason=asked.reason
-        )
+        return self._asked.to(environment)
 
     def _details(self) -> str:
         return tell_pipeline(self.status())

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any
 
 from pydantic import ValidationError
 from temporalio import workflow
@@ -32,7 +32,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.order import order_drawing
     from domain.outcome import Outcome, Phase
     from domain.record import JudgementRecord, OutcomeRecord, OverrideRecord, ProposalRecord, RequestRecord
-    from domain.refusal import Cause, Refusal
+    from domain.refusal import Cause, Refusal, end_by
     from domain.statement import matter_of
     from domain.status import Report
     from domain.terms import EscalationTerms, Proposal, Story
@@ -44,13 +44,6 @@ with workflow.unsafe.imports_passed_through():
     from workflows.errand import errand
     from workflows.promotion_doors import Carried, Ending, PromotionDoors
     from workflows.steering import is_long
-
-_ENDINGS: Final = {
-    Cause.GONE: Outcome.CANCELLED,
-    Cause.UNANSWERED: Outcome.CANCELLED,
-    Cause.SUPERSEDED: Outcome.SUPERSEDED,
-}
-"""How a promotion ends that was not let in, where it is not refused."""
 
 
 @workflow.defn(failure_exception_types=[ValidationError])  # a paper that nobody can read is no plan
@@ -107,7 +100,7 @@ class PromotionWorkflow(PromotionDoors):
                 self._draw_up_anew(why)
                 return None
             case NotBegun(refusal=Refusal(cause=cause, why=why)):
-                return Ending(outcome=_ENDINGS.get(cause, Outcome.REFUSED), why=why)
+                return Ending(outcome=end_by(cause), why=why)
 
     async def _stopped(self, stop: BaseException) -> Ending:
         """Somebody cancelled. What is under way is undone first, and its outcome is ours."""

@@ -311,7 +311,7 @@ class PromotionDoors(Steered):
         return "rejected"
 
     def _details(self) -> str:
-        return tell_promotion(self.status())
+        return tell_promotion(self.status(), workflow.info().namespace)
 
 
 def _to_show(vote: Decision) -> Decision:

@@ -13,6 +13,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.answer import Stuck
     from domain.doors import Signal
     from domain.fence import Fence
+    from domain.hints import keyed
     from domain.names import PHASE, effects_queue
     from domain.order import Call, Performed, StepOrder
     from domain.outcome import Phase
@@ -138,7 +139,8 @@ class WayBack(ChangeDoors):
         return self._said
 
     def _command(self, verb: str) -> str:
-        return f"towpath {verb} {self._subject.service} {self._subject.environment}"
+        command = f"towpath {verb} {self._subject.service} {self._subject.environment}"
+        return keyed(command, signed=self._proposal is not None and self._proposal.terms.approval.signed)
 
     # What both ways are made of.
 

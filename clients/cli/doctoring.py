@@ -10,6 +10,7 @@ from clients.cli.grammar import AsJson
 from clients.cli.reading import environments_of, known_schemas, spaces_of
 from clients.cli.terminal import leave, say, say_json
 from clients.trouble import ClientError, UsageError
+from domain.hints import temporal
 from domain.outcome import Exit
 from domain.value import Value
 from workers.settings import Surroundings, surroundings
@@ -275,32 +276,32 @@ async def _work(client: "Client", environments: list[str]) -> AsyncIterator[Find
     for about, query, code, say_what in _NEEDY:
         found = [row.id async for row in client.list_workflows(query, limit=20)]
         for workflow_id in found:
-            yield _bad(about, say_what(workflow_id), code)
+            yield _bad(about, say_what(workflow_id, client.namespace), code)
         if not found:
             yield _good(about, "none")
 
 
-def _say_wedged(workflow_id: str) -> str:
+def _say_wedged(workflow_id: str, namespace: str) -> str:
     return (
         f"{workflow_id} fails at every attempt to go on, most likely since its worker runs another version "
-        f"of Towpath than the one it began with. See why: temporal workflow describe -w {workflow_id}"
+        f"of Towpath than the one it began with. See why: {temporal('describe', workflow_id, namespace)}"
     )
 
 
-def _say_unsettled(workflow_id: str) -> str:
+def _say_unsettled(workflow_id: str, _: str) -> str:
     return (
         f"{workflow_id} is unsettled: nothing else moves there. See what it needs: towpath status "
         f"{workflow_id}"
     )
 
 
-def _say_unserved(workflow_id: str) -> str:
+def _say_unserved(workflow_id: str, _: str) -> str:
     return f"{workflow_id} waits for a worker of its environment. See which: towpath status {workflow_id}"
 
 
 _OURS: Final = "TowpathStory IS NOT NULL"
 _RUNNING: Final = f"{_OURS} AND ExecutionStatus='Running'"
-_NEEDY: Final[tuple[tuple[str, str, Exit, Callable[[str], str]], ...]] = (
+_NEEDY: Final[tuple[tuple[str, str, Exit, Callable[[str, str], str]], ...]] = (
     ("wedged workflows", f"{_RUNNING} AND TemporalReportedProblems IS NOT NULL", Exit.BUG, _say_wedged),
     (
         "unsettled lanes",

@@ -11,8 +11,9 @@ from contextlib import aclosing
 from time import monotonic
 from typing import Final, Protocol, Self
 
+from clients.cli.advising import remedies, say_next
 from clients.cli.progress import Progress
-from clients.cli.showing import remedies, say_next, show_report
+from clients.cli.showing import show_report
 from clients.cli.terminal import say
 from clients.lane import Lane, Wish
 from clients.overview import Overview

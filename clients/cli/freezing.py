@@ -10,6 +10,7 @@ from clients.cli.grammar import By, Comment, Key, MaybeEnvironment
 from clients.cli.reading import environments_of, find_configuration
 from clients.cli.terminal import complain, say, say_aside, say_commands
 from clients.trouble import ClientError, DeclinedError, NobodyPollsError, UsageError
+from domain.hints import keyed
 from domain.outcome import Exit
 from workers.settings import surroundings
 
@@ -46,7 +47,7 @@ def freeze(
             await need_known(towpath, environment)
         names = [environment] if environment else await _known(towpath, frozen=False)
         code = await _each(names, lambda name: _freeze(towpath, name, _Word(actor, reason, lasts, signs)))
-        say_commands([f"towpath thaw {environment or '--all'}"])
+        say_commands([keyed(f"towpath thaw {environment or '--all'}", signed=signs is not None)])
         return code
 
     ask(work, actor)

@@ -1,16 +1,23 @@
 """``up``, ``worker``: the processes that do the work."""
 
 import asyncio
-import contextlib
-import signal
-from collections.abc import AsyncGenerator, Generator, Iterable, Sequence
-from contextlib import asynccontextmanager, contextmanager
-from pathlib import Path
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from clients.cli.keying import make_published_key
+from clients.cli.tending import (
+    DIED,
+    alone,
+    free_port,
+    is_alive,
+    last_words,
+    stop_signal,
+    until_stopped,
+    written_down,
+)
 from clients.cli.terminal import leave, say, say_aside, say_commands
 from clients.trouble import NoServerError, UsageError
 from domain.outcome import Exit
@@ -27,11 +34,6 @@ if TYPE_CHECKING:
 USUAL_PORT: Final = 7233
 USUAL_UI_PORT: Final = 8233
 USUAL_NAMESPACE: Final = "default"
-PULSE: Final = 2.0
-DIED: Final = "The Temporal server has died. Nothing is lost: start again with `towpath up`."
-"""Seconds between two looks at the embedded server."""
-MISSED: Final = 3
-"""Looks without an answer after which it is taken for dead."""
 
 Port = Annotated[
     int,
@@ -62,7 +64,7 @@ def up(port: Port = 0, ui_port: UiPort = 0) -> None:
     """Run everything in this terminal: a Temporal server on a file, the engine, every environment."""
     place = surroundings()
     _read(place)  # before anything is made: the folder may be the wrong one
-    with _alone(place):
+    with alone(place):
         leave(asyncio.run(_up(place, port, ui_port)))
 
 
@@ -99,8 +101,8 @@ async def _up(place: Surroundings, port: int, ui_port: int) -> Exit:
     here, elsewhere = _up_here(place)
     environments = _with_published_keys(place, here)
     telemetry = begin(place)
-    ports = port or _free(USUAL_PORT), ui_port or _free(USUAL_UI_PORT)
-    stop = _stop_signal()
+    ports = port or free_port(USUAL_PORT), ui_port or free_port(USUAL_UI_PORT)
+    stop = stop_signal()
     place.state.mkdir(parents=True, exist_ok=True)
     log = place.state / "temporal.log"
     try:
@@ -113,16 +115,16 @@ async def _up(place: Surroundings, port: int, ui_port: int) -> Exit:
             log=log,
             namespaces=sorted({space.namespace for space in here.values() if space} - {USUAL_NAMESPACE}),
         ) as server:
-            with _written_down(server_file(place.state), EmbeddedServer(**server._asdict(), pid=_pid())):
+            with written_down(server_file(place.state), EmbeddedServer(**server._asdict(), pid=_pid())):
                 client = await _reach(server.address)
                 lives = {name: space for name, space in here.items() if space}
                 spaces = await join_spaces(client, lives, place.state)
                 async with _serving(spaces, place, environments, engine=True, telemetry=telemetry) as shown:
                     _welcome(server, environments, shown, elsewhere=find_way(place.state)[1].address)
                     _say_elsewhere(elsewhere)
-                    return await _until_stopped(client, stop)
+                    return await until_stopped(client, stop)
     except ServerError as error:
-        raise NoServerError(f"{error}{_last_words(log)}") from error
+        raise NoServerError(f"{error}{last_words(log)}") from error
 
 
 async def _work(
@@ -132,7 +134,7 @@ async def _work(
     from clients.spaces import need_spaces, wanted_by
     from workers.telemetry import begin
 
-    telemetry, stop = begin(place), _stop_signal()
+    telemetry, stop = begin(place), stop_signal()
     home = find_way(place.state)[0].get("namespace", USUAL_NAMESPACE)
     lives, at_home = wanted_by(_read(place).spaces, home, environments, only if engine else None)
     spaces = await need_spaces(lives, place.state, home=at_home)
@@ -176,38 +178,9 @@ async def _serving(
         raise UsageError(str(error)) from error
     except (RuntimeError, asyncio.CancelledError) as error:
         # Workers that have only just started take the server's death for a fault of their own, and each cancels this.
-        if await _is_alive(next(spaces.everywhere())):
+        if await is_alive(next(spaces.everywhere())):
             raise
         raise NoServerError(DIED) from error
-
-
-async def _until_stopped(client: "Client", stop: asyncio.Event) -> Exit:
-    """Wait for a signal, with an eye on the server: without it nothing here is of use."""
-    missed = 0
-    while missed < MISSED:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), PULSE)
-        if stop.is_set():
-            say("Stopping: what is being done is finished first, for at most 10 s.")
-            return Exit.DONE
-        missed = 0 if await _beats(client) else missed + 1
-    raise NoServerError(DIED)
-
-
-async def _is_alive(client: "Client") -> bool:
-    """Ask the server once, however many workers end and cancel this meanwhile."""
-    while True:
-        with contextlib.suppress(asyncio.CancelledError):
-            return await _beats(client)
-
-
-async def _beats(client: "Client") -> bool:
-    from temporalio.service import RPCError
-
-    try:
-        return await asyncio.wait_for(client.service_client.check_health(retry=False), PULSE)
-    except (RPCError, RuntimeError, TimeoutError):
-        return False
 
 
 async def _reach(address: str) -> "Client":
@@ -271,69 +244,6 @@ def _read(place: Surroundings) -> "Configuration":
     from clients.cli.reading import read_configuration
 
     return read_configuration(place)
-
-
-@contextmanager
-def _alone(place: Surroundings) -> Generator[None]:
-    """Hold this folder for one ``up``. Raises ``UsageError`` where another has it."""
-    import fcntl
-
-    from clients.connection import embedded_server
-
-    place.state.mkdir(parents=True, exist_ok=True)
-    with (place.state / "up.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            other = embedded_server(place.state)
-            who = f" as process {other.pid}: server {other.address}, UI {other.ui}" if other else ""
-            raise UsageError(
-                f"Towpath is up already in {place.folder}{who}. Use that, or stop it first."
-            ) from error
-        yield
-
-
-@contextmanager
-def _written_down(file: Path, server: object) -> Generator[None]:
-    from domain.value import Value
-
-    if isinstance(server, Value):
-        unfinished = file.with_suffix(".new")
-        unfinished.write_text(server.model_dump_json())
-        unfinished.replace(file)
-    try:
-        yield
-    finally:
-        file.unlink(missing_ok=True)
-
-
-def _stop_signal() -> asyncio.Event:
-    """Return what is set once somebody asks this process to stop."""
-    stop, loop = asyncio.Event(), asyncio.get_running_loop()
-    for asked in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(asked, stop.set)
-    return stop
-
-
-def _free(usual: int) -> int:
-    """Return the usual port where it is free, else 0."""
-    import socket
-
-    with socket.socket() as tried:
-        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            tried.bind(("127.0.0.1", usual))
-        except OSError:
-            return 0
-    return usual
-
-
-def _last_words(log: Path) -> str:
-    try:
-        lines = log.read_text(errors="replace").strip().splitlines()
-    except OSError:
-        return ""
-    return f" It said last: {lines[-1][:300]}" if lines else ""
 
 
 def _pid() -> int:

@@ -10,8 +10,10 @@ from clients.cli.reading import read_configuration
 from clients.cli.terminal import leave, plain, say, say_aside, say_json
 from clients.trouble import UsageError
 from domain.configuration import Configuration
+from domain.emergency import Shortcut, may_take
+from domain.names import Subject
 from domain.outcome import Exit
-from domain.permission import permission
+from domain.permission import Permission, permission
 from domain.roles import ASKS_FOR, OF_THE_ENVIRONMENT, Door, Role
 from domain.spelling import suggest
 from domain.value import Value
@@ -27,8 +29,9 @@ class Verdict(Value):
 
     schema_version: Literal[1] = 1
     person: str
-    verb: Door
-    role: Role
+    verb: Door | Shortcut
+    role: Role | None = None
+    """The role that it takes; None where the environment's file names who may."""
     service: str
     environment: str
     allowed: bool
@@ -60,12 +63,12 @@ def _judge(place: Surroundings, person: str, verb: str, where: list[str]) -> Ver
     service, environment = _place(configuration, place, where)
     if service is None and door not in OF_THE_ENVIRONMENT:
         raise UsageError(f"{door} is about one service: towpath can PERSON {door} SERVICE ENVIRONMENT.")
-    found = permission(configuration, person, door, environment, service)
+    found = _permission(configuration, person, door, environment, service)
     file, keys = found.spot or ("", ())
     return Verdict(
         person=person,
         verb=door,
-        role=ASKS_FOR[door],
+        role=None if isinstance(door, Shortcut) else ASKS_FOR[door],
         service=service or "",
         environment=environment,
         allowed=found.allowed,
@@ -76,13 +79,22 @@ def _judge(place: Surroundings, person: str, verb: str, where: list[str]) -> Ver
     )
 
 
-def _door(verb: str) -> Door:
-    try:
-        return Door(verb)
-    except ValueError:
-        raise UsageError(
-            f"“{plain(verb)}” is nothing that is asked for here: {suggest(verb, Door)}."
-        ) from None
+def _permission(
+    configuration: Configuration, person: str, door: Door | Shortcut, environment: str, service: str | None
+) -> Permission:
+    if isinstance(door, Shortcut):
+        subject = Subject(service=service or "", environment=environment)
+        return may_take(configuration, person, door, subject)
+    return permission(configuration, person, door, environment, service)
+
+
+def _door(verb: str) -> Door | Shortcut:
+    for words in (Door, Shortcut):
+        if verb in set(words):
+            return words(verb)
+    raise UsageError(
+        f"“{plain(verb)}” is nothing that is asked for here: {suggest(verb, [*Door, *Shortcut])}."
+    )
 
 
 def _place(configuration: Configuration, place: Surroundings, where: list[str]) -> tuple[str | None, str]:

@@ -9,6 +9,7 @@ from clients.cli.reading import find_configuration
 from clients.cli.terminal import say, say_aside, say_commands
 from clients.trouble import DeclinedError, UsageError
 from domain.environment import Placement
+from domain.hints import keyed
 from domain.outcome import Exit
 from workers.settings import surroundings
 
@@ -43,7 +44,7 @@ def pin(
                 f"towpath status environment/{environment}"
             )
         say(f"{service} in {environment} is {pinned}.", "yellow")
-        say_commands([f"towpath unpin {service} {environment}"])
+        say_commands([keyed(f"towpath unpin {service} {environment}", signed=signs is not None)])
         return Exit.DONE
 
     ask(work, actor)
@@ -86,7 +87,8 @@ async def _held(towpath: "Towpath", service: str, environment: str) -> str:
                 f"under that name in {environment}. There is: {', '.join(sorted(known.services)) or 'none'}."
             )
         say_aside(
-            f"Nothing was ever changed of {service} in {environment}. See that this is how it is written."
+            f"Nothing of {service} was ever let into {environment}, and nothing will be until it is unpinned. "
+            "See that both are written right."
         )
         return ""
     versions = {held.version for held in lane.held.values() if isinstance(held, Placement)}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self
 from clients.cli.showing import is_own, where
 from clients.cli.terminal import console, plain, quoted, say
 from clients.overview import Overview
+from domain.hints import approve_command
 from domain.outcome import Phase
 from domain.record import (
     DecisionRecord,
@@ -20,7 +21,6 @@ from domain.record import (
     RefusedRecord,
     RequestRecord,
 )
-from domain.telling import approve_commands
 from domain.value import say_duration
 
 if TYPE_CHECKING:
@@ -75,8 +75,8 @@ class Progress:
 
     def _say_approval(self, seen: Overview) -> None:
         status = seen.promotion
-        if status and status.phase is Phase.WAITING_FOR_APPROVAL and status.intent:
-            self._say(f"approve it: {approve_commands(seen.id, status.intent).splitlines()[0]}")
+        if status and status.phase is Phase.WAITING_FOR_APPROVAL and status.proposal:
+            self._say(f"approve it: {approve_command(seen.id, status.proposal)}")
 
     def _news(self, seen: Overview) -> Iterator[str]:
         records = [

@@ -20,15 +20,18 @@ from clients.cli.grammar import (
     read_promotion,
     read_walk,
 )
+from clients.cli.reading import find_configuration
 from clients.cli.terminal import say, say_commands, say_json
 from clients.cli.validating import Github, JunitFile, report
 from clients.trouble import NobodyPollsError, UsageError
 from domain.outcome import Exit
 from domain.urgency import REASON_WANTED, Urgency
+from workers.settings import surroundings
 
 if TYPE_CHECKING:
     from clients.client import Towpath
     from clients.promotion import Promotion
+    from clients.signing import Signer
 
 Turn = Annotated[
     int | None,
@@ -137,7 +140,7 @@ def promote(
         )
     actor, signs = me(by), signer(key)
     if through:
-        _walk(service, version, through, actor=actor, reason=reason, watch=watch)
+        _walk(service, version, through, actor=actor, reason=reason, watch=watch, signs=signs)
 
     async def work(towpath: "Towpath") -> Exit:
         from clients.cli.following import follow
@@ -160,13 +163,25 @@ def promote(
 
 
 def _walk(
-    service: str, version: str, through: list[str], *, actor: str, reason: str, watch: bool
+    service: str,
+    version: str,
+    through: list[str],
+    *,
+    actor: str,
+    reason: str,
+    watch: bool,
+    signs: "Signer | None",
 ) -> NoReturn:
+    known = find_configuration(surroundings()) if signs else None
+    passing = known.signed_on_the_way(service, through) if known else ()
+
     async def work(towpath: "Towpath") -> Exit:
         from clients.cli.walking import follow_walk
         from clients.speaking import need_engine
 
-        walk = await towpath.walk(service, version, through, by=actor, reason=reason)
+        walk = await towpath.walk(
+            service, version, through, by=actor, reason=reason, signer=signs, passing=passing
+        )
         where = " and ".join(through)
         if walk.joined:
             say(f"The walk of {walk} through {where} is under way already.")

@@ -1,22 +1,22 @@
 """How what is known reads on a terminal."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
-from clients.cli.terminal import quoted, say, say_commands, say_lines, say_table
-from clients.connection import DEFAULT_ADDRESS, embedded_address
+from clients.cli.advising import remedies, say_next
+from clients.cli.terminal import quoted, say, say_lines, say_table
 from clients.overview import Overview, Rows
-from domain.environment import Unknown
+from domain.hints import OWN_KEY
+from domain.names import Subject
 from domain.outcome import Outcome, Phase
 from domain.picture import picture
 from domain.record import OverrideRecord, RefusedRecord
 from domain.road import Road
 from domain.status import ChangeStatus, EnvironmentStatus, LaneStatus, PromotionStatus, Report
-from domain.telling import approve_commands, say_later
-from domain.terms import LanePolicy, Proposal
+from domain.telling import say_later
+from domain.terms import UNSIGNED_REQUEST, LanePolicy, Proposal
 from domain.urgency import Urgency
 from domain.value import short
-from workers.settings import surroundings
 
 STYLES = {
     Phase.STUCK: "bold red",
@@ -34,7 +34,7 @@ def show(seen: Overview) -> None:
     """Show everything that is known of one workflow, and the commands that move it on."""
     _show_asked(seen)
     if seen.lane:
-        _show_lane(seen.lane)
+        _show_lane(seen.lane, seen.place)
     if seen.change:
         _show_change(seen.change, seen.in_vain)
     if seen.environment:
@@ -65,50 +65,6 @@ def _show_asked(seen: Overview) -> None:
         _show_promotion(seen.promotion)
     if seen.promotion:
         _show_refused(seen.promotion.refused)
-
-
-def remedies(seen: Overview) -> Iterator[str]:
-    """The commands that would move it on, as far as anybody knows."""
-    yield from _promotion_remedies(seen)
-    if seen.pipeline and seen.is_open:
-        yield from seen.pipeline.remedy.splitlines()
-    for stop in seen.stops.values():
-        yield from remedies(stop)
-    if seen.change:
-        yield from seen.change.remedy.splitlines()
-    lane = seen.lane
-    if lane and lane.phase is Phase.IDLE and any(isinstance(one, Unknown) for one in lane.held.values()):
-        yield f"towpath adopt {lane.subject.service} {lane.subject.environment}"
-
-
-def _promotion_remedies(seen: Overview) -> Iterator[str]:
-    status = seen.promotion
-    if status and seen.is_open:
-        if status.phase is Phase.WAITING_FOR_APPROVAL and status.intent:
-            yield from approve_commands(seen.id, status.intent).splitlines()
-        elif status.phase is not Phase.IN_LANE:
-            yield from status.remedy.splitlines()
-        if status.phase is Phase.NO_WORKER:
-            subject = status.subject
-            yield f"towpath cancel {subject.service} {status.version} {subject.environment}"
-
-
-def say_next(commands: Iterable[str]) -> None:
-    wanted = [_reaching(command) for command in dict.fromkeys(commands)]
-    if wanted:
-        say("What moves it on:")
-        say_commands(wanted)
-
-
-def _reaching(command: str) -> str:
-    """Have a ``temporal`` command go where we went: it knows nothing of this folder's own server."""
-    if not command.startswith("temporal "):
-        return command
-    address = embedded_address(surroundings().state)
-    if address in {"", DEFAULT_ADDRESS}:
-        return command
-    temporal, workflow, verb, rest = command.split(" ", 3)
-    return f"{temporal} {workflow} {verb} --address {address} {rest}"
 
 
 def show_report(report: Report) -> None:
@@ -154,7 +110,8 @@ def where(seen: Overview) -> str:
     if change and is_own(seen):
         return _with(change.phase, change.waits_for) if change.phase is not Phase.ENDED else ""
     if promotion and promotion.phase is not Phase.ENDED:
-        return _with(promotion.phase, promotion.waits_for)
+        place = f", number {seen.place} in the queue" if seen.place else ""
+        return f"{_with(promotion.phase, promotion.waits_for)}{place}"
     return f"the lane is {lane.phase}" if lane and lane.phase is not Phase.IDLE else ""
 
 
@@ -208,23 +165,34 @@ def show_plan(proposal: Proposal, escalated: int = 0) -> None:
         say(f"  needs {approval}")
         say_lines([f"  {line}" for line in say_later(proposal, escalated)])
     for line in proposal.refusals:
-        say(f"  refused: {line}", "yellow")
+        say(f"  {_say_refusal(line, proposal.plan.subject)}", "yellow")
     if proposal.nothing_to_do:
         say(f"  nothing to do: {proposal.nothing_to_do}")
 
 
-def _show_lane(lane: LaneStatus) -> None:
+def _say_refusal(sentence: str, subject: Subject) -> str:
+    """Say what keeps it out; where only a signature is missing, that is no verdict on the plan."""
+    if not sentence.endswith(UNSIGNED_REQUEST):
+        return f"refused: {sentence}"
+    return (
+        f"missing: your signature. Requests are signed in {subject.environment}, and of an unsigned one neither its "
+        f"diffs nor its rules are looked at. Ask again with {OWN_KEY}, or name the key in TOWPATH_SIGNING_KEY"
+    )
+
+
+def _show_lane(lane: LaneStatus, place: int = 0) -> None:
     say(f"The lane of {lane.subject} is {lane.phase}.", STYLES.get(lane.phase, "bold"))
     if lane.running:
         asked = lane.running.request
         what = f"{asked.story} {asked.version}" if asked.version else asked.story
         yields = ", whose soak a newer promotion ends" if lane.running.lane.yields else ""
         say(f"  turn {lane.turn}: {what} for {asked.said_by}{yields}")
-    for ask in lane.queue:
+    for number, ask in enumerate(lane.queue, start=1):
         what = f"{ask.request.story} {ask.request.version}" if ask.request.version else ask.request.story
         is_last = ask.lane.policy is LanePolicy.SUPERSEDE
         until = ", until a newer promotion takes its place" if is_last else ""
-        say(f"  waits: {what} for {ask.request.said_by}{until}")
+        here = f": it is number {number} of {len(lane.queue)} in the queue" if number == place else ""
+        say(f"  waits: {what} for {ask.request.said_by}{until}{here}")
     for component, holding in lane.held.items():
         say(f"  holds {component}: {holding}")
     for turn in lane.unsettled:

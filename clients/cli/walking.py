@@ -5,18 +5,19 @@ from collections.abc import Iterator
 from time import monotonic
 from typing import TYPE_CHECKING, Self
 
+from clients.cli.advising import remedies, say_next
 from clients.cli.following import shown
 from clients.cli.progress import say_duration_so_far
-from clients.cli.showing import draw, remedies, say_next, show_walk, where
+from clients.cli.showing import draw, show_walk, where
 from clients.cli.terminal import console, plain, say
 from clients.overview import Overview
 from clients.trouble import FailedError
 from clients.walk import Walk
 from clients.watching import watch_walk
+from domain.hints import approve_command
 from domain.outcome import EXIT_OF, Exit, Phase
 from domain.picture import say_stop
 from domain.road import Stand, Stop
-from domain.telling import approve_commands
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -104,5 +105,5 @@ def _approvals(seen: Overview) -> Iterator[str]:
     """Yield the commands by which people let in what waits for them."""
     for stop in seen.stops.values():
         status = stop.promotion
-        if status and status.phase is Phase.WAITING_FOR_APPROVAL and status.intent:
-            yield f"approve it: {approve_commands(stop.id, status.intent).splitlines()[0]}"
+        if status and status.phase is Phase.WAITING_FOR_APPROVAL and status.proposal:
+            yield f"approve it: {approve_command(stop.id, status.proposal)}"

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from activities.checks import CHECKS
 from activities.configuration_folder import ConfigurationFolder, inspect_folder, read_folder
 from activities.mistakes import BrokenConfigurationError
+from activities.rules import RULES
 from activities.targets import TARGETS
 from activities.yaml_lines import UnreadableError, read_yaml
 from domain.names import Subject
@@ -37,6 +38,48 @@ def test_every_mistake_is_found_in_one_reading() -> None:
 
     assert told(BROKEN) == expected
     assert len(expected) > 70
+
+
+def test_secrets_that_are_written_here_are_warned_of(folder: Path) -> None:
+    """By the name of the variable, or as a password in an address; a path, or what a worker has itself, is none."""
+    service = folder / "services/storefront.yaml"
+    written = service.read_text()
+    env = "env: {API_TOKEN: hunter2, BASE: 'https://x:pw12@h/', KEY: /run/key, COLOR: blue}"
+    program = f"site: {{target: command, deploy: [/bin/true], {env}}}"
+    service.write_text(written.replace("site: {target: directory, root: live/dev}", program))
+    production = folder / "environments/production.yaml"
+    production.write_text(
+        f"{production.read_text()}\nrules: [{{command: [/bin/true], env: {{db_password: x}}}}]\n"
+    )
+
+    warned = [str(one) for one in inspect_folder(folder, TARGETS, CHECKS, RULES).warnings]
+
+    secrets = [one for one in warned if "looks like a secret" in one]
+    assert [one.partition(" looks")[0].rpartition(" ")[2] for one in secrets] == [
+        "db_password",
+        "API_TOKEN",
+        "BASE",
+    ]
+
+
+def test_approvers_who_share_a_key_are_warned_of(folder: Path) -> None:
+    """Where decisions are signed; whoever has a key of their own is not named."""
+    production = folder / "environments/production.yaml"
+    production.write_text(
+        "environment: production\napproval: {quorum: 1, from: [release-managers], signed: true}\n"
+    )
+    (folder / "towpath.yaml").write_text(
+        "groups: {release-managers: [bo@example.com, cy@example.com, di@example.com]}\n"
+    )
+    (folder / "allowed_signers").write_text(
+        "bo@example.com ssh-ed25519 AAAAone bo\ndi@example.com ssh-ed25519 AAAAtwo\n"
+        '"cy@example.com" namespaces="decision@towpath" ssh-ed25519 AAAAone\n'
+        "*@example.com cert-authority ssh-ed25519 AAAAtwo\n"
+    )
+
+    warned = [str(one) for one in inspect_folder(folder, TARGETS, CHECKS).warnings]
+
+    assert ["bo@example.com and cy@example.com have one key" in one for one in warned] == [True], warned
 
 
 def test_a_broken_folder_says_what_is_wrong() -> None:

@@ -8,7 +8,8 @@ import httpx
 import pytest
 
 from activities.fetching import Download, FetchRefusedError, check_way, read_download
-from activities.sources import Limits, SourceRefusedError, unfold_download
+from activities.sources import unfold_download
+from activities.unpacking import Limits, SourceRefusedError
 from tests.activities.test_sources import SITE, member, tar_by_hand, tar_of
 from tests.activities.trees import grow, names, reap
 from tests.activities.web_server import Answer, serving

@@ -190,6 +190,30 @@ async def test_a_pin_is_of_one_service_and_no_freeze(tmp_path: Path) -> None:
     assert not await house.pinned()
 
 
+@pytest.mark.parametrize(
+    "astray",
+    [
+        freeze().but(service="shop"),
+        thaw().but(service="shop"),
+        thaw().but(service="9"),
+        pin().but(service=None),
+        unpin().but(service=None),
+        thaw().but(to=CHANGE),
+        unpin().but(to="environment/staging"),
+    ],
+)
+async def test_a_word_about_a_gate_is_said_of_what_has_that_gate(tmp_path: Path, astray: Saying) -> None:
+    """One that names more or less would be remembered beside the gate, before whatever is said of it later."""
+    house = House(tmp_path, Everybody())
+    now = house.clock.now()
+
+    why = await house.why(stamped(astray, now, 1))
+
+    assert "is said of" in why
+    assert not await house.why(stamped(freeze(), now + timedelta(seconds=1), 2))
+    assert await house.frozen()
+
+
 @pytest.mark.parametrize("meddle", ["moved", "altered", "cut"])
 async def test_what_somebody_wrote_into_the_store_is_not_passed_over(tmp_path: Path, meddle: str) -> None:
     """A word that was moved to a later time, or altered, shuts everything until a person looks."""

@@ -116,6 +116,44 @@ async def test_an_authority_vouches_for_its_people(people: People, tmp_path: Pat
     people.key(BO).with_name(f"{BO}-cert.pub").unlink()
 
 
+@pytest.mark.parametrize(
+    ("authority", "options"),
+    [
+        ("another authority", ("-n", BO, "-V", "20260101:20270101")),
+        ("authority", ("-n", BO, "-V", "20250101:20260101")),
+        ("authority", ("-n", CY, "-V", "20260101:20270101")),
+        ("authority", ("-n", "*@example.com", "-V", "20260101:20270101")),
+        ("authority", ("-V", "20260101:20270101")),
+        ("authority", ("-h", "-n", BO, "-V", "20260101:20270101")),
+        ("bo@example.com", ("-n", BO, "-V", "20260101:20270101")),
+    ],
+)
+async def test_no_other_certificate_vouches_for_anybody(
+    people: People, tmp_path: Path, authority: str, options: tuple[str, ...]
+) -> None:
+    """Of another authority or their own, expired, another's, everybody's, nobody's, or a machine's."""
+    people.allow(tmp_path, {"*@example.com": "authority"}, "cert-authority")
+    public = f"{people.key(BO)}.pub"
+    ssh_keygen("-q", "-s", str(people.key(authority)), "-I", "bo", *options, public)
+    certificate = people.key(BO).with_name(f"{BO}-cert.pub")
+    certified = ssh_keygen(
+        *("-Y", "sign", "-q", "-f", str(certificate), "-n", STATEMENT.purpose), stdin=STATEMENT.text
+    )
+    certificate.unlink()
+
+    assert await why_not(tmp_path, certified)
+
+
+async def test_what_was_signed_for_one_purpose_is_good_for_no_other(people: People, tmp_path: Path) -> None:
+    """Not even where the text is the same."""
+    people.allow(tmp_path, {BO: BO})
+
+    for purpose in Purpose:
+        signature = signature_of(people, BO, STATEMENT.but(purpose=purpose))
+        good = [one for one in Purpose if not await why_not(tmp_path, signature, STATEMENT.but(purpose=one))]
+        assert good == [purpose]
+
+
 async def test_proofs_are_found_and_never_believed(people: People, tmp_path: Path) -> None:
     """A warrant that says “proven” of an unsigned decision is told what it is."""
     people.allow(tmp_path, {BO: BO})

@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from activities.packing import pack
-from activities.sources import Limits, SourceRefusedError, unfold
+from activities.sources import unfold
+from activities.unpacking import Limits, SourceRefusedError
 from tests.activities.trees import File, Link, Tree, grow, reap, trees
 
 SITE: Tree = {

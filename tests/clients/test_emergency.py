@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 
 from activities.archive import Archive
 from activities.keyring import make_key
@@ -82,6 +83,13 @@ async def test_a_broken_glass_is_shown_until_it_is_reviewed(offline: CommandLine
     assert "reviewed by bo (claimed, not proven): it did" in all_.said
 
 
+def write_floor(folder: Path, environment: str, said: str) -> None:
+    """Write a folder that knows one environment, and who is on call."""
+    (folder / "towpath.yaml").write_text("groups: {on-call: [ana@example.com]}\n")
+    (folder / "environments").mkdir(exist_ok=True)
+    (folder / f"environments/{environment}.yaml").write_text(f"environment: {environment}\n{said}\n")
+
+
 async def test_shorter_ways_are_asked_for_with_a_reason_and_shown(town: Town, towpath: CommandLine) -> None:
     """What makes no sense is told before anything is asked for."""
     groups = {**town.settings.configuration.organisation.groups, "on-call": ("ana@example.com",)}
@@ -108,9 +116,20 @@ async def test_shorter_ways_are_asked_for_with_a_reason_and_shown(town: Town, to
     handle = town.promotion_of("1.0.0", town.dev)
     await town.until(handle, Phase.WAITING_FOR_APPROVAL)
     shown = await towpath.type("status", *words(town, "1.0.0", town.dev))
-    overridden = await towpath.type(
-        "override", town.service, town.dev, "--gate", "freezes", "--for", "1h", "--reason", "it burns"
+    override = (
+        "override",
+        town.service,
+        town.dev,
+        "--gate",
+        "freezes",
+        "--for",
+        "1h",
+        "--reason",
+        "it burns",
     )
+    overridden = await towpath.type(*override)
+    write_floor(towpath.folder, town.dev, "override: {from: [on-call]}")
+    vain = await towpath.type(*override, "--by", "eve@example.com")
     environment = await towpath.type("status", f"environment/{town.dev}")
 
     assert [one.code for one in wrong] == [Exit.USAGE] * 4
@@ -120,6 +139,11 @@ async def test_shorter_ways_are_asked_for_with_a_reason_and_shown(town: Town, to
     assert asked.code == Exit.DONE
     assert "is asked for as a hotfix" in asked.said
     assert "asked for by ana@example.com (claimed, not proven), as a hotfix" in shown.said
+    assert vain.code == Exit.REFUSED
+    assert (
+        "was not sent: eve@example.com may not override gates here; those who may: ana@example.com"
+        in vain.said
+    )
     assert overridden.code == Exit.DONE, overridden.said
     assert "is let past freezes by ana@example.com (claimed, not proven) until" in overridden.said
     assert "is let past freezes by ana@example.com" in environment.said

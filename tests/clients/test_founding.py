@@ -67,6 +67,10 @@ environments:  # the road
     site: {target: directory, root: "live/dev"}  # quoted
     health:
       - {http: "http://127.0.0.1:1/"}  # near
+  test:
+    after: [dev]
+    site: {target: directory, root: live/test}
+    health: [{http: "http://127.0.0.1:1/"}]
 components:
   site: {kind: content}  # pages
 """
@@ -76,14 +80,15 @@ async def test_an_environment_joins_a_road(offline: CommandLine) -> None:
     """Every line of the service's file is still there, in order; the new environment comes after the last."""
     await offline.type("config", "init")
     (offline.folder / "services/shop.yaml").write_text(SHOP)
+    (offline.folder / "environments/test.yaml").write_text("environment: test\n")
 
     ran = await offline.type("environment", "new", "production", "--service", "shop")
 
     text = (offline.folder / "services/shop.yaml").read_text()
     assert (ran.code, ran.err) == (Exit.DONE, "")
     assert [line for line in text.splitlines() if line in SHOP.splitlines()] == SHOP.splitlines()
-    assert "after: [dev]" in text
-    assert 'root: "live/shop/production"' in text
+    assert "after: [test]" in text
+    assert "root: live/shop/production" in text
     assert '# health: [{"http": "http://127.0.0.1:1/"}]' in text
     assert "Nothing looks whether production is well yet" in ran.said
     assert (await offline.type("config", "check")).code == Exit.DONE

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from clients.cli.showing import remedies
+from clients.cli.advising import remedies
 from clients.lane import Lane
 from clients.overview import look
 from clients.promotion import Promotion

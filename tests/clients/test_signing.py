@@ -48,7 +48,8 @@ async def test_a_release_is_asked_for_and_let_in_under_signatures(town: Town, to
     report = await asyncio.wait_for(handle.result(), 30)
 
     assert (refused.code, planned.code, asked.code) == (Exit.REFUSED, Exit.DONE, Exit.DONE)
-    assert "name a key by --key, or in TOWPATH_SIGNING_KEY" in refused.said
+    assert "missing: your signature. Requests are signed in" in refused.said
+    assert "refused:" not in refused.said
     assert (unsigned.code, as_another.code, stale.code) == (Exit.REFUSED,) * 3
     assert "towpath approve --key FILE" in unsigned.said
     assert f"it was signed with the key of {cy}, not with one of {bo}'s" in as_another.said

@@ -45,7 +45,9 @@ def test_an_actor_has_a_name_of_sensible_length(name: str) -> None:
         Actor(name=name)
 
 
-@pytest.mark.parametrize("unseen", ["\n", "\x00", "\x1b[2J", "\u200b", "\u202e", "\u2028"])
+@pytest.mark.parametrize(
+    "unseen", ["\n", "\x00", "\x1b[2J", "\u200b", "\u202e", "\u2028", "\u3164", "\ufe0f", "\u2800"]
+)
 def test_a_name_is_one_line_that_can_be_seen(unseen: str) -> None:
     """No name is shown as another's, nor writes a line of its own beneath itself where people approve."""
     with pytest.raises(ValidationError, match="one line"):

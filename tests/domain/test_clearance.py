@@ -102,6 +102,11 @@ WRONG: dict[str, tuple[Wrong, Cause, str]] = {
         "for another request",
     ),
     "a step of no plan": (lambda w, s, f: (w, s.but(after=OLD), f), Cause.FORBIDDEN, "no such step"),
+    "a plan that was refused": (
+        fact(proposal=PROPOSAL.but(refusals=("staging has never held it",))),
+        Cause.FORBIDDEN,
+        "its plan was refused when it was drawn up: staging has never held it",
+    ),
     "another workflow": (
         fact(workflow_id=change_id(SUBJECT, 1)),
         Cause.FORBIDDEN,
@@ -111,6 +116,11 @@ WRONG: dict[str, tuple[Wrong, Cause, str]] = {
         lambda w, s, f: (w, s, f.but(now=NOON - timedelta(days=1, milliseconds=1))),
         Cause.FORBIDDEN,
         "more than a day ahead",
+    ),
+    "a turn that is none": (
+        lambda w, s, f: (w.but(turn=0), s, f.but(workflow_id=change_id(SUBJECT, 0))),
+        Cause.FORBIDDEN,
+        "no lane gives turn 0",
     ),
     "a turn that is over": (fact(has_receipt=True), Cause.FORBIDDEN, "it is over"),
     "a release that is not proven": (

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from domain.actor import Actor, Proof
 from domain.clearance import judge
 from domain.gatekeeping import used
-from domain.override import Override, Overriders, OverrideWord, that_count, why_void, word_of
+from domain.override import Override, Overriders, OverrideWord, that_count, why_in_vain, why_void, word_of
 from domain.refusal import Cause
 from domain.signature import Signature
 from domain.statement import override_statement
@@ -152,3 +152,32 @@ def test_an_override_lets_past_a_freeze_that_only_the_worker_remembers() -> None
     assert judge(WARRANT, PLACE, opened.but(shut=(FROZEN,)))
     assert judge(WARRANT, PLACE, opened.but(shut=(FROZEN,), overrides=(ONE,))) is None
     assert judge(WARRANT, PLACE, opened.but(shut=(PIN,), overrides=(ONE,)))
+
+
+def test_a_signed_override_is_no_mere_claim() -> None:
+    """Nor is it proven before the worker has looked."""
+    signature = Signature(at=NOON, expires=NOON, ssh="")
+
+    assert "by CY (claimed, not proven) until" in str(ONE)
+    assert "by CY (signed, to be proven at the deed) until" in str(ONE.but(signature=signature))
+    assert "by CY until" in str(ONE.but(signature=signature, by=ONE.by.but(proof=Proof.SSH_SIGNATURE)))
+
+
+@given(
+    by=st.sampled_from(["cy", "eve", " Di"]),
+    lasts=st.integers(1, 6),
+    signs=st.booleans(),
+    asked=st.booleans(),
+)
+def test_a_word_is_worth_sending_exactly_where_it_would_count(
+    *, by: str, lasts: int, signs: bool, asked: bool
+) -> None:
+    """As far as its sender can know: that a signature is good, the worker finds out."""
+    who = Overriders(people=WHO.people, longest=WHO.longest, signed=asked)
+    proof = Proof.SSH_SIGNATURE if signs else Proof.NONE
+    signature = Signature(at=NOON, expires=NOON, ssh="") if signs else None
+    sent = ONE.but(by=Actor(name=by, proof=proof), lasts=lasts * HOUR, signature=signature)
+
+    said = why_in_vain(word_of(sent).but(signed=signature), who)
+
+    assert bool(said) == bool(why_void(sent, who, NOON))

@@ -6,18 +6,30 @@ import pytest
 
 from domain.actor import Actor
 from domain.environment import Holding, Placement
+from domain.fence import Fence
 from domain.journal import Evidence, Receipt, Settled, Soaked
 from domain.outcome import Outcome
+from domain.plan import Deed, Undo
 from domain.release import Component, Kind, Release
-from domain.soak import judge_soak, proves_the_way
+from domain.soak import judge_soak, proves_the_way, since
 from domain.terms import LaneTerms, Proposal, Story
 from tests.domain.strategies import NOON, digest
-from tests.domain.test_clearance import PROPOSAL, SUBJECT, TERMS, TURN
+from tests.domain.test_clearance import PLACE, PROPOSAL, SUBJECT, TERMS, TURN
 
 SOAKING = PROPOSAL.but(terms=TERMS.but(soak=timedelta(minutes=10)))
 YIELDING = PROPOSAL.but(terms=SOAKING.terms.but(lane=LaneTerms(yields=True)))
-EVIDENCE = Evidence(subject=SUBJECT, turn=TURN, passed=True, proven=True, at=NOON)
+EVIDENCE = Evidence(
+    subject=SUBJECT,
+    turn=TURN,
+    passed=True,
+    proven=True,
+    intent=SOAKING.plan.intent,
+    began=NOON,
+    at=NOON + timedelta(minutes=10),
+)
 STALE = EVIDENCE.but(turn=TURN - 1)
+EARLY = EVIDENCE.but(began=NOON - timedelta(seconds=1))
+FOREIGN = EVIDENCE.but(intent=digest("a plan with no soak"))
 CUT = "its soak was cut short after 2m of 10m, for 3.0, asked for by bo"
 
 
@@ -28,6 +40,9 @@ CUT = "its soak was cut short after 2m of 10m, for 3.0, asked for by bo"
         (SOAKING, EVIDENCE, "", True),
         (SOAKING, None, "", False),
         (SOAKING, STALE, "", False),
+        (SOAKING, EARLY, "", False),
+        (SOAKING, FOREIGN, "", False),
+        (SOAKING, EVIDENCE.but(intent=None), "", False),
         (SOAKING, EVIDENCE.but(passed=False), "", False),
         (SOAKING, None, CUT, False),
         (YIELDING, None, CUT, True),
@@ -40,7 +55,7 @@ def test_a_soak_is_cut_short_only_where_the_sealed_terms_say_that_it_yields(
     proposal: Proposal, evidence: Evidence | None, cut: str, *, is_done: bool
 ) -> None:
     """And what a change says of it in place of evidence never makes up for evidence that is not its own."""
-    assert (judge_soak(proposal, TURN, evidence, cut) is None) is is_done
+    assert (judge_soak(proposal, TURN, evidence, cut, NOON) is None) is is_done
 
 
 def release(version: str) -> Release:
@@ -111,3 +126,31 @@ def test_a_soak_that_was_cut_short_is_told_with_what_helps() -> None:
 
     assert "asked for by bo" in said
     assert said.endswith("and it soaks anew: towpath promote shop 2.0 staging")
+
+
+@pytest.mark.parametrize(
+    ("beat", "minutes"),
+    [
+        ("", 9),
+        ("2026-01-05T12:05:00+00:00", 5),
+        ("2000-01-01T00:00:00+00:00", 1),
+        ("2999-01-01T00:00:00+00:00", 9),
+        ("2026-01-05T12:05:00", 9),
+        ("long ago", 9),
+    ],
+)
+def test_a_heartbeat_is_believed_between_the_last_deed_and_now(beat: str, minutes: int) -> None:
+    """Anybody can send one: it makes no soak shorter, and none that never ends."""
+    last_deed, now = NOON + timedelta(minutes=1), NOON + timedelta(minutes=9)
+
+    assert since(beat, last_deed, now) == NOON + timedelta(minutes=minutes)
+
+
+def test_what_only_stayed_when_its_change_was_put_back_opens_no_way() -> None:
+    """What cannot be undone stands there yet, and nobody has found it good."""
+    one = receipt("2.0")
+    pivot = PLACE.but(after=holds("2.0")["site"], undo=Undo.PIVOT)
+    stayed = one.but(settled=Settled.UNDONE, deeds=(Deed(step=pivot, fence=Fence(turn=1, act=1)),))
+
+    assert proves_the_way(release("2.0"), "staging", [one]) == ""
+    assert "only stayed in staging" in proves_the_way(release("2.0"), "staging", [stayed])

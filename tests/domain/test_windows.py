@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from domain.cron import due
 from domain.windows import Day, PlannedFreeze, Schedule, Window
 from domain.zone import at_time, first_instant, say_local
 
@@ -131,6 +132,30 @@ CASES: Mapping[str, tuple[Window, str, str, str]] = {
         "16:59",
         "17:00",
     ),
+    "by cron, at an hour that clocks show twice": (
+        Window(cron="30 2 * * *", lasts=HOUR, zone="Europe/Berlin"),
+        "2026-10-25T01:35",
+        "26T01:30",
+        "26T02:30",
+    ),
+    "by cron, every other hour, where clocks are put back by half of one": (
+        Window(cron="0 */2 * * *", lasts=10 * MINUTE, zone="Australia/Lord_Howe"),
+        "2026-04-04T15:10",
+        "15:30",
+        "15:40",
+    ),
+    "by cron with a star, seen late in the first of two like hours": (
+        Window(cron="*/15 2 * * *", lasts=10 * MINUTE, zone="Europe/Berlin"),
+        "2026-10-25T00:57",
+        "01:00",
+        "01:10",
+    ),
+    "after 2038, in summer": (
+        weekly("09:00", "10:00", "Europe/Berlin"),
+        "2039-03-27T00:00",
+        "07:00",
+        "08:00",
+    ),
     "on the 29th of February": (
         Window(cron="0 0 29 2 *", lasts=HOUR, zone="UTC"),
         "2026-03-01T00:00",
@@ -155,6 +180,54 @@ def test_when_a_window_opens_and_closes(name: str) -> None:
 
     assert schedule.opens(at) == moment(opens, at)
     assert schedule.closes(at) == moment(closes, at)
+
+
+@st.composite
+def cron_hours(draw: st.DrawFn) -> tuple[str, set[int]]:
+    """The field of a schedule, and the hours that it means."""
+    if draw(st.booleans()):
+        step = draw(st.integers(1, 5))
+        return f"*/{step}", set(range(0, 24, step))
+    hours = draw(st.sets(st.integers(0, 4), min_size=1, max_size=3))
+    return ",".join(map(str, sorted(hours))), hours
+
+
+changes = st.sampled_from([(zone, day) for zone, days in CHANGES.items() if len(days) > 1 for day in days])
+
+
+@settings(max_examples=60)
+@given(
+    change=changes,
+    after=st.integers(-60, 300),
+    hours=cron_hours(),
+    minutes=st.sets(st.sampled_from([0, 10, 15, 30, 45, 59]), min_size=1),
+)
+def test_a_cron_schedule_is_due_exactly_when_clocks_show_its_times(
+    change: tuple[str, date], after: int, hours: tuple[str, set[int]], minutes: set[int]
+) -> None:
+    """With a star each time that they do; without one once, the first time, or else at the moment that skips it."""
+    zone, changed = change
+    since = first_instant(datetime.combine(changed, time()), ZoneInfo(zone)) + after * MINUTE
+    until = since + 6 * HOUR
+    text = f"{','.join(map(str, sorted(minutes)))} {hours[0]} * * *"
+    watching = (since + minute * MINUTE for minute in range(6 * 60))
+    if hours[0].startswith("*"):
+        walls = ((at, wall(at, zone)) for at in watching)
+        expected = [at for at, shown in walls if shown.hour in hours[1] and shown.minute in minutes]
+    else:
+        days = (changed + timedelta(days=off) for off in range(-2, 3))
+        times = [
+            datetime.combine(day, time(hour, minute))
+            for day in days
+            for hour in hours[1]
+            for minute in minutes
+        ]
+        expected = sorted(first_instant(one, ZoneInfo(zone)) for one in times)
+
+    found = list(takewhile(lambda at: at < until, due(text, zone, since)))
+
+    assert found == sorted(found)
+    assert [at for at in found if at >= since] == [at for at in expected if since <= at < until]
 
 
 def daily(opens: time, closes: time, zone: str, days: set[Day]) -> Window:
@@ -318,6 +391,8 @@ WRONG = {
     "no time": {"from": "25:00", "to": "10:00", "zone": "UTC"},
     "no schedule": {"cron": "every day", "lasts": "1h", "zone": "UTC"},
     "no zone": {"from": "09:00", "to": "10:00", "zone": "Berlin"},
+    "what one machine has for a zone": {"from": "09:00", "to": "10:00", "zone": "localtime"},
+    "clocks with leap seconds": {"from": "09:00", "to": "10:00", "zone": "right/Europe/Berlin"},
     "a path for a zone": {"from": "09:00", "to": "10:00", "zone": "../../etc/passwd"},
     "no end": {"cron": "0 9 * * *", "lasts": "8d", "zone": "UTC"},
     "no time at all": {"cron": "0 9 * * *", "lasts": "0s", "zone": "UTC"},
@@ -331,7 +406,31 @@ def test_what_is_no_window_is_refused_with_a_remedy(name: str) -> None:
         Window.model_validate(WRONG[name])
 
 
-@pytest.mark.parametrize("until", ["2026-01-05 09:00", "2026-01-05", "tomorrow", "2026-02-30 09:00"])
+def test_a_planned_freeze_ends_once_where_clocks_show_its_end_twice_or_never() -> None:
+    """At the first of the two, or at the moment that skips it; it holds until then, and not at that moment."""
+    for begins, until, ends in (
+        ("2026-10-24 12:00", "2026-10-25 02:30", "2026-10-25T00:30"),
+        ("2026-03-28 12:00", "2026-03-29 02:30", "2026-03-29T01:00"),
+        ("2026-03-28 12:00", "2026-03-29 03:00", "2026-03-29T01:00"),
+    ):
+        written = {"from": begins, "until": until, "zone": "Europe/Berlin", "reason": "x"}
+        schedule = Schedule(freezes=(PlannedFreeze.model_validate(written),))
+
+        assert not schedule.is_open(moment(ends) - timedelta(seconds=1))
+        assert schedule.is_open(moment(ends))
+
+
+@pytest.mark.parametrize(
+    "until",
+    [
+        "2026-01-05 09:00",
+        "2026-01-05",
+        "tomorrow",
+        "2026-02-30 09:00",
+        "9999-12-31 23:59",
+        "0001-01-01 00:00",
+    ],
+)
 def test_what_is_no_freeze_is_refused_with_a_remedy(until: str) -> None:
     """It ends after it begins, at moments that there are."""
     with pytest.raises(ValidationError, match="; write"):

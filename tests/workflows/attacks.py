@@ -1,13 +1,193 @@
-"""What anybody can do who reaches Temporal's port, by the real program."""
+"""What anybody can do who reaches Temporal's port: by the real program, and by workflows of their own."""
 
 import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from temporalio.client import WorkflowHandle
+from temporalio import workflow
+from temporalio.client import WorkflowFailureError, WorkflowHandle
+from temporalio.common import RetryPolicy, WorkflowIDConflictPolicy
+from temporalio.exceptions import ActivityError
+from temporalio.service import RPCError
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
+from domain.actor import Actor
+from domain.answer import Ask
+from domain.approval import Decision, Verdict
+from domain.fence import milliseconds
+from domain.names import change_id, effects_queue, environment_id, lane_id, promotion_id
+from domain.order import StepOrder
+from domain.outcome import Phase
+from domain.plan import Step
+from domain.status import ChangeStatus, EnvironmentStatus, LaneStatus, PromotionStatus
+from domain.terms import Proposal, Request, Sealed
 from domain.value import Value
+from domain.warrant import Warrant
 from tests.news import news
 from tests.temporal_cli import Said, Shell
+from tests.town import Town
+from workflows.wire import DATA_CONVERTER
+
+
+@workflow.defn(name="Mischief")
+class MischiefWorkflow:
+    """An attacker's own, on a queue of the attacker's own: it has somebody else's worker act."""
+
+    @workflow.run
+    async def run(self, verb: str, queue: str, order: Any) -> Any:
+        return await workflow.execute_activity(
+            verb,
+            order,
+            task_queue=queue,
+            start_to_close_timeout=timedelta(seconds=20),
+            retry_policy=RetryPolicy(maximum_attempts=1),
+        )
+
+
+@workflow.defn(name="Puppet")
+class PuppetWorkflow:
+    """Goes by the id of a lane, promotion or environment, and answers whatever it was told to."""
+
+    @workflow.init
+    def __init__(self, says: dict[str, Any]) -> None:
+        self._says = {"run": workflow.info().run_id} | says
+
+    @workflow.run
+    async def run(self, says: dict[str, Any]) -> None:
+        del says
+        await workflow.wait_condition(lambda: False)
+
+    @workflow.query
+    def status(self) -> dict[str, Any]:
+        return self._says
+
+
+class Attacker:
+    """Reaches Temporal, knows what stands in histories, and has no key."""
+
+    def __init__(self, town: Town, queue: str) -> None:
+        self._town = town
+        self._queue = queue
+        self._puppets: list[WorkflowHandle[Any, Any]] = []
+
+    async def has(self, verb: str, environment: str, order: Value, workflow_id: str = "") -> Any:
+        """Have a verb of an environment run, from a workflow of one's own; return what it answered or refused."""
+        handle = await self._town.client.start_workflow(
+            "Mischief",
+            args=[verb, effects_queue(environment), order],
+            id=workflow_id or f"mischief/{uuid.uuid4()}",
+            task_queue=self._queue,
+        )
+        try:
+            return await asyncio.wait_for(handle.result(), 30)
+        except WorkflowFailureError as failure:
+            return str(failure.cause.cause if isinstance(failure.cause, ActivityError) else failure.cause)
+
+    async def draws_up(self, request: Request) -> Sealed:
+        """Anybody may have a plan drawn up: it is sealed, and opens nothing by itself."""
+        return Sealed.model_validate(await self.has("draw_up", request.subject.environment, request))
+
+    def approval(self, proposal: Proposal) -> Decision:
+        """Make up that somebody who may approve has approved."""
+        return Decision(
+            actor=Actor(name="bo@example.com"),
+            verdict=Verdict.APPROVE,
+            intent=proposal.plan.intent,
+            at=datetime.now(UTC),
+        )
+
+    async def warrant(self, environment: str, version: str, turn: int, asker: str = "person/eve") -> Warrant:
+        """Make a warrant of genuine terms and an approval that nobody gave."""
+        request = Request(
+            subject=self._town.subject(environment), version=version, actor=Actor(name="eve@example.com")
+        )
+        sealed = await self.draws_up(request)
+        decision = self.approval(Proposal.model_validate_json(sealed.text))
+        return Warrant(asker=asker, turn=turn, request=request, proposal=sealed, decisions=(decision,))
+
+    async def poses(self, warrant: Warrant, **lies: Any) -> None:
+        """Put workflows of one's own in the place of lane, asker and environment: each says what helps the warrant.
+
+        ``lies`` are what the promotion says otherwise.
+        """
+        request, at = warrant.request, datetime.now(UTC)
+        subject, version = request.subject, request.version or "none"
+        ask = Ask(asker=warrant.asker, request=request)
+        lane = LaneStatus(subject=subject, phase=Phase.BUSY, turn=warrant.turn, running=ask)
+        promotion = PromotionStatus(
+            subject=subject,
+            version=version,
+            phase=Phase.IN_LANE,
+            since=at,
+            request=request,
+            decisions=warrant.decisions,
+        )
+        says = promotion.model_dump(mode="json", exclude_defaults=True)
+        await self._puts(promotion_id(subject, version), says | lies)
+        await self._puts(lane_id(subject), lane.model_dump(mode="json"))
+        environment = EnvironmentStatus(environment=subject.environment)
+        await self._puts(environment_id(subject.environment), environment.model_dump(mode="json"))
+
+    async def performs(self, warrant: Warrant, act: int = 1, step: Step | None = None) -> str:
+        """Order a deed, from a workflow that goes by the change's id; return what was answered."""
+        order = StepOrder(warrant=warrant, step=step or step_of(warrant), act=act)
+        return str(await self.does(warrant, "perform", order))
+
+    async def does(self, warrant: Warrant, verb: str, order: Value) -> Any:
+        """Have a verb run, from a workflow that goes by the change's id."""
+        subject = warrant.request.subject
+        return await self.has(verb, subject.environment, order, change_id(subject, warrant.turn))
+
+    async def _puts(self, workflow_id: str, says: dict[str, Any]) -> None:
+        handle = await self._town.client.start_workflow(
+            "Puppet",
+            says,
+            id=workflow_id,
+            task_queue=self._queue,
+            id_conflict_policy=WorkflowIDConflictPolicy.TERMINATE_EXISTING,
+        )
+        self._puppets.append(handle)
+
+    async def leaves(self) -> None:
+        for one in self._puppets:
+            with suppress(RPCError):
+                await one.terminate("the test is over")
+
+
+@asynccontextmanager
+async def attacking(town: Town) -> AsyncIterator[Attacker]:
+    """Run an attacker's own worker."""
+    queue = f"mischief-{uuid.uuid4()}"
+    async with Worker(
+        town.client,
+        task_queue=queue,
+        workflows=[MischiefWorkflow, PuppetWorkflow],
+        workflow_runner=UnsandboxedWorkflowRunner(),
+        build_id="mischief",
+    ):
+        one = Attacker(town, queue)
+        yield one
+        await one.leaves()
+
+
+def now() -> int:
+    return milliseconds(datetime.now(UTC))
+
+
+def step_of(warrant: Warrant) -> Step:
+    assert warrant.proposal
+    return Proposal.model_validate_json(warrant.proposal.text).plan.steps[0]
+
+
+def world_of(town: Town) -> tuple[object, ...]:
+    """Return all that an attacker could have changed: what stands, what was written, and the sealed papers."""
+    papers = {
+        key: text for key, text in town.store.content.items() if key.startswith(("journal/", "receipt/"))
+    }
+    return dict(town.world.held), list(town.world.writes), papers
 
 
 async def complete(shell: Shell, handle: WorkflowHandle[Any, Any], kind: str, result: Value | str) -> Said:
@@ -26,3 +206,19 @@ async def _pending(handle: WorkflowHandle[Any, Any], kind: str) -> str:
                     return activity.activity_id
     message = f"{kind} never ran"
     raise AssertionError(message)
+
+
+async def stolen(change: WorkflowHandle[Any, Any]) -> Warrant:
+    first = (await change.fetch_history()).events[0]
+    payload = first.workflow_execution_started_event_attributes.input.payloads[0]
+    warrant: Warrant = (await DATA_CONVERTER.decode([payload], [Warrant]))[0]
+    return warrant
+
+
+async def until_stuck_on(change: WorkflowHandle[Any, Any], why: str) -> ChangeStatus:
+    async with asyncio.timeout(20):
+        async for _ in news(change):
+            status: ChangeStatus = await change.query("status", result_type=ChangeStatus)
+            if status.phase is Phase.STUCK and why in status.waits_for:
+                return status
+    raise AssertionError(why)

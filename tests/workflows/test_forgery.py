@@ -10,24 +10,19 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from temporalio import workflow
-from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
-from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError
-from temporalio.worker import UnsandboxedWorkflowRunner, Worker
+from temporalio.client import WorkflowExecutionStatus, WorkflowHandle
 
 from domain.actor import Actor
 from domain.answer import Ask, Done, NotBegun, Told
-from domain.approval import Decision, Verdict
 from domain.environment import Placement
-from domain.fence import Fence, milliseconds
+from domain.fence import Fence
 from domain.journal import Settled
-from domain.names import change_id, effects_queue, journal_prefix, receipt_prefix
+from domain.names import change_id, journal_prefix, receipt_prefix
 from domain.order import Account, Left, StepOrder
 from domain.outcome import Outcome, Phase
 from domain.plan import Step, Undo, Verb
 from domain.roles import Roles
-from domain.status import ChangeStatus, LaneStatus, PromotionStatus
+from domain.status import LaneStatus, PromotionStatus
 from domain.terms import CheckTerms, Proposal, Request, Sealed, Story
 from domain.value import Value
 from domain.warrant import Warrant
@@ -35,94 +30,28 @@ from tests.fakes import Bell
 from tests.news import news
 from tests.temporal_cli import Shell
 from tests.town import Town
-from tests.workflows.attacks import complete
+from tests.workflows.attacks import (
+    Attacker,
+    attacking,
+    complete,
+    now,
+    step_of,
+    stolen,
+    until_stuck_on,
+    world_of,
+)
 from workers.reckoning import reckon
-from workflows.wire import DATA_CONVERTER
-
-
-@workflow.defn(name="Mischief")
-class MischiefWorkflow:
-    """An attacker's own, on a queue of the attacker's own: it has somebody else's worker act."""
-
-    @workflow.run
-    async def run(self, verb: str, queue: str, order: Any) -> Any:
-        return await workflow.execute_activity(
-            verb,
-            order,
-            task_queue=queue,
-            start_to_close_timeout=timedelta(seconds=20),
-            retry_policy=RetryPolicy(maximum_attempts=1),
-        )
-
-
-class Attacker:
-    """Reaches Temporal, knows what stands in histories, and has no key."""
-
-    def __init__(self, town: Town, queue: str) -> None:
-        self._town = town
-        self._queue = queue
-
-    async def has(self, verb: str, environment: str, order: Value, workflow_id: str = "") -> Any:
-        """Have a verb of an environment run, from a workflow of one's own; return what it answered or refused."""
-        handle = await self._town.client.start_workflow(
-            "Mischief",
-            args=[verb, effects_queue(environment), order],
-            id=workflow_id or f"mischief/{uuid.uuid4()}",
-            task_queue=self._queue,
-        )
-        try:
-            return await asyncio.wait_for(handle.result(), 30)
-        except WorkflowFailureError as failure:
-            return str(failure.cause.cause if isinstance(failure.cause, ActivityError) else failure.cause)
-
-    async def draws_up(self, request: Request) -> Sealed:
-        """Anybody may have a plan drawn up: it is sealed, and opens nothing by itself."""
-        return Sealed.model_validate(await self.has("draw_up", request.subject.environment, request))
-
-    def approval(self, proposal: Proposal) -> Decision:
-        """Make up that somebody who may approve has approved."""
-        return Decision(
-            actor=Actor(name="bo@example.com"),
-            verdict=Verdict.APPROVE,
-            intent=proposal.plan.intent,
-            at=datetime.now(UTC),
-        )
-
-    async def warrant(self, environment: str, version: str, turn: int, asker: str = "person/eve") -> Warrant:
-        """Make a warrant of genuine terms and an approval that nobody gave."""
-        request = Request(
-            subject=self._town.subject(environment), version=version, actor=Actor(name="eve@example.com")
-        )
-        sealed = await self.draws_up(request)
-        decision = self.approval(Proposal.model_validate_json(sealed.text))
-        return Warrant(asker=asker, turn=turn, request=request, proposal=sealed, decisions=(decision,))
 
 
 @pytest.fixture
 async def attacker(town: Town) -> AsyncIterator[Attacker]:
-    queue = f"mischief-{uuid.uuid4()}"
-    async with Worker(
-        town.client,
-        task_queue=queue,
-        workflows=[MischiefWorkflow],
-        workflow_runner=UnsandboxedWorkflowRunner(),
-        build_id="mischief",
-    ):
-        yield Attacker(town, queue)
+    async with attacking(town) as one:
+        yield one
 
 
 @pytest.fixture
 def shell(town: Town, tmp_path: Path) -> Shell:
     return Shell(town.client, tmp_path)
-
-
-def now() -> int:
-    return milliseconds(datetime.now(UTC))
-
-
-def step_of(warrant: Warrant) -> Step:
-    assert warrant.proposal
-    return Proposal.model_validate_json(warrant.proposal.text).plan.steps[0]
 
 
 def undo_of(turn: int, standing: Placement) -> Step:
@@ -145,25 +74,10 @@ def account_of(warrant: Warrant, settled: Settled) -> Account:
     return Account(warrant=warrant, settled=settled, outcome=outcome, began=datetime.now(UTC))
 
 
-def world_of(town: Town) -> tuple[object, ...]:
-    """Return all that an attacker could have changed: what stands, what was written, and the sealed papers."""
-    papers = {
-        key: text for key, text in town.store.content.items() if key.startswith(("journal/", "receipt/"))
-    }
-    return dict(town.world.held), list(town.world.writes), papers
-
-
 async def open_warrant(town: Town, environment: str) -> Warrant:
     """Read, in its history, the warrant of the change that has the lane: anybody can."""
     change = await town.change(environment)
     return await stolen(change)
-
-
-async def stolen(change: WorkflowHandle[Any, Any]) -> Warrant:
-    first = (await change.fetch_history()).events[0]
-    payload = first.workflow_execution_started_event_attributes.input.payloads[0]
-    warrant: Warrant = (await DATA_CONVERTER.decode([payload], [Warrant]))[0]
-    return warrant
 
 
 @pytest.mark.parametrize(
@@ -650,19 +564,10 @@ async def test_an_undo_from_an_altered_journal_is_refused_and_a_person_called(
     alarms = await _alarms(change, bell, town)
     assert f"{town.subject(town.dev)} is unsettled" in alarms[0].headline
     await change.signal("skip", {"by": "olga@example.com", "comment": "I have put it back"})
-    again = await _until_stuck_on(change, "is not well")
+    again = await until_stuck_on(change, "is not well")
     assert again.phase is Phase.STUCK
     assert (await town.lane_status(town.dev)).phase is Phase.UNSETTLED
     assert (await handle.describe()).status is WorkflowExecutionStatus.RUNNING
-
-
-async def _until_stuck_on(change: WorkflowHandle[Any, Any], why: str) -> ChangeStatus:
-    async with asyncio.timeout(20):
-        async for _ in news(change):
-            status: ChangeStatus = await change.query("status", result_type=ChangeStatus)
-            if status.phase is Phase.STUCK and why in status.waits_for:
-                return status
-    raise AssertionError(why)
 
 
 async def _alarms(change: WorkflowHandle[Any, Any], bell: Bell, town: Town) -> list[Any]:

@@ -1,8 +1,9 @@
 """Waits of hours and months, in seconds: who is asked as well after a while, and what a long wait forgets."""
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from temporalio.client import WorkflowHandle
@@ -20,6 +21,7 @@ from domain.outcome import Outcome, Phase
 from domain.status import PromotionStatus, Report
 from domain.terms import Request
 from domain.value import short
+from domain.windows import Window
 from tests.town import PATIENCE, Town
 from workflows import patience
 from workflows.lane import search_attributes
@@ -44,10 +46,18 @@ async def ready(town: Town) -> Town:
 
 async def asked(town: Town, skipping: WorkflowEnvironment) -> WorkflowHandle[Any, Report]:
     """Start a promotion whose clock can be put forward."""
-    subject = town.subject(town.production)
+    handle = await requested(town, skipping, town.production)
+    await town.until(handle, Phase.WAITING_FOR_APPROVAL)
+    return skipping.client.get_workflow_handle(handle.id, result_type=Report)
+
+
+async def requested(
+    town: Town, skipping: WorkflowEnvironment, environment: str
+) -> WorkflowHandle[Any, Report]:
+    subject = town.subject(environment)
     request = Request(subject=subject, version="1.0.0", actor=Actor(name="ana@example.com"))
     with skipping.with_time_skipping_disabled():
-        handle = await skipping.client.start_workflow(
+        return await skipping.client.start_workflow(
             "PromotionWorkflow",
             request,
             id=promotion_id(subject, "1.0.0"),
@@ -55,8 +65,6 @@ async def asked(town: Town, skipping: WorkflowEnvironment) -> WorkflowHandle[Any
             result_type=Report,
             search_attributes=search_attributes({SERVICE: town.service}),
         )
-    await town.until(handle, Phase.WAITING_FOR_APPROVAL)
-    return skipping.client.get_workflow_handle(handle.id, result_type=Report)
 
 
 async def status_of(handle: WorkflowHandle[Any, Report]) -> PromotionStatus:
@@ -133,3 +141,35 @@ async def test_sixty_days_are_waited_through_with_reminders_and_runs_and_then_ar
     events = [notice.event for notice in of_promotion(last, "run", now, timedelta(hours=4))]
     assert Event.REMINDER in events
     assert Event.ESCALATED in events
+
+
+def next_year_or_half(zone: ZoneInfo) -> datetime:
+    """Return nine o'clock there on the next first of January or July before which the clocks are changed."""
+    now = datetime.now(zone)
+    firsts = (datetime(now.year + year, month, 1, 9, tzinfo=zone) for year in (0, 1) for month in (1, 7))
+    return next(at for at in firsts if at > now and at.utcoffset() != now.utcoffset())
+
+
+async def test_what_waits_for_a_window_beyond_a_change_of_the_clocks_wakes_when_it_opens_there(
+    town: Town, skipping: WorkflowEnvironment
+) -> None:
+    """By the clocks as they will be then: a minute before nothing happens, and at nine it goes on by itself."""
+    zone = "Europe/Berlin"
+    opens = next_year_or_half(ZoneInfo(zone))
+    ahead = opens.astimezone(UTC) - datetime.now(UTC)
+    window = Window.model_validate({"cron": f"0 9 1 {opens.month} *", "lasts": "1h", "zone": zone})
+    town.change_place(town.dev, windows=(window,))
+    town.make("1.0.0")
+    handle = await requested(town, skipping, town.dev)
+    status = await town.until(handle, Phase.WAITING_FOR_GATE)
+
+    waiting = skipping.client.get_workflow_handle(handle.id, result_type=Report)
+    assert await skipping.fast_forward(waiting, ahead - timedelta(minutes=1))
+    before = await status_of(waiting)
+    town.clock.offset = ahead
+    assert await skipping.fast_forward(waiting, timedelta(minutes=2))
+    report = await asyncio.wait_for(waiting.result(), PATIENCE.total_seconds())
+
+    assert f"opens {opens:%a %Y-%m-%d} 09:00 {opens:%Z}" in status.waits_for
+    assert before.phase is Phase.WAITING_FOR_GATE
+    assert report.outcome is Outcome.PROMOTED

@@ -1,27 +1,34 @@
 """Overrides of freezes and windows: by whoever may, for a while, judged at the effect and written into the receipt."""
 
 import asyncio
+import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from temporalio.client import WorkflowHandle
+from temporalio import activity
+from temporalio.client import Client, WorkflowHandle
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
+from activities.errands import ThawOrder
 from clients.client import Towpath
 from clients.environment import Environment
 from domain.approval_written import Approval
 from domain.configuration_files import Organisation
 from domain.evidence import tell_audit
 from domain.logbook import OverrideNote
+from domain.names import environment_id
 from domain.notice import Event
 from domain.noticing import of_environment
 from domain.outcome import Outcome, Phase
 from domain.override import OverrideRole, OverrideWord
-from domain.status import PromotionStatus, Report
+from domain.status import EnvironmentStatus, PromotionStatus, Report
+from domain.urgency import Gate
 from domain.windows import Window
 from tests.people import People, needs_openssh
 from tests.town import PATIENCE, Town
+from workflows.environment import EnvironmentWorkflow
 
 pytestmark = pytest.mark.server
 BO, DI, EVE = "bo@example.com", "di@example.com", "eve@example.com"
@@ -152,3 +159,41 @@ async def test_where_decisions_are_signed_no_forged_override_lets_anything_past(
     assert (await ended(handle)).outcome is Outcome.PROMOTED
     (receipt,) = await ready.receipts(ready.dev)
     assert [one.is_proven for one in receipt.overridden] == [True]
+
+
+async def test_overrides_of_two_services_at_the_same_moment_wake_what_waits_of_both(client: Client) -> None:
+    """The workflow hears of both before it tells anybody; who waits of a third is not woken."""
+    queue, environment = f"overrides-{uuid.uuid4()}", f"dev-{uuid.uuid4().hex[:8]}"
+    told: asyncio.Queue[str] = asyncio.Queue()
+
+    @activity.defn(name="tell_of_thaw")
+    async def tell(order: ThawOrder) -> None:
+        for asker in order.waiting:
+            told.put_nowait(asker)
+
+    handle = await client.start_workflow(
+        "EnvironmentWorkflow", id=environment_id(environment), task_queue=queue
+    )
+    await handle.signal("freeze", {"by": BO, "reason": "over"})
+    for service in ("shop", "mail", "blog"):
+        await handle.signal("tell_of_thaw", {"asker": f"promotion/{service}/{environment}/1.0.0"})
+    for service in ("shop", "mail"):
+        said = OverrideWord(
+            by=DI, service=service, gates=(Gate.FREEZES,), reason="it burns", lasts=timedelta(hours=1)
+        )
+        await handle.signal("override", said)
+
+    async with Worker(
+        client,
+        task_queue=queue,
+        workflows=[EnvironmentWorkflow],
+        activities=[tell],
+        workflow_runner=UnsandboxedWorkflowRunner(),
+    ):
+        woken = {await asyncio.wait_for(told.get(), 10) for _ in range(2)}
+        status: EnvironmentStatus = await handle.query("status", result_type=EnvironmentStatus)
+    await handle.terminate()
+
+    assert woken == {f"promotion/{service}/{environment}/1.0.0" for service in ("shop", "mail")}
+    assert told.empty()
+    assert [one.service for one in status.overrides] == ["shop", "mail"]

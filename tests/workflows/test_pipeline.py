@@ -2,12 +2,15 @@
 
 import asyncio
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from temporalio.client import WorkflowFailureError, WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
 
+from clients.client import Towpath
+from clients.signing import Signer
 from domain.actor import Actor
 from domain.approval_written import Approval
 from domain.names import ENGINE_QUEUE, pipeline_id
@@ -16,6 +19,7 @@ from domain.road import Stand, WalkRequest
 from domain.status import PipelineStatus, PromotionStatus, WalkReport
 from domain.terms import ApprovalTerms
 from tests.news import news
+from tests.people import People, needs_openssh
 from tests.town import PATIENCE, Town
 from workflows import patience
 
@@ -219,6 +223,36 @@ async def test_a_walk_says_that_nobody_knows_the_way(town: Town, monkeypatch: py
 
     assert status.remedy == f"towpath worker --environments {town.staging}"
     assert (await ended(handle)).outcome is Outcome.PROMOTED
+
+
+@needs_openssh
+async def test_a_walk_is_signed_for_each_environment_when_it_is_asked_for(town: Town, tmp_path: Path) -> None:
+    """
+    Unsigned, or signed for another place alone, it is refused before anything moves; signed, it arrives.
+    """
+    ana, people, towpath = "ana@example.com", People(tmp_path / "people"), Towpath(town.client)
+    people.allow(town.folder, {ana: ana})
+    asks_for_signatures = Approval.model_validate({"quorum": 0, "signed": True})
+    for environment in (town.dev, town.staging):
+        town.change_place(environment, approval=asks_for_signatures)
+    town.make("1.0.0")
+
+    async def walked(signer: Signer | None, *passing: str) -> WalkReport:
+        walk = await towpath.walk(
+            town.service, "1.0.0", [town.staging], by=ana, signer=signer, passing=passing
+        )
+        return await asyncio.wait_for(walk.result(), 40)
+
+    unsigned, in_part = await walked(None), await walked(people.signer(ana))
+    assert unsigned.outcome is in_part.outcome is Outcome.REFUSED
+    assert unsigned.why.startswith(f"{town.staging}: {ana} may not have asked for this: it is not signed")
+    assert in_part.why.startswith(f"{town.dev}: {ana} may not have asked for this: it is not signed")
+    assert town.world.writes == []
+
+    passing = town.settings.configuration.signed_on_the_way(town.service, [town.staging])
+    report = await walked(people.signer(ana), *passing)
+
+    assert report.outcome is Outcome.PROMOTED, report.why
 
 
 async def test_a_road_that_is_none_is_refused(town: Town) -> None:

@@ -1,13 +1,11 @@
 """What people say where it is signed, or where there are roles: theirs counts, and nobody else's opens anything."""
 
 import asyncio
-import uuid
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
 from temporalio.client import WorkflowHandle
-from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities.errands import ASK
 from clients.client import Towpath
@@ -20,17 +18,16 @@ from domain.doors import FreezeWord, Signal, Word
 from domain.environment import Placement
 from domain.logbook import WordNote
 from domain.names import change_id, environment_id, log_key
-from domain.order import StepOrder
 from domain.outcome import Outcome, Phase
 from domain.record import OverrideRecord
 from domain.roles import Roles
 from domain.saying import Heard, steering
-from domain.status import ChangeStatus, EnvironmentStatus, LaneStatus, Report
+from domain.status import ChangeStatus, EnvironmentStatus, LaneStatus, PromotionStatus, Report
 from domain.terms import Proposal, Request, Sealed, Story
 from domain.warrant import Warrant
 from tests.people import People, needs_openssh
 from tests.town import PATIENCE, Town
-from tests.workflows.test_forgery import Attacker, MischiefWorkflow, now
+from tests.workflows.attacks import attacking, now
 from workers.guarding import guard, is_guarded
 from workflows.wire import DATA_CONVERTER
 
@@ -356,7 +353,7 @@ async def test_a_role_that_is_lost_before_the_effect_opens_nothing(town: Town) -
 
 async def test_a_rollback_that_was_made_is_not_made_again(signed: Town, people: People) -> None:
     """Its sealed plan and its signature stand in a history, and open nothing once it has its receipt."""
-    town, queue = signed, f"mischief-{uuid.uuid4()}"
+    town = signed
     for version in ("1.0.0", "2.0.0"):
         await promoted(town, people, version)
     undone = town.world.held[town.place(town.dev)]
@@ -371,20 +368,29 @@ async def test_a_rollback_that_was_made_is_not_made_again(signed: Town, people: 
     mine = Warrant(asker="person/eve", turn=now(), request=request, proposal=sealed)
     (step,) = Proposal.model_validate_json(sealed.text).plan.steps
 
-    async with Worker(
-        town.client,
-        task_queue=queue,
-        workflows=[MischiefWorkflow],
-        workflow_runner=UnsandboxedWorkflowRunner(),
-        build_id="mischief",
-    ):
-        order = StepOrder(warrant=mine, step=step, act=1)
-        said = await Attacker(town, queue).has(
-            "perform", town.dev, order, change_id(request.subject, mine.turn)
-        )
+    async with attacking(town) as attacker:
+        said = await attacker.performs(mine, step=step)
 
     assert "was carried out before" in str(said)
     assert town.world.version(town.place(town.dev)) == "3.0.0"
+
+
+async def test_a_signed_request_lets_one_change_in(signed: Town, people: People) -> None:
+    """Where nobody has to approve, as with a broken glass, nothing else does: presented again, it opens nothing."""
+    town = signed
+    for version in ("1.0.0", "2.0.0"):
+        await promoted(town, people, version)
+    handle = town.promotion_of("2.0.0", town.dev)
+    wish = await Towpath(town.client).rollback(town.service, town.dev, by=ANA, signer=people.signer(ANA))
+    await wish.result()
+    status: PromotionStatus = await handle.query("status", result_type=PromotionStatus)
+    assert status.request
+
+    report = await asyncio.wait_for((await town.ask(status.request)).result(), 30)
+
+    assert report.outcome is Outcome.REFUSED
+    assert "its request was carried out before" in report.why
+    assert town.world.version(town.place(town.dev)) == "1.0.0"
 
 
 async def _drawn_up(change: WorkflowHandle[Any, Any]) -> tuple[Request, Sealed]:
