@@ -5,7 +5,8 @@ from enum import StrEnum
 from typing import Final
 
 from domain.actor import person
-from domain.configuration import Configuration, environment_file
+from domain.configuration import Configuration
+from domain.configuration_files import environment_file
 from domain.fault import Spot
 from domain.names import Subject
 from domain.override import LONGEST, NO_OVERRIDERS, Overriders, why_not_overriding

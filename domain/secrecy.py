@@ -6,7 +6,8 @@ from typing import Final
 
 from pydantic import JsonValue
 
-from domain.configuration import Configuration, environment_file, service_file
+from domain.configuration import Configuration
+from domain.configuration_files import environment_file, service_file
 from domain.fault import Fault, Spot
 from domain.rule import RuleTerms
 from domain.terms import CheckTerms

@@ -24,7 +24,7 @@ from domain.noticing import of_environment
 from domain.outcome import Outcome, Phase
 from domain.override import OverrideRole, OverrideWord
 from domain.status import EnvironmentStatus, PromotionStatus, Report
-from domain.urgency import Gate
+from domain.urgency import Waivable
 from domain.windows import Window
 from tests.people import People, needs_openssh
 from tests.town import PATIENCE, Town
@@ -179,7 +179,7 @@ async def test_overrides_of_two_services_at_the_same_moment_wake_what_waits_of_b
         await handle.signal("tell_of_thaw", {"asker": f"promotion/{service}/{environment}/1.0.0"})
     for service in ("shop", "mail"):
         said = OverrideWord(
-            by=DI, service=service, gates=(Gate.FREEZES,), reason="it burns", lasts=timedelta(hours=1)
+            by=DI, service=service, gates=(Waivable.FREEZES,), reason="it burns", lasts=timedelta(hours=1)
         )
         await handle.signal("override", said)
 
