@@ -40,7 +40,9 @@ from domain.configuration_files import (
     ServiceEnvironment,
     ServiceFile,
 )
-from domain.journal import Receipt
+from domain.environment import Absent, Placement
+from domain.fence import Fence, milliseconds
+from domain.journal import Receipt, Settled, Soaked
 from domain.names import (
     ACTOR,
     ENGINE_QUEUE,
@@ -59,7 +61,7 @@ from domain.names import (
     pipeline_id,
     promotion_id,
 )
-from domain.outcome import Phase
+from domain.outcome import Outcome, Phase
 from domain.release import Component, Kind, Release
 from domain.road import Stand, Stop, WalkRequest
 from domain.rule import RuleTerms
@@ -502,14 +504,46 @@ class Town:
         report: Report = await (await self.promote(version, environment)).result()
         return report
 
+    async def stands(self, version: str, *environments: str) -> None:
+        """Leave in environments what a promotion leaves there: what it brought, and its receipt; it has no history."""
+        release = self.make(version)
+        for environment in environments:
+            await self._leave(release, environment)
+
+    async def _leave(self, release: Release, environment: str) -> None:
+        now = self.clock.now()
+        fence = Fence(turn=milliseconds(now), act=1)
+        (component,) = release.components
+        place, digest = self.place(environment), release.digest()
+        after = Placement(version=release.version, release=digest, artifact=component.artifact, fence=fence)
+        before = self.world.held.get(place, Absent())
+        self.world.write(place, fence, after)
+        receipt = Receipt(
+            subject=self.subject(environment),
+            turn=fence.turn,
+            story=Story.PROMOTION,
+            settled=Settled.DONE,
+            outcome=Outcome.PROMOTED,
+            version=release.version,
+            release=digest,
+            before={component.name: before},
+            after={component.name: after},
+            soaked=Soaked.FULL,
+            proven=True,
+            actor=Actor(name="ana@example.com"),
+            began=now,
+            ended=now,
+        )
+        await self._archive.write_receipt(receipt)
+
     async def reach_production(self, version: str) -> None:
-        for environment in (self.dev, self.staging, self.production):
-            await self.promoted(version, environment)
+        """Promote to production what stands before it."""
+        await self.stands(version, self.dev, self.staging)
+        await self.promoted(version, self.production)
 
     async def waiting_in_production(self, version: str) -> WorkflowHandle[Any, Any]:
         """Return a promotion that waits for its approval in production."""
-        for environment in (self.dev, self.staging):
-            await self.promoted(version, environment)
+        await self.stands(version, self.dev, self.staging)
         handle = await self.promote(version, self.production)
         await self.until(handle, Phase.WAITING_FOR_APPROVAL)
         return handle
@@ -540,5 +574,8 @@ class Town:
 
     async def receipts(self, environment: str) -> list[Receipt]:
         """Return the environment's receipts, newest first."""
-        archive = Archive(self.store, Keyring(self.folder / "keys", self.settings))
-        return await archive.newest_receipts(self.subject(environment), 20)
+        return await self._archive.newest_receipts(self.subject(environment), 20)
+
+    @property
+    def _archive(self) -> Archive:
+        return Archive(self.store, Keyring(self.folder / "keys", self.settings))
