@@ -40,7 +40,7 @@ from domain.configuration_files import (
     ServiceEnvironment,
     ServiceFile,
 )
-from domain.environment import Absent, Placement
+from domain.environment import Absent, Holding, Placement
 from domain.fence import Fence, milliseconds
 from domain.journal import Receipt, Settled, Soaked
 from domain.names import (
@@ -488,6 +488,7 @@ class Town:
     async def until_change(self, environment: str, *phases: Phase) -> ChangeStatus:
         """Wait until the change that has the lane stands in one of these phases."""
         async with asyncio.timeout(PATIENCE.total_seconds()):
+            await self._until_born(self.lane(environment))
             async for _ in news(self.lane(environment)):
                 if (await self.lane_status(environment)).turn is not None:
                     break
@@ -499,6 +500,18 @@ class Town:
         message = f"the change never stood in {phases}"
         raise AssertionError(message)
 
+    @staticmethod
+    async def _until_born(handle: WorkflowHandle[Any, Any]) -> None:
+        while True:
+            try:
+                await handle.describe()
+            except RPCError as error:
+                if error.status is not RPCStatusCode.NOT_FOUND:
+                    raise
+                await asyncio.sleep(0.02)
+            else:
+                return
+
     async def promoted_without_waiting(self, version: str, environment: str) -> Report:
         """Promote, and return how it ended without anybody's approval."""
         report: Report = await (await self.promote(version, environment)).result()
@@ -506,28 +519,43 @@ class Town:
 
     async def stands(self, version: str, *environments: str) -> None:
         """Leave in environments what a promotion leaves there: what it brought, and its receipt; it has no history."""
-        release = self.make(version)
+        made = self.store.content.get(manifest_key(self.service, version))
+        release = Release.model_validate_json(made) if made else self.make(version)
         for environment in environments:
-            await self._leave(release, environment)
+            before, after = self._put(release, environment)
+            await self._leave_receipt(release, environment, before, after)
 
-    async def _leave(self, release: Release, environment: str) -> None:
+    def _put(self, release: Release, environment: str) -> tuple[dict[str, Holding], dict[str, Placement]]:
+        """Have a release stand, and return what stood there before and what does now."""
+        turn, before, after = milliseconds(self.clock.now()), dict[str, Holding](), dict[str, Placement]()
+        for act, part in enumerate(release.components, start=1):
+            place, fence = self.place(environment, part.name), Fence(turn=turn, act=act)
+            before[part.name] = self.world.held.get(place, Absent())
+            after[part.name] = Placement(
+                version=release.version, release=release.digest(), artifact=part.artifact, fence=fence
+            )
+            self.world.write(place, fence, after[part.name])
+        return before, after
+
+    async def _leave_receipt(
+        self,
+        release: Release,
+        environment: str,
+        before: Mapping[str, Holding],
+        after: Mapping[str, Placement],
+    ) -> None:
         now = self.clock.now()
-        fence = Fence(turn=milliseconds(now), act=1)
-        (component,) = release.components
-        place, digest = self.place(environment), release.digest()
-        after = Placement(version=release.version, release=digest, artifact=component.artifact, fence=fence)
-        before = self.world.held.get(place, Absent())
-        self.world.write(place, fence, after)
+        (turn,) = {one.fence.turn for one in after.values() if one.fence}
         receipt = Receipt(
             subject=self.subject(environment),
-            turn=fence.turn,
+            turn=turn,
             story=Story.PROMOTION,
             settled=Settled.DONE,
             outcome=Outcome.PROMOTED,
             version=release.version,
-            release=digest,
-            before={component.name: before},
-            after={component.name: after},
+            release=release.digest(),
+            before=dict(before),
+            after=dict(after),
             soaked=Soaked.FULL,
             proven=True,
             actor=Actor(name="ana@example.com"),
