@@ -241,7 +241,7 @@ async def test_what_is_stuck_is_left_by_a_word_that_the_effect_believes(signed: 
 async def test_what_is_asked_for_since_is_asked_of_a_change_that_is_stuck(town: Town, people: People) -> None:
     """Its terms know of no signatures; the effect does, and takes the signed word."""
     people.allow(town.folder, {ANA: ANA})
-    await town.promoted("1.0.0", town.dev)
+    await town.stands("1.0.0", town.dev)
     town.world.sick.add("2.0.0")
     town.world.stuck.add(town.place(town.dev))
     promotion = await town.promote("2.0.0", town.dev)
