@@ -357,7 +357,9 @@ class Clearing:
         if proposal.request != order.warrant.request or order.step not in proposal.plan.steps:
             why = f"This warrant opens nothing: no plan was sealed for it that undoes turn {of.turn}."
             return Refusal(cause=Cause.FORBIDDEN, why=why, attempt=Kind.WARRANT)
-        why = await self._gatehouse.admit(proposal.request, drawn_up=proposal.drawn_up)
+        asked = await self.turns.since_asked(proposal.request)
+        why = await self._gatehouse.admit(proposal.request, asked, drawn_up=proposal.drawn_up)
+        why = why or await self.turns.settled_before(proposal.request)
         why = why or await self.turns.done_before(proposal, await self._archive.receipt_turns(subject))
         return Refusal(cause=Cause.FORBIDDEN, why=f"This warrant opens nothing: {why}.") if why else None
 

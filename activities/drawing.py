@@ -17,6 +17,7 @@ from activities.previewing import Previewed, previews
 from activities.rehearsing import rehearsal_notes
 from activities.releases import ReleaseRefusedError, fetch_artifact, read_release
 from activities.tools import Tools
+from activities.turns import Turns
 from domain.berth import component_of
 from domain.configuration import Configuration
 from domain.drawing import (
@@ -222,7 +223,8 @@ class Drawing:
         if refusal := unknown_place(configuration, subject):
             return _Draft(Drawn(()), self._no_terms(), refusals=(refusal,))
         terms = self._undo_terms(configuration, subject).but(health=())
-        if refused := await self._admitting.of_requester(request):
+        asked = await Turns(self._archive).since_asked(request)
+        if refused := await self._admitting.of_requester(request, asked):
             return _Draft(Drawn(()), terms, refusals=refused)
         if lost := sorted(
             (await self._archive.journal_turns(subject)).keys()

@@ -90,7 +90,6 @@ class Receipts:
         journal = await self._clearing.journal(proposal, account.warrant.turn)
         if account.settled is Settled.DONE and (undone := never_done(proposal, journal)):
             caught(Kind.EVIDENCE, undone)
-            return Left(well=False, evidence=(undone,))
         expected = should_stand(account, proposal, journal)
         async with transcribed(
             self._tools, proposal.plan.subject, account.warrant.turn, "health", "look whether it is well"
@@ -117,8 +116,8 @@ class Receipts:
         if refusal:
             raise not_cleared(refusal, journaled=True)
         done = account.settled is Settled.DONE
-        if not done and (standing := await self._not_undone(account, journal)):
-            return Left(well=False, evidence=standing)
+        if untrue := await self._untrue(account, proposal, journal):
+            return Left(well=False, evidence=untrue)
         after = await self._what_stands(proposal, told_to_stand(account, proposal, journal), account.skipped)
         if done and (lost := astray(proposal, after, account.skipped)):
             return Left(well=False, evidence=lost)
@@ -185,7 +184,8 @@ class Receipts:
         ):
             why = await self._gatehouse.why_not_skipped(subject, account.warrant.turn, account.words)
         if request.story is Story.ADOPTION:
-            why = why or await self._gatehouse.admit(request, drawn_up=proposal.drawn_up)
+            asked = await self._clearing.turns.since_asked(request)
+            why = why or await self._gatehouse.admit(request, asked, drawn_up=proposal.drawn_up)
         return Refusal(cause=Cause.FORBIDDEN, why=f"No receipt is left of this: {why}.") if why else None
 
     async def _close_lost(self, settlement: Receipt, turn: int) -> None:
@@ -284,6 +284,15 @@ class Receipts:
             return (await target.observe()).capture.holding
         except TargetRefusalError as refusal:
             return Unknown(why=str(refusal))
+
+    async def _untrue(
+        self, account: Account, proposal: Proposal, journal: Sequence[Entry]
+    ) -> tuple[str, ...]:
+        """Say what is not so of what a change says that it did: whatever it was told, anybody may have told it."""
+        if account.settled is Settled.UNDONE:
+            return await self._not_undone(account, journal)
+        undone = never_done(proposal, journal)
+        return (undone,) if undone else ()
 
     async def _not_undone(self, account: Account, journal: Sequence[Entry]) -> tuple[str, ...]:
         """Say which deeds of a change that was undone still stand: its undo may have been answered by anybody."""

@@ -10,10 +10,11 @@ from activities.attempts import caught
 from domain.approval import Policy
 from domain.attempt import Kind, say_unaccounted
 from domain.fence import milliseconds
+from domain.journal import Receipt
 from domain.names import Subject, change_id
 from domain.refusal import Cause, Refusal, forbidden
 from domain.statement import asked_by
-from domain.terms import Proposal
+from domain.terms import Proposal, Request, Story
 from domain.value import short
 from domain.warrant import Warrant
 
@@ -55,6 +56,23 @@ class Turns:
             if receipt and receipt.intent == intent:
                 return f"plan {short(intent)} was carried out before, in turn {turn}"
         return ""
+
+    async def since_asked(self, request: Request) -> list[Receipt]:
+        """Return the receipts that came since a request was signed: what it asked for, it asked for once."""
+        if request.signature is None:
+            return []
+        since = milliseconds(request.signature.at - CLOCKS_APART)
+        closed = await self._archive.receipt_turns(request.subject)
+        turns = takewhile(lambda turn: turn >= since, closed)
+        found = [await self._archive.receipt(request.subject, turn) for turn in turns]
+        return [receipt for receipt in found if receipt]
+
+    async def settled_before(self, request: Request) -> str:
+        """Say that the turn of a settlement is accounted for, and so not to be undone by it; nothing of what is not."""
+        if request.story is not Story.SETTLEMENT or request.of is None:
+            return ""
+        receipt = await self._archive.receipt(request.subject, request.of)
+        return f"turn {request.of} has its receipt, and is not to be settled" if receipt else ""
 
     async def asked_before(self, warrant: Warrant, policy: Policy) -> Refusal | None:
         """Where nobody has to approve, a signed request is all that lets a change in: it lets one in, and no second."""

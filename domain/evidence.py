@@ -101,7 +101,7 @@ def _account(account: Account, promotions: Sequence[Told]) -> Iterator[str]:
     if account.release:
         yield f"* Release: `{account.release}`"
     yield f"* Asked for by {account.requester}{f': {_one_line(account.reason)}' if account.reason else ''}"
-    yield from (f"* Gates overridden: {_one_line(str(one))}" for one in account.overridden)
+    yield from (f"* Gates overridden: {_one_line(one.told(one.by))}" for one in account.overridden)
     yield from _approval(account)
     yield from _deeds(account)
     if account.evidence:

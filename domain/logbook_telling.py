@@ -1,6 +1,5 @@
 """What a page of a logbook comes to, for whoever reads the evidence: a sentence each."""
 
-from domain.actor import Proof
 from domain.audit import Noted
 from domain.logbook import Attempt, OverrideNote, QuarantineNote, TidingsNote, WordNote
 from domain.saying import Saying
@@ -16,8 +15,7 @@ def tell_note(noted: Noted) -> str:
         case TidingsNote(record=record, of=of):
             return f"{by} said {record.did} to {of}{_why(record.comment)}"
         case OverrideNote(override=override):
-            proof = Proof.SSH_SIGNATURE if by and by.is_proven else Proof.NONE
-            return f"a deed met an override: {override.but(by=override.by.but(proof=proof))}"
+            return f"a deed met an override: {override.told(by)}"
         case QuarantineNote(quarantine=record):
             did = "released from" if record.lifted else "put into"
             moment = f"by {by} at {record.at:%Y-%m-%d %H:%M %Z}{_why(record.reason)}"

@@ -57,12 +57,13 @@ class Override(Value):
         return now < self.until
 
     def __str__(self) -> str:
+        if self.is_proven or not self.signature:
+            return self.told(self.by)
+        return self.told(f"{self.by.name} (signed, to be proven at the deed)")
+
+    def told(self, by: object) -> str:
+        """Say what it lets past, by whom as far as the teller has found."""
         which = f"{self.version} of {self.service}" if self.version else self.service
-        by = (
-            self.by
-            if self.is_proven or not self.signature
-            else f"{self.by.name} (signed, to be proven at the deed)"
-        )
         return (
             f"{which} is let past {' and '.join(self.gates)} by {by} until {self.until:%Y-%m-%d %H:%M %Z}: "
             f"{self.reason}"

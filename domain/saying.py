@@ -127,6 +127,14 @@ GATES: Final[dict[Door, GateKind]] = {
 SHUTS: Final = frozenset({Door.FREEZE, Door.PIN})
 
 
+def place_of(saying: Saying) -> str:
+    """Return the key under which a signed word about a gate is remembered; none where it is not that."""
+    signed, gate = saying.signed, GATES.get(saying.door)
+    if signed is None or gate is None:
+        return ""
+    return gate_key(saying.environment, gate, saying.service, signed.at, signed.nonce)
+
+
 def why_misdirected(saying: Saying) -> str:
     """Say why a word about a gate is not said of what has that gate, or nothing where it is."""
     if saying.door not in GATES:
@@ -138,14 +146,6 @@ def why_misdirected(saying: Saying) -> str:
     return (
         f"{saying.door} is said of {whose}, to its workflow; this is said of {saying.service}, to {saying.to}"
     )
-
-
-def place_of(saying: Saying) -> str:
-    """Return the key under which a signed word about a gate is remembered; none where it is not that."""
-    signed, gate = saying.signed, GATES.get(saying.door)
-    if signed is None or gate is None:
-        return ""
-    return gate_key(saying.environment, gate, saying.service, signed.at, signed.nonce)
 
 
 class GateWord(Value):

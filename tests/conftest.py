@@ -1,5 +1,6 @@
 """One real Temporal server and one engine worker for the whole session."""
 
+import gc
 import os
 import signal
 from collections.abc import AsyncIterator
@@ -32,6 +33,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # A test has what its servers leave of two cores: Go's own schedule and collector take a quarter less like this.
 os.environ.setdefault("GOMAXPROCS", "1")
 os.environ.setdefault("GOGC", "400")
+# Likewise Python's collector: what is loaded stays, and need not be looked through again and again.
+gc.set_threshold(50_000, 20, 100)
 
 SKIPPING = {"frontend.WorkflowTimeSkippingEnabled": "true", "history.timerProcessorMaxTimeShift": '"10ms"'}
 

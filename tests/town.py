@@ -40,7 +40,9 @@ from domain.configuration_files import (
     ServiceEnvironment,
     ServiceFile,
 )
-from domain.journal import Receipt
+from domain.environment import Absent, Holding, Placement
+from domain.fence import Fence, milliseconds
+from domain.journal import Receipt, Settled, Soaked
 from domain.names import (
     ACTOR,
     ENGINE_QUEUE,
@@ -59,7 +61,7 @@ from domain.names import (
     pipeline_id,
     promotion_id,
 )
-from domain.outcome import Phase
+from domain.outcome import Outcome, Phase
 from domain.release import Component, Kind, Release
 from domain.road import Stand, Stop, WalkRequest
 from domain.rule import RuleTerms
@@ -486,6 +488,7 @@ class Town:
     async def until_change(self, environment: str, *phases: Phase) -> ChangeStatus:
         """Wait until the change that has the lane stands in one of these phases."""
         async with asyncio.timeout(PATIENCE.total_seconds()):
+            await self._until_born(self.lane(environment))
             async for _ in news(self.lane(environment)):
                 if (await self.lane_status(environment)).turn is not None:
                     break
@@ -497,19 +500,78 @@ class Town:
         message = f"the change never stood in {phases}"
         raise AssertionError(message)
 
+    @staticmethod
+    async def _until_born(handle: WorkflowHandle[Any, Any]) -> None:
+        while True:
+            try:
+                await handle.describe()
+            except RPCError as error:
+                if error.status is not RPCStatusCode.NOT_FOUND:
+                    raise
+                await asyncio.sleep(0.02)
+            else:
+                return
+
     async def promoted_without_waiting(self, version: str, environment: str) -> Report:
         """Promote, and return how it ended without anybody's approval."""
         report: Report = await (await self.promote(version, environment)).result()
         return report
 
+    async def stands(self, version: str, *environments: str) -> None:
+        """Leave in environments what a promotion leaves there: what it brought, and its receipt; it has no history."""
+        made = self.store.content.get(manifest_key(self.service, version))
+        release = Release.model_validate_json(made) if made else self.make(version)
+        for environment in environments:
+            before, after = self._put(release, environment)
+            await self._leave_receipt(release, environment, before, after)
+
+    def _put(self, release: Release, environment: str) -> tuple[dict[str, Holding], dict[str, Placement]]:
+        """Have a release stand, and return what stood there before and what does now."""
+        turn, before, after = milliseconds(self.clock.now()), dict[str, Holding](), dict[str, Placement]()
+        for act, part in enumerate(release.components, start=1):
+            place, fence = self.place(environment, part.name), Fence(turn=turn, act=act)
+            before[part.name] = self.world.held.get(place, Absent())
+            after[part.name] = Placement(
+                version=release.version, release=release.digest(), artifact=part.artifact, fence=fence
+            )
+            self.world.write(place, fence, after[part.name])
+        return before, after
+
+    async def _leave_receipt(
+        self,
+        release: Release,
+        environment: str,
+        before: Mapping[str, Holding],
+        after: Mapping[str, Placement],
+    ) -> None:
+        now = self.clock.now()
+        (turn,) = {one.fence.turn for one in after.values() if one.fence}
+        receipt = Receipt(
+            subject=self.subject(environment),
+            turn=turn,
+            story=Story.PROMOTION,
+            settled=Settled.DONE,
+            outcome=Outcome.PROMOTED,
+            version=release.version,
+            release=release.digest(),
+            before=dict(before),
+            after=dict(after),
+            soaked=Soaked.FULL,
+            proven=True,
+            actor=Actor(name="ana@example.com"),
+            began=now,
+            ended=now,
+        )
+        await self._archive.write_receipt(receipt)
+
     async def reach_production(self, version: str) -> None:
-        for environment in (self.dev, self.staging, self.production):
-            await self.promoted(version, environment)
+        """Promote to production what stands before it."""
+        await self.stands(version, self.dev, self.staging)
+        await self.promoted(version, self.production)
 
     async def waiting_in_production(self, version: str) -> WorkflowHandle[Any, Any]:
         """Return a promotion that waits for its approval in production."""
-        for environment in (self.dev, self.staging):
-            await self.promoted(version, environment)
+        await self.stands(version, self.dev, self.staging)
         handle = await self.promote(version, self.production)
         await self.until(handle, Phase.WAITING_FOR_APPROVAL)
         return handle
@@ -540,5 +602,8 @@ class Town:
 
     async def receipts(self, environment: str) -> list[Receipt]:
         """Return the environment's receipts, newest first."""
-        archive = Archive(self.store, Keyring(self.folder / "keys", self.settings))
-        return await archive.newest_receipts(self.subject(environment), 20)
+        return await self._archive.newest_receipts(self.subject(environment), 20)
+
+    @property
+    def _archive(self) -> Archive:
+        return Archive(self.store, Keyring(self.folder / "keys", self.settings))

@@ -35,7 +35,7 @@ async def test_a_promotion_that_is_made_ends_with_0(town: Town, towpath: Command
 
 async def test_what_stands_there_already_ends_with_0(town: Town, towpath: CommandLine) -> None:
     """There being nothing to do is a success."""
-    await town.promoted("1.0.0", town.dev)
+    await town.stands("1.0.0", town.dev)
 
     ran = await towpath.type("promote", *words(town, "1.0.0", town.dev), "--watch")
 
@@ -80,7 +80,7 @@ async def test_what_nobody_decides_ends_with_12(town: Town, towpath: CommandLine
 
 async def test_what_turns_out_sick_ends_with_13(town: Town, towpath: CommandLine) -> None:
     """A release that is not healthy is put back, and the shell is told."""
-    await town.promoted("1.0.0", town.dev)
+    await town.stands("1.0.0", town.dev)
     town.make("2.0.0")
     town.world.sick.add("2.0.0")
 
@@ -107,7 +107,7 @@ async def test_a_stuck_undo_ends_the_watch_with_20_and_skip_ends_it_with_16(
     town: Town, towpath: CommandLine
 ) -> None:
     """The watch does not wait for somebody who does not know; the commands it prints are those that work."""
-    await town.promoted("1.0.0", town.dev)
+    await town.stands("1.0.0", town.dev)
     town.make("2.0.0")
     town.world.sick.add("2.0.0")
     town.world.stuck.add(town.place(town.dev))
@@ -211,8 +211,7 @@ async def test_ctrl_c_ends_a_watch_and_nothing_else(town: Town, towpath: Command
 
 async def _waiting_in_production(town: Town) -> "asyncio.Task[Report]":
     """Walk 1.0.0 to production's gate; return what waits for its end."""
-    await town.promoted("1.0.0", town.dev)
-    await town.promoted("1.0.0", town.staging)
+    await town.stands("1.0.0", town.dev, town.staging)
     handle = await town.promote("1.0.0", town.production)
     await town.until(handle, Phase.WAITING_FOR_APPROVAL)
     return asyncio.create_task(handle.result())

@@ -125,7 +125,8 @@ async def test_a_diff_names_what_differs_and_no_more(offline: CommandLine) -> No
 @pytest.mark.server
 async def test_what_stands_where_and_who_let_it_in(town: Town, towpath: CommandLine) -> None:
     """Environments and services are told with age, asker, approvers, health, freeze, workers and queue."""
-    await town.reach_production("1.0.0")
+    for environment in (town.dev, town.staging, town.production):
+        await town.promoted("1.0.0", environment)
     await town.freeze(town.staging)
     go_on = town.world.slow[town.place(town.dev)] = asyncio.Event()
     town.change_place(town.dev, lane=LanePolicy.SUPERSEDE, yields=True)

@@ -55,7 +55,7 @@ def _plain(line: str) -> str:
 
 async def test_an_undo_that_is_stuck(town: Town, towpath: CommandLine) -> None:
     """The status of the lane, and what the doctor says of it."""
-    await town.promoted("1.0.0", town.dev)
+    await town.stands("1.0.0", town.dev)
     town.make("2.0.0")
     town.world.sick.add("2.0.0")
     town.world.stuck.add(town.place(town.dev))

@@ -19,7 +19,8 @@ Scenario = Callable[[Town], Awaitable[None]]
 
 
 async def promoted(town: Town) -> None:
-    await town.reach_production("1.0.0")
+    for environment in (town.dev, town.staging, town.production):
+        await town.promoted("1.0.0", environment)
 
 
 async def rolled_back(town: Town) -> None:

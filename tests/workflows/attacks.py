@@ -82,6 +82,8 @@ class Attacker:
         self._town = town
         self._queue = queue
         self._puppets: list[WorkflowHandle[Any, Any]] = []
+        self.told: set[str] = set()
+        """What people have been told of since."""
 
     async def has(
         self, verb: str, environment: str, order: Value, workflow_id: str = "", kind: str = "Mischief"
@@ -101,7 +103,9 @@ class Attacker:
     async def draws_up(self, request: Request) -> Sealed:
         """Anybody may have a plan drawn up: it is sealed, and opens nothing by itself. People hear of it."""
         sealed = Sealed.model_validate(await self.has("draw_up", request.subject.environment, request))
-        assert await self._town.alarmed() == [Kind.STRANGER]
+        told = {*await self._town.alarmed()}
+        assert Kind.STRANGER in told
+        self.told |= told
         return sealed
 
     def approval(self, proposal: Proposal) -> Decision:

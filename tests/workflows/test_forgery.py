@@ -96,8 +96,7 @@ async def test_a_deed_ordered_by_a_strangers_workflow_is_not_done(
     """
     Genuine terms, a made-up approval and a workflow named like a change's open nothing: the lane gave it no turn.
     """
-    await town.promoted("1.0.0", town.dev)
-    await town.promoted("1.0.0", town.staging)
+    await town.stands("1.0.0", town.dev, town.staging)
     warrant = await attacker.warrant(town.production, "1.0.0", turn or now())
     before = world_of(town)
     workflow_id = change_id(warrant.request.subject, warrant.turn) if name else ""
@@ -142,8 +141,7 @@ async def test_terms_with_a_forged_seal_open_nothing(town: Town, attacker: Attac
     """
     Whoever changes the terms breaks their seal, and is told so before anything is looked at.
     """
-    await town.promoted("1.0.0", town.dev)
-    await town.promoted("1.0.0", town.staging)
+    await town.stands("1.0.0", town.dev, town.staging)
     warrant = await attacker.warrant(town.production, "1.0.0", now())
     assert warrant.proposal
     before = world_of(town)
@@ -303,8 +301,7 @@ async def test_an_ask_with_a_made_up_approval_begins_nothing(town: Town, attacke
     """
     Asked by hand, with genuine terms and a decision that no promotion was given, the change is not begun.
     """
-    await town.promoted("1.0.0", town.dev)
-    await town.promoted("1.0.0", town.staging)
+    await town.stands("1.0.0", town.dev, town.staging)
     warrant = await attacker.warrant(town.production, "1.0.0", 0)
     ask = Ask(
         asker="person/eve", request=warrant.request, proposal=warrant.proposal, decisions=warrant.decisions
@@ -350,8 +347,7 @@ async def test_an_ask_with_forged_terms_begins_nothing(town: Town, attacker: Att
     """
     The lane cannot tell a forged seal, and need not: its environment can.
     """
-    await town.promoted("1.0.0", town.dev)
-    await town.promoted("1.0.0", town.staging)
+    await town.stands("1.0.0", town.dev, town.staging)
     warrant = await attacker.warrant(town.production, "1.0.0", 0)
     assert warrant.proposal
 
@@ -446,7 +442,7 @@ async def test_evidence_that_somebody_made_up_is_worth_nothing(town: Town, shell
     """
     A soak completed by hand, with evidence that no worker sealed, is no soak: the change is put back.
     """
-    await town.promoted("1.0.0", town.dev)
+    await town.stands("1.0.0", town.dev)
     town.change_place(town.dev, soak=timedelta(minutes=5))
     handle = await town.promote("2.0.0", town.dev)
     await town.until_change(town.dev, Phase.SOAKING)
@@ -480,7 +476,7 @@ async def test_an_activity_completed_with_nonsense_holds_nothing_up(
     """
     A change that somebody answers with nonsense ends, and its lane has it put back and goes on.
     """
-    await town.promoted("1.0.0", town.dev)
+    await town.stands("1.0.0", town.dev)
     gate = town.world.slow[town.place(town.dev)] = asyncio.Event()
     handle = await town.promote("2.0.0", town.dev)
     await town.world.reached.wait()
@@ -502,7 +498,7 @@ async def test_health_that_somebody_made_up_lets_nothing_follow(town: Town, shel
     """
     A change that is told by hand that all is well has no receipt: it is put back before anything else is done.
     """
-    await town.promoted("1.0.0", town.dev)
+    await town.stands("1.0.0", town.dev)
     town.world.sick.add("2.0.0")
     town.change_place(town.dev, health=(CheckTerms(check="fake", within=timedelta(seconds=30)),))
     forged = await town.promote("2.0.0", town.dev)
@@ -533,7 +529,7 @@ async def test_health_that_somebody_made_up_is_found_by_the_environments_worker(
     """
     Though nobody asks for anything more, what was forged is put back; a change that is under way is left alone.
     """
-    await town.promoted("1.0.0", town.dev)
+    await town.stands("1.0.0", town.dev)
     town.world.sick.add("2.0.0")
     town.change_place(town.dev, health=(CheckTerms(check="fake", within=timedelta(seconds=30)),))
     forged = await town.promote("2.0.0", town.dev)
@@ -625,7 +621,7 @@ async def test_a_receipt_that_somebody_meddled_with_vouches_for_nothing(town: To
     """
     Altered, or taken to another turn, it opens no way onward and is rolled back by nobody: both say why.
     """
-    await town.promoted("1.0.0", town.dev)
+    await town.stands("1.0.0", town.dev)
     await town.promoted("2.0.0", town.dev)
     older, newer = sorted(
         key for key in town.store.content if key.startswith(receipt_prefix(town.subject(town.dev)))
@@ -670,7 +666,7 @@ async def test_where_roles_are_given_nobody_goes_back_by_a_turn_of_their_own(
     """
     With the lane gone nobody gives turns; what stands is undone even so by a sealed plan alone, of who may ask.
     """
-    await town.promoted("1.0.0", town.dev)
+    await town.stands("1.0.0", town.dev)
     await town.promoted("2.0.0", town.dev)
     files = town.settings.configuration.environments
     roles = Roles.model_validate({"operate": {"people": ["olga@example.com"]}})

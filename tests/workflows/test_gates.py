@@ -57,7 +57,7 @@ async def test_a_pinned_service_waits_until_it_is_unpinned(town: Town) -> None:
 
 async def test_a_pin_ends_by_itself_and_stops_no_rollback(town: Town) -> None:
     """While it holds, what stood before may be put back; at its end whoever waits goes on."""
-    await town.promoted("1.0.0", town.dev)
+    await town.stands("1.0.0", town.dev)
     await town.promoted("2.0.0", town.dev)
     await pin(town, town.dev, lasts="2s")
     handle = await town.promote("3.0.0", town.dev)
@@ -139,7 +139,7 @@ async def test_a_quarantine_that_nobody_can_read_keeps_the_release_out(town: Tow
 
 async def test_a_rollback_brings_back_a_release_that_is_in_quarantine(town: Town) -> None:
     """A rollback restores what was let in before."""
-    await town.promoted("1.0.0", town.dev)
+    await town.stands("1.0.0", town.dev)
     await town.promoted("2.0.0", town.dev)
     await put_into_quarantine(town.store, town.service, "1.0.0", WHY)
 

@@ -47,7 +47,7 @@ pytestmark = pytest.mark.server
 
 ResultT = TypeVar("ResultT")
 ANA, OLGA = "ana@example.com", "olga@example.com"
-LIVES: Final = 6
+LIVES: Final = 4
 STEPS: Final = 20
 FORGETFUL: Final = 4
 """Workflows that a worker keeps in mind. One that keeps none cannot ask a lane while it is at work for a promotion."""

@@ -57,7 +57,7 @@ async def test_the_newest_that_waits_supersedes_the_others_which_hear_by_whom(to
 async def test_a_lane_that_lets_nobody_wait_refuses_promotions_and_takes_rollbacks(town: Town) -> None:
     """The refusal says who has the lane; the way back is open all the while."""
     town.change_place(town.dev, lane=LanePolicy.REFUSE)
-    await town.promoted("1.0.0", town.dev)
+    await town.stands("1.0.0", town.dev)
     town.world.slow[town.place(town.dev)] = asyncio.Event()
     running = await town.promote("2.0.0", town.dev)
     await town.world.reached.wait()
@@ -80,7 +80,7 @@ async def test_a_soak_makes_way_and_what_was_cut_short_is_not_walked_on_until_it
 
     Not even an undo of the newer one makes up for it; only another soak does.
     """
-    await town.promoted("0.9.0", town.dev)
+    await town.stands("0.9.0", town.dev)
     town.change_place(town.dev, soak=timedelta(hours=1), yields=True)
     first = await town.promote("1.0.0", town.dev)
     await town.until_change(town.dev, Phase.SOAKING)
@@ -114,7 +114,7 @@ async def test_a_soak_makes_way_and_what_was_cut_short_is_not_walked_on_until_it
 
 async def test_a_soak_that_does_not_yield_is_ended_by_nobody(town: Town) -> None:
     """Neither by a newer promotion nor by whoever makes up that there is one."""
-    await town.promoted("0.9.0", town.dev)
+    await town.stands("0.9.0", town.dev)
     environments = town.settings.configuration.environments
     file = EnvironmentFile.model_validate(
         {"environment": town.dev, "yield": False, "key": environments[town.dev].key}

@@ -94,7 +94,7 @@ async def test_what_drifted_is_walked_again(town: Town) -> None:
     """
     A receipt alone does not pass for what stands there: the targets have to show it.
     """
-    await town.promoted("1.0.0", town.dev)
+    await town.stands("1.0.0", town.dev)
     town.world.held.pop(town.place(town.dev))
 
     report = await ended(await town.walk("1.0.0", town.dev))
@@ -282,8 +282,7 @@ async def test_a_long_wait_is_a_wait_like_any_other(town: Town, skipping: Workfl
     """
     Production is approved after twenty hours, and not at all in another walk: promoted, and expired.
     """
-    await town.promoted("1.0.0", town.dev)
-    await town.promoted("1.0.0", town.staging)
+    await town.stands("1.0.0", town.dev, town.staging)
     await _promote_skipping(town, skipping, "1.0.0")
     handle = await town.walk("1.0.0")
     await town.until_under_way(handle, town.production)

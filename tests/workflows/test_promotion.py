@@ -31,7 +31,7 @@ async def test_a_release_walks_to_production(town: Town) -> None:
 
 async def test_a_sick_release_is_put_back(town: Town) -> None:
     """A release that fails its health check leaves the one before standing, well and proven."""
-    await town.promoted("1.0.0", town.dev)
+    await town.stands("1.0.0", town.dev)
     town.world.sick.add("2.0.0")
 
     report = await town.promoted("2.0.0", town.dev)
@@ -115,8 +115,7 @@ async def test_one_rejection_refuses(town: Town) -> None:
 
 async def test_silence_is_a_no(town: Town, skipping: WorkflowEnvironment) -> None:
     """After the wait the promotion has expired; three days pass in no time."""
-    await town.promoted("1.0.0", town.dev)
-    await town.promoted("1.0.0", town.staging)
+    await town.stands("1.0.0", town.dev, town.staging)
     request = Request(subject=town.subject(town.production), version="1.0.0", actor=Actor(name="ana"))
 
     handle = await skipping.client.start_workflow(
@@ -251,7 +250,7 @@ async def test_cancel_while_it_waits_ends_cancelled(town: Town) -> None:
 
 async def test_cancel_during_a_deploy_undoes_it(town: Town) -> None:
     """The cancel goes by the lane; the undo never races the deed."""
-    await town.promoted("1.0.0", town.dev)
+    await town.stands("1.0.0", town.dev)
     town.world.slow[town.place(town.dev)] = asyncio.Event()
     handle = await town.promote("2.0.0", town.dev)
     await town.world.reached.wait()
@@ -289,7 +288,7 @@ async def test_a_freeze_with_an_end_thaws_by_itself(town: Town) -> None:
 
 async def test_a_rollback_ignores_a_freeze(town: Town) -> None:
     """Nothing ever blocks putting back."""
-    await town.promoted("1.0.0", town.dev)
+    await town.stands("1.0.0", town.dev)
     await town.promoted("2.0.0", town.dev)
     await town.freeze(town.dev)
 
@@ -318,7 +317,7 @@ async def test_two_components_are_one_change(town: Town) -> None:
     town.change_place(town.dev, targets=both, health=())
     town.make("1.0.0", ("site", "api"))
     town.make("2.0.0", ("site", "api"))
-    await town.promoted("1.0.0", town.dev)
+    await town.stands("1.0.0", town.dev)
     town.world.refuses.add(town.place(town.dev, "api"))
 
     report = await town.promoted("2.0.0", town.dev)
@@ -330,7 +329,7 @@ async def test_two_components_are_one_change(town: Town) -> None:
 
 async def test_a_soak_is_watched_and_a_release_that_turns_sick_is_put_back(town: Town) -> None:
     """Health during the soak counts as health after the deploy does."""
-    await town.promoted("1.0.0", town.dev)
+    await town.stands("1.0.0", town.dev)
     town.change_place(town.dev, soak=timedelta(seconds=20))
     handle = await town.promote("2.0.0", town.dev)
     await town.until_change(town.dev, Phase.SOAKING)
@@ -394,7 +393,7 @@ async def test_a_component_that_a_release_leaves_out_keeps_standing(town: Town) 
         town.change_place(environment, targets=both, health=())
     town.make("1.0.0", ("site", "api"))
     town.make("2.0.0", ("api",))
-    await town.promoted("1.0.0", town.dev)
+    await town.stands("1.0.0", town.dev)
     await town.promoted("2.0.0", town.dev)
 
     report = await town.promoted("1.0.0", town.staging)
@@ -407,7 +406,7 @@ async def test_a_component_that_a_release_leaves_out_keeps_standing(town: Town) 
 
 async def test_a_rollback_in_one_environment_still_vouches_for_what_is_back(town: Town) -> None:
     """After a rollback the newest receipt proves the release that stands there again, and no other."""
-    await town.promoted("1.0.0", town.dev)
+    await town.stands("1.0.0", town.dev)
     await town.promoted("2.0.0", town.dev)
     await town.ask_lane(town.dev, Story.ROLLBACK)
 

@@ -20,6 +20,7 @@ from activities.auditing import Auditor
 from activities.keyring import Keyring
 from activities.signers import OpenSshSigners
 from domain.actor import Actor, Channel
+from domain.attempt import Kind
 from domain.environment import Placement
 from domain.journal import Settled
 from domain.names import effects_queue, manifest_key, promotion_id
@@ -40,8 +41,10 @@ NEVER: Final = Window.model_validate({"days": ["mon"], "from": "03:00", "to": "0
 
 @pytest.fixture
 async def attacker(town: Town) -> AsyncIterator[Attacker]:
+    """Whatever they try, people are told that somebody tries."""
     async with attacking(town) as one:
         yield one
+    assert Kind.STRANGER in one.told | {*await town.alarmed()}
 
 
 async def posing(
@@ -316,6 +319,7 @@ async def test_a_deed_that_a_strangers_worker_says_it_did_was_not_done(town: Tow
     report = await asyncio.wait_for(handle.result(), 30)
     assert report.outcome is not Outcome.PROMOTED
     assert "site was never begun" in report.why
+    assert await town.alarmed() == [Kind.EVIDENCE]
     assert town.world.version(town.place(town.production)) == "1.0.0"
 
 

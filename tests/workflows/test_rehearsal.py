@@ -68,7 +68,7 @@ async def test_an_undo_that_takes_a_person_has_failed_in_rehearsal(
 ) -> None:
     """A person is called, and their retry puts it back; the release goes no further, and is not proven."""
     monkeypatch.setattr(patience, "CALL_A_PERSON_AFTER", timedelta(seconds=1))
-    await town.promoted("1.0.0", town.dev)
+    await town.stands("1.0.0", town.dev)
     rehearse(town)
     town.world.stuck.add(town.place(town.dev))
     handle = await town.promote("2.0.0", town.dev)
@@ -86,7 +86,7 @@ async def test_an_undo_that_takes_a_person_has_failed_in_rehearsal(
 
 async def test_what_is_sick_when_it_was_put_back_has_failed_in_rehearsal(town: Town) -> None:
     """An undo that leaves something sick is none, and a person is called as for any other."""
-    await town.promoted("1.0.0", town.dev)
+    await town.stands("1.0.0", town.dev)
     rehearse(town)
     town.world.before_write = lambda _, fence: town.world.sick.add("1.0.0") if fence.act == 2 else None
     handle = await town.promote("2.0.0", town.dev)
@@ -128,7 +128,7 @@ async def test_a_second_time_that_fails_undoes_what_stands_and_no_more(town: Tow
     compose(town, settings=FAKE, site=FAKE)
     for version in ("1.0.0", "2.0.0"):
         town.make(version, ("settings", "site"))
-    await town.promoted("1.0.0", town.dev)
+    await town.stands("1.0.0", town.dev)
     rehearse(town)
     site = town.place(town.dev, "site")
     town.world.before_write = lambda _, fence: town.world.refuses.add(site) if fence.act == 5 else None
@@ -146,7 +146,7 @@ async def test_a_second_time_that_fails_undoes_what_stands_and_no_more(town: Tow
 
 async def test_what_is_kept_out_after_the_undo_is_accounted_for(town: Town) -> None:
     """Nothing of it stands when it may go no further: still it was begun, and leaves the receipt of that."""
-    await town.promoted("1.0.0", town.dev)
+    await town.stands("1.0.0", town.dev)
     rehearse(town)
     town.world.before_write = lambda _, fence: (
         town.change_place(town.dev, observe_only=True) if fence.act == 2 else None
@@ -161,7 +161,7 @@ async def test_what_is_kept_out_after_the_undo_is_accounted_for(town: Town) -> N
 
 async def test_a_freeze_after_the_undo_holds_what_was_put_back(town: Town) -> None:
     """The second time is a forward step like any other: it waits for the thaw, with the approval that it has."""
-    await town.promoted("1.0.0", town.dev)
+    await town.stands("1.0.0", town.dev)
     rehearse(town)
     gate = asyncio.Event()
     town.world.slow[town.place(town.dev)] = gate
@@ -183,7 +183,7 @@ async def test_a_freeze_after_the_undo_holds_what_was_put_back(town: Town) -> No
 @pytest.mark.parametrize("act", [1, 2, 3])
 async def test_a_change_lost_in_rehearsal_is_settled(town: Town, act: int) -> None:
     """Terminated before any act of the rehearsal lands, the change leaves what its lane puts back, once each."""
-    await town.promoted("1.0.0", town.dev)
+    await town.stands("1.0.0", town.dev)
     rehearse(town)
     town.change_place(town.dev, soak=timedelta(minutes=5))  # it is there still when the word comes
     ending: list[asyncio.Task[None]] = []
@@ -211,7 +211,7 @@ async def test_an_environment_may_ask_for_the_rehearsal(town: Town) -> None:
     """`way: {rehearsed: true}` refuses what was undone nowhere before, with a sentence; what was, comes in."""
     rule = RuleTerms(rule="way", settings={"way": {"rehearsed": True}})
     town.change_place(town.staging, rules=(rule,))
-    await town.promoted("1.0.0", town.dev)
+    await town.stands("1.0.0", town.dev)
     refused = await town.promoted("1.0.0", town.staging)
     rehearse(town)
     await town.promoted("2.0.0", town.dev)

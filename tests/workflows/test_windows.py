@@ -46,7 +46,7 @@ async def test_what_waits_for_a_window_wakes_by_itself(town: Town) -> None:
 
 async def test_no_window_and_no_planned_freeze_stops_a_rollback(town: Town) -> None:
     """They are for what goes forward."""
-    await town.promoted("1.0.0", town.dev)
+    await town.stands("1.0.0", town.dev)
     await town.promoted("2.0.0", town.dev)
     now = datetime.now(UTC)
     over = window_from(now - timedelta(hours=6))

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -17,8 +18,10 @@ from domain.approval_written import Approval
 from domain.attempt import Kind
 from domain.doors import FreezeWord, Signal, Word
 from domain.environment import Placement
+from domain.journal import Settled
 from domain.logbook import WordNote
-from domain.names import change_id, environment_id, log_key
+from domain.names import change_id, environment_id, log_key, receipt_key
+from domain.order import Account
 from domain.outcome import Outcome, Phase
 from domain.record import OverrideRecord
 from domain.roles import Roles
@@ -238,7 +241,7 @@ async def test_what_is_stuck_is_left_by_a_word_that_the_effect_believes(signed: 
 async def test_what_is_asked_for_since_is_asked_of_a_change_that_is_stuck(town: Town, people: People) -> None:
     """Its terms know of no signatures; the effect does, and takes the signed word."""
     people.allow(town.folder, {ANA: ANA})
-    await town.promoted("1.0.0", town.dev)
+    await town.stands("1.0.0", town.dev)
     town.world.sick.add("2.0.0")
     town.world.stuck.add(town.place(town.dev))
     promotion = await town.promote("2.0.0", town.dev)
@@ -377,9 +380,50 @@ async def test_a_rollback_that_was_made_is_not_made_again(signed: Town, people: 
     async with attacking(town) as attacker:
         said = await attacker.performs(mine, step=step)
 
-    assert "was carried out before" in str(said)
+    assert "its signature was used before" in str(said)
     assert await town.alarmed() == [Kind.STRANGER]
     assert town.world.version(town.place(town.dev)) == "3.0.0"
+
+
+async def test_of_two_plans_for_one_wish_to_go_back_one_is_carried_out(signed: Town, people: People) -> None:
+    """However many were drawn up before the first of them was; nor is what has its receipt settled by an old plan."""
+    town, subject = signed, signed.subject(signed.dev)
+    for version in ("1.0.0", "2.0.0"):
+        await promoted(town, people, version)
+    undone = town.world.held[town.place(town.dev)]
+    assert isinstance(undone, Placement)
+    assert undone.fence
+    settling = Request(
+        story=Story.SETTLEMENT, subject=subject, actor=Actor(name=EVE), of=undone.fence.turn, slots=1
+    )
+    key = receipt_key(subject, undone.fence.turn)
+
+    async with attacking(town) as attacker:
+        wish = Request(story=Story.ROLLBACK, subject=subject, actor=Actor(name=ANA))
+        wish = people.signer(ANA).sign_request(wish)
+        first, second = [await attacker.draws_up(wish) for _ in range(2)]
+        receipt = town.store.content.pop(key)
+        settlement = Warrant(asker="", turn=now(), request=settling)
+        await attacker.poses(settlement)
+        sealed = Sealed.model_validate(await attacker.does(settlement, "draw_up", settling))
+        town.store.content[key] = receipt
+        said = []
+        for asked, plan in ((wish, first), (wish, second), (settling, sealed)):
+            mine = Warrant(asker="", turn=now(), request=asked, proposal=plan)
+            await attacker.poses(mine)
+            said.append(await attacker.performs(mine))
+            await attacker.does(
+                mine,
+                "conclude",
+                Account(
+                    warrant=mine, settled=Settled.DONE, outcome=Outcome.ROLLED_BACK, began=datetime.now(UTC)
+                ),
+            )
+
+    await guard(town.client, town.dev)
+    assert "put back 1.0.0" in said[0]
+    assert "its signature was used before" in said[1]
+    assert "is not to be settled" in said[2]
 
 
 async def test_a_signed_request_lets_one_change_in(signed: Town, people: People) -> None:
