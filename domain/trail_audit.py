@@ -143,7 +143,7 @@ def cross_findings(
             )
     for one in closed:
         yield from _closing_findings(one, trails.get(one.trail))
-    ended = {one.trail for one in closed}
+    ended = frozenset(one.trail for one in closed)
     if pages and list(pages[-1].page.open) != [trail for trail in opened if trail not in ended]:
         yield _found(subject, "its ledger does not say rightly which records are still open")
 
