@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-_SIGNS: Final = re.compile(r"[\\`*\[\]<|~]|&(?=[#\w])|(?<!\w)_|_(?!\w)|^[#+\->=]|^\d+(?=[.)])")
+_SIGNS: Final = re.compile(r"[\\`*\[\]<|~]|&(?=[#\w])|(?<!\w)_|_(?!\w)|^[#+\->=]|#(?=#*$)|^\d+(?=[.)])")
 
 
 def literal(text: str) -> str:

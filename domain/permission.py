@@ -120,7 +120,7 @@ def _among_approvers(configuration: Configuration, name: str, door: Door, subjec
 
 def _asked_later(configuration: Configuration, name: str, subject: Subject) -> EscalationTerms | None:
     """Return by which escalation this person is asked first, at any level of risk."""
-    later = {one for terms in _approvals(configuration, subject) for one in terms.escalate}
+    later = [one for terms in _approvals(configuration, subject) for one in terms.escalate]
     theirs = [one for one in later if person(name) in map(person, one.approvers)]
     return min(theirs, key=lambda one: one.after, default=None)
 

@@ -4,7 +4,7 @@ import html
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -86,6 +86,7 @@ def test_what_only_the_worker_remembers_to_be_shut_has_its_remedy(kind: type[Fre
     assert refusal.remedy == opening(gate, "production", "shop")
 
 
+@example("1 #")
 @given(st.text("ab1 ._-+=#>*`[]()<!|~\\&;/:\n\"'", max_size=30))
 def test_what_people_wrote_is_shown_as_it_stands_and_formats_nothing(text: str) -> None:
     """Wherever it stands: as a paragraph, behind something else, or in a list."""

@@ -424,6 +424,7 @@ async def test_of_two_plans_for_one_wish_to_go_back_one_is_carried_out(signed: T
     assert "put back 1.0.0" in said[0]
     assert "its signature was used before" in said[1]
     assert "is not to be settled" in said[2]
+    assert Kind.STRANGER in await town.alarmed()
 
 
 async def test_a_signed_request_lets_one_change_in(signed: Town, people: People) -> None:
