@@ -243,6 +243,7 @@ ATTEMPTS = {
     "a step of no plan": Kind.WARRANT,
     "another workflow": Kind.STRANGER,
     "a turn far ahead": Kind.STRANGER,
+    "a turn that is none": Kind.STRANGER,
 }
 
 
