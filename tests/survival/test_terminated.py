@@ -185,9 +185,9 @@ async def test_a_change_terminated_after_its_receipt_has_been_done(harbour: Harb
 async def test_a_settlement_that_is_terminated_is_followed_by_another(harbour: Harbour) -> None:
     """What is unsettled stays so until a settlement has come to its end; its turn comes before anybody else's."""
     await _in_mid_deploy(harbour)
+    await (await harbour.change(harbour.dev)).terminate(WHY)
     harbour.let_go()
     harbour.stop_at("restore site")
-    await (await harbour.change(harbour.dev)).terminate(WHY)
     await harbour.reached()
     lane = await harbour.lane_status(harbour.dev)
     assert lane.running
