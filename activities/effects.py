@@ -12,7 +12,7 @@ from temporalio.exceptions import ApplicationError
 from activities.archive import Archive
 from activities.around import Around, Engine
 from activities.bookkeeping import Bookkeeping
-from activities.clearance import OUTRANKED, Cleared, Clearing, not_cleared
+from activities.clearance import Cleared, Clearing
 from activities.drawing import Drawing
 from activities.gatehouse import Gatehouse
 from activities.health import watch, watch_one
@@ -20,6 +20,7 @@ from activities.logbook import Logbook
 from activities.ports import BadSealError, StaleFenceError, TargetRefusalError
 from activities.proving import Proving
 from activities.receipts import Receipts
+from activities.refusing import OUTRANKED, not_cleared
 from activities.rehearsing import Rehearsing
 from activities.reviews import Reviewing
 from activities.signpost import Signpost

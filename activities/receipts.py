@@ -12,11 +12,12 @@ from temporalio.service import RPCError, RPCStatusCode
 from activities.archive import Archive
 from activities.attempts import caught
 from activities.bookkeeping import Bookkeeping
-from activities.clearance import Clearing, not_cleared, over
+from activities.clearance import Clearing
 from activities.finishing import to_the_end
 from activities.gatehouse import Gatehouse
 from activities.health import Verdict, look_until_well
 from activities.ports import TargetRefusalError
+from activities.refusing import not_cleared, over
 from activities.tools import Tools
 from activities.transcribing import transcribed
 from domain.accounting import (
@@ -102,7 +103,7 @@ class Receipts:
     async def _leave(
         self, account: Account, proposal: Proposal, journal: Sequence[Entry], verdict: Verdict
     ) -> Left:
-        facts = await self._clearing.hear(account.warrant, proposal, gates=False)
+        facts = await self._clearing.inquiry.hear(account.warrant, proposal, gates=False)
         if not facts.asking:
             await self._books.close_strays(proposal.plan.subject)
         refusal = self._judge(account, proposal, journal, facts)
@@ -131,7 +132,7 @@ class Receipts:
             proven=verdict.proven,
             evidence=(*verdict.sentences, *written.evidence),
             after=after,
-            let_in=await self._clearing.let_in(account.warrant, proposal, journal),
+            let_in=await self._clearing.inquiry.let_in(account.warrant, proposal, journal),
             ledger=newest.digest if newest else None,
             logbook=await self._books.log_page(),
             rehearsed=self._rehearsal(account) if done else None,

@@ -7,9 +7,10 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 from activities.archive import RECEIPTS_REMEMBERED, Archive
-from activities.clearance import Clearing, not_cleared
+from activities.clearance import Clearing
 from activities.health import look_until_well
 from activities.ports import BadSealError
+from activities.refusing import not_cleared
 from activities.tools import Tools
 from activities.transcribing import transcribed
 from domain.attempt import Kind

@@ -12,7 +12,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
-from activities.clearance import NOT_CLEARED
+from activities.refusing import NOT_CLEARED
 from domain.order import Call, StepOrder
 from domain.refusal import Cause, Refusal
 

@@ -11,8 +11,8 @@ from temporalio.exceptions import ApplicationError
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
 from activities.attempts import Attempts, Caught, watched
-from activities.clearance import NOT_CLEARED, OVER
 from activities.ports import Clock
+from activities.refusing import NOT_CLEARED, OVER
 from domain.attempt import SAYS, Kind
 from domain.attempt_telling import Tried
 from domain.logbook import Attempt, Doer

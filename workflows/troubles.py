@@ -9,7 +9,7 @@ from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_
 from temporalio.exceptions import TimeoutError as TimedOut
 
 with workflow.unsafe.imports_passed_through():
-    from activities.clearance import NOT_CLEARED, OVER
+    from activities.refusing import NOT_CLEARED, OVER
     from domain.answer import Done, Undone
     from domain.outcome import Outcome
     from domain.refusal import Refusal

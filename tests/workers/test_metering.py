@@ -6,7 +6,7 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.testing import ActivityEnvironment
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
 
-from activities.clearance import not_cleared
+from activities.refusing import not_cleared
 from domain.refusal import Cause, Refusal
 from workers.metering import Metering
 
