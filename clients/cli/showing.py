@@ -10,7 +10,7 @@ from domain.hints import OWN_KEY
 from domain.names import Subject
 from domain.outcome import Outcome, Phase
 from domain.picture import picture
-from domain.record import OverrideRecord, RefusedRecord
+from domain.record import OutcomeRecord, OverrideRecord, RefusedRecord
 from domain.road import Road
 from domain.status import ChangeStatus, EnvironmentStatus, LaneStatus, PromotionStatus, Report
 from domain.telling import say_later
@@ -210,6 +210,9 @@ def _show_change(change: ChangeStatus, in_vain: str) -> None:
     )
     if in_vain:
         say(f"  tried again and again, and fails: {in_vain}", "yellow")
+    for record in change.records:
+        if isinstance(record, OutcomeRecord):
+            say(f"  {record.outcome}: {record.why}" if record.why else f"  {record.outcome}")
     _show_refused(change.refused)
 
 
