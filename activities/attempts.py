@@ -24,7 +24,7 @@ from domain.value import Digest
 AT_ONCE: Final = 3
 """So many attempts of one round have an alarm each; the rest of them share one."""
 PAUSE: Final = timedelta(minutes=1)
-"""Between two rounds, and twice as long after each that found something, up to ``LONGEST_PAUSE``."""
+"""Between two rounds, and twice as long after each in which more came than is told apart, up to ``LONGEST_PAUSE``."""
 LONGEST_PAUSE: Final = timedelta(minutes=15)
 MOST_PENDING: Final = 100
 """Attempts between two rounds that are kept apart; of the others the number is."""
@@ -129,7 +129,11 @@ class Attempts:
                 await asyncio.wait_for(self._news.wait(), longer.total_seconds() if waits else None)
             if await self.tell():
                 await asyncio.sleep(longer.total_seconds())
-                longer = min(longer * 2, LONGEST_PAUSE) if self._news.is_set() else pause
+                longer = min(longer * 2, LONGEST_PAUSE) if self._is_flooded() else pause
+
+    def _is_flooded(self) -> bool:
+        """Tell whether more has come in a pause than is told apart: a few make nobody hear later of the next."""
+        return count(self._pending.values()) + len(self._doubted) + self._unnamed > AT_ONCE
 
     async def tell(self) -> bool:
         """Write down and tell what was noted since the last time, if anything. What fails is left for the next."""

@@ -19,6 +19,8 @@ OF_AN_ENVIRONMENT: Final = ("gate", "logbook")
 LEFT_OUT: Final = ("artifact", "logs")
 """What is large, and no paper is checked by: the content of a release stands in its manifest, by its digest."""
 AT_ONCE: Final = 8
+ROUNDS: Final = 10
+"""How often the store is gone through for what came while papers were copied."""
 README: Final = """# Evidence
 
 This folder is checked by itself. It needs Towpath, OpenSSH's `ssh-keygen`, and nothing else: no server, no network.
@@ -65,12 +67,26 @@ class Bundle:
         _write(into / "README.md", README.format(sums=SUMS, at=at))
 
     async def copy(self, into: Path, service: str, environment: str) -> None:
-        """Copy the papers to the letter. Raises ``BundleError``, and ``StoreError`` as the store does."""
+        """Copy the papers to the letter. Raises ``BundleError``, and ``StoreError`` as the store does.
+
+        Papers name one another, and come while others are copied: so it goes round until none has come.
+        """
         there = open_store(ROOM, into)
-        for prefix, kept in _wanted(service, environment):
-            keys = [key for key in await self._store.list(prefix) if not kept or key.split("/")[2] == kept]
-            for first in range(0, len(keys), AT_ONCE):
-                await asyncio.gather(*(self._copy_one(key, there) for key in keys[first : first + AT_ONCE]))
+        copied: set[str] = set()
+        for _ in range(ROUNDS):
+            before = len(copied)
+            for prefix, kept in _wanted(service, environment):
+                keys = [
+                    key for key in await self._store.list(prefix) if not kept or key.split("/")[2] == kept
+                ]
+                keys = [key for key in keys if key not in copied]
+                for first in range(0, len(keys), AT_ONCE):
+                    await asyncio.gather(
+                        *(self._copy_one(key, there) for key in keys[first : first + AT_ONCE])
+                    )
+                copied.update(keys)
+            if len(copied) == before:
+                break
 
     async def _copy_one(self, key: str, there: Store) -> None:
         try:

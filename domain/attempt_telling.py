@@ -37,7 +37,7 @@ class Tried(NamedTuple):
     def __str__(self) -> str:
         one = self.attempt
         name = f", in the name of {one.claimed}" if one.claimed else ""
-        return f"{one.what}, by way of “{one.by.workflow_id}”{name}: {one.why}"
+        return f"{one.what}, by way of “{one.by.workflow_id}”{name}: {one.why.removesuffix('.')}"
 
 
 def headline(tried: Tried) -> str:

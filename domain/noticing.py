@@ -127,8 +127,10 @@ def _wanted(
     waited = now - proposal.drawn_up
     due = approval.due(waited)
     ends = f"{proposal.drawn_up + approval.wait:%Y-%m-%d %H:%M %Z}"
+    urgency = proposal.request.urgency
+    way = f", {urgency.in_words}" if urgency.in_words else ""
     said = [
-        f"{proposal.asked_by} asks to let {status.version} of {status.subject} in.",
+        f"{proposal.asked_by} asks for {status.version} of {status.subject}{way}.",
         f"Reason: {proposal.request.reason}" if proposal.request.reason else "",
         *[f"{number}. {step}; undo: {step.undo}" for number, step in enumerate(proposal.plan.steps, start=1)],
         *[f"Note: {note}" for note in proposal.notes],

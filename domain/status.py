@@ -14,7 +14,7 @@ from domain.gate import Freeze, Pin
 from domain.names import Identifier, Subject
 from domain.outcome import Outcome, Phase
 from domain.override import Override
-from domain.record import GENESIS, Record, RefusedRecord
+from domain.record import GENESIS, OutcomeRecord, Record, RefusedRecord
 from domain.road import Road, WalkRequest
 from domain.terms import Proposal, Request, Story
 from domain.trail import Piece
@@ -76,6 +76,11 @@ class ChangeStatus(Value):
     refused: tuple[RefusedRecord, ...] = ()
     records: tuple[Record, ...] = ()
     head: Digest | None = None
+
+    @property
+    def why(self) -> str:
+        """Say why it ended as it did; nothing before."""
+        return next((one.why for one in reversed(self.records) if isinstance(one, OutcomeRecord)), "")
 
 
 class LaneStatus(Value):

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from domain.actor import Actor
+from domain.approval import Decision
 from domain.hints import approve_command, approve_commands, approve_json, openings
 from domain.markdown import fenced, literal
 from domain.names import promotion_id
@@ -126,6 +127,13 @@ def _tell_how_to_approve(status: PromotionStatus, proposal: Proposal, namespace:
     ]
 
 
+def say_of_plan(vote: Decision, status: PromotionStatus) -> str:
+    """Say which plan a decision was about, where it is not the one that waits now."""
+    if status.intent in {None, vote.intent}:
+        return ""
+    return f" of plan {short(vote.intent)}, which is no more"
+
+
 def _tell_votes(status: PromotionStatus) -> str:
     if status.proposal is None:
         return ""
@@ -133,7 +141,8 @@ def _tell_votes(status: PromotionStatus) -> str:
     approval = terms.escalated(status.escalated)
     later = [f"- {literal(line)}" for line in say_later(status.proposal, status.escalated)]
     given = [
-        f"- {literal(str(vote.actor))} says {vote.verdict}{f': {literal(vote.comment)}' if vote.comment else ''}"
+        f"- {literal(str(vote.actor))} says {vote.verdict}{say_of_plan(vote, status)}"
+        f"{f': {literal(vote.comment)}' if vote.comment else ''}"
         for vote in status.decisions
     ]
     return "\n".join([f"Needs {literal(str(approval))}", *later, *given])

@@ -39,7 +39,7 @@ from domain.names import (
 from domain.notice import Event, Notice, NoticeOrder
 from domain.noticing import Last, ended, lost, of_environment, of_promotion
 from domain.outcome import Outcome, Phase
-from domain.status import EnvironmentStatus, PromotionStatus, Report
+from domain.status import ChangeStatus, EnvironmentStatus, PromotionStatus, Report
 from domain.value import Value
 from workers.posting import post
 
@@ -197,7 +197,8 @@ class Teller:
             if not await self._goes_on(row):
                 yield lost(row.id, Last(subject, what, close, row.run_id), how, self._client.namespace)
         elif outcome and story != "promotion":
-            yield ended(row.id, Last(subject, what, close, row.run_id), Outcome(outcome), "")
+            why = await self._why_ended(row)
+            yield ended(row.id, Last(subject, what, close, row.run_id), Outcome(outcome), why)
         elif outcome:
             handle = self._client.get_workflow_handle(row.id, run_id=row.run_id, result_type=Report)
             if configuration.wants(subject, Event.APPROVED):
@@ -206,6 +207,12 @@ class Teller:
                     yield notice
             if configuration.wants(subject, Event(outcome)) and (report := await _report(handle)):
                 yield ended(row.id, Last(subject, what, close, row.run_id), report.outcome, report.why)
+
+    async def _why_ended(self, row: WorkflowExecution) -> str:
+        """Return what a change that was asked for by itself says of its end."""
+        handle = self._client.get_workflow_handle(row.id, run_id=row.run_id)
+        status = await _status(handle, ChangeStatus)
+        return status.why if status else ""
 
     async def _goes_on(self, row: WorkflowExecution) -> bool:
         """Tell whether another run took its place: a reset terminates the one before, and so may a person."""

@@ -144,6 +144,7 @@ async def _read_plan(promotion: "Promotion", verdict: "Verdict", by: str, *, agr
     A decision is about a plan that somebody has read.
     """
     from clients.cli.showing import show_plan
+    from domain.hints import keyed
     from domain.value import short
 
     status = await promotion.status()
@@ -164,10 +165,9 @@ async def _read_plan(promotion: "Promotion", verdict: "Verdict", by: str, *, agr
     if is_terminal():
         raise DeclinedError("Nothing was decided.")
     subject = promotion.subject
-    raise UsageError(
-        f"A decision names the plan that you have read. If it is this one: towpath {verdict} "
-        f"{subject.service} {promotion.version} {subject.environment} --plan {digits} --by {quote(by)}"
-    )
+    words = f"{subject.service} {promotion.version} {subject.environment} --plan {digits} --by {quote(by)}"
+    command = keyed(f"towpath {verdict} {words}", signed=status.proposal.terms.approval.signed)
+    raise UsageError(f"A decision names the plan that you have read. If it is this one: {command}")
 
 
 def hold(words: ChangeWords, by: By = "", comment: Comment = "", key: Key = "") -> None:

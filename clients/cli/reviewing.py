@@ -9,6 +9,7 @@ from clients.cli.grammar import AsJson, By, EnvironmentName, Key, Service
 from clients.cli.reading import find_reviews, read_reviews
 from clients.cli.terminal import leave, say, say_commands, say_json
 from clients.trouble import FailedError, UsageError
+from domain.hints import keyed
 from domain.outcome import Exit
 from domain.value import Value
 from workers.settings import surroundings
@@ -52,7 +53,8 @@ def list_(all_: All = False, as_json: AsJson = False) -> None:
         )
         if one.is_open:
             where = f"{broken.subject.service} {broken.subject.environment} {broken.turn}"
-            say_commands([f"towpath review sign {where} --comment TEXT"])
+            command = f"towpath review sign {where} --comment TEXT"
+            say_commands([keyed(command, signed=bool(broken.key))])
     leave(Exit.REFUSED if is_open else Exit.DONE)
 
 

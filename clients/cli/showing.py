@@ -10,10 +10,10 @@ from domain.hints import OWN_KEY
 from domain.names import Subject
 from domain.outcome import Outcome, Phase
 from domain.picture import picture
-from domain.record import OverrideRecord, RefusedRecord
+from domain.record import OutcomeRecord, OverrideRecord, RefusedRecord
 from domain.road import Road
 from domain.status import ChangeStatus, EnvironmentStatus, LaneStatus, PromotionStatus, Report
-from domain.telling import say_later
+from domain.telling import say_later, say_of_plan
 from domain.terms import UNSIGNED_REQUEST, LanePolicy, Proposal
 from domain.urgency import Urgency
 from domain.value import short
@@ -141,7 +141,8 @@ def _show_promotion(status: PromotionStatus) -> None:
     if status.proposal:
         show_plan(status.proposal, status.escalated)
     for vote in status.decisions:
-        say(f"  {vote.actor} says {vote.verdict}{f': {quoted(vote.comment)}' if vote.comment else ''}")
+        said = f"{vote.verdict}{say_of_plan(vote, status)}"
+        say(f"  {vote.actor} says {said}{f': {quoted(vote.comment)}' if vote.comment else ''}")
 
 
 def show_plan(proposal: Proposal, escalated: int = 0) -> None:
@@ -210,6 +211,9 @@ def _show_change(change: ChangeStatus, in_vain: str) -> None:
     )
     if in_vain:
         say(f"  tried again and again, and fails: {in_vain}", "yellow")
+    for record in change.records:
+        if isinstance(record, OutcomeRecord):
+            say(f"  {record.outcome}: {record.why}" if record.why else f"  {record.outcome}")
     _show_refused(change.refused)
 
 

@@ -3,6 +3,8 @@
 import asyncio
 from datetime import UTC, datetime
 
+import pytest
+
 from activities.attempts import AT_ONCE, MOST_PENDING, Attempts, caught, overlooked, watched
 from activities.ports import Alarm, ChannelError
 from domain.attempt import Kind
@@ -159,6 +161,30 @@ async def test_whoever_tells_is_there_at_once() -> None:
 
     telling.cancel()
     assert bell.alarms[0].subject.service == ""
+
+
+@pytest.mark.parametrize(("times", "waits"), [(1, 1), (3, 1), (4, 2)])
+async def test_a_few_attempts_make_nobody_hear_later_of_the_next(
+    monkeypatch: pytest.MonkeyPatch, times: int, waits: int
+) -> None:
+    """Rounds are further apart only while more comes between them than is told apart."""
+    bell, slept = Loud(), list[float]()
+    attempts = attempts_to(bell)
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) == 1:
+            for number in range(times):
+                attempts.note(tried(by=f"another-{number}"))
+        else:
+            raise asyncio.CancelledError
+
+    monkeypatch.setattr("activities.attempts.asyncio.sleep", sleep)
+    attempts.note(tried())
+    with pytest.raises(asyncio.CancelledError):
+        await attempts.keep_telling()
+
+    assert slept == [60, 60 * waits]
 
 
 async def test_the_command_that_shows_an_attempt_is_safe_to_paste() -> None:

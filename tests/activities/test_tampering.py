@@ -13,6 +13,7 @@ from hypothesis import settings
 from pydantic import ValidationError
 
 from activities.auditing import Auditor
+from activities.bundling import Bundle
 from domain.release import Release
 from tests.activities.sealed_past import SealedPast
 from tests.fakes import MemoryStore
@@ -129,6 +130,45 @@ async def test_no_letter_of_the_environments_key_is_altered_unnoticed(past: Seal
     for place in range(len(past.key)):
         other = f"{past.key[:place]}{'A' if past.key[place] != 'A' else 'B'}{past.key[place + 1 :]}"
         assert await found_in(past, past.store.content, other), place
+
+
+class Growing(MemoryStore):
+    """A store in which the newest papers come right after receipts were listed."""
+
+    def __init__(self, content: Mapping[str, bytes], coming: Mapping[str, bytes]) -> None:
+        super().__init__()
+        self.content, self.coming = dict(content), dict(coming)
+
+    async def list(self, prefix: str) -> list[str]:
+        found = await super().list(prefix)
+        self.content |= self.coming
+        return found
+
+
+@pytest.mark.parametrize("room", ["receipt", "record", "ledger", "journal"])
+async def test_what_is_written_while_an_audit_reads_is_no_finding(past: SealedPast, room: str) -> None:
+    """A record that was closed with a receipt is read, and that receipt had not been listed."""
+    whole = past.store.content
+    coming = {key: text for key, text in whole.items() if key.startswith(f"{room}/")}
+    store = Growing({key: text for key, text in whole.items() if key not in coming}, coming)
+
+    audit = await Auditor(store, past.trusting(store, past.key), Credulous()).audit("", "", "")
+
+    assert audit.findings == ()
+
+
+async def test_a_folder_that_is_taken_along_has_what_was_written_while_it_was_copied(
+    past: SealedPast, tmp_path: Path
+) -> None:
+    """Receipts are copied first; what they are named by comes later, and with it they do."""
+    whole = past.store.content
+    coming = {key: text for key, text in whole.items() if key.startswith("receipt/")}
+    store = Growing({key: text for key, text in whole.items() if key not in coming}, coming)
+    into = tmp_path / "evidence"
+
+    await Bundle(store, tmp_path, {}).copy(into, "", "")
+
+    assert all((into / "store" / key).read_bytes() == text for key, text in coming.items())
 
 
 async def test_the_newest_receipt_of_a_promotion_is_missed_by_its_records(past: SealedPast) -> None:

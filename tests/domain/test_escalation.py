@@ -83,6 +83,25 @@ def test_each_escalation_is_told_once_when_it_is_due() -> None:
     assert "It takes 2 of: bo, cy, eve." in told[9][0].text
 
 
+def test_whoever_is_asked_for_a_hotfix_reads_that_it_is_one() -> None:
+    """Of the usual way nothing is said."""
+    status = PromotionStatus(
+        subject=SUBJECT,
+        version="2.0",
+        phase=Phase.WAITING_FOR_APPROVAL,
+        since=NOON,
+        intent=PROPOSAL.plan.intent,
+    )
+
+    def told(urgency: Urgency) -> str:
+        proposal = PROPOSAL.but(request=PROPOSAL.request.but(urgency=urgency))
+        (notice,) = of_promotion(status.but(proposal=proposal), "run", NOON, HOUR)
+        return notice.text
+
+    assert " asks for 2.0 of shop in production, as a hotfix.\n" in told(Urgency.HOTFIX)
+    assert " asks for 2.0 of shop in production.\n" in told(Urgency.USUAL)
+
+
 def configured(floor: str, asked: str = "") -> Configuration:
     def written(escalate: str) -> Approval:
         pairs = [pair.split(":") for pair in escalate.split()]

@@ -19,8 +19,12 @@ from domain.configuration_files import (
 from domain.names import Subject
 from domain.notice import SEVERITY_OF, ChannelAddress, Event, Route, Severity, channels_for
 from domain.noticing import reminders_due
-from domain.outcome import Outcome
+from domain.outcome import Outcome, Phase
+from domain.record import GENESIS, OutcomeRecord
 from domain.release import Kind
+from domain.status import ChangeStatus
+from domain.terms import Story
+from tests.domain.strategies import NOON
 
 ADDRESS: TypeAdapter[str] = TypeAdapter(ChannelAddress)
 SUBJECT = Subject(service="shop", environment="dev")
@@ -162,6 +166,15 @@ def test_approvals_that_nobody_hears_of_are_known() -> None:
 
     assert asking(None, None, deaf).unheard() == (SUBJECT,)
     assert asking(None, None, deaf, Route(to=("chat",), services=("shop",))).unheard() == ()
+
+
+def test_a_change_says_why_it_ended() -> None:
+    """And nothing before it has."""
+    ended = OutcomeRecord(at=NOON, previous=GENESIS, outcome=Outcome.REFUSED, why="it is not signed")
+    status = ChangeStatus(story=Story.ROLLBACK, subject=SUBJECT, turn=7, phase=Phase.ENDED, since=NOON)
+
+    assert status.why == ""
+    assert status.but(records=(ended,)).why == "it is not signed"
 
 
 def test_whom_it_is_told_to_changes_nothing_about_a_change() -> None:

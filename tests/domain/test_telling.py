@@ -9,14 +9,16 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from domain.actor import Actor, Proof
+from domain.approval import Decision, Verdict
 from domain.clearance import judge
 from domain.gate import Freeze, Pin
 from domain.hints import approve_commands, keyed, opening, temporal
 from domain.markdown import literal
 from domain.outcome import Phase
 from domain.status import PromotionStatus
-from domain.telling import tell_asked, tell_promotion
+from domain.telling import say_of_plan, tell_asked, tell_promotion
 from domain.terms import Proposal
+from domain.value import digest_of, short
 from tests.domain.strategies import NOON
 from tests.domain.test_clearance import FACTS, PLACE, PROPOSAL, SUBJECT, WARRANT
 
@@ -62,6 +64,23 @@ def test_where_decisions_are_signed_the_unsigned_way_is_not_shown() -> None:
     assert '"by":"you@example.com"' not in shown(SIGNED)
     assert '"by":"you@example.com"' in shown(PROPOSAL)
     assert "--key" not in plain
+
+
+def test_a_decision_on_a_plan_that_is_no_more_is_not_shown_as_one_on_the_plan_that_waits() -> None:
+    """A revoked key, or a changed basis, has a new plan drawn up; who approved the old one has not approved it."""
+    old = digest_of(b"the plan before")
+    vote = Decision(actor=OLGA, verdict=Verdict.APPROVE, intent=old, at=NOON)
+    status = PromotionStatus(
+        subject=SUBJECT,
+        version="2.0",
+        phase=Phase.WAITING_FOR_APPROVAL,
+        since=NOON,
+        proposal=PROPOSAL,
+        intent=PROPOSAL.plan.intent,
+    )
+
+    assert say_of_plan(vote, status) == f" of plan {short(old)}, which is no more"
+    assert say_of_plan(vote.but(intent=PROPOSAL.plan.intent), status) == ""
 
 
 def test_what_was_shut_by_a_signed_word_is_opened_by_a_signed_one() -> None:
