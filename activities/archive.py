@@ -25,7 +25,7 @@ from domain.names import (
 )
 from domain.rehearsal import Rehearsal
 from domain.review import Broken, Reviewed
-from domain.saying import GateWord
+from domain.saying import GateWord, place_of
 from domain.terms import Proposal, Sealed
 from domain.trail import Page, Segment
 from domain.value import Digest, Value, digest_of
@@ -208,14 +208,17 @@ async def turns_with_receipts(
 def _own_key(paper: Value) -> str:
     match paper:
         case Entry(subject=subject, fence=fence):
-            return journal_key(subject, fence.turn, fence.act)
+            key = journal_key(subject, fence.turn, fence.act)
         case Receipt(subject=subject, turn=turn):
-            return receipt_key(subject, turn)
+            key = receipt_key(subject, turn)
         case Segment(trail=trail, first=first):
-            return segment_key(trail.subject, trail.version, trail.run, first)
+            key = segment_key(trail.subject, trail.version, trail.run, first)
         case Page(subject=subject, number=number):
-            return page_key(subject, number)
+            key = page_key(subject, number)
         case LogPage(environment=environment, number=number):
-            return log_key(environment, number)
+            key = log_key(environment, number)
+        case GateWord(saying=saying):
+            key = place_of(saying)
         case _:
-            return ""
+            key = ""
+    return key
