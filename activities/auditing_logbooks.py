@@ -90,9 +90,11 @@ class LogbookAuditor:
                 record = note.quarantine
                 key = quarantine_key(record.service, record.version, record.number)
                 try:
-                    found[key] = Quarantine.model_validate_json(await self._store.read(key))
+                    content = await self._store.read(key)
+                    kept = Quarantine.model_validate_json(content)
                 except (NotInStoreError, ValidationError):
                     continue
+                found |= {key: kept} if kept.canonical().encode() == content else {}
         return found
 
 
