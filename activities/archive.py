@@ -15,17 +15,19 @@ from domain.logbook import LogPage
 from domain.names import (
     Subject,
     is_identifier,
+    is_number,
     journal_key,
     journal_prefix,
     log_key,
     page_key,
     receipt_key,
     receipt_prefix,
+    review_key,
     segment_key,
 )
 from domain.rehearsal import Rehearsal
 from domain.review import Broken, Reviewed
-from domain.saying import GateWord
+from domain.saying import GateWord, place_of
 from domain.terms import Proposal, Sealed
 from domain.trail import Page, Segment
 from domain.value import Digest, Value, digest_of
@@ -125,7 +127,8 @@ class Archive:
     async def receipt_turns(self, subject: Subject) -> list[int]:
         """Return the turns that have a receipt, newest first."""
         keys = await self._store.list(receipt_prefix(subject))
-        return sorted((int(key.rsplit("/", 1)[1].removesuffix(".json")) for key in keys), reverse=True)
+        names = (key.rsplit("/", 1)[1].removesuffix(".json") for key in keys)
+        return sorted(map(int, filter(is_number, names)), reverse=True)
 
     async def newest_receipts(self, subject: Subject, count: int) -> list[Receipt]:
         turns = (await self.receipt_turns(subject))[:count]
@@ -144,7 +147,8 @@ class Archive:
         turns: dict[int, list[int]] = {}
         for key in await self._store.list(journal_prefix(subject)):
             *_, turn, act = key.removesuffix(".json").split("/")
-            turns.setdefault(int(turn), []).append(int(act))
+            if is_number(turn) and is_number(act):
+                turns.setdefault(int(turn), []).append(int(act))
         return turns
 
     async def entries(self, subject: Subject, turn: int, acts: Iterable[int]) -> list[Entry]:
@@ -200,7 +204,7 @@ async def turns_with_receipts(
         room, *names = key.removesuffix(".json").split("/")
         if room != "receipt" or len(names) != len(("service", "environment", "turn")):
             continue
-        if all(map(is_identifier, names)) and names[2].isdecimal() and environment in {"", names[1]}:
+        if all(map(is_identifier, names)) and is_number(names[2]) and environment in {"", names[1]}:
             found.append((Subject(service=names[0], environment=names[1]), int(names[2])))
     return found
 
@@ -208,14 +212,19 @@ async def turns_with_receipts(
 def _own_key(paper: Value) -> str:
     match paper:
         case Entry(subject=subject, fence=fence):
-            return journal_key(subject, fence.turn, fence.act)
+            key = journal_key(subject, fence.turn, fence.act)
         case Receipt(subject=subject, turn=turn):
-            return receipt_key(subject, turn)
+            key = receipt_key(subject, turn)
         case Segment(trail=trail, first=first):
-            return segment_key(trail.subject, trail.version, trail.run, first)
+            key = segment_key(trail.subject, trail.version, trail.run, first)
         case Page(subject=subject, number=number):
-            return page_key(subject, number)
+            key = page_key(subject, number)
         case LogPage(environment=environment, number=number):
-            return log_key(environment, number)
+            key = log_key(environment, number)
+        case GateWord(saying=saying):
+            key = place_of(saying)
+        case Broken(subject=subject, turn=turn) | Reviewed(subject=subject, turn=turn):
+            key = review_key(subject, turn, KINDS[type(paper)])
         case _:
-            return ""
+            key = ""
+    return key

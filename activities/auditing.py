@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from activities.archive import Archive, turns_with_receipts
 from activities.auditing_journals import JournalAuditor, open_findings
 from activities.auditing_logbooks import Log, LogbookAuditor
+from activities.auditing_strays import StrayAuditor
 from activities.auditing_trails import AT_ONCE, TrailAuditor
 from activities.auditing_words import UNSIGNED, OnceSigners, WordAuditor
 from activities.ports import BadSealError, NotInStoreError, Signers, Store
@@ -70,6 +71,7 @@ class Auditor:
         self._reviews = Reviews(store, archive)
         self._words = WordAuditor(signers)
         self._journals = JournalAuditor(store, archive)
+        self._strays = StrayAuditor(store, archive)
 
     async def audit(self, service: str, environment: str, head: str) -> Audit:
         """Return what was found, oldest first, of one service or environment, or of all.
@@ -104,7 +106,10 @@ class Auditor:
             await self._lane(subject, turns, logs[subject.environment]) for subject, turns in there.items()
         ]
         found = _together(looked, logs, head)
-        return found.but(notes=tuple(one for one in found.notes if not service or one.is_about(service)))
+        return found.but(
+            notes=tuple(one for one in found.notes if not service or one.is_about(service)),
+            findings=(*found.findings, *await self._strays.findings(service, environment)),
+        )
 
     async def _lane(self, subject: Subject, turns: Sequence[int], log: Log) -> "_Looked":
         """Look at all that is kept of one lane: receipts, records, and the ledger that stands for those."""

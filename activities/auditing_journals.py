@@ -11,7 +11,7 @@ from activities.ports import BadSealError, NotInStoreError, Store
 from domain.audit import Finding
 from domain.journal import Entry
 from domain.journal_audit import unaccounted_findings
-from domain.names import Subject, journal_key, journal_prefix
+from domain.names import Subject, is_number, journal_key, journal_prefix
 
 
 class Journal(NamedTuple):
@@ -34,7 +34,8 @@ class JournalAuditor:
         numbers: list[tuple[int, int]] = []
         for key in await self._store.list(journal_prefix(subject)):
             names = key.removesuffix(".json").split("/")[3:]
-            if len(names) == len(("turn", "act")) and all(name.isdecimal() for name in names):
+            is_one = key.endswith(".json") and len(names) == len(("turn", "act"))
+            if is_one and all(map(is_number, names)):
                 numbers.append((int(names[0]), int(names[1])))
             else:
                 what = f"“{key}” is not where any deed is journaled: it was put in"

@@ -15,6 +15,7 @@ from domain.logbook import LogPage, Note, OverrideNote, QuarantineNote, WordNote
 from domain.logbook_audit import UNSIGNED, KeptLogPage, logbook_findings, note_findings, tell_page
 from domain.names import GATE_WORDS, LOGBOOKS, is_identifier, log_prefix, quarantine_key
 from domain.override import word_of
+from domain.saying import GateWord
 from domain.signature import Signature
 from domain.statement import Statement, override_statement, word_statement
 
@@ -39,8 +40,9 @@ class LogbookAuditor:
         self._signers = signers
 
     async def environments(self) -> set[str]:
-        """Return every environment that has a logbook. Raises ``StoreError`` as the store does."""
-        names = {key.split("/")[1] for key in await self._store.list(LOGBOOKS)}
+        """Return every environment that has a logbook, or remembers gates. Raises ``StoreError`` as the store does."""
+        keys = [key for room in (LOGBOOKS, GATE_WORDS) for key in await self._store.list(room)]
+        names = {key.split("/")[1] for key in keys}
         return set(filter(is_identifier, names))
 
     async def log(self, environment: str) -> Log:
@@ -58,10 +60,20 @@ class LogbookAuditor:
             notes += await asyncio.gather(*map(self._noted, pages[first : first + AT_ONCE]))
         findings += logbook_findings(environment, pages)
         gates = await self._store.list(f"{GATE_WORDS}/{environment}")
+        findings += await self._gate_findings(environment, gates)
         quarantines = await self._quarantines(notes)
         for noted in notes:
             findings += note_findings(noted, gates, quarantines)
         return Log(tuple(pages), tuple(notes), tuple(findings))
+
+    async def _gate_findings(self, environment: str, gates: Sequence[str]) -> list[Finding]:
+        """Find what is remembered of gates and was altered, moved or put in."""
+        found: list[Finding] = []
+        for first in range(0, len(gates), AT_ONCE):
+            some = gates[first : first + AT_ONCE]
+            looks = [read_paper(self._archive, key, environment, GateWord) for key in some]
+            found += [Finding(what=kept) for kept in await asyncio.gather(*looks) if isinstance(kept, str)]
+        return found
 
     async def _noted(self, one: KeptLogPage) -> Noted:
         found = _signed(one.page.environment, one.page.note)
@@ -78,9 +90,11 @@ class LogbookAuditor:
                 record = note.quarantine
                 key = quarantine_key(record.service, record.version, record.number)
                 try:
-                    found[key] = Quarantine.model_validate_json(await self._store.read(key))
+                    content = await self._store.read(key)
+                    kept = Quarantine.model_validate_json(content)
                 except (NotInStoreError, ValidationError):
                     continue
+                found |= {key: kept} if kept.canonical().encode() == content else {}
         return found
 
 

@@ -60,12 +60,12 @@ class TrailAuditor:
         self._signers = signers
 
     async def subjects(self, service: str, environment: str) -> set[Subject]:
-        """Return every lane of which records or a ledger are kept. Raises ``StoreError`` as the store does."""
+        """Return every lane that has records, a ledger or a journal. Raises ``StoreError`` as the store does."""
         found: set[Subject] = set()
-        for room in (TRAILS, LEDGERS):
+        for room in (TRAILS, LEDGERS, "journal"):
             for key in await self._store.list(f"{room}/{service}" if service else room):
                 _, *names = key.split("/")
-                if all(map(is_identifier, names[:2])) and environment in {"", names[1]}:
+                if len(names) > 2 and all(map(is_identifier, names[:2])) and environment in {"", names[1]}:
                     found.add(Subject(service=names[0], environment=names[1]))
         return found
 

@@ -202,6 +202,7 @@ class Receipts:
             settled=Settled.DONE if going_back else Settled.UNDONE,
             of=going_back.step.of.turn if going_back and going_back.step.of else None,
             why=why,
+            journaled=tuple(entry.fence.act for entry in begun),
             intent=next((entry.intent for entry in begun if entry.intent), None),
             records=None,
             let_in=None,

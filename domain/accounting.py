@@ -100,6 +100,7 @@ def write_up(account: Account, proposal: Proposal, journal: Sequence[Entry], now
         before=plan.before | {entry.step.berth: entry.capture.holding for entry in journal},
         after={},
         deeds=standing(Deed(step=entry.step, fence=entry.fence) for entry in journal),
+        journaled=tuple(sorted(entry.fence.act for entry in journal)),
         overridden=_overridden(journal),
         of=warrant.request.of or _of(proposal),
         soaked=soaked,

@@ -117,6 +117,8 @@ class Receipt(Value):
     before: dict[Berth, Holding]
     after: dict[Berth, Holding]
     deeds: tuple[Deed, ...] = ()
+    journaled: tuple[int, ...] = ()
+    """The acts that its journal has an entry of, those of a rehearsal as well; none where an older worker wrote it."""
     of: int | None = None
     """The turn whose deeds a rollback undid."""
     rehearsed: Rehearsal | None = None

@@ -23,8 +23,14 @@ def unaccounted_findings(
 
 
 def beside_findings(paper: Paper) -> Iterator[Finding]:
-    """Find deeds in a receipt's journal that the receipt says nothing of. A change that was lost has none at all."""
+    """Find where a receipt and its journal do not know the same deeds. A change that was lost tells of none itself."""
     receipt = paper.receipt
+    acts = {entry.fence.act for entry in paper.entries if not entry.void}
+    told = {deed.fence.act for deed in receipt.deeds}
+    for act in receipt.journaled:
+        if act not in acts | told:
+            what = f"its journal had an entry {act}, and that is not there any more"
+            yield Finding(subject=receipt.subject, turn=receipt.turn, what=what)
     berths = {deed.step.berth for deed in receipt.deeds}
     for entry in paper.entries:
         if berths and not entry.void and entry.step.berth not in berths:

@@ -103,6 +103,11 @@ def _is_turn(text: str) -> bool:
     return text.isdecimal() and str(int(text)) == text
 
 
+def is_number(text: str) -> bool:
+    """Tell whether a text is a number in the one way in which keys have it."""
+    return len(text) <= _LONGEST_NUMBER and text.isdecimal() and str(int(text)) == text
+
+
 ENGINE_QUEUE: Final = "towpath"
 """Where workflows and their local activities run."""
 
@@ -111,6 +116,8 @@ def effects_queue(environment: str) -> str:
     """Name the queue that only this environment's own workers serve."""
     return f"{ENGINE_QUEUE}/{environment}"
 
+
+_LONGEST_NUMBER: Final = 18
 
 SERVICE: Final = "TowpathService"
 ENVIRONMENT: Final = "TowpathEnvironment"

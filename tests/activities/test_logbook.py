@@ -243,6 +243,29 @@ async def test_every_byte_of_it_counts(site: Site) -> None:
     assert "what is remembered of gates does not say so" in _said(await site.audit())
 
 
+async def test_what_is_remembered_of_gates_counts_too(site: Site) -> None:
+    """Each bit of it, whitespace after it, and whatever is put in beside."""
+    for word in (stamped(freeze(), NOW, 1), stamped(pin(BO), NOW, 2)):
+        await site.why(word)
+    whole = dict(site.store.content)
+    keys = [key for key in whole if key.startswith("gate/")]
+    assert len(keys) == 2
+    assert not (await site.audit()).findings
+
+    for key in keys:
+        content = whole[key]
+        altered = [
+            content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :] for at in range(0, len(content), 41)
+        ]
+        for one in (*altered, content[:-1], content + b" "):
+            site.store.content = {**whole, key: one}
+            assert f"“{key}”" in _said(await site.audit()), one
+        site.store.content = {**whole, f"{key.removesuffix('.json')}0.json": content}
+        assert "somebody moved it" in _said(await site.audit())
+    site.store.content = {keys[0]: whole[keys[1]]}
+    assert "somebody moved it" in _said(await site.audit()), "although there is no logbook any more"
+
+
 @needs_openssh
 async def test_whose_words_they_were_openssh_says_as_of_when_they_were_said(tmp_path: Path) -> None:
     """A key that has expired since was good then; one that was revoked proves nothing any more."""

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from activities.auditing import Auditor
 from activities.bundling import Bundle
 from domain.release import Release
-from tests.activities.sealed_past import SealedPast
+from tests.activities.sealed_past import SHOP, SealedPast
 from tests.fakes import MemoryStore
 from tests.workflows.test_audit import Credulous
 
@@ -183,6 +183,50 @@ async def test_the_newest_receipt_of_a_promotion_is_missed_by_its_records(past: 
 
 async def test_what_was_put_in_is_found(past: SealedPast) -> None:
     """Under a name that no paper has, in any folder of a lane's papers."""
-    for room in ("journal", "record", "ledger"):
-        content = {**past.store.content, f"{room}/shop/production/a/b/c/d.json": b"{}"}
-        assert await found_in(past, content), room
+    for room in ("journal", "record", "ledger", "receipt", "review"):
+        for key in (
+            "shop/production/a/b/c/d.json",
+            "shop/production/x.json",
+            "shop/07.json",
+            "x.json",
+            "a b/c/1.json",
+        ):
+            content = {**past.store.content, f"{room}/{key}": b"{}"}
+            assert f"“{room}/{key}”" in "".join(await found_in(past, content)), (room, key)
+    for key in ("gate/production/a.json", "gate/x.json", "logbook/production/a.json", "logbook/x.json"):
+        assert f"“{key}”" in "".join(await found_in(past, {**past.store.content, key: b"{}"})), key
+
+
+async def test_a_paper_is_found_under_any_name_but_its_own(past: SealedPast) -> None:
+    """Its number written otherwise, in another lane or turn, or of an environment that has no paper besides."""
+    whole = past.store.content
+    keys = [key for key in whole if key.startswith(("receipt/", "journal/", "review/"))]
+    assert len({key.partition("/")[0] for key in keys}) == 3
+    for key in keys:
+        folder, _, name = key.rpartition("/")
+        for other in (
+            f"{folder}/0{name}",
+            f"{folder}/{name.removesuffix('.json')}",
+            key.replace("production", "staging"),
+            key.replace("/shop/", "/mail/"),
+        ):
+            assert await found_in(past, {**whole, other: whole[key]}), other
+
+
+async def test_every_paper_stands_to_the_letter_as_it_was_sealed(past: SealedPast) -> None:
+    """Whitespace after one says nothing else, and is found."""
+    whole = past.store.content
+    papers = [key for key in filter(is_read, whole) if not key.startswith("release/")]
+
+    assert [key for key in papers if not await found_in(past, {**whole, key: whole[key] + b" "})] == []
+
+
+async def test_what_is_put_in_among_receipts_and_entries_keeps_no_worker_from_its_work(
+    past: SealedPast,
+) -> None:
+    """It is passed over: what has no number is of no turn."""
+    for key in ("receipt/shop/production/x.json", "journal/shop/production/x/1.json"):
+        past.store.content[key] = b"{}"
+
+    assert await past.archive.receipt_turns(SHOP) == [30, 20, 10]
+    assert await past.archive.journal_turns(SHOP) == {10: [1], 20: [1]}

@@ -52,3 +52,15 @@ def test_a_receipt_knows_every_deed_of_its_journal(*, component: str, void: bool
 
     assert bool([*beside_findings(paper)]) == is_found
     assert not [*beside_findings(paper.but(receipt=receipt.but(deeds=())))]
+
+
+@pytest.mark.parametrize(("journaled", "is_found"), [((), False), ((1, 3), False), ((1, 2, 3), True)])
+def test_an_entry_that_was_taken_out_is_missed_also_where_a_later_one_stands(
+    *, journaled: tuple[int, ...], is_found: bool
+) -> None:
+    """What a rehearsal placed first is no deed of the receipt, and it says by what the change was let in."""
+    first, last = entry(7, 1), entry(7, 3)
+    receipt = papers(LET_IN, first).but(turn=7, deeds=(Deed(step=last.step, fence=last.fence),))
+    paper = Paper(receipt=receipt.but(journaled=journaled), fingerprint=digest("x"), entries=(first, last))
+
+    assert bool([*beside_findings(paper)]) == is_found
