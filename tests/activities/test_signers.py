@@ -5,12 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from activities.attempts import watched
 from activities.proving import Proving
 from activities.signers import OpenSshSigners
 from clients.signing import Signer
 from clients.trouble import UsageError
 from domain.actor import Actor, Proof
 from domain.approval import Decision, Verdict
+from domain.attempt import Kind as Tried
 from domain.names import Subject
 from domain.release import Component, Kind, Release
 from domain.signature import AHEAD, Signature
@@ -152,6 +154,24 @@ async def test_what_was_signed_for_one_purpose_is_good_for_no_other(people: Peop
         signature = signature_of(people, BO, STATEMENT.but(purpose=purpose))
         good = [one for one in Purpose if not await why_not(tmp_path, signature, STATEMENT.but(purpose=one))]
         assert good == [purpose]
+
+
+async def test_who_writes_their_own_name_in_other_letters_is_refused_and_nobody_called(
+    people: People, tmp_path: Path
+) -> None:
+    """It is a mistake as long as their key is good; with another's key, or a revoked one, it is none."""
+    people.allow(tmp_path, {BO: BO, CY: CY})
+    shouted = STATEMENT.but(by=BO.upper())
+
+    with watched() as found:
+        assert f"the key of {BO}, not with" in await why_not(
+            tmp_path, signature_of(people, BO, shouted), shouted
+        )
+        assert not found
+        assert await why_not(tmp_path, signature_of(people, CY, shouted), shouted)
+        people.revoke(tmp_path, BO)
+        assert await why_not(tmp_path, signature_of(people, BO, shouted), shouted)
+    assert [one.kind for one in found] == [Tried.SIGNATURE] * 2
 
 
 async def test_proofs_are_found_and_never_believed(people: People, tmp_path: Path) -> None:
