@@ -188,6 +188,24 @@ async def test_proofs_are_found_and_never_believed(people: People, tmp_path: Pat
     assert [one.actor.proof for one in found] == [Proof.NONE, Proof.SSH_SIGNATURE, Proof.NONE]
 
 
+async def test_what_was_decided_on_an_earlier_plan_counts_for_nothing_and_nobody_is_called(
+    people: People, tmp_path: Path
+) -> None:
+    """Whose plan was drawn up anew has been decided on before; one who signs for another plan tries something."""
+    people.allow(tmp_path, {BO: BO})
+    earlier = PROPOSAL.but(plan=PROPOSAL.plan.but(terms=digest("others")))
+    before = DECISION.but(intent=earlier.plan.intent)
+    before = before.but(signature=people.signer(BO).sign_decision(earlier, before))
+    proving = Proving(OpenSshSigners(tmp_path), ShiftedClock())
+
+    with watched() as found:
+        (old,) = await proving.decisions(matter_of(PROPOSAL), [before])
+        assert not found
+        (posing,) = await proving.decisions(matter_of(PROPOSAL), [before.but(intent=PROPOSAL.plan.intent)])
+    assert [one.kind for one in found] == [Tried.SIGNATURE]
+    assert {old.actor.proof, posing.actor.proof} == {Proof.NONE}
+
+
 async def test_a_signature_counts_from_when_it_was_made_until_it_ends(people: People, tmp_path: Path) -> None:
     """A decision until it expires; a request until its terms are drawn up."""
     people.allow(tmp_path, {BO: BO})
