@@ -90,4 +90,6 @@ class Proving:
         signature = decision.signature
         if signature is None:
             return "it is not signed"
+        if decision.intent != matter.plan:
+            return "it is about another plan"  # as an earlier one of the same promotion: it counts for nothing here
         return await self.why_not(decision_statement(matter, decision, signature), signature)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from activities.attempts import caught
+from domain.actor import person
 from domain.attempt import Kind
 from domain.configuration_files import REVOKED_KEYS_FILE, SIGNERS_FILE
 from domain.statement import Statement
@@ -48,30 +49,34 @@ class OpenSshSigners:
             file.write(signature)
             file.flush()
             asked = _Asked(program, statement, file.name)
-            why = self._judge(asked, now)
-        if why:
+            why, meant = self._judge(asked, now)
+        # Whoever signs with a key of their own, and writes their name in other letters, tries nothing.
+        if why and not meant:
             caught(Kind.SIGNATURE, why, statement.by)
         return why
 
-    def _judge(self, asked: "_Asked", now: datetime) -> str:
+    def _judge(self, asked: "_Asked", now: datetime) -> tuple[str, tuple[str, ...]]:
+        """Say what speaks against it, and how the name is written in which it would be good, were it so."""
         when = f"-Overify-time={now.astimezone(UTC):%Y%m%d%H%M%S}"
         known = ["-f", str(self._signers)]
         revoked = ["-r", str(self._revoked)] if self._revoked.exists() else []
         by = asked.statement.by
         if asked.succeeds("verify", when, *known, "-I", by, *revoked):
-            return ""
+            return "", ()
         if not asked.succeeds("check-novalidate"):
-            return (
-                "its signature does not fit: something else was signed, or what was signed has been changed"
-            )
+            why = "its signature does not fit: something else was signed, or what was signed has been changed"
+            return why, ()
         names = asked.names(when, *known)
         if not names:
-            return f"its key is nobody's in {SIGNERS_FILE}, or is not valid at this time"
+            return f"its key is nobody's in {SIGNERS_FILE}, or is not valid at this time", ()
         if by not in names:
-            return f"it was signed with the key of {', '.join(names)}, not with one of {by}'s"
-        return (
-            f"its key has been revoked, or may not sign decisions, by {SIGNERS_FILE} or {REVOKED_KEYS_FILE}"
-        )
+            meant = [name for name in names if person(name) == person(by)]
+            good = tuple(
+                name for name in meant if asked.succeeds("verify", when, *known, "-I", name, *revoked)
+            )
+            return f"it was signed with the key of {', '.join(names)}, not with one of {by}'s", good
+        why = f"its key has been revoked, or may not sign decisions, by {SIGNERS_FILE} or {REVOKED_KEYS_FILE}"
+        return why, ()
 
 
 class _Asked:

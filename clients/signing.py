@@ -32,6 +32,9 @@ from domain.terms import Proposal, Request, Story
 
 _PATIENCE: Final = 300.0
 """Seconds for a person to type a passphrase, or to touch a token."""
+DECIDED_WITHIN: Final = timedelta(days=30)
+"""A signed decision, at least: the other approvers may take their time, and so may the next window. How long a grant
+of it lives, the environment's worker judges by its own rules, from when it was signed."""
 ASKED_WITHIN: Final = timedelta(days=1)
 """A signed request is for now: later it has to be signed again."""
 WALKED_WITHIN: Final = timedelta(days=7)
@@ -48,10 +51,11 @@ class Signer:
         self._clock = clock or SystemClock()
 
     def sign_decision(self, proposal: Proposal, decision: Decision) -> Signature:
-        """Return the signature for a decision; it lasts as long as a grant of it may."""
+        """Return the signature for a decision; it lasts at least as long as a grant of it may."""
+        approval = proposal.terms.approval
         return self._signed(
             lambda unsigned: decision_statement(matter_of(proposal), decision, unsigned),
-            proposal.terms.approval.valid,
+            max(approval.wait + approval.valid, DECIDED_WITHIN),
         )
 
     def sign_request(self, request: Request) -> Request:

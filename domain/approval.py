@@ -9,7 +9,7 @@ from pydantic import Field, StringConstraints
 
 from domain.actor import Actor, PersonName, Proof, person
 from domain.attempt import Kind
-from domain.signature import Signature
+from domain.signature import AHEAD, Signature
 from domain.value import Digest, Value, names_digest, short
 from domain.windows import Schedule
 
@@ -97,6 +97,8 @@ class Policy(Quorum):
     """Whose own decisions do not count."""
     author: str = ""
     """Who made the release at hand, as it says itself; empty where it does not say."""
+    author_key: str = ""
+    """The key that the release at hand is signed with, where that can be read."""
 
     @property
     def quorums(self) -> tuple[Quorum, ...]:
@@ -122,8 +124,10 @@ class Policy(Quorum):
         if Party.REQUESTER in self.separate and (is_themselves or (key and key == requester.key)):
             who = name if is_themselves else requester.name
             return f"{who} asked for this promotion, and nobody decides on their own request"
-        if Party.AUTHOR in self.separate and self.author and person(name) == person(self.author):
-            return f"{name} made this release, and nobody decides here on a release of their own"
+        is_theirs = bool(self.author) and person(name) == person(self.author)
+        if Party.AUTHOR in self.separate and (is_theirs or (key and key == self.author_key)):
+            who = name if is_theirs else self.author
+            return f"{who} made this release, and nobody decides here on a release of their own"
         return ""
 
 
@@ -172,13 +176,21 @@ def _one_voice_a_key(votes: Iterable[Decision]) -> tuple[Decision, ...]:
 
 
 def _as_signed(decisions: Iterable[Decision]) -> list[Decision]:
-    """Return the proven decisions, oldest signature first, at the time that their signers wrote."""
+    """Return the proven decisions, oldest signature first, at the time that their signers wrote.
+
+    Clocks may be apart by ``AHEAD``: where that leaves open which was signed last, it was the rejection.
+    """
     proven = [
         decision.but(at=decision.signature.at)
         for decision in decisions
         if decision.is_proven and decision.signature
     ]
-    return sorted(proven, key=lambda decision: decision.at)
+    return sorted(proven, key=_rank)
+
+
+def _rank(decision: Decision) -> tuple[datetime, bool]:
+    rejects = decision.verdict is Verdict.REJECT
+    return decision.at + (AHEAD if rejects else timedelta()), rejects
 
 
 def standing(
@@ -231,8 +243,15 @@ def why_posed(policy: Policy, requester: Requester, answer: Answer) -> Kind | No
     if policy.signed and answer.signed is None:
         return Kind.UNSIGNED
     key = answer.signed.key if answer.signed else ""
-    is_theirs = bool(key) and key == requester.key and Party.REQUESTER in policy.separate
-    return Kind.POSING if is_theirs and person(answer.by) != person(requester.name) else None
+    parts = (
+        (Party.REQUESTER, requester.name, requester.key),
+        (Party.AUTHOR, policy.author, policy.author_key),
+    )
+    poses = any(
+        key and key == its and part in policy.separate and person(answer.by) != person(name)
+        for part, name, its in parts
+    )
+    return Kind.POSING if poses else None
 
 
 def why_not_counted(policy: Policy, requester: Requester, answer: Answer, intent: Digest) -> str:

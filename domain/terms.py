@@ -12,6 +12,7 @@ from domain.approval import Party, Policy, Quorum, Requester, say_quorums
 from domain.berth import Berth, berth_of
 from domain.folding import unfolded
 from domain.gate import OnFreeze
+from domain.key import key_of
 from domain.names import Identifier, Subject
 from domain.plan import Plan, Verb
 from domain.release import ROLLBACK_BUDGET, Release
@@ -176,6 +177,7 @@ class ApprovalTerms(Value):
             also=tuple(Quorum(quorum=one.quorum, approvers=one.approvers) for one in self.also),
             separate=self.separate,
             author=release.author if release else "",
+            author_key=key_of(release.signature) if release else "",
         )
 
     @property

@@ -5,12 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from activities.attempts import watched
 from activities.proving import Proving
 from activities.signers import OpenSshSigners
 from clients.signing import Signer
 from clients.trouble import UsageError
 from domain.actor import Actor, Proof
 from domain.approval import Decision, Verdict
+from domain.attempt import Kind as Tried
 from domain.names import Subject
 from domain.release import Component, Kind, Release
 from domain.signature import AHEAD, Signature
@@ -154,6 +156,24 @@ async def test_what_was_signed_for_one_purpose_is_good_for_no_other(people: Peop
         assert good == [purpose]
 
 
+async def test_who_writes_their_own_name_in_other_letters_is_refused_and_nobody_called(
+    people: People, tmp_path: Path
+) -> None:
+    """It is a mistake as long as their key is good; with another's key, or a revoked one, it is none."""
+    people.allow(tmp_path, {BO: BO, CY: CY})
+    shouted = STATEMENT.but(by=BO.upper())
+
+    with watched() as found:
+        assert f"the key of {BO}, not with" in await why_not(
+            tmp_path, signature_of(people, BO, shouted), shouted
+        )
+        assert not found
+        assert await why_not(tmp_path, signature_of(people, CY, shouted), shouted)
+        people.revoke(tmp_path, BO)
+        assert await why_not(tmp_path, signature_of(people, BO, shouted), shouted)
+    assert [one.kind for one in found] == [Tried.SIGNATURE] * 2
+
+
 async def test_proofs_are_found_and_never_believed(people: People, tmp_path: Path) -> None:
     """A warrant that says “proven” of an unsigned decision is told what it is."""
     people.allow(tmp_path, {BO: BO})
@@ -166,6 +186,24 @@ async def test_proofs_are_found_and_never_believed(people: People, tmp_path: Pat
     )
 
     assert [one.actor.proof for one in found] == [Proof.NONE, Proof.SSH_SIGNATURE, Proof.NONE]
+
+
+async def test_what_was_decided_on_an_earlier_plan_counts_for_nothing_and_nobody_is_called(
+    people: People, tmp_path: Path
+) -> None:
+    """Whose plan was drawn up anew has been decided on before; one who signs for another plan tries something."""
+    people.allow(tmp_path, {BO: BO})
+    earlier = PROPOSAL.but(plan=PROPOSAL.plan.but(terms=digest("others")))
+    before = DECISION.but(intent=earlier.plan.intent)
+    before = before.but(signature=people.signer(BO).sign_decision(earlier, before))
+    proving = Proving(OpenSshSigners(tmp_path), ShiftedClock())
+
+    with watched() as found:
+        (old,) = await proving.decisions(matter_of(PROPOSAL), [before])
+        assert not found
+        (posing,) = await proving.decisions(matter_of(PROPOSAL), [before.but(intent=PROPOSAL.plan.intent)])
+    assert [one.kind for one in found] == [Tried.SIGNATURE]
+    assert {old.actor.proof, posing.actor.proof} == {Proof.NONE}
 
 
 async def test_a_signature_counts_from_when_it_was_made_until_it_ends(people: People, tmp_path: Path) -> None:

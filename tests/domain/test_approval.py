@@ -20,7 +20,9 @@ from domain.approval import (
     has_lapsed,
     standing,
     why_not_counted,
+    why_posed,
 )
+from domain.attempt import Kind
 from domain.key import key_of
 from domain.signature import Signature
 from domain.windows import Schedule, Window
@@ -127,9 +129,10 @@ def test_where_decisions_are_signed_only_proven_ones_count_in_the_order_they_wer
     decisions = [
         decision.but(
             actor=decision.actor.but(proof=Proof.SSH_SIGNATURE if good else Proof.NONE),
-            signature=Signature(at=decision.at, expires=decision.at, ssh=""),
+            signature=Signature(at=at, expires=at, ssh=""),
         )
         for decision, good in zip(cast(votes), proven, strict=False)
+        for at in (NOON + (decision.at - NOON) * 6,)  # farther than clocks are apart
     ]
     presented = data.draw(st.permutations(decisions))
     good = [vote for vote, is_good in zip(cast(votes), proven, strict=False) if is_good]
@@ -137,6 +140,27 @@ def test_where_decisions_are_signed_only_proven_ones_count_in_the_order_they_wer
     signed = standing(policy.but(signed=True), REQUESTER, PLAN, presented)
 
     assert signed is standing(policy, REQUESTER, PLAN, good)
+
+
+@pytest.mark.parametrize(("ahead", "stands"), [(5, Standing.REJECTED), (6, Standing.GRANTED)])
+def test_where_clocks_leave_open_what_was_signed_last_it_was_the_rejection(
+    ahead: int, stands: Standing
+) -> None:
+    """Somebody approves by a clock that runs ahead, and rejects by one that does not; so may others' clocks be."""
+    policy = Policy(quorum=1, approvers=("bo",), valid=timedelta(hours=1), signed=True)
+    dated = {Verdict.APPROVE: NOON + timedelta(minutes=ahead), Verdict.REJECT: NOON}
+    signed = [
+        Decision(
+            actor=Actor(name="bo", proof=Proof.SSH_SIGNATURE),
+            verdict=verdict,
+            intent=PLAN,
+            at=NOON,
+            signature=Signature(at=at, expires=at, ssh=""),
+        )
+        for verdict, at in dated.items()
+    ]
+
+    assert {standing(policy, REQUESTER, PLAN, order) for order in (signed, signed[::-1])} == {stands}
 
 
 def test_an_approver_who_types_their_name_in_two_ways_is_one_approver() -> None:
@@ -235,6 +259,28 @@ def test_an_author_is_told_why_their_word_does_not_count() -> None:
     assert why_not_counted(policy, REQUESTER, answer, PLAN) == ""
     apart = policy.but(separate=(Party.AUTHOR,))
     assert why_not_counted(apart, REQUESTER, answer, PLAN).startswith("bo made this release, and nobody")
+
+
+@needs_openssh
+def test_an_author_does_not_decide_by_another_name_of_theirs(tmp_path: Path) -> None:
+    """A release is signed by a key, and so is a decision: it is one person, and that is told."""
+    ssh_keygen("-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "bo"))
+    ssh = _signed(tmp_path / "bo")
+    policy = Policy(
+        quorum=1,
+        approvers=("bo",),
+        valid=timedelta(hours=1),
+        signed=True,
+        separate=(Party.AUTHOR,),
+        author="ci",
+        author_key=key_of(ssh),
+    )
+    answer = Answer(by="bo", plan=PLAN, signed=Signature(at=NOON, expires=NOON, ssh=ssh))
+
+    assert why_not_counted(policy, REQUESTER, answer, PLAN).startswith("ci made this release, and nobody")
+    assert why_posed(policy, REQUESTER, answer) is Kind.POSING
+    assert why_posed(policy, REQUESTER, answer.but(by="ci")) is None
+    assert why_not_counted(policy.but(separate=()), REQUESTER, answer, PLAN) == ""
 
 
 def test_where_nobody_may_approve_the_refusal_says_so() -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -21,6 +21,7 @@ from domain.signature import Signature
 from domain.status import PromotionStatus, Report
 from domain.terms import Proposal
 from domain.value import short
+from domain.windows import Day, Window
 from tests.news import news
 from tests.people import People, needs_openssh
 from tests.temporal_cli import Shell
@@ -124,6 +125,34 @@ async def test_a_signed_approval_lets_it_in_and_is_shown_as_proven(gate: Gate) -
     assert report.outcome is Outcome.PROMOTED
     (decision,) = (await gate.status()).decisions
     assert decision.actor.proof is Proof.SSH_SIGNATURE
+
+
+async def test_a_signed_approval_lives_until_its_window(town: Town, people: People) -> None:
+    """So it is with one that is not signed: `valid` alone would never reach a window of another day."""
+    gate = await stand_before(town, people, SIGNED)
+    days = [[*Day][(datetime.now(UTC) + timedelta(days=ahead)).weekday()] for ahead in (3, 4)]
+    window = Window.model_validate({"days": days, "from": "00:00", "to": "24:00", "zone": "UTC"})
+    town.change_floor(town.production, windows=(window,))
+    await gate.handle.signal("approve", gate.answer(gate.sign()))
+    await town.until(gate.handle, Phase.WAITING_FOR_GATE)
+
+    town.clock.offset = timedelta(days=3)
+    await gate.handle.signal("gate_opened", {})
+
+    assert (await asyncio.wait_for(gate.handle.result(), 30)).outcome is Outcome.PROMOTED
+
+
+async def test_two_signed_approvals_need_not_be_of_one_day(town: Town, people: People) -> None:
+    """What is valid for a day is the quorum, once it is complete."""
+    gate = await stand_before(town, people, SIGNED.but(quorum=2))
+    await gate.handle.signal("approve", gate.answer(gate.sign()))
+    await gate.until_decided(BO)
+
+    town.clock.offset = timedelta(hours=26)
+    signed = people.signer(CY, town.clock).sign_decision(gate.proposal, gate.decision(CY))
+    await gate.handle.signal("approve", gate.answer(signed, by=CY))
+
+    assert (await asyncio.wait_for(gate.handle.result(), 30)).outcome is Outcome.PROMOTED
 
 
 async def test_two_signed_approvals_cost_twenty_events(town: Town, people: People) -> None:
