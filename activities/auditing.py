@@ -108,7 +108,7 @@ class Auditor:
         found = _together(looked, logs, head)
         return found.but(
             notes=tuple(one for one in found.notes if not service or one.is_about(service)),
-            findings=(*found.findings, *await self._strays.findings(service, environment)),
+            findings=(*found.findings, *await self._strays.findings(service, environment, there)),
         )
 
     async def _lane(self, subject: Subject, turns: Sequence[int], log: Log) -> "_Looked":

@@ -1,7 +1,7 @@
 """Reading sealed papers as an auditor does: a paper to the letter as it was sealed, or why it is not one."""
 
 from collections.abc import Iterable
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from pydantic import ValidationError
 
@@ -10,6 +10,7 @@ from activities.ports import BadSealError, NotInStoreError
 from domain.value import Value
 
 PaperT = TypeVar("PaperT", bound=Value)
+NOT_BELIEVED: Final = "is not to be believed"
 
 
 async def read_paper(archive: Archive, key: str, environment: str, kind: type[PaperT]) -> Kept[PaperT] | str:
@@ -19,7 +20,7 @@ async def read_paper(archive: Archive, key: str, environment: str, kind: type[Pa
     except NotInStoreError:
         return f"“{key}” went away while it was looked for"
     except BadSealError as error:
-        return f"“{key}” is not to be believed: {error}"
+        return f"“{key}” {NOT_BELIEVED}: {error}"
     except ValidationError:
         return f"“{key}” cannot be read: it was altered, or a newer Towpath wrote it"
     return kept if kept.as_written else f"“{key}” is not written as it was sealed"

@@ -1,15 +1,15 @@
 """Looking for what stands in the rooms of the papers and is none, or stands where no audit of a lane comes by."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from activities.archive import Archive
-from activities.auditing_papers import read_paper
+from activities.auditing_papers import NOT_BELIEVED, read_paper
 from activities.ports import Store
 from activities.reviews import BROKEN, REVIEWED
 from domain.audit import Finding
-from domain.names import GATE_WORDS, LEDGERS, LOGBOOKS, TRAILS, is_identifier, is_number
+from domain.names import GATE_WORDS, LEDGERS, LOGBOOKS, TRAILS, Subject, is_identifier, is_number
 from domain.review import Broken, Reviewed
 from domain.value import Value
 
@@ -26,8 +26,13 @@ class StrayAuditor:
         self._store = store
         self._archive = archive
 
-    async def findings(self, service: str, environment: str) -> list[Finding]:
-        """Find it, of one service or environment, or of all. Raises ``StoreError`` as the store does."""
+    async def findings(
+        self, service: str, environment: str, accounted: Mapping[Subject, Collection[int]]
+    ) -> list[Finding]:
+        """Find it, of one service or environment, or of all. Raises ``StoreError`` as the store does.
+
+        ``accounted`` are the turns with receipts: whoever looks at those sees whether their reviews are to be believed.
+        """
         found: list[Finding] = []
         reviews: list[tuple[str, ...]] = []
         for room in (*OF_LANES, *(() if service else OF_ENVIRONMENTS)):
@@ -42,14 +47,15 @@ class StrayAuditor:
                 elif room == "review":
                     reviews.append(names)
         for first in range(0, len(reviews), AT_ONCE):
-            looks = await asyncio.gather(*map(self._why_no_review, reviews[first : first + AT_ONCE]))
-            found += [Finding(what=why) for why in looks if why]
+            looks = (self._why_no_review(names, accounted) for names in reviews[first : first + AT_ONCE])
+            found += [Finding(what=why) for why in await asyncio.gather(*looks) if why]
         return found
 
-    async def _why_no_review(self, names: Sequence[str]) -> str:
+    async def _why_no_review(self, names: Sequence[str], accounted: Mapping[Subject, Collection[int]]) -> str:
         kind = _REVIEWS[names[-1].removesuffix(".json")]
         kept = await read_paper(self._archive, "/".join(names), names[2], kind)
-        return kept if isinstance(kept, str) else ""
+        is_seen = int(names[3]) in accounted.get(Subject(service=names[1], environment=names[2]), ())
+        return kept if isinstance(kept, str) and not (is_seen and NOT_BELIEVED in kept) else ""
 
 
 def _is_owned(names: Sequence[str], owners: Sequence[str]) -> bool:
