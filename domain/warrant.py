@@ -81,5 +81,11 @@ class Facts(Value):
 
 
 def up_to_date(warrant: Warrant, facts: Facts) -> Warrant:
-    """Return the warrant with what people have said since, where the change has not begun: a no is still heard then."""
-    return warrant.but(decisions=facts.decisions) if facts.begins and facts.decisions else warrant
+    """Return the warrant with what people have said since, where the change has not begun: a no is still heard then.
+
+    What they said of an earlier plan of the same promotion let in nothing of this one.
+    """
+    if not (facts.begins and facts.decisions and facts.proposal):
+        return warrant
+    intent = facts.proposal.plan.intent
+    return warrant.but(decisions=tuple(one for one in facts.decisions if one.intent == intent))

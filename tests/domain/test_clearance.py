@@ -446,6 +446,13 @@ def test_a_freeze_says_who_why_and_until_when() -> None:
     assert str(FROZEN.but(reason="")) == "frozen by cy (claimed, not proven): no reason given"
 
 
+def test_what_was_said_of_an_earlier_plan_let_in_nothing_of_this_one() -> None:
+    """Nor is it written down as if it had."""
+    facts = FACTS.but(decisions=(APPROVED.but(intent=digest("earlier")), APPROVED), begins=True)
+
+    assert up_to_date(WARRANT, facts).decisions == (APPROVED,)
+
+
 @pytest.mark.parametrize("begins", [True, False])
 def test_what_was_said_since_counts_until_the_change_begins(*, begins: bool) -> None:
     """A no that came after the approval keeps the first deed from being done, and stops none that follows it."""
