@@ -70,7 +70,7 @@ class OpenSshSigners:
         if by not in names:
             return f"it was signed with the key of {', '.join(names)}, not with one of {by}'s"
         return (
-            f"its key has been revoked, or may not sign decisions, by {SIGNERS_FILE} or {REVOKED_KEYS_FILE}"
+            f"its key has been revoked, or may not sign this, by {SIGNERS_FILE} or {REVOKED_KEYS_FILE}"
         )
 
 
