@@ -69,9 +69,7 @@ class OpenSshSigners:
             return f"its key is nobody's in {SIGNERS_FILE}, or is not valid at this time"
         if by not in names:
             return f"it was signed with the key of {', '.join(names)}, not with one of {by}'s"
-        return (
-            f"its key has been revoked, or may not sign this, by {SIGNERS_FILE} or {REVOKED_KEYS_FILE}"
-        )
+        return f"its key has been revoked, or may not sign this, by {SIGNERS_FILE} or {REVOKED_KEYS_FILE}"
 
 
 class _Asked:
