@@ -75,7 +75,7 @@ class OpenSshSigners:
                 name for name in meant if asked.succeeds("verify", when, *known, "-I", name, *revoked)
             )
             return f"it was signed with the key of {', '.join(names)}, not with one of {by}'s", good
-        why = f"its key has been revoked, or may not sign decisions, by {SIGNERS_FILE} or {REVOKED_KEYS_FILE}"
+        why = f"its key has been revoked, or may not sign this, by {SIGNERS_FILE} or {REVOKED_KEYS_FILE}"
         return why, ()
 
 
