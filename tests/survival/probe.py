@@ -4,6 +4,7 @@ import asyncio
 import errno
 import json
 import os
+import re
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
@@ -268,7 +269,15 @@ class ProbedDirectory:
             return
         current = self._root / "current"
         link = str(current.readlink()) if current.is_symlink() else None
-        self._probe.land(Landing(str(self._root), (deed.fence.turn, deed.fence.act), link, after))
+        self._probe.land(
+            Landing(str(self._root), _made_by(link) or (deed.fence.turn, deed.fence.act), link, after)
+        )
+
+
+def _made_by(link: str | None) -> tuple[int, int] | None:
+    """Return the deed that a switch was made by, as what it leads to is named: it may be another that came late."""
+    named = re.fullmatch(r"placements/(\d+)\.(\d+)", link or "")
+    return (int(named[1]), int(named[2])) if named else None
 
 
 class WorldCheck:
