@@ -233,7 +233,7 @@ class ProbedDirectory:
     async def _switching(self, deed: Deed, verb: Callable[[Deed], Awaitable[None]]) -> None:
         """Write down what lands, also where it was cancelled in the middle and landed all the same."""
         before = self._switched()
-        doing = asyncio.ensure_future(self._on_a_disk(verb(deed)))
+        doing = asyncio.ensure_future(self._on_a_disk(lambda: verb(deed)))
         try:
             await (asyncio.shield(doing) if self._probe.is_deaf else doing)
         except BaseException as failure:
@@ -244,15 +244,15 @@ class ProbedDirectory:
         finally:
             self._record(before, deed)
 
-    async def _on_a_disk(self, doing: Awaitable[None]) -> None:
+    async def _on_a_disk(self, do: Callable[[], Awaitable[None]]) -> None:
         """Do it on a disk that may be full: all is written, and there is no room for the last link."""
         if not self._probe.controls.holds(f"full-{self._component}"):
-            await doing
+            await do()
             return
         full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         placements = self._target._trees._placements  # pyright: ignore[reportPrivateUsage]
         with patch.object(placements, "switch", side_effect=full):
-            await doing
+            await do()
 
     def _switched(self) -> tuple[int, int] | None:
         """Tell one switch of ``current`` from the next, also where both lead to the same."""
