@@ -20,13 +20,9 @@ WISHES: Final = frozenset({Story.ROLLBACK, Story.ADOPTION})
 """What somebody asks for, and nobody has to approve."""
 
 
-def _of(proposal: Proposal) -> int | None:
-    return next((step.of.turn for step in proposal.plan.steps if step.of), None)
-
-
 def judge_end(warrant: Warrant, proposal: Proposal, facts: Facts) -> Refusal | None:
     """What moved forward must be let in to its end; what put back is judged as the undo that it was."""
-    undone = next((step.of for step in proposal.plan.steps if step.of), None)
+    undone = _undoes(proposal)
     if undone is None:
         return judge_done(warrant, facts)
     return judge_undo(proposal.plan.subject, warrant.turn, undone, facts)
@@ -49,6 +45,11 @@ def should_stand(account: Account, proposal: Proposal, journal: Sequence[Entry])
         return proposal.plan.after
     captured = {entry.step.berth: _left_by(entry) for entry in journal}
     return proposal.plan.kept | captured if captured else {}
+
+
+def _undoes(proposal: Proposal) -> Fence | None:
+    """Return the first deed that a plan puts back; None where it moves forward."""
+    return next((step.of for step in proposal.plan.steps if step.of), None)
 
 
 def _left_by(entry: Entry) -> Holding:
@@ -85,7 +86,7 @@ def _overridden(journal: Sequence[Entry]) -> tuple[Override, ...]:
 
 def write_up(account: Account, proposal: Proposal, journal: Sequence[Entry], now: datetime) -> Receipt:
     """Say what was done: what the journal says, not what is told. What health checks found is not in it yet."""
-    warrant, plan = account.warrant, proposal.plan
+    warrant, plan, undone = account.warrant, proposal.plan, _undoes(proposal)
     is_soaked = account.settled is Settled.DONE and bool(proposal.terms.soak)
     cut = account.cut if is_soaked and account.soak is None else ""
     soaked = (Soaked.CUT if cut else Soaked.FULL) if is_soaked else Soaked.NONE
@@ -102,7 +103,7 @@ def write_up(account: Account, proposal: Proposal, journal: Sequence[Entry], now
         deeds=standing(Deed(step=entry.step, fence=entry.fence) for entry in journal),
         journaled=tuple(sorted(entry.fence.act for entry in journal)),
         overridden=_overridden(journal),
-        of=warrant.request.of or _of(proposal),
+        of=warrant.request.of or (undone.turn if undone else None),
         soaked=soaked,
         cut=cut,
         healthy=not account.skipped,

@@ -5,6 +5,7 @@ from shlex import quote
 from typing import Final, NamedTuple
 
 from domain.attempt import SAYS, Kind
+from domain.hints import USUAL_NAMESPACE, temporal
 from domain.logbook import Attempt
 from domain.value import Digest, canonical, digest_of
 
@@ -15,10 +16,11 @@ SHOWN: Final = 400
 
 
 class Tried(NamedTuple):
-    """An attempt, and of what kind it is."""
+    """An attempt, of what kind it is, and in which namespace it came."""
 
     kind: Kind
     attempt: Attempt
+    namespace: str = USUAL_NAMESPACE
 
     @property
     def key(self) -> Digest:
@@ -50,7 +52,8 @@ def remedy(tried: Tried) -> str:
     one = tried.attempt
     asked = f" Ask {one.claimed} whether it was theirs." if one.claimed else ""
     # Whoever tried it may have chosen the id, and somebody pastes this into a shell.
-    return f"{tried}.{asked} What it came through:\ntemporal workflow show -w {quote(one.by.workflow_id)}"
+    look = temporal("show", quote(one.by.workflow_id), tried.namespace)
+    return f"{tried}.{asked} What it came through:\n{look}"
 
 
 def summary(tried: Iterable[Tried], unnamed: int) -> str:

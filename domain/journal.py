@@ -1,6 +1,6 @@
 """What is written before each deed, and what a finished change leaves."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
 
@@ -14,7 +14,7 @@ from domain.fence import Fence
 from domain.names import Identifier, Subject
 from domain.outcome import Outcome
 from domain.override import NO_OVERRIDERS, Override, Overriders
-from domain.plan import Deed, Plan, Step, Undo, Verb
+from domain.plan import Deed, Step, Undo, Verb
 from domain.rehearsal import Rehearsal
 from domain.saying import Saying
 from domain.signature import Signature
@@ -214,11 +214,6 @@ class Recollection(Value):
     highest: int = 0
     """The highest turn seen in a receipt, a journal, or at a target."""
     held: dict[Berth, Holding] = Field(default_factory=dict)
-
-
-def deeds_of(plan: Plan, turn: int) -> Sequence[Deed]:
-    """Return the deeds of a plan as its turn would number them: act 1 for the first step."""
-    return [Deed(step=step, fence=Fence(turn=turn, act=act)) for act, step in enumerate(plan.steps, start=1)]
 
 
 def called_off(subject: Subject, fence: Fence, at: datetime) -> Entry:

@@ -58,7 +58,7 @@ async def reckon(
         if turn and turn == await _forgotten(client, tools, subject):
             log.error("unaccounted", service=subject.service, environment=subject.environment, turn=turn)
             if attempts:
-                attempts.note(_unaccounted(tools, subject, turn))
+                attempts.note(_unaccounted(tools, subject, turn)._replace(namespace=client.namespace))
             await lane_message(client, subject, AWAKE, Awake(turn=turn, lost=True).model_dump(mode="json"))
 
 

@@ -83,7 +83,7 @@ class Watching(Interceptor):
             claimed=what.claimed or about.claimed,
             why=what.why,
         )
-        return Tried(what.kind, attempt)
+        return Tried(what.kind, attempt, self._client.namespace)
 
 
 class _Watch(ActivityInboundInterceptor):

@@ -37,7 +37,7 @@ def witness_to(engine: Attempts, served: Mapping[str, Attempts], clock: Clock) -
             claimed=seen.claimed,
             why=seen.why,
         )
-        loop.call_soon_threadsafe(note, Tried(seen.kind, attempt))
+        loop.call_soon_threadsafe(note, Tried(seen.kind, attempt, seen.namespace))
 
     return witness
 

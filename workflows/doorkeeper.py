@@ -133,6 +133,7 @@ class Sighting(NamedTuple):
     claimed: str
     workflow_id: str
     run: str
+    namespace: str
 
 
 Witness = Callable[[Sighting], None]
@@ -152,7 +153,8 @@ class _Doorkeeper(WorkflowInboundInterceptor):
         if not workflow.unsafe.is_replaying_history_events():
             here = workflow.info()
             count_attempt(kind)
-            self._witness(Sighting(kind, door, why, claimed, here.workflow_id, here.run_id))
+            seen = Sighting(kind, door, why, claimed, here.workflow_id, here.run_id, here.namespace)
+            self._witness(seen)
 
     async def execute_workflow(self, input: ExecuteWorkflowInput) -> Any:
         if len(input.args) > RUN_ARGUMENTS:

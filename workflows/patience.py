@@ -32,9 +32,6 @@ REVIEWING: Final = timedelta(minutes=2)
 HEARD: Final = timedelta(minutes=5)
 """So long a promotion that has ended waits for its alarm to be heard."""
 
-FETCHING: Final = timedelta(minutes=30)
-"""One attempt of a step, where the budget leaves room for it."""
-
 UNDOING: Final = timedelta(minutes=30)
 """One attempt of an undo. The undo itself never gives up."""
 

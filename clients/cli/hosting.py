@@ -20,6 +20,7 @@ from clients.cli.tending import (
 )
 from clients.cli.terminal import leave, say, say_aside, say_commands
 from clients.trouble import NoServerError, UsageError
+from domain.hints import USUAL_NAMESPACE
 from domain.outcome import Exit
 from workers.settings import Surroundings, surroundings
 
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
 USUAL_PORT: Final = 7233
 USUAL_UI_PORT: Final = 8233
-USUAL_NAMESPACE: Final = "default"
 
 Port = Annotated[
     int,

@@ -26,8 +26,6 @@ from domain.value import say_duration
 if TYPE_CHECKING:
     from rich.status import Status
 
-TROUBLE = {Phase.STUCK, Phase.NO_WORKER}
-
 
 class Progress:
     """Says what is new in each overview. On a terminal one more line shows where it stands now."""

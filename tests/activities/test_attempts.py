@@ -8,7 +8,7 @@ import pytest
 from activities.attempts import AT_ONCE, MOST_PENDING, Attempts, caught, overlooked, watched
 from activities.ports import Alarm, ChannelError
 from domain.attempt import Kind
-from domain.attempt_telling import Tried
+from domain.attempt_telling import Tried, remedy
 from domain.logbook import Attempt, Doer
 from domain.names import Subject
 from domain.notice import Event
@@ -82,6 +82,7 @@ async def test_an_attempt_is_told_once_with_where_what_and_whom_to_ask() -> None
     assert alarm.headline == "shop in production: an effect was ordered by a workflow that has no turn there"
     assert "Ask eve@example.com whether it was theirs." in alarm.remedy
     assert alarm.remedy.endswith("temporal workflow show -w mischief/1")
+    assert remedy(tried()._replace(namespace="prod")).endswith("temporal workflow show -n prod -w mischief/1")
     assert [one.times for one in book.written] == [1]
 
 

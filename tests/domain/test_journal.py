@@ -15,13 +15,12 @@ from domain.journal import (
     Settled,
     called_off,
     can_be_rolled_back,
-    deeds_of,
 )
 from domain.names import Subject
 from domain.outcome import Outcome
-from domain.plan import Plan, Step, Undo, Verb
+from domain.plan import Step, Undo, Verb
 from domain.terms import Story, TargetTerms
-from tests.domain.strategies import NOON, digest, plans
+from tests.domain.strategies import NOON, digest
 
 SUBJECT = Subject(service="shop", environment="production")
 NEW = Placement(version="2.0", release=digest("2.0"), artifact=digest("site 2.0"))
@@ -99,17 +98,6 @@ def test_a_promotion_rolled_back_leaves_the_one_before_as_the_next_candidate() -
     assert can_be_rolled_back([first, second, back, failed]) == [first]
     assert can_be_rolled_back([receipt for receipt in (first, second, back) if receipt is not second]) == [
         first
-    ]
-
-
-@given(plan=plans, turn=st.integers(0, 2**62))
-def test_deeds_are_numbered_from_one_in_the_plans_order(plan: Plan, turn: int) -> None:
-    """Each under the fence of its turn."""
-    deeds = deeds_of(plan, turn)
-
-    assert tuple(deed.step for deed in deeds) == plan.steps
-    assert [deed.fence for deed in deeds] == [
-        Fence(turn=turn, act=act) for act in range(1, len(plan.steps) + 1)
     ]
 
 
