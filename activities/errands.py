@@ -4,8 +4,13 @@ from typing import Final
 
 from temporalio import activity
 from temporalio.api.enums.v1 import PendingActivityState
-from temporalio.client import Client
-from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
+from temporalio.client import Client, WorkflowQueryFailedError, WorkflowQueryRejectedError
+from temporalio.common import (
+    QueryRejectCondition,
+    SearchAttributeKey,
+    SearchAttributePair,
+    TypedSearchAttributes,
+)
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.ports import Alarm, Notifier
@@ -14,7 +19,7 @@ from domain.answer import Told
 from domain.names import ENGINE_QUEUE, ENVIRONMENT, PHASE, SERVICE, STORY, Subject, environment_id, lane_id
 from domain.order import Call
 from domain.outcome import Phase
-from domain.status import LaneStatus
+from domain.status import LaneStatus, PromotionStatus
 from domain.value import Value
 
 ASK: Final = "ask"
@@ -116,6 +121,22 @@ class ErrandActivities:
             return None
         told = status.answers.get(hearing.asker)
         return told if told and told.number == hearing.number else None
+
+    @activity.defn
+    async def still_asks(self, asker: str) -> bool:
+        """Tell whether a promotion is under way, and says itself that it still wants its turn."""
+        promotion = activity.client().get_workflow_handle(asker)
+        try:
+            status = await promotion.query(
+                "status", result_type=PromotionStatus, reject_condition=QueryRejectCondition.NOT_OPEN
+            )
+        except (WorkflowQueryFailedError, WorkflowQueryRejectedError):
+            return False
+        except RPCError as error:
+            if error.status not in {RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT}:
+                raise
+            return False
+        return not status.withdraws
 
     @activity.defn
     async def call_waiters(self, order: WaitersOrder) -> None:

@@ -62,6 +62,15 @@ class LaneState(Value):
             return Phase.UNSETTLED
         return Phase.BUSY if self.running else Phase.IDLE
 
+    def has_begun(self, asker: str) -> bool:
+        """Tell whether a change that somebody asked for runs, or is not accounted for yet."""
+        begun = (self.running.ask, *self.running.joined) if self.running else ()
+        return any(ask.asker == asker for ask in (*begun, *self.orphans))
+
+    def knows(self, asker: str) -> bool:
+        """Tell whether somebody waits here, or has begun."""
+        return self.has_begun(asker) or any(ask.asker == asker for ask in self.queue)
+
 
 def recalled(lane: LaneState, memory: Recollection) -> LaneState:
     """Learn what the store remembers: the highest turn, what is held, and which turns nobody accounted for.

@@ -45,6 +45,8 @@ class PromotionStatus(Value):
     why: str = ""
     records: tuple[Record, ...] = ()
     head: Digest | None = None
+    withdraws: bool = False
+    """Whether it wants its place in the lane no more: somebody has cancelled it, or turned it down."""
     run: str = ""
     """Of its workflow."""
     anchor: Digest = GENESIS

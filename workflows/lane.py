@@ -12,7 +12,7 @@ from temporalio.workflow import ChildWorkflowHandle, ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
     from activities.effects import EffectActivities
-    from activities.errands import YIELD_SOAK, ErrandActivities, TellOrder, WaitersOrder
+    from activities.errands import WITHDRAW, YIELD_SOAK, ErrandActivities, TellOrder, WaitersOrder
     from domain.answer import Answer, Ask, Done, NotBegun, Order, Told, Withdrawal, Yielding, answer_of
     from domain.doors import Word
     from domain.hints import temporal
@@ -225,12 +225,15 @@ class LaneWorkflow(LaneDoors):
             return f"no worker of {self._lane.subject.environment} could say whether you may; ask again"
 
     async def _hear_withdrawal(self, message: Withdrawal) -> None:
+        """Let an asker go. Whoever can signal can say so for a promotion: that is asked itself."""
+        can_be_asked = message.asker.startswith("promotion/") and self._lane.knows(message.asker)
+        if can_be_asked and await errand(ErrandActivities.still_asks, message.asker, "has it withdrawn?"):
+            self.refused(WITHDRAW, f"{message.asker} says itself that it wants its turn")
+            return
         self._lane = withdrawn(
             self._lane, message.asker, message.reason, spares_running=message.spares_running
         )
-        running = self._lane.running
-        known = (*((running.ask, *running.joined) if running else ()), *self._lane.orphans)
-        if all(ask.asker != message.asker for ask in known):
+        if not self._lane.has_begun(message.asker):
             gone = Refusal(cause=Cause.GONE, why=message.reason or "it was withdrawn before its turn")
             await self._answer(
                 message.asker, Told(number=message.number, answer=NotBegun(turn=0, refusal=gone))

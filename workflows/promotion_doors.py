@@ -165,6 +165,7 @@ class PromotionDoors(Steered):
             why=ending.why if ending else "",
             records=self._log.chain.records,
             head=self._log.chain.head,
+            withdraws=self._stopping or self._is_turned_down(),
             run=workflow.info().run_id,
             anchor=self._log.chain.anchor,
             dropped=self._log.chain.dropped,

@@ -643,6 +643,31 @@ async def test_a_receipt_that_somebody_meddled_with_vouches_for_nothing(town: To
     assert set(await town.alarmed()) == {Kind.SEAL}
 
 
+async def test_nobody_withdraws_for_a_promotion(town: Town) -> None:
+    """
+    The lane asks it: the one that is under way goes on, and so does the one that waits behind it.
+    """
+    town.world.slow[town.place(town.dev)] = asyncio.Event()
+    running = await town.promote("1.0.0", town.dev)
+    await town.until_change(town.dev, Phase.DEPLOYING)
+    town.make("2.0.0")
+    waiting = await town.promote("2.0.0", town.dev)
+    await town.until(waiting, Phase.IN_LANE)
+
+    for handle in (running, waiting):
+        await town.lane(town.dev).signal("withdraw", {"asker": handle.id, "reason": "eve"})
+    async with asyncio.timeout(20):
+        while len(refused := (await town.lane_status(town.dev)).refused) < 2:
+            await asyncio.sleep(0.05)
+    town.world.slow[town.place(town.dev)].set()
+
+    assert {one.why for one in refused} == {
+        f"{handle.id} says itself that it wants its turn" for handle in (running, waiting)
+    }
+    reports = [await asyncio.wait_for(handle.result(), 30) for handle in (running, waiting)]
+    assert [report.outcome for report in reports] == [Outcome.PROMOTED] * 2
+
+
 async def test_nobody_tells_a_promotion_that_it_was_done(town: Town) -> None:
     """
     An answer that no lane gave does not end a promotion.
