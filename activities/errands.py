@@ -15,7 +15,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from activities.ports import Alarm, Notifier
 from activities.spaces import Spaces
-from domain.answer import Told
+from domain.answer import Told, Withdrawal
 from domain.names import ENGINE_QUEUE, ENVIRONMENT, PHASE, SERVICE, STORY, Subject, environment_id, lane_id
 from domain.order import Call
 from domain.outcome import Phase
@@ -68,6 +68,14 @@ class Hearing(Value):
     subject: Subject
     asker: str
     number: int
+
+
+class OwnWord(Value):
+    """What a promotion itself says of its withdrawal: it is none, where it still wants its turn."""
+
+    withdrawal: Withdrawal | None = None
+    gone: bool = False
+    """It is not under way, and says nothing."""
 
 
 class Silence(Value):
@@ -123,20 +131,20 @@ class ErrandActivities:
         return told if told and told.number == hearing.number else None
 
     @activity.defn
-    async def still_asks(self, asker: str) -> bool:
-        """Tell whether a promotion is under way, and says itself that it still wants its turn."""
+    async def hear_withdrawal(self, asker: str) -> OwnWord:
+        """Return what a promotion itself says of a withdrawal that came in its name."""
         promotion = activity.client().get_workflow_handle(asker)
         try:
             status = await promotion.query(
                 "status", result_type=PromotionStatus, reject_condition=QueryRejectCondition.NOT_OPEN
             )
         except (WorkflowQueryFailedError, WorkflowQueryRejectedError):
-            return False
+            return OwnWord(gone=True)
         except RPCError as error:
             if error.status not in {RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT}:
                 raise
-            return False
-        return not status.withdraws
+            return OwnWord(gone=True)
+        return OwnWord(withdrawal=status.withdrawal)
 
     @activity.defn
     async def call_waiters(self, order: WaitersOrder) -> None:

@@ -27,6 +27,8 @@ class Kind(StrEnum):
     """A change says that something was done which no worker has done or seen."""
     UNACCOUNTED = "unaccounted"
     """A change that left no receipt is taken for ended."""
+    SPEAKING = "speaking"
+    """Something was said in the place of a workflow that says otherwise itself."""
     START = "start"
     """A change, a lane or an environment was started by hand."""
 
@@ -41,6 +43,7 @@ SAYS: Final[dict[Kind, str]] = {
     Kind.POSING: "somebody decides on their own request under another name",
     Kind.EVIDENCE: "something is said to be done that no worker has done",
     Kind.UNACCOUNTED: "a change ended without a receipt",
+    Kind.SPEAKING: "something was said in a promotion's place that it does not say",
     Kind.START: "a workflow was started by hand",
 }
 

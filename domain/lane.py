@@ -67,10 +67,6 @@ class LaneState(Value):
         begun = (self.running.ask, *self.running.joined) if self.running else ()
         return any(ask.asker == asker for ask in (*begun, *self.orphans))
 
-    def knows(self, asker: str) -> bool:
-        """Tell whether somebody waits here, or has begun."""
-        return self.has_begun(asker) or any(ask.asker == asker for ask in self.queue)
-
 
 def recalled(lane: LaneState, memory: Recollection) -> LaneState:
     """Learn what the store remembers: the highest turn, what is held, and which turns nobody accounted for.

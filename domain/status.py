@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from domain.answer import Ask, Told
+from domain.answer import Ask, Told, Withdrawal
 from domain.approval import Decision
 from domain.berth import Berth
 from domain.environment import Holding
@@ -45,8 +45,8 @@ class PromotionStatus(Value):
     why: str = ""
     records: tuple[Record, ...] = ()
     head: Digest | None = None
-    withdraws: bool = False
-    """Whether it wants its place in the lane no more: somebody has cancelled it, or turned it down."""
+    withdrawal: Withdrawal | None = None
+    """What it tells its lane, where it wants its turn no more: somebody has cancelled it, or turned it down."""
     run: str = ""
     """Of its workflow."""
     anchor: Digest = GENESIS

@@ -99,7 +99,7 @@ def engine_worker(
             verbs.ask_lane,
             verbs.tell,
             verbs.hear_lane,
-            verbs.still_asks,
+            verbs.hear_withdrawal,
             verbs.call_waiters,
             verbs.hear_of_thaw,
             verbs.tell_of_thaw,

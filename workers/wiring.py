@@ -141,7 +141,7 @@ def errands(place: Surroundings, spaces: Spaces, *, abroad: bool) -> Wired:
             verbs.ask_lane,
             verbs.tell,
             verbs.hear_lane,
-            verbs.still_asks,
+            verbs.hear_withdrawal,
             verbs.call_waiters,
             verbs.hear_of_thaw,
             verbs.tell_of_thaw,

@@ -12,7 +12,7 @@ from temporalio.workflow import ChildWorkflowHandle, ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
     from activities.effects import EffectActivities
-    from activities.errands import WITHDRAW, YIELD_SOAK, ErrandActivities, TellOrder, WaitersOrder
+    from activities.errands import YIELD_SOAK, ErrandActivities, TellOrder, WaitersOrder
     from domain.answer import Answer, Ask, Done, NotBegun, Order, Told, Withdrawal, Yielding, answer_of
     from domain.doors import Word
     from domain.hints import temporal
@@ -72,7 +72,7 @@ class LaneWorkflow(LaneDoors):
                 await self._learn()
             elif begun := self._next_change():
                 await self._begin_change(begun)
-            elif self._change is None and not self._heard and is_long():
+            elif self._change is None and not self._heard and self._may_go_on_anew():
                 self._go_on_in_a_new_run()
             else:
                 await workflow.wait_condition(self._has_something_to_do)
@@ -225,11 +225,6 @@ class LaneWorkflow(LaneDoors):
             return f"no worker of {self._lane.subject.environment} could say whether you may; ask again"
 
     async def _hear_withdrawal(self, message: Withdrawal) -> None:
-        """Let an asker go. Whoever can signal can say so for a promotion: that is asked itself."""
-        can_be_asked = message.asker.startswith("promotion/") and self._lane.knows(message.asker)
-        if can_be_asked and await errand(ErrandActivities.still_asks, message.asker, "has it withdrawn?"):
-            self.refused(WITHDRAW, f"{message.asker} says itself that it wants its turn")
-            return
         self._lane = withdrawn(
             self._lane, message.asker, message.reason, spares_running=message.spares_running
         )
@@ -328,8 +323,12 @@ class LaneWorkflow(LaneDoors):
         return (
             bool(self._heard or self._lane.queue or self._lane.unsettled)
             or not self._lane.recalled
-            or is_long()
+            or self._may_go_on_anew()
         )
+
+    def _may_go_on_anew(self) -> bool:
+        """What is being looked into would be lost with the run."""
+        return is_long() and workflow.all_handlers_finished()
 
     def _go_on_in_a_new_run(self) -> None:
         carried = Carried(lane=self._lane, memory=self._log.memory, answers=self._answers)

@@ -56,6 +56,11 @@ TRY_SOON: Final = RetryPolicy(
 )
 """For what is quick and cannot be wrong."""
 
+TRY_A_WHILE: Final = RetryPolicy(
+    initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=5), maximum_attempts=10
+)
+"""For what somebody may have made up, and may never be answered."""
+
 TRY_WITHIN_BUDGET: Final = RetryPolicy(
     initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=10)
 )

@@ -12,7 +12,7 @@ from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from activities.effects import EffectActivities
-    from activities.errands import ASK, WITHDRAW, ErrandActivities, Hearing, LaneMessage, Silence, ThawRequest
+    from activities.errands import ASK, ErrandActivities, Hearing, LaneMessage, Silence, ThawRequest
     from domain.actor import Actor, Channel
     from domain.answer import Answer, Done, NotBegun, Undone
     from domain.approval import Standing
@@ -112,7 +112,7 @@ class PromotionWorkflow(PromotionDoors):
         self._log.record(OverrideRecord(at=workflow.now(), actor=somebody, did="cancel", comment=why))
         if self._log.phase is not Phase.IN_LANE:
             return Ending(outcome=Outcome.CANCELLED, why=why)
-        await self._send(self._message(WITHDRAW, self._withdrawal(why)))
+        await self._send(self._withdraw(why))
         match await self._follow():
             case Done() as done:
                 return Ending(outcome=done.outcome, why="the cancel came too late: it was done", answer=done)

@@ -88,6 +88,7 @@ class PromotionDoors(Steered):
         self._checking = 0
         self._guard = Guard()
         self._stopping = False
+        self._withdrawal: Withdrawal | None = None
         self._alarm: Alarm | None = None
         self._ending: Ending | None = None
         self._is_unheard = False
@@ -165,7 +166,7 @@ class PromotionDoors(Steered):
             why=ending.why if ending else "",
             records=self._log.chain.records,
             head=self._log.chain.head,
-            withdraws=self._stopping or self._is_turned_down(),
+            withdrawal=self._withdrawal,
             run=workflow.info().run_id,
             anchor=self._log.chain.anchor,
             dropped=self._log.chain.dropped,
@@ -217,7 +218,7 @@ class PromotionDoors(Steered):
         self._decisions = (*self._decisions, decision)
         self._log.record(DecisionRecord(at=workflow.now(), decision=decision))
         if self._is_under_way() and self._is_turned_down():
-            self._orders.append(self._message(WITHDRAW, self._withdrawal(spares_running=True)))
+            self._orders.append(self._withdraw(spares_running=True))
 
     async def _proven(self, proposal: Proposal, decision: Decision, signature: Signature) -> Decision:
         """Have the environment's worker look at a signature, so that nobody waits on one that will not count."""
@@ -292,13 +293,15 @@ class PromotionDoors(Steered):
             comes_back=comes_back,
         )
 
-    def _withdrawal(self, reason: str = "", *, spares_running: bool = False) -> Withdrawal:
-        return Withdrawal(
+    def _withdraw(self, reason: str = "", *, spares_running: bool = False) -> LaneMessage:
+        """Want the turn no more. The lane asks back, so that nobody else says it: that is remembered first."""
+        self._withdrawal = Withdrawal(
             asker=self._id,
             number=self._number,
             reason=reason or self._who_rejected(),
             spares_running=spares_running,
         )
+        return self._message(WITHDRAW, self._withdrawal)
 
     def _message(self, verb: str, content: Value) -> LaneMessage:
         return LaneMessage(subject=self._subject, verb=verb, content=content.model_dump(mode="json"))

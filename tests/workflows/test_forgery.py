@@ -19,7 +19,7 @@ from domain.environment import Placement
 from domain.fence import Fence
 from domain.journal import Settled
 from domain.logbook import Attempt
-from domain.names import change_id, journal_prefix, receipt_prefix
+from domain.names import change_id, journal_prefix, promotion_id, receipt_prefix
 from domain.order import Account, Left, StepOrder
 from domain.outcome import Outcome, Phase
 from domain.plan import Step, Undo, Verb
@@ -645,7 +645,7 @@ async def test_a_receipt_that_somebody_meddled_with_vouches_for_nothing(town: To
 
 async def test_nobody_withdraws_for_a_promotion(town: Town) -> None:
     """
-    The lane asks it: the one that is under way goes on, and so does the one that waits behind it.
+    The lane asks it: the one that is under way goes on, so does the one that waits behind it, and people are told.
     """
     town.world.slow[town.place(town.dev)] = asyncio.Event()
     running = await town.promote("1.0.0", town.dev)
@@ -654,18 +654,21 @@ async def test_nobody_withdraws_for_a_promotion(town: Town) -> None:
     waiting = await town.promote("2.0.0", town.dev)
     await town.until(waiting, Phase.IN_LANE)
 
-    for handle in (running, waiting):
-        await town.lane(town.dev).signal("withdraw", {"asker": handle.id, "reason": "eve"})
-    async with asyncio.timeout(20):
-        while len(refused := (await town.lane_status(town.dev)).refused) < 2:
-            await asyncio.sleep(0.05)
+    later = promotion_id(town.subject(town.dev), "3.0.0")
+    for asker in (later, running.id, waiting.id):
+        await town.lane(town.dev).signal("withdraw", {"asker": asker, "number": 1, "reason": "eve"})
+    await town.until_alarmed(Kind.SPEAKING)
     town.world.slow[town.place(town.dev)].set()
 
-    assert {one.why for one in refused} == {
-        f"{handle.id} says itself that it wants its turn" for handle in (running, waiting)
-    }
     reports = [await asyncio.wait_for(handle.result(), 30) for handle in (running, waiting)]
     assert [report.outcome for report in reports] == [Outcome.PROMOTED] * 2
+    assert (await town.promoted("3.0.0", town.dev)).outcome is Outcome.PROMOTED
+    assert {one.why for one in (await town.lane_status(town.dev)).refused} == {
+        f"{later} is not under way",
+        f"{running.id} says itself that it wants its turn",
+        f"{waiting.id} says itself that it wants its turn",
+    }
+    assert {*await town.alarmed()} <= {Kind.SPEAKING}
 
 
 async def test_nobody_tells_a_promotion_that_it_was_done(town: Town) -> None:
