@@ -4,7 +4,7 @@ from typing import Final
 
 from temporalio import activity
 from temporalio.api.enums.v1 import PendingActivityState
-from temporalio.client import Client, WorkflowQueryFailedError, WorkflowQueryRejectedError
+from temporalio.client import Client, WorkflowQueryRejectedError
 from temporalio.common import (
     QueryRejectCondition,
     SearchAttributeKey,
@@ -15,7 +15,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from activities.ports import Alarm, Notifier
 from activities.spaces import Spaces
-from domain.answer import Told, Withdrawal
+from domain.answer import OwnWord, Told
 from domain.names import ENGINE_QUEUE, ENVIRONMENT, PHASE, SERVICE, STORY, Subject, environment_id, lane_id
 from domain.order import Call
 from domain.outcome import Phase
@@ -32,6 +32,7 @@ TOLD: Final = "told"
 ASK_AGAIN: Final = "ask_again"
 TELL_OF_THAW: Final = "tell_of_thaw"
 GATE_OPENED: Final = "gate_opened"
+PROMOTION: Final = "PromotionWorkflow"
 
 
 class LaneMessage(Value):
@@ -68,14 +69,6 @@ class Hearing(Value):
     subject: Subject
     asker: str
     number: int
-
-
-class OwnWord(Value):
-    """What a promotion itself says of its withdrawal: it is none, where it still wants its turn."""
-
-    withdrawal: Withdrawal | None = None
-    gone: bool = False
-    """It is not under way, and says nothing."""
 
 
 class Silence(Value):
@@ -120,31 +113,39 @@ class ErrandActivities:
 
         Whoever can signal can say anything; a lane's own word is known from the lane.
         """
-        lane = activity.client().get_workflow_handle(lane_id(hearing.subject))
-        try:
-            status = await lane.query("status", result_type=LaneStatus)
-        except RPCError as error:
-            if error.status is not RPCStatusCode.NOT_FOUND:
-                raise
-            return None
-        told = status.answers.get(hearing.asker)
+        status = await _lane_status(hearing.subject)
+        told = status.answers.get(hearing.asker) if status else None
         return told if told and told.number == hearing.number else None
 
     @activity.defn
-    async def hear_withdrawal(self, asker: str) -> OwnWord:
-        """Return what a promotion itself says of a withdrawal that came in its name."""
+    async def hear_promotion(self, asker: str) -> OwnWord:
+        """Return what a promotion itself says of its turn. One that the engine's worker does not run is none."""
         promotion = activity.client().get_workflow_handle(asker)
         try:
+            found = await promotion.describe()
+            if found.task_queue != ENGINE_QUEUE or found.workflow_type != PROMOTION:
+                return OwnWord(known=False)
             status = await promotion.query(
                 "status", result_type=PromotionStatus, reject_condition=QueryRejectCondition.NOT_OPEN
             )
-        except (WorkflowQueryFailedError, WorkflowQueryRejectedError):
-            return OwnWord(gone=True)
+        except WorkflowQueryRejectedError:
+            return OwnWord(open=False)
         except RPCError as error:
             if error.status not in {RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT}:
                 raise
-            return OwnWord(gone=True)
-        return OwnWord(withdrawal=status.withdrawal)
+            return OwnWord(known=False)
+        return OwnWord(number=status.number, since=status.asked_at, withdrawal=status.withdrawal)
+
+    @activity.defn
+    async def hear_yieldings(self, subject: Subject) -> list[str]:
+        """Return what the lane itself says whom the soak under way was told to make way for, the newest last."""
+        status = await _lane_status(subject)
+        return list(status.yieldings) if status else []
+
+    @activity.defn
+    async def call_back(self, asker: str) -> None:
+        """Have a promotion ask its lane again. One that is gone need not."""
+        await _signal(activity.client(), asker, ASK_AGAIN, {})
 
     @activity.defn
     async def call_waiters(self, order: WaitersOrder) -> None:
@@ -198,6 +199,18 @@ async def why_silent_at(client: Client, waiting: Silence) -> WhySilent | None:
     environment = waiting.queue.rpartition("/")[2]
     why = f"nobody asks {waiting.queue} for work"
     return WhySilent(text=why, remedy=f"towpath worker --environments {environment}")
+
+
+async def _lane_status(subject: Subject) -> LaneStatus | None:
+    """Return what a lane says of itself, or None where there is none."""
+    lane = activity.client().get_workflow_handle(lane_id(subject))
+    try:
+        status: LaneStatus = await lane.query("status", result_type=LaneStatus)
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            raise
+        return None
+    return status
 
 
 async def lane_message(client: Client, subject: Subject, verb: str, content: dict[str, object]) -> None:

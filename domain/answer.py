@@ -56,6 +56,36 @@ class Withdrawal(Value):
     """Only what waits is dropped: whether a change that runs has begun, its own first deed finds out."""
 
 
+class OwnWord(Value):
+    """What a promotion itself says of its turn, where something was said in its name."""
+
+    known: bool = True
+    """There is one of that name."""
+    open: bool = True
+    """It has not ended."""
+    number: int = 0
+    """Of its newest ask; whether it still wants that turn, ``withdrawal`` says."""
+    since: AwareDatetime | None = None
+    """When it was first asked for."""
+    withdrawal: Withdrawal | None = None
+
+    def withdraws(self, asker: str) -> bool:
+        """Tell whether it wants its turn no more."""
+        return self.withdrawal is not None and self.withdrawal.asker == asker
+
+    def has_asked(self, ask: Ask) -> bool:
+        """Tell whether that is its newest ask, asked for when that says."""
+        return (self.number, self.since) == (ask.number, ask.since)
+
+    def belies(self, ask: Ask) -> bool:
+        """Tell whether nobody honest said that. One of a promotion that has ended, or asked anew, may come late."""
+        return not self.known or (self.open and self.number <= ask.number and not self.has_asked(ask))
+
+    def belies_withdrawal(self) -> bool:
+        """Tell whether nobody honest said that it withdraws. A promotion that does may end before it is asked."""
+        return not self.known or (self.open and self.withdrawal is None)
+
+
 class Stuck(Value):
     """A change tells its lane that it needs a person, or no longer does."""
 

@@ -22,6 +22,8 @@ class TurnedAway(NamedTuple):
 
     ask: Ask
     refusal: Refusal
+    newer: Ask | None = None
+    """For which it makes way."""
 
 
 def asked(lane: LaneState, ask: Ask) -> tuple[LaneState, tuple[TurnedAway, ...]]:
@@ -93,7 +95,7 @@ def _who_is_there(lane: LaneState) -> str:
 def _superseded(lane: LaneState) -> tuple[LaneState, tuple[TurnedAway, ...]]:
     """Turn away every promotion that a newer one makes needless, by its own terms."""
     turned = tuple(
-        TurnedAway(ask, Refusal(cause=Cause.SUPERSEDED, why=_by_whom(lane, newer)))
+        TurnedAway(ask, Refusal(cause=Cause.SUPERSEDED, why=_by_whom(lane, newer)), newer)
         for ask in lane.queue
         if _is_promotion(ask)
         and ask.lane.policy is LanePolicy.SUPERSEDE
@@ -101,7 +103,7 @@ def _superseded(lane: LaneState) -> tuple[LaneState, tuple[TurnedAway, ...]]:
     )
     if not turned:
         return lane, ()
-    gone = [ask for ask, _ in turned]
+    gone = [ask for ask, *_ in turned]
     return lane.but(queue=tuple(ask for ask in lane.queue if ask not in gone)), turned
 
 
@@ -131,6 +133,11 @@ def _asked_for(ask: Ask) -> tuple[datetime, str]:
 def _is_promotion(ask: Ask) -> bool:
     """Tell whether it could be carried out: what brings no terms is let into nothing, and makes way for nobody."""
     return ask.request.story is Story.PROMOTION and ask.proposal is not None
+
+
+def without(lane: LaneState, made_up: Ask) -> LaneState:
+    """Drop an ask that nobody made. Nobody is told."""
+    return lane.but(queue=tuple(ask for ask in lane.queue if not _is_same(ask, made_up)))
 
 
 def withdrawn(lane: LaneState, asker: str, reason: str, *, spares_running: bool = False) -> LaneState:

@@ -45,6 +45,8 @@ class PromotionStatus(Value):
     why: str = ""
     records: tuple[Record, ...] = ()
     head: Digest | None = None
+    asked_at: datetime | None = None
+    """When it was first asked for, in whatever run."""
     withdrawal: Withdrawal | None = None
     """What it tells its lane, where it wants its turn no more: somebody has cancelled it, or turned it down."""
     run: str = ""
@@ -102,6 +104,8 @@ class LaneStatus(Value):
     answers: dict[str, Told] = Field(default_factory=dict)
     """The last answers, by asker: for operators' commands, which have no workflow to be told."""
     refused: tuple[RefusedRecord, ...] = ()
+    yieldings: tuple[str, ...] = ()
+    """Whom the soak under way was told to make way for, the newest last; nobody any more where that is empty."""
     offline: str = ""
     """What somebody did here last without the engine, until a change comes after it."""
 

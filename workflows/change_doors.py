@@ -6,12 +6,14 @@ from typing import Final
 from temporalio import workflow
 from temporalio.common import RawValue
 
-from workflows.doorkeeper import RefusedError, read_value
+from workflows.doorkeeper import PosedError, RefusedError, read_value
 from workflows.steering import Steered
 
 with workflow.unsafe.imports_passed_through():
+    from activities.errands import ErrandActivities
     from domain.actor import Proof
     from domain.answer import Yielding
+    from domain.attempt import Kind
     from domain.doors import Does, Signal, Word, at_change
     from domain.fence import Fence
     from domain.names import Subject
@@ -23,6 +25,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.terms import Proposal, Sealed, Story
     from domain.warrant import Warrant
     from workflows.chronicle import Chronicle
+    from workflows.errand import errand
     from workflows.guard import Guard
 
 
@@ -65,12 +68,16 @@ class ChangeDoors(Steered):
     @workflow.signal(
         description="For its lane: a newer promotion waits, and ends the soak; or no longer does"
     )
-    def yield_soak(self, raw: RawValue) -> None:
+    async def yield_soak(self, raw: RawValue) -> None:
         word = read_value(workflow.payload_converter().from_payload(raw.payload), Yielding)
         if self._proposal is None or not self._proposal.terms.lane.yields:
             message = "by its terms nobody ends its soak"
             raise RefusedError(message)
-        self._yields_to = word.to
+        yieldings = await errand(ErrandActivities.hear_yieldings, self._subject, "what does the lane say?")
+        self._yields_to = yieldings[-1] if yieldings else ""
+        if word.to not in yieldings:
+            message = f"the lane of {self._subject} does not say so"
+            raise PosedError(message, Kind.SPEAKING, word.to)
 
     @workflow.signal(description="For the environment: the gate is open")
     def gate_opened(self, _: RawValue) -> None:

@@ -1,6 +1,7 @@
 """The safety net at every door: no message wedges or kills a workflow; what is refused is remembered and shown."""
 
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from typing import Any, Final, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from pydantic import ValidationError
@@ -144,6 +145,14 @@ def unseen(_: Sighting) -> None:
     """Where nobody is told."""
 
 
+_see_now: ContextVar[Callable[[Kind, str, str, str], None]] = ContextVar("see_now")
+
+
+def see(kind: Kind, door: str, why: str, claimed: str) -> None:
+    """Have people told of what came by a door, and turns out later to be what no honest use brings about."""
+    _see_now.get()(kind, door, why, claimed)
+
+
 class _Doorkeeper(WorkflowInboundInterceptor):
     _entered = False
     _witness: Witness = staticmethod(unseen)
@@ -166,6 +175,7 @@ class _Doorkeeper(WorkflowInboundInterceptor):
             raise ApplicationError(message, type="BadStart", non_retryable=True)
         input.args = [*input.args, *[None] * (RUN_ARGUMENTS - len(input.args))]
         self._entered = True
+        _see_now.set(self._see)
         try:
             return await super().execute_workflow(input)
         except (BadStartError, MisnamedWorkflowError, RefusedError) as error:

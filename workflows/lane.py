@@ -12,8 +12,20 @@ from temporalio.workflow import ChildWorkflowHandle, ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
     from activities.effects import EffectActivities
-    from activities.errands import YIELD_SOAK, ErrandActivities, TellOrder, WaitersOrder
-    from domain.answer import Answer, Ask, Done, NotBegun, Order, Told, Withdrawal, Yielding, answer_of
+    from activities.errands import ASK, YIELD_SOAK, ErrandActivities, TellOrder, WaitersOrder
+    from domain.answer import (
+        Answer,
+        Ask,
+        Done,
+        NotBegun,
+        Order,
+        OwnWord,
+        Told,
+        Withdrawal,
+        Yielding,
+        answer_of,
+    )
+    from domain.attempt import Kind
     from domain.doors import Word
     from domain.hints import temporal
     from domain.journal import Recollection
@@ -32,14 +44,15 @@ with workflow.unsafe.imports_passed_through():
     )
     from domain.order import Call
     from domain.outcome import Outcome, Phase
-    from domain.queueing import asked, withdrawn, yields_to
+    from domain.queueing import asked, withdrawn, without, yields_to
     from domain.refusal import Cause, Refusal
     from domain.rehearsal import acts
     from domain.terms import Proposal
     from domain.warrant import Warrant
     from workflows import patience
+    from workflows.asking_back import own_word
     from workflows.change import ChangeWorkflow
-    from workflows.doorkeeper import BadStartError, read_value
+    from workflows.doorkeeper import BadStartError, RefusedError, read_value, see
     from workflows.errand import errand
     from workflows.lane_doors import Carried, LaneDoors
     from workflows.steering import is_long
@@ -129,7 +142,7 @@ class LaneWorkflow(LaneDoors):
     async def _close(self, change: ChildWorkflowHandle[ChangeWorkflow, Answer]) -> None:
         """The change has ended: free the lane and answer whoever asked; or find out what became of it."""
         running = self._lane.running
-        self._change, self._cancelled, self._yielded = None, "", ""
+        self._change, self._cancelled, self._yieldings = None, "", ()
         if running is None:
             return
         try:
@@ -185,10 +198,12 @@ class LaneWorkflow(LaneDoors):
 
     async def _let_yield(self) -> None:
         """Tell the change whom its soak makes way for, whenever that is another: nothing, where no terms say so."""
-        newer = yields_to(self._lane)
+        while (newer := yields_to(self._lane)) and not await self._is_own(newer):
+            pass
         said = str(newer) if newer else ""
-        if self._change and said != self._yielded:
-            self._yielded = said
+        before = self._yieldings[-1] if self._yieldings else ""
+        if self._change and said != before:
+            self._yieldings = (*self._yieldings[-patience.REMEMBERED_YIELDINGS :], said)
             yielding = self._change.signal(YIELD_SOAK, Yielding(to=said))
             with suppress(FailureError):  # it has just ended
                 await undisturbed(asyncio.create_task(yielding))
@@ -201,9 +216,41 @@ class LaneWorkflow(LaneDoors):
             refusal = Refusal(cause=Cause.FORBIDDEN, why=why)
             await self._tell((ask,), NotBegun(turn=0, refusal=refusal))
         else:
-            self._lane, turned_away = asked(self._lane, ask)
-            for other, refusal in turned_away:
-                await self._tell((other,), NotBegun(turn=0, refusal=refusal))
+            await self._line_up(ask)
+
+    async def _line_up(self, ask: Ask) -> None:
+        """Take an ask, and turn away whom it makes needless."""
+        lane, turned_away = asked(self._lane, ask)
+        while newer := next((one.newer for one in turned_away if one.newer), None):
+            if await self._is_own(newer):
+                lane, turned_away = asked(self._lane, ask)
+                break
+            if newer == ask:
+                return
+            lane, turned_away = asked(self._lane, ask)
+        self._lane = lane
+        for other, refusal, _ in turned_away:
+            await self._tell((other,), NotBegun(turn=0, refusal=refusal))
+
+    async def _is_own(self, ask: Ask) -> bool:
+        """Tell whether a promotion has asked itself, before others make way for it. What is made up is dropped."""
+        if self._believed == ask:
+            return True
+        try:
+            word = await own_word(ask.asker)
+        except RefusedError:
+            word = OwnWord(open=False)
+        if word.has_asked(ask):
+            self._believed = ask
+            return True
+        why = f"{ask.asker} does not say so itself"
+        self._lane = without(self._lane, ask)
+        self.refused(ASK, why)
+        if word.belies(ask):
+            see(Kind.SPEAKING, ASK, why, ask.asker)
+        if word.open:  # what was made up may have stood in its place
+            await errand(ErrandActivities.call_back, ask.asker, f"have {ask.asker[:100]} ask again")
+        return False
 
     async def _why_refused(self, ask: Ask) -> str:
         """A rollback has what runs undone at once, so that whoever asks has to be known before."""

@@ -5,14 +5,12 @@ from typing import Final, TypeVar
 from pydantic import ValidationError
 from temporalio import workflow
 from temporalio.common import RawValue
-from temporalio.exceptions import FailureError
 from temporalio.workflow import ChildWorkflowHandle
 
 from workflows.doorkeeper import PosedError, RefusedError, explain, read_value
 from workflows.steering import Steered
 
 with workflow.unsafe.imports_passed_through():
-    from activities.errands import ErrandActivities
     from domain.answer import Answer, Ask, Awake, Order, Stuck, Told, Withdrawal
     from domain.attempt import Kind
     from domain.doors import Signal, Word
@@ -26,6 +24,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.terms import LaneTerms, Proposal, Sealed, Story
     from domain.value import Value
     from workflows import patience
+    from workflows.asking_back import own_word
     from workflows.change import ChangeWorkflow
     from workflows.chronicle import Chronicle, Memory, publish
 
@@ -53,8 +52,9 @@ class LaneDoors(Steered):
         self._heard: list[Ask | Withdrawal | Order] = []
         self._change: ChildWorkflowHandle[ChangeWorkflow, Answer] | None = None
         self._inquiries = 0
+        self._believed: Ask | None = None
         self._cancelled = ""
-        self._yielded = ""
+        self._yieldings: tuple[str, ...] = ()
         self._answers: dict[str, Told] = {}
         self._log = Chronicle(Phase.IDLE, self._details)
 
@@ -79,7 +79,9 @@ class LaneDoors(Steered):
     @workflow.signal(description="For whoever asked: ask no longer")
     async def withdraw(self, raw: RawValue) -> None:
         said = self._read(raw, Withdrawal)
-        self._heard.append(await self._own_word(said) if said.asker.startswith("promotion/") else said)
+        self._heard.append(
+            await self._withdrawn_by_itself(said) if said.asker.startswith("promotion/") else said
+        )
 
     @workflow.signal(description="For a promotion: pass on what somebody says to its change")
     def steer(self, raw: RawValue) -> None:
@@ -117,6 +119,7 @@ class LaneDoors(Steered):
             held=lane.held,
             answers=self._answers,
             refused=self._log.refused,
+            yieldings=self._yieldings,
             offline=lane.offline,
         )
 
@@ -124,30 +127,20 @@ class LaneDoors(Steered):
         order = Order(signal=signal, by=word.by, comment=word.comment, signed=word.signed)
         self._heard.append(order)
 
-    async def _own_word(self, said: Withdrawal) -> Withdrawal:
+    async def _withdrawn_by_itself(self, said: Withdrawal) -> Withdrawal:
         """Ask a promotion itself: whoever can signal can say that it withdraws, and have undone what it began."""
         await workflow.wait_condition(lambda: self._inquiries < patience.CHECKED_AT_ONCE)
         self._inquiries += 1
         try:
-            word = await workflow.execute_activity_method(
-                ErrandActivities.hear_withdrawal,
-                said.asker,
-                start_to_close_timeout=patience.ERRAND,
-                retry_policy=patience.TRY_A_WHILE,
-                summary=f"does {said.asker[:100]} withdraw?",
-            )
-        except FailureError as error:
-            message = f"{said.asker} could not be asked whether it withdraws"
-            raise RefusedError(message) from error
+            word = await own_word(said.asker)
         finally:
             self._inquiries -= 1
-        if word.gone:
-            message = f"{said.asker} is not under way"
-            raise RefusedError(message)
-        if word.withdrawal is None or word.withdrawal.asker != said.asker:
-            message = f"{said.asker} says itself that it wants its turn"
-            raise PosedError(message, Kind.SPEAKING, said.asker)
-        return word.withdrawal
+        if word.withdrawal and word.withdraws(said.asker):
+            return word.withdrawal
+        why = f"{said.asker} does not say so itself"
+        if word.belies_withdrawal():
+            raise PosedError(why, Kind.SPEAKING, said.asker)
+        raise RefusedError(why)
 
     def _hear_of_turn(self, turn: int, *, lost: bool) -> None:
         """A turn that this lane never gave was taken without the engine: recall before the next change.

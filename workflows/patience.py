@@ -93,5 +93,7 @@ REMEMBERED_BYTES: Final = 16 * 1024
 """Of records. A status has to fit into one answer, and a memory into the start of a new run: 64 KiB each."""
 REMEMBERED_REFUSALS: Final = 20
 REMEMBERED_ANSWERS: Final = 20
+REMEMBERED_YIELDINGS: Final = 9
+"""Whom a soak was told to make way for. The change asks back at once: more than one is rare."""
 LONGEST_HISTORY: Final = 4_000
 """Events, after which a workflow that can goes on in a new run."""

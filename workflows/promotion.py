@@ -234,7 +234,8 @@ class PromotionWorkflow(PromotionDoors):
         if told := await errand(ErrandActivities.hear_lane, hearing, "what does the lane say?"):
             return told.answer
         self.refused("told", f"the lane of {self._subject} says nothing of the kind")
-        await self._send(self._message(ASK, self._ask(comes_back=True)))
+        for message in self._said_to_lane():
+            await self._send(message)
         return None
 
     async def _wait_for_gate(self, closed: Refusal) -> None:

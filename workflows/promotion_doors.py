@@ -138,7 +138,7 @@ class PromotionDoors(Steered):
     @workflow.signal(description="For a newborn lane: it does not know who waited for the one before")
     def ask_again(self, _: RawValue) -> None:
         if self._log.phase is Phase.IN_LANE:
-            self._orders.append(self._message(ASK, self._ask(comes_back=True)))
+            self._orders += self._said_to_lane()
 
     @workflow.signal(description="For the environment: the gate is open")
     def gate_opened(self, _: RawValue) -> None:
@@ -166,6 +166,7 @@ class PromotionDoors(Steered):
             why=ending.why if ending else "",
             records=self._log.chain.records,
             head=self._log.chain.head,
+            asked_at=self._asked_at,
             withdrawal=self._withdrawal,
             run=workflow.info().run_id,
             anchor=self._log.chain.anchor,
@@ -302,6 +303,11 @@ class PromotionDoors(Steered):
             spares_running=spares_running,
         )
         return self._message(WITHDRAW, self._withdrawal)
+
+    def _said_to_lane(self) -> list[LaneMessage]:
+        """Return what a lane that knows nothing of us has to hear, in order."""
+        ask = self._message(ASK, self._ask(comes_back=True))
+        return [ask, self._message(WITHDRAW, self._withdrawal)] if self._withdrawal else [ask]
 
     def _message(self, verb: str, content: Value) -> LaneMessage:
         return LaneMessage(subject=self._subject, verb=verb, content=content.model_dump(mode="json"))

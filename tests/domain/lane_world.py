@@ -173,7 +173,7 @@ class World:
         is_known = key_of(ask) in self.in_hand
         self.in_hand.setdefault(key_of(ask), self.arrivals)
         self._check_turned_away(before, ask, turned_away, is_known=is_known)
-        for other, _ in turned_away:
+        for other, *_ in turned_away:
             self._let_go(key_of(other))
             self.askers[other.asker].hears(key_of(other))
         self.turned_away += len(turned_away)
@@ -196,10 +196,10 @@ class World:
             if is_refused
             else {key_of(one) for one in needless if one.lane.policy is LanePolicy.SUPERSEDE}
         )
-        told = [key_of(one) for one, _ in turned_away]
+        told = [key_of(one) for one, *_ in turned_away]
         assert len(told) == len(set(told)), "somebody is turned away twice"
         assert set(told) == expected, "somebody is turned away who is to wait, or waits for nothing"
-        for one, refusal in turned_away:
+        for one, refusal, _ in turned_away:
             assert one == ask or is_newer(ask, one), "somebody is turned away for what does not concern them"
             cause = Cause.BUSY if is_refused else Cause.SUPERSEDED
             assert refusal.cause is cause, "somebody is told another reason than the true one"

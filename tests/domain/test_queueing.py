@@ -44,7 +44,7 @@ def busy(with_: Ask, *asks: Ask) -> LaneState:
 
 
 def who(turned_away: tuple[TurnedAway, ...]) -> list[Ask]:
-    return [ask for ask, _ in turned_away]
+    return [ask for ask, *_ in turned_away]
 
 
 def test_the_newest_promotion_supersedes_those_that_wait_and_they_hear_by_whom() -> None:
@@ -54,8 +54,8 @@ def test_the_newest_promotion_supersedes_those_that_wait_and_they_hear_by_whom()
     assert state.queue == (NEWEST,)
     assert state.running
     assert state.running.ask == OLD
-    ((ask, refusal),) = turned_away
-    assert (ask, refusal.cause) == (NEW, Cause.SUPERSEDED)
+    ((ask, refusal, newer),) = turned_away
+    assert (ask, refusal.cause, newer) == (NEW, Cause.SUPERSEDED, NEWEST)
     assert "asked for by promotion/newest (claimed, not proven) at 1970-01-02 00:02 UTC" in refusal.why
 
 
@@ -118,7 +118,7 @@ def test_a_lane_that_is_busy_refuses_and_says_who_has_it_since_when() -> None:
     """Where nobody may wait, the refusal names who is there, and how to see that it is over."""
     state, turned_away = asked(busy(OLD), promotion("late", REFUSE))
 
-    ((_, refusal),) = turned_away
+    ((_, refusal, _),) = turned_away
     assert state.queue == ()
     assert refusal.cause is Cause.BUSY
     assert (

@@ -2,21 +2,24 @@
 
 import asyncio
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from temporalio.client import WorkflowHandle
 from temporalio.common import SearchAttributeKey
 
 from domain.actor import Actor
+from domain.answer import Ask
+from domain.attempt import Kind
 from domain.configuration_files import EnvironmentFile
+from domain.folding import folded
 from domain.journal import Soaked
-from domain.names import OUTCOME
+from domain.names import OUTCOME, Subject, promotion_id
 from domain.notice import Event
 from domain.noticing import of_promotion
 from domain.outcome import Outcome, Phase
 from domain.status import PromotionStatus, Report
-from domain.terms import LanePolicy, LaneTerms, Request, Story
+from domain.terms import LanePolicy, LaneTerms, Request, Sealed, Story
 from tests.domain.strategies import NOON
 from tests.town import PATIENCE, Town
 
@@ -135,6 +138,62 @@ async def test_a_soak_that_does_not_yield_is_ended_by_nobody(town: Town) -> None
     assert receipt.soaked is Soaked.FULL
     refused = (await change.query("status"))["refused"]
     assert refused[0]["why"] == "by its terms nobody ends its soak"
+
+
+def made_up_like(status: PromotionStatus, subject: Subject) -> Ask:
+    """Copy another's plan into an ask of a promotion that is not there, and is newer than any."""
+    assert status.proposal
+    body = folded(status.proposal.model_dump_json())
+    sealed = Sealed(kind="proposal", environment=subject.environment, key="", body=body, signature="")
+    request = Request(subject=subject, version="9.9.9", actor=Actor(name="eve"))
+    return Ask(
+        asker=promotion_id(subject, "9.9.9"),
+        number=1,
+        request=request,
+        proposal=sealed,
+        since=datetime.now(UTC) + timedelta(days=1),
+    )
+
+
+async def test_nobody_is_superseded_for_a_promotion_that_has_not_asked(town: Town) -> None:
+    """Whoever copies an ask, with its sealed plan, in the name of one that waits or of one that never was."""
+    town.change_place(town.dev, lane=LanePolicy.SUPERSEDE)
+    gate = town.world.slow[town.place(town.dev)] = asyncio.Event()
+    running = await town.promote("1.0.0", town.dev)
+    await town.world.reached.wait()
+    waiting = await town.promote("2.0.0", town.dev)
+    status = await town.until(waiting, Phase.IN_LANE)
+    made_up = made_up_like(status, town.subject(town.dev))
+
+    for asker in (made_up.asker, running.id, "person/eve"):
+        await town.lane(town.dev).signal("ask", made_up.but(asker=asker))
+    await town.until_alarmed(Kind.SPEAKING)
+    lane = await town.lane_status(town.dev)
+    gate.set()
+
+    assert [ask.asker for ask in lane.queue] == [waiting.id]
+    assert {record.door for record in lane.refused} == {"ask"}
+    assert [report.outcome for report in await reports([running, waiting])] == [Outcome.PROMOTED] * 2
+    assert {*await town.alarmed()} <= {Kind.SPEAKING}
+
+
+async def test_nobody_ends_a_soak_for_a_promotion_that_has_not_asked(town: Town) -> None:
+    """Neither at the lane nor at the change, by whose terms a newer one would."""
+    await town.stands("0.9.0", town.dev)
+    town.change_place(town.dev, soak=timedelta(seconds=4), yields=True)
+    first = await town.promote("1.0.0", town.dev)
+    await town.until_change(town.dev, Phase.SOAKING)
+    change = await town.change(town.dev)
+    status = await first.query("status", result_type=PromotionStatus)
+
+    await change.signal("yield_soak", {"to": "9.9.9, asked for by eve"})
+    await town.lane(town.dev).signal("ask", made_up_like(status, town.subject(town.dev)))
+    (report,) = await reports([first])
+
+    assert report.outcome is Outcome.PROMOTED
+    assert (await town.receipts(town.dev))[0].soaked is Soaked.FULL
+    assert "does not say so" in (await town.lane_status(town.dev)).refused[0].why
+    assert {one for one in await town.alarmed() if "more attempt" not in one} == {Kind.SPEAKING}
 
 
 async def test_an_ask_that_somebody_made_up_takes_nobodys_place(town: Town) -> None:
