@@ -217,8 +217,8 @@ class EnvironmentWorkflow:
             head=self._log.chain.head,
         )
 
-    def refused(self, door: str, why: str) -> None:
-        self._log.refuse(door, why)
+    def refused(self, door: str, why: str, claimed: str = "") -> None:
+        self._log.refuse(door, why, claimed)
 
     def _begin(self, environment: object, carried: object) -> None:
         (name,) = read_id(workflow.info().workflow_id, "environment", 1)
