@@ -31,6 +31,7 @@ from domain.environment import Unknown, same
 from domain.journal import Evidence, Recollection, Soaked
 from domain.names import Subject
 from domain.order import Account, DrawOrder, Left, LookOrder, Performed, ProofOrder, StepOrder
+from domain.override import OverrideOrder
 from domain.plan import Verb
 from domain.refusal import Cause, Refusal
 from domain.review import ReviewOrder
@@ -112,6 +113,12 @@ class EffectActivities:
         """
         self._own_environment(saying.environment)
         return await self._gatehouse.hear(saying)
+
+    @activity.defn
+    async def hear_override(self, order: OverrideOrder) -> Heard:
+        """Say whether an override that comes may count, and how far its sender is known. The deed asks again."""
+        self._own_environment(order.environment)
+        return await self._gatehouse.hear_override(order)
 
     @activity.defn
     async def admit(self, request: Request) -> str:

@@ -20,10 +20,12 @@ from activities.quarantines import find_quarantine, find_quarantined
 from activities.tools import Tools
 from domain.actor import Proof
 from domain.attempt import Kind
+from domain.emergency import overriders_of
 from domain.gate import Freeze, Pin, Quarantine
 from domain.journal import Receipt
 from domain.logbook import QuarantineNote, WordNote
 from domain.names import Subject, gate_prefix
+from domain.override import OverrideOrder, why_in_vain, why_not_overriding
 from domain.permission import DOOR_OF, why_may_not
 from domain.roles import Door
 from domain.saying import (
@@ -38,7 +40,7 @@ from domain.saying import (
     shut_by,
     why_misdirected,
 )
-from domain.statement import word_statement
+from domain.statement import override_statement, word_statement
 from domain.terms import Request, Sealed
 
 UNSIGNED = (
@@ -94,6 +96,21 @@ class Gatehouse:
         why = await self._proving.as_it_comes(word_statement(saying, saying.signed), saying.signed)
         if not why and (gate := GATES.get(saying.door)):
             why = await self._remember(saying, gate)
+        return Heard(why=why, proof=Proof.NONE if why else Proof.SSH_SIGNATURE)
+
+    async def hear_override(self, order: OverrideOrder) -> Heard:
+        """Say whether an override that comes may count: what it would be refused for at a deed, it is now."""
+        word, configuration = order.word, self._tools.settings.current()
+        who = overriders_of(configuration, Subject(service=word.service, environment=order.environment))
+        if why := why_in_vain(word, who):
+            if who.signed and word.signed is None and not why_not_overriding(word.by, who):
+                caught(Kind.UNSIGNED, "an override is not signed", word.by)
+            return Heard(why=why)
+        if not who.signed or word.signed is None:
+            return Heard()
+        why = await self._proving.as_it_comes(
+            override_statement(order.environment, word, word.signed), word.signed
+        )
         return Heard(why=why, proof=Proof.NONE if why else Proof.SSH_SIGNATURE)
 
     async def admit(

@@ -16,6 +16,7 @@ from activities.refusing import not_cleared
 from activities.releases import ReleaseRefusedError
 from activities.tools import Tools
 from activities.turns import CLOCKS_APART
+from domain.actor import Proof
 from domain.approval import Decision, Policy
 from domain.emergency import glass_of, overriders_of
 from domain.environment import Holding
@@ -166,7 +167,9 @@ class Inquiry:
     async def _proven_overrides(
         self, who: Overriders, overrides: tuple[Override, ...]
     ) -> tuple[Override, ...]:
-        return await self._proving.overrides(self._tools.environment, overrides) if who.signed else overrides
+        if who.signed:
+            return await self._proving.overrides(self._tools.environment, overrides)
+        return tuple(one.but(by=one.by.but(proof=Proof.NONE)) for one in overrides)
 
     async def let_in(self, warrant: Warrant, proposal: Proposal, journal: Sequence[Entry]) -> LetIn | None:
         """Return who let a promotion in: as its first deed was judged, else as this worker finds it now.

@@ -30,6 +30,18 @@ class OverrideWord(Value):
     signed: Signature | None = None
     """By the person's own key, over all of this; ``towpath override --key`` writes it."""
 
+    @property
+    def did(self) -> str:
+        """Name it as it is recorded."""
+        return f"override {' and '.join(self.gates)} of {self.service}"
+
+
+class OverrideOrder(Value):
+    """An override that has just come, for the worker of the environment that it was said to."""
+
+    environment: Identifier
+    word: OverrideWord
+
 
 class Override(Value):
     """Some gates do not hold for a service, for a while, because somebody says so."""
@@ -70,6 +82,20 @@ class Override(Value):
         )
 
 
+def overriding(word: OverrideWord, by: Actor, now: datetime) -> Override:
+    """Return what a word comes to that is taken now."""
+    return Override(
+        by=by,
+        service=word.service,
+        version=word.version,
+        gates=word.gates,
+        reason=word.reason,
+        since=now,
+        lasts=word.lasts,
+        signature=word.signed,
+    )
+
+
 def word_of(one: Override) -> OverrideWord:
     """Return what was said for it, as it was signed."""
     return OverrideWord(
@@ -98,6 +124,24 @@ class Overriders(Value):
 
 
 NO_OVERRIDERS: Final = Overriders()
+
+
+def fitting(overrides: Sequence[Override], one: Override, room: int) -> tuple[Override, ...] | None:
+    """Return what is remembered with one more, in so many bytes; None where it does not fit.
+
+    For one that was found proven, claims make room, the oldest first.
+    """
+    kept = (*overrides, one)
+    while _size(kept) > room:
+        claims = [other for other in kept if not other.is_proven]
+        if not (one.is_proven and claims):
+            return None
+        kept = tuple(other for other in kept if other is not claims[0])
+    return kept
+
+
+def _size(overrides: Sequence[Override]) -> int:
+    return sum(len(one.model_dump_json().encode()) for one in overrides)
 
 
 def why_not_overriding(name: str, who: Overriders) -> str:

@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, TypeAdapter
 
-from domain.actor import Actor
+from domain.actor import CLAIMED, Actor
 from domain.approval import Decision, Policy
 from domain.fence import Fence
 from domain.outcome import Outcome, Phase
@@ -25,10 +25,11 @@ class _Link(Value):
     def linked(self) -> str:
         """What the next record stands on: all but the time, which another worker that replays this may tell otherwise.
 
-        The time is under the seal of the segment that the record is kept in. What is left at its default is left
+        So may an older worker of whom a refused message claimed to be from: it told nobody. Both are under the seal
+        of the segment that the record is kept in. What is left at its default is left
         out, so that a field which a later version adds changes no hash.
         """
-        said = self.model_dump(mode="json", exclude={"at"}, exclude_defaults=True)
+        said = self.model_dump(mode="json", exclude={"at", "claimed"}, exclude_defaults=True)
         return canonical({**said, "record": getattr(self, "record", "")})
 
     @property
@@ -99,6 +100,12 @@ class RefusedRecord(_Link):
     record: Literal["refused"] = "refused"
     door: str
     why: str
+    claimed: str = ""
+    """In whose name it came, where that could be read: anybody may have written it."""
+
+    def __str__(self) -> str:
+        name = f" in the name of {self.claimed} ({CLAIMED})" if self.claimed else ""
+        return f"{self.door}{name}, {self.at:%Y-%m-%d %H:%M:%S} UTC: {self.why}"
 
 
 class OutcomeRecord(_Link):

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from domain.approval import Decision
 from domain.names import Identifier, promotion_id
-from domain.override import OverrideWord
+from domain.override import Override, OverrideWord, word_of
 from domain.release import Release
 from domain.review import Broken
 from domain.saying import Saying
@@ -106,6 +106,14 @@ def override_statement(environment: str, word: OverrideWord, signature: Signatur
         reason=word.reason,
         lasts=word.lasts.total_seconds(),
     )
+
+
+def is_same_word(environment: str, one: Override, other: Override) -> bool:
+    """Tell whether two signed overrides are one word: the same text, however its signature is written."""
+    if one.signature is None or other.signature is None:
+        return False
+    said = override_statement(environment, word_of(one), one.signature)
+    return said == override_statement(environment, word_of(other), other.signature)
 
 
 def review_statement(broken: Broken, by: str, comment: str, signature: Signature) -> Statement:

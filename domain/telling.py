@@ -157,5 +157,5 @@ def say_later(proposal: Proposal, escalated: int) -> list[str]:
 
 
 def _tell_refused(refused: Iterable[RefusedRecord]) -> str:
-    lines = [f"- {literal(record.door)}: {literal(record.why)}" for record in refused]
+    lines = [f"- {literal(str(record))}" for record in refused]
     return "\n".join(["Refused:", *lines]) if lines else ""

@@ -49,7 +49,7 @@ def tell_trail(
             for one in _all(records, JudgementRecord)
             if not one.passed
         ),
-        refused=tuple(f"{one.door}: {one.why}" for one in _all(records, RefusedRecord)),
+        refused=tuple(str(one) for one in _all(records, RefusedRecord)),
         steered=tuple(
             f"{one.actor} said {one.did}{f': {one.comment}' if one.comment else ''}"
             for one in _all(records, OverrideRecord)

@@ -174,6 +174,7 @@ class Town:
                 verbs.prove,
                 verbs.keep,
                 verbs.hear,
+                verbs.hear_override,
                 verbs.admit,
                 verbs.review,
                 verbs.perform,

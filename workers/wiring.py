@@ -90,6 +90,7 @@ def effects(chosen: Tools) -> Wired:
             verbs.prove,
             verbs.keep,
             verbs.hear,
+            verbs.hear_override,
             verbs.admit,
             verbs.review,
             verbs.perform,

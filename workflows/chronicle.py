@@ -98,9 +98,9 @@ class Chronicle:
         count_record(record)
         self.show()
 
-    def refuse(self, door: str, why: str) -> None:
-        """Remember what came through a door and was not taken."""
-        record = RefusedRecord(at=workflow.now(), door=door, why=why)
+    def refuse(self, door: str, why: str, claimed: str = "") -> None:
+        """Remember what came through a door and was not taken, and in whose name."""
+        record = RefusedRecord(at=workflow.now(), door=door, why=why, claimed=claimed)
         refused = (*self.refused, record)[-REMEMBERED_REFUSALS:]
         self._memory = self._memory.but(refused=refused)
         if self.is_kept and self._fills(FULL):

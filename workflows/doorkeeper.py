@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from typing import Any, Final, NamedTuple, Protocol, TypeVar, runtime_checkable
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 from temporalio import workflow
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError, FailureError
@@ -17,6 +17,7 @@ from temporalio.worker import (
     WorkflowInterceptorClassInput,
 )
 
+from domain.actor import PersonName
 from domain.attempt import Kind
 from domain.doors import LARGEST_MESSAGE
 from domain.names import MisnamedWorkflowError, Subject, read_id
@@ -27,6 +28,8 @@ from workflows.counting import count_attempt
 ModelT = TypeVar("ModelT", bound=Value)
 LONGEST_REASON: Final = 400
 """Bytes."""
+LONGEST_NAME: Final = 80
+"""Bytes, of a name that nobody has proven."""
 RUN_ARGUMENTS: Final = 2
 """What it is about, and the state carried over from an earlier run."""
 NOT_BY_HAND: Final = frozenset({"ChangeWorkflow", "EnvironmentWorkflow", "LaneWorkflow"})
@@ -54,7 +57,7 @@ class BadStartError(Exception):
 class HasDoors(Protocol):
     """A workflow that remembers what it refused."""
 
-    def refused(self, door: str, why: str) -> None: ...
+    def refused(self, door: str, why: str, claimed: str = "") -> None: ...
 
 
 def read_message(raw: RawValue, model: type[ModelT]) -> ModelT:
@@ -104,9 +107,9 @@ def explain(error: ValidationError) -> str:
     return "; ".join(clauses)
 
 
-def shortened(text: str) -> str:
+def shortened(text: str, longest: int = LONGEST_REASON) -> str:
     """Cut a text so that twenty of them, in any script, fit into one answer."""
-    return text.encode(errors="replace")[:LONGEST_REASON].decode(errors="ignore")
+    return text.encode(errors="replace")[:longest].decode(errors="ignore")
 
 
 def _kind(content: object) -> str:
@@ -137,6 +140,7 @@ class Sighting(NamedTuple):
     namespace: str
 
 
+_NAME: Final[TypeAdapter[str]] = TypeAdapter(PersonName)
 Witness = Callable[[Sighting], None]
 """Hears of sightings, from any thread, and of none twice by a replay; a task that is done again may repeat one."""
 
@@ -200,7 +204,7 @@ class _Doorkeeper(WorkflowInboundInterceptor):
                 self._see(error.kind, input.signal, str(error), error.claimed)
             instance = workflow.instance()
             if isinstance(instance, HasDoors):
-                instance.refused(input.signal[:80], why)
+                instance.refused(input.signal[:80], why, _claimed_in(input.args))
 
     async def handle_update_handler(self, input: HandleUpdateInput) -> Any:
         try:
@@ -223,6 +227,20 @@ class _Doorkeeper(WorkflowInboundInterceptor):
 def _is_carried_by_hand(args: Sequence[object]) -> bool:
     """Tell whether somebody has made up the state of an earlier run."""
     return args[RUN_ARGUMENTS - 1] is not None and not workflow.info().continued_run_id
+
+
+def _claimed_in(args: Sequence[object]) -> str:
+    """Return in whose name a message came that was not taken; nothing where it holds no name that could be one."""
+    raw = next((one for one in args if isinstance(one, RawValue)), None)
+    if raw is None or len(raw.payload.data) > LARGEST_MESSAGE:
+        return ""
+    try:
+        content = workflow.payload_converter().from_payload(raw.payload)
+        name = _NAME.validate_python(content.get("by") if isinstance(content, dict) else None)
+    # What it was refused for may be that nobody can read it, in whatever way: raised here, that would wedge.
+    except Exception:
+        return ""
+    return shortened(name, LONGEST_NAME)
 
 
 def _one_object(args: Sequence[object]) -> None:

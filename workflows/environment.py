@@ -18,9 +18,10 @@ with workflow.unsafe.imports_passed_through():
     from domain.gate import Freeze, Pin
     from domain.names import read_id
     from domain.outcome import Phase
-    from domain.override import LONGEST, Override, OverrideWord
+    from domain.override import LONGEST, Override, OverrideOrder, OverrideWord, fitting, overriding
     from domain.record import OverrideRecord
     from domain.saying import Saying, freezing, pinning, thawing, unpinning
+    from domain.statement import is_same_word
     from domain.status import EnvironmentStatus
     from domain.telling import tell_environment
     from domain.value import Value, say_duration
@@ -32,6 +33,8 @@ with workflow.unsafe.imports_passed_through():
 
 LARGEST_PINS: Final = 16 * 1024
 """Bytes: with records and refusals they have to fit into one answer."""
+HEARS_OVERRIDES: Final = "overrides-are-heard"
+"""A patch: what an older run took of overrides, it took without asking."""
 
 
 class Carried(Value):
@@ -175,34 +178,19 @@ class EnvironmentWorkflow:
         '{"by": "you@example.com", "service": "shop", "gates": ["freezes"], "reason": "why", "lasts": "2h"}; '
         "version is optional, and so is signed, where nothing has to be signed"
     )
-    def override(self, raw: RawValue) -> None:
+    async def override(self, raw: RawValue) -> None:
         word = read_message(raw, OverrideWord)
-        now = workflow.now()
-        actor = Actor(name=word.by, channel=Channel.SIGNAL)
         if word.lasts > LONGEST:
             message = f"no override lasts longer than {say_duration(LONGEST)}; write less"
             raise RefusedError(message)
-        one = Override(
-            by=actor,
-            service=word.service,
-            version=word.version,
-            gates=word.gates,
-            reason=word.reason,
-            since=now,
-            lasts=word.lasts,
-            signature=word.signed,
-        )
-        overrides = (*(other for other in self._overrides if other.holds(now)), one)
-        if sum(len(other.model_dump_json().encode()) for other in overrides) > LARGEST_PINS:
-            message = "so many overrides hold here that no more fit; wait for one of them to end"
-            raise RefusedError(message)
+        actor = await self._heard_override(word)
+        now = workflow.now()
+        self._overrides = self._room_for_override(overriding(word, actor, now), now)
         self._stirred = True
-        self._overrides = overrides
         # Told once: whether it counts is for the effect to say, and whom it refuses waits again.
         known = [other for other in self._waiting if _service_of(other) == word.service]
         self._let_past = (*self._let_past, *known)
-        did = f"override {' and '.join(word.gates)} of {word.service}"
-        self._log.record(OverrideRecord(at=now, actor=actor, did=did, comment=word.reason))
+        self._log.record(OverrideRecord(at=now, actor=actor, did=word.did, comment=word.reason))
 
     @workflow.signal(description="For a promotion: be told when the gate opens")
     def tell_of_thaw(self, raw: RawValue) -> None:
@@ -229,8 +217,8 @@ class EnvironmentWorkflow:
             head=self._log.chain.head,
         )
 
-    def refused(self, door: str, why: str) -> None:
-        self._log.refuse(door, why)
+    def refused(self, door: str, why: str, claimed: str = "") -> None:
+        self._log.refuse(door, why, claimed)
 
     def _begin(self, environment: object, carried: object) -> None:
         (name,) = read_id(workflow.info().workflow_id, "environment", 1)
@@ -253,6 +241,24 @@ class EnvironmentWorkflow:
         """Return who said it, and how far they are known. A worker is asked only where it has asked for that."""
         proof = await self._guard.hear(saying) if self._guarded or saying.signed else Proof.NONE
         return Actor(name=saying.by, proof=proof, channel=Channel.SIGNAL)
+
+    async def _heard_override(self, word: OverrideWord) -> Actor:
+        order, proof = OverrideOrder(environment=self._environment, word=word), Proof.NONE
+        if (self._guarded or word.signed) and workflow.patched(HEARS_OVERRIDES):
+            proof = await self._guard.hear_override(order)
+        return Actor(name=word.by, proof=proof, channel=Channel.SIGNAL)
+
+    def _room_for_override(self, one: Override, now: datetime) -> tuple[Override, ...]:
+        """Return the overrides that hold, with this one. Who presents a signed one again fills nothing with it."""
+        holding = tuple(other for other in self._overrides if other.holds(now))
+        if one.signature and any(is_same_word(self._environment, one, other) for other in holding):
+            message = "the very same override holds already"
+            raise RefusedError(message)
+        kept = fitting(holding, one, LARGEST_PINS)
+        if kept is None:
+            message = "so many overrides hold here that no more fit; wait for one of them to end"
+            raise RefusedError(message)
+        return kept
 
     def _room_for(self, service: str, pin: Pin) -> dict[str, Pin]:
         """Return what is pinned with this one, too."""

@@ -1,6 +1,7 @@
 """Having an environment's worker hear what people say, where its terms ask for that."""
 
-from typing import Final
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
 
 from temporalio import workflow
 
@@ -10,8 +11,11 @@ with workflow.unsafe.imports_passed_through():
     from activities.effects import EffectActivities
     from domain.actor import Proof
     from domain.names import effects_queue
-    from domain.saying import Saying
+    from domain.override import OverrideOrder
+    from domain.saying import Heard, Saying
     from workflows import patience
+
+SaidT = TypeVar("SaidT", Saying, OverrideOrder)
 
 MOST_REMEMBERED: Final = 100
 """Words; each counts for an hour from when it was signed."""
@@ -27,26 +31,42 @@ class Guard:
     async def hear(self, saying: Saying) -> Proof:
         """Return how far the sender is known. Raises ``RefusedError`` with the rule that the word breaks."""
         self._refuse_twice(saying)
+        asks = f"may {saying.by[:60]} {saying.door}?"
+        proof = await self._ask(EffectActivities.hear, saying, saying.environment, asks)
+        self._refuse_twice(saying)
+        if saying.signed:
+            self.taken = (*self.taken, saying.signed.nonce)[-MOST_REMEMBERED:]
+        return proof
+
+    async def hear_override(self, order: OverrideOrder) -> Proof:
+        """Do the same for an override. Whether it was said before, whoever remembers them knows."""
+        asks = f"may {order.word.by[:60]} override?"
+        return await self._ask(EffectActivities.hear_override, order, order.environment, asks)
+
+    async def _ask(
+        self,
+        hearing: Callable[[EffectActivities, SaidT], Awaitable[Heard]],
+        said: SaidT,
+        environment: str,
+        asks: str,
+    ) -> Proof:
         if self._hearing >= patience.CHECKED_AT_ONCE:
             message = "too many words are being looked at; say it again in a minute"
             raise RefusedError(message)
         self._hearing += 1
         try:
             heard = await workflow.execute_activity_method(
-                EffectActivities.hear,
-                saying,
-                task_queue=effects_queue(saying.environment),
+                hearing,
+                said,
+                task_queue=effects_queue(environment),
                 start_to_close_timeout=patience.PROVING,
                 retry_policy=patience.TRY_SOON,
-                summary=f"may {saying.by[:60]} {saying.door}?",
+                summary=asks,
             )
         finally:
             self._hearing -= 1
         if heard.why:
             raise RefusedError(heard.why)
-        self._refuse_twice(saying)
-        if saying.signed:
-            self.taken = (*self.taken, saying.signed.nonce)[-MOST_REMEMBERED:]
         return heard.proof
 
     def _refuse_twice(self, saying: Saying) -> None:

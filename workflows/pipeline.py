@@ -239,8 +239,8 @@ class PipelineWorkflow:
             head=self._log.chain.head,
         )
 
-    def refused(self, door: str, why: str) -> None:
-        self._log.refuse(door, why)
+    def refused(self, door: str, why: str, claimed: str = "") -> None:
+        self._log.refuse(door, why, claimed)
 
     # Its beginning and its end.
 

@@ -65,9 +65,9 @@ class Steered(ABC):
         message = f"there is no such door here; this takes {self.takes}"
         raise RefusedError(message)
 
-    def refused(self, door: str, why: str) -> None:
+    def refused(self, door: str, why: str, claimed: str = "") -> None:
         """Remember what was not taken, for everybody to see."""
-        self._log.refuse(door, why)
+        self._log.refuse(door, why, claimed)
 
     def _note_override(self, did: str, word: Word, proof: Proof = Proof.NONE) -> None:
         actor = Actor(name=word.by, proof=proof, channel=Channel.SIGNAL)

@@ -187,8 +187,18 @@ def _must_be_known(place: Surroundings, what: str, name: str) -> None:
 def _told_of(service: str, environment: str, release: str, since: str, until: str) -> "Audit":
     first = read_time(since, "--since") if since else None
     last = read_time(until, "--until") if until else None
-    found = _narrowed(_audit(service, environment, ""), release, first, last)
+    whole = _audit(service, environment, "")
+    _must_be_told_of(whole, release)
+    found = _narrowed(whole, release, first, last)
     return found.but(scope=_scope(service, environment, release, first, last))
+
+
+def _must_be_told_of(found: "Audit", release: str) -> None:
+    """A report that is empty for a slip of the pen must not pass for one of a release that did nothing."""
+    if release and _narrowed(found, release, None, None).is_empty:
+        raise UsageError(
+            f"Nothing is kept of a release “{release}” there. What is kept of others: towpath audit show"
+        )
 
 
 def _narrowed(found: "Audit", release: str, first: "datetime | None", last: "datetime | None") -> "Audit":

@@ -46,6 +46,7 @@ def override(
     actor, signs = me(by), signer(key)
 
     async def work(towpath: "Towpath") -> Exit:
+        from clients.hearing import Ear
         from clients.speaking import name_of
         from domain.override import word_of
 
@@ -56,7 +57,9 @@ def override(
         )
         word = signs.sign_override(environment, word) if signs else word
         _need_use(environment, word)
+        ear = await Ear.at(towpath.spaces, place.id)
         await place.override(word)
+        await ear.hear("override", did=word.did)
         overrides = (await place.status()).overrides
         said = [one for one in overrides if word_of(one) == word.but(signed=None)]
         if not said:

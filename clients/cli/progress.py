@@ -110,7 +110,7 @@ def tell_record(record: Record) -> Iterator[str]:
             yield f"{did} [fence {fence}]"
         case OverrideRecord(actor=actor, did=did, comment=comment):
             yield f"{actor} says {did}{f': {quoted(comment)}' if comment else ''}"
-        case RefusedRecord(door=door, why=why):
-            yield f"refused: {door}: {why}"
+        case RefusedRecord():
+            yield f"refused: {record}"
         case RequestRecord() | ProposalRecord() | PhaseRecord() | OutcomeRecord():
             return

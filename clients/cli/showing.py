@@ -235,7 +235,7 @@ def _show_environment(environment: EnvironmentStatus) -> None:
 
 def _show_refused(refused: Iterable[RefusedRecord]) -> None:
     for record in refused:
-        say(f"  refused: {record.door}: {record.why}", "dim")
+        say(f"  refused: {record}", "dim")
 
 
 def show_rows(rows: Rows) -> None:

@@ -117,8 +117,8 @@ async def test_what_cannot_be_meant_is_a_sentence(
     assert why in ran.said
 
 
-async def test_promotions_that_left_no_receipt_are_read_of_from_a_copied_folder(sealed: CommandLine) -> None:
-    """By release and by period, as Markdown and as JSON after its schema; what is cut off ends with 10."""
+async def keep_refused(sealed: CommandLine) -> str:
+    """Keep what a promotion of 7.0 recorded that was refused, and return why it was."""
     place = surroundings(sealed.folder, {})
     store = open_store("store", sealed.folder)
     archive = Archive(store, Keyring(place.keys, settings_of(place)))
@@ -128,6 +128,12 @@ async def test_promotions_that_left_no_receipt_are_read_of_from_a_copied_folder(
     chain = chain.with_record(OutcomeRecord(at=NOON, outcome=Outcome.REFUSED, why=why))
     trail = Trail(subject=DEV, version="7.0", run="run-1")
     await Trails(store, archive, SystemClock()).keep(trail, tail(chain, ENDED))
+    return why
+
+
+async def test_promotions_that_left_no_receipt_are_read_of_from_a_copied_folder(sealed: CommandLine) -> None:
+    """By release and by period, as Markdown and as JSON after its schema; what is cut off ends with 10."""
+    why = await keep_refused(sealed)
 
     good = await sealed.type("audit", "verify")
     shown = await sealed.type("audit", "show", "--release", "7.0")
@@ -240,6 +246,8 @@ async def test_what_was_said_and_tried_is_in_the_report_of_its_period(sealed: Co
     good = await sealed.type("audit", "verify")
     shown = await sealed.type("audit", "show", "--service", "shop")
     first = await sealed.type("audit", "show", "--until", "2026-02-01")
+    slip = await sealed.type("audit", "show", "--release", "7.0")
+    await keep_refused(sealed)
     other = await sealed.type("audit", "show", "--release", "7.0")
     told = await sealed.type("audit", "export", "--json")
     (sealed.folder / "store/logbook/dev/2.json").unlink()
@@ -261,6 +269,8 @@ async def test_what_was_said_and_tried_is_in_the_report_of_its_period(sealed: Co
     assert "ana@example.com (claimed, not proven) said freeze" in first.out
     assert "Attempts" not in first.out
     assert "logbooks" not in other.out.partition("## The newest")[0]
+    assert (other.code, slip.code) == (Exit.DONE, Exit.USAGE)
+    assert "Nothing is kept of a release “7.0” there." in slip.said
     assert [note.number for note in Audit.model_validate_json(told.out).notes] == [1, 2]
     assert (good.code, cut.code, bad.code) == (Exit.DONE, Exit.REFUSED, Exit.REFUSED)
     assert "which was there once, is not there any more" in cut.said

@@ -10,7 +10,16 @@ from pydantic import ValidationError
 from domain.actor import Actor, Proof
 from domain.clearance import judge
 from domain.gatekeeping import used
-from domain.override import Override, Overriders, OverrideWord, that_count, why_in_vain, why_void, word_of
+from domain.override import (
+    Override,
+    Overriders,
+    OverrideWord,
+    fitting,
+    that_count,
+    why_in_vain,
+    why_void,
+    word_of,
+)
 from domain.refusal import Cause
 from domain.signature import Signature
 from domain.statement import override_statement
@@ -181,3 +190,15 @@ def test_a_word_is_worth_sending_exactly_where_it_would_count(
     said = why_in_vain(word_of(sent).but(signed=signature), who)
 
     assert bool(said) == bool(why_void(sent, who, NOON))
+
+
+def test_a_proven_override_takes_the_room_of_claims_and_never_that_of_a_proven_one() -> None:
+    """A claim takes nobody's; the oldest claims go first, and no more of them than have to."""
+    proven = ONE.but(by=Actor(name="cy", proof=Proof.SSH_SIGNATURE))
+    claims = [ONE.but(reason=str(number)) for number in range(3)]
+    room = sum(len(one.model_dump_json().encode()) for one in (proven, *claims))
+
+    assert fitting((proven, *claims), claims[0], room) is None
+    assert fitting((proven, *claims[:2]), claims[2], room) == (proven, *claims)
+    assert fitting((*claims, proven), proven, room) == (*claims[2:], proven, proven)
+    assert fitting((proven,), proven, len(proven.model_dump_json().encode())) is None

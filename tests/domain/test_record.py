@@ -182,3 +182,16 @@ def test_refusals_are_those_records_in_order() -> None:
     second = RefusedRecord(at=NOON, door="hold", why="nothing is under way yet")
 
     assert refusals([*KINDS, second]) == [KINDS[5], second]
+
+
+def test_a_refusal_names_who_it_claims_to_be_from_and_when_it_came() -> None:
+    """One that an older version wrote names nobody, and hangs together with the rest as before."""
+    named = RefusedRecord(at=NOON, door="hold", why="nothing is under way", claimed="bo")
+    older = RECORD.validate_python(named.model_dump(exclude={"claimed"}))
+
+    assert (
+        str(named)
+        == f"hold in the name of bo (claimed, not proven), {NOON:%Y-%m-%d %H:%M:%S} UTC: nothing is under way"
+    )
+    assert str(older) == f"hold, {NOON:%Y-%m-%d %H:%M:%S} UTC: nothing is under way"
+    assert older.link == named.link

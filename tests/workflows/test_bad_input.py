@@ -449,7 +449,9 @@ async def test_a_word_that_does_not_fit_the_moment_is_refused_by_the_change(
 
         refused = await _until_refused(change, number * len(said_to))
 
-        assert {(record.door, why in record.why) for record in refused[-len(said_to) :]} == {(door, True)}
+        newest = refused[-len(said_to) :]
+        assert {(record.door, why in record.why) for record in newest} == {(door, True)}
+        assert {record.claimed for record in newest} == {"bo@example.com"}
     assert (await finish(town, deploying)).outcome is Outcome.PROMOTED
 
 

@@ -4,6 +4,7 @@ import asyncio
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from temporalio import activity
 from temporalio.client import Client, WorkflowHandle
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
+from activities.attempts import AT_ONCE
 from activities.errands import ThawOrder
 from clients.client import Towpath
 from clients.environment import Environment
@@ -29,10 +31,11 @@ from domain.urgency import Waivable
 from domain.windows import Window
 from tests.people import People, needs_openssh
 from tests.town import PATIENCE, Town
+from workers.guarding import guard
 from workflows.environment import EnvironmentWorkflow
 
 pytestmark = pytest.mark.server
-BO, DI, EVE = "bo@example.com", "di@example.com", "eve@example.com"
+ANA, BO, DI, EVE = "ana@example.com", "bo@example.com", "di@example.com", "eve@example.com"
 
 
 async def ended(handle: WorkflowHandle[Any, Any]) -> Report:
@@ -119,48 +122,107 @@ FORGED: dict[str, tuple[Signs, str]] = {
     "unsigned": (lambda _, said, __: said, "overrides here are signed"),
     "another's key": (
         lambda people, said, place: people.signer(EVE).sign_override(place, said),
-        "not proven",
+        "it was signed with the key of eve@example.com",
     ),
-    "another place": (lambda people, said, _: people.signer(DI).sign_override("staging", said), "not proven"),
+    "another place": (
+        lambda people, said, _: people.signer(DI).sign_override("staging", said),
+        "its signature does not fit",
+    ),
     "another service": (
         lambda people, said, place: said.but(
             signed=people.signer(DI).sign_override(place, said.but(service="other")).signed
         ),
-        "not proven",
+        "its signature does not fit",
     ),
 }
 
 
-@needs_openssh
-async def test_where_decisions_are_signed_no_forged_override_lets_anything_past(
-    ready: Town, tmp_path: Any
-) -> None:
-    """Neither a name, another's key, nor a signature for somewhere else; the real one does."""
+@pytest.fixture
+async def signed(ready: Town, tmp_path: Path) -> tuple[Town, People]:
+    """The same, where decisions are signed, and a freeze that is said before its worker asks to hear words."""
     people = People(tmp_path / "people")
-    people.allow(ready.folder, {DI: DI, EVE: EVE, "ana@example.com": "ana"})
+    people.allow(ready.folder, {DI: DI, EVE: EVE, ANA: ANA})
     ready.change_place(ready.dev, approval=Approval.model_validate({"quorum": 0, "signed": True}))
-    dev = Environment(ready.client, ready.dev)
     await ready.freeze(ready.dev)
-    promotion = await Towpath(ready.client).promote(
-        ready.service,
-        (ready.make("1.0.0")).version,
-        ready.dev,
-        by="ana@example.com",
-        signer=people.signer("ana"),
-    )
-    handle = ready.client.get_workflow_handle(promotion.id, result_type=Report)
-    await ready.until(handle, Phase.WAITING_FOR_GATE)
+    return ready, people
 
+
+async def promote(town: Town, people: People) -> WorkflowHandle[Any, Report]:
+    version = town.make("1.0.0").version
+    towpath = Towpath(town.client)
+    promotion = await towpath.promote(town.service, version, town.dev, by=ANA, signer=people.signer(ANA))
+    return town.client.get_workflow_handle(promotion.id, result_type=Report)
+
+
+async def until(dev: Environment, holds: Callable[[EnvironmentStatus], object]) -> EnvironmentStatus:
+    async with asyncio.timeout(PATIENCE.total_seconds()):
+        async for _ in dev.handle.fetch_history_events(wait_new_event=True):
+            if holds(status := await dev.status()):
+                return status
+    raise AssertionError(await dev.status())
+
+
+async def refused(dev: Environment, why: str) -> None:
+    await until(dev, lambda status: any(one.door == "override" and why in one.why for one in status.refused))
+
+
+@needs_openssh
+async def test_where_decisions_are_signed_no_forged_override_is_taken(signed: tuple[Town, People]) -> None:
+    """Neither a name, another's key, nor a signature for somewhere else; the real one is, judged again at the deed."""
+    town, people = signed
+    await guard(town.client, town.dev)
+    dev = Environment(town.client, town.dev)
     for name, (signs, why) in FORGED.items():
-        await dev.override(signs(people, word(ready, reason=name), ready.dev))
-        await closed_again(ready, handle, why)
-    assert ready.world.version(ready.place(ready.dev)) == "absent"
-    await dev.override(people.signer(DI).sign_override(ready.dev, word(ready)))
+        await dev.override(signs(people, word(town, reason=name), town.dev))
+        await refused(dev, why)
+    assert not (await dev.status()).overrides
+
+    await dev.override(people.signer(DI).sign_override(town.dev, word(town)))
+    await until(dev, lambda status: status.overrides)
+    people.revoke(town.folder, DI)
+    handle = await promote(town, people)
+    await closed_again(town, handle, "not proven")
+    assert town.world.version(town.place(town.dev)) == "absent"
+    people.revoke(town.folder)
+    await dev.override(people.signer(DI).sign_override(town.dev, word(town, reason="again")))
 
     assert (await ended(handle)).outcome is Outcome.PROMOTED
-    (receipt,) = await ready.receipts(ready.dev)
-    assert [one.is_proven for one in receipt.overridden] == [True]
-    assert {Kind.UNSIGNED, Kind.SIGNATURE} <= set(await ready.alarmed())
+    (receipt,) = await town.receipts(town.dev)
+    assert {one.is_proven for one in receipt.overridden} == {True}
+    assert {Kind.UNSIGNED, Kind.SIGNATURE} <= set(await town.alarmed())
+
+
+@needs_openssh
+async def test_a_flood_of_forged_overrides_keeps_no_real_one_out(signed: tuple[Town, People]) -> None:
+    """What came before anybody was asked makes room; what comes later is not taken, and is told in a few alarms."""
+    town, people = signed
+    dev = Environment(town.client, town.dev)
+    floods = [word(town, reason=f"{number} {'x' * 1900}") for number in range(30)]
+    for said in floods:
+        await dev.override(said)
+    full = await until(dev, lambda status: any("no more fit" in one.why for one in status.refused))
+    assert full.overrides
+    await guard(town.client, town.dev)
+    for number, said in enumerate(floods):
+        await dev.override(said if number % 2 else people.signer(EVE).sign_override(town.dev, said))
+    await refused(dev, "it was signed with the key of eve@example.com")
+    handle = await promote(town, people)
+    await town.until(handle, Phase.WAITING_FOR_GATE)
+    real = people.signer(DI).sign_override(town.dev, word(town, reason="y" * 2000))
+
+    async with asyncio.timeout(PATIENCE.total_seconds()):
+        while not any(one.is_proven for one in (await dev.status()).overrides):
+            await dev.override(real)
+            await asyncio.sleep(0.2)
+
+    assert (await ended(handle)).outcome is Outcome.PROMOTED
+    status = await dev.status()
+    claims = [one for one in status.overrides if not one.is_proven]
+    assert len(status.overrides) == len(claims) + 1
+    assert all(one in full.overrides[1:] for one in claims), "the oldest made room, and nothing came in later"
+    assert len(await town.alarmed()) <= AT_ONCE + 1
+    await dev.override(real)
+    await refused(dev, "the very same override holds already")
 
 
 async def test_overrides_of_two_services_at_the_same_moment_wake_what_waits_of_both(client: Client) -> None:
