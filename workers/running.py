@@ -19,12 +19,13 @@ from workers.lookout import keep_lookout
 from workers.metering import Metering
 from workers.reckoning import keep_reckoning
 from workers.settings import Surroundings
+from workers.staffing import attempts_at_doors, attempts_on, effects, errands, readiness
 from workers.story import ABROAD, WORKFLOWS
 from workers.telemetry import Telemetry
 from workers.teller import keep_telling
 from workers.untold import keep_ringing
 from workers.watching import Watching
-from workers.wiring import attempts_at_doors, attempts_on, effects, errands, readiness, settings_of, tools
+from workers.wiring import settings_of, tools
 from workers.witnessing import witness_to
 from workflows.doorkeeper import Doorkeeper, Witness, unseen
 

@@ -59,7 +59,7 @@ from tests.fakes import FakeCheck, FakeTarget, FixedSettings, World
 from workers.metering import Metering
 from workers.running import GRACE, THROTTLE, engine_worker
 from workers.settings import surroundings
-from workers.wiring import effects
+from workers.staffing import effects
 from workflows.lane import search_attributes
 
 APPROVER = "bo@example.com"

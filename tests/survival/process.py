@@ -39,7 +39,7 @@ from tests.fakes import Bell, FixedSettings, ShiftedClock
 from tests.survival.probe import Probe, ProbedDirectory, ProbedSeals, ProbedStore, WorldCheck
 from tests.survival.waiting import until
 from tests.town import engine_worker
-from workers import wiring
+from workers import staffing
 from workflows import patience
 from workflows.wire import DATA_CONVERTER
 
@@ -91,7 +91,7 @@ def worker_of(client: Client, tools: Tools) -> Worker:
     return Worker(
         client,
         task_queue=effects_queue(tools.environment),
-        activities=wiring.effects(tools).activities,
+        activities=staffing.effects(tools).activities,
         max_heartbeat_throttle_interval=BEAT,
         default_heartbeat_throttle_interval=BEAT,
         build_id="tests",

@@ -14,8 +14,8 @@ from temporalio.runtime import Runtime
 from tests.workers.site import SUBJECT, lay_out
 from workers.server import free_port
 from workers.settings import Surroundings
+from workers.staffing import readiness
 from workers.telemetry import Telemetry, TelemetryError
-from workers.wiring import readiness
 
 
 class Shown(NamedTuple):
