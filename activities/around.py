@@ -4,7 +4,7 @@ from typing import Protocol
 
 from temporalio import activity
 
-from activities.reading import Word, ask_around
+from activities.reading import Runs, Word, ask_around
 from domain.names import Subject, change_id
 from domain.terms import Story
 from domain.warrant import Warrant
@@ -23,6 +23,10 @@ class Around(Protocol):
         """Whether somebody acts on the worker's own host, with the environment's key and without the engine."""
         ...
 
+    def meet(self) -> None:
+        """Know from now on in which run the workflow is that the effect is done for."""
+        ...
+
     async def word(self, subject: Subject, warrant: Warrant, *, gates: bool = True) -> Word:
         """Ask lane, asker and, where its ``gates`` matter, environment."""
         ...
@@ -33,12 +37,18 @@ class Engine:
 
     is_offline = False
 
+    def __init__(self) -> None:
+        self._runs = Runs()
+
     @property
     def workflow_id(self) -> str:
         return activity.info().workflow_id or ""
 
+    def meet(self) -> None:
+        self._runs.note(self.workflow_id, activity.info().workflow_run_id or "")
+
     async def word(self, subject: Subject, warrant: Warrant, *, gates: bool = True) -> Word:
-        return await ask_around(activity.client(), subject, warrant, gates=gates)
+        return await ask_around(activity.client(), subject, warrant, self._runs, gates=gates)
 
 
 class Nobody:
@@ -52,6 +62,9 @@ class Nobody:
     def __init__(self, subject: Subject, turn: int) -> None:
         self._turn = turn
         self.workflow_id = change_id(subject, turn)
+
+    def meet(self) -> None:
+        """Nobody is asked, in whatever run."""
 
     async def word(self, subject: Subject, warrant: Warrant, *, gates: bool = True) -> Word:  # noqa: ARG002 - nobody is asked
         return Word(

@@ -55,7 +55,7 @@ class EffectActivities:
     def __init__(self, tools: Tools, around: Around | None = None) -> None:
         self._tools = tools
         self._archive = Archive(tools.store, tools.seals)
-        around = around or Engine()
+        self._around = around = around or Engine()
         self._logbook = Logbook(tools, self._archive)
         self._books = Bookkeeping(tools, self._archive, self._logbook)
         self._gatehouse = Gatehouse(tools, self._archive, around, self._logbook)
@@ -78,6 +78,7 @@ class EffectActivities:
         request = order.request
         self._own(request.subject)
         if order.records:
+            self._around.meet()
             await self._books.open_own(request.subject, order.records)
         if request.story is Story.SETTLEMENT:
             await self._clearing.settling(request)

@@ -1,6 +1,7 @@
 """What the workflows say when the environment's worker asks them, right before it acts."""
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Awaitable
 from datetime import timedelta
 from typing import Final, NamedTuple, TypeVar
@@ -25,6 +26,8 @@ from domain.warrant import Warrant
 
 StatusT = TypeVar("StatusT", bound=Value)
 PATIENCE: Final = timedelta(seconds=3)
+_REMEMBERED: Final = 1000
+"""Runs of promotions; what is forgotten is looked up."""
 
 
 class Word(NamedTuple):
@@ -57,14 +60,35 @@ class _Silence(Exception):
     """Somebody is there and does not answer."""
 
 
-async def ask_around(client: Client, subject: Subject, warrant: Warrant, *, gates: bool = True) -> Word:
+class Runs:
+    """The runs of promotions, by the server's own word: what is asked by its run need not be looked up.
+
+    A run that is over answers no more, so that an old one is never taken for the one that runs now.
+    """
+
+    def __init__(self) -> None:
+        self._known = OrderedDict[str, str]()
+
+    def of(self, workflow_id: str) -> str | None:
+        return self._known.get(workflow_id)
+
+    def note(self, workflow_id: str, run: str) -> None:
+        self._known[workflow_id] = run
+        self._known.move_to_end(workflow_id)
+        if len(self._known) > _REMEMBERED:
+            self._known.popitem(last=False)
+
+
+async def ask_around(
+    client: Client, subject: Subject, warrant: Warrant, runs: Runs, *, gates: bool = True
+) -> Word:
     """Ask lane, asker and, where its ``gates`` matter, environment at once.
 
     Nobody there is an answer; a silence is said to be one.
     """
     lane, asker, environment = await asyncio.gather(
         _ask(client, lane_id(subject), LaneStatus),
-        _ask_asker(client, warrant),
+        _ask_asker(client, warrant, runs),
         _ask(client, environment_id(subject.environment), EnvironmentStatus) if gates else _nobody(),
         return_exceptions=True,
     )
@@ -114,7 +138,7 @@ class _Somebody:
     """Asks, and has no workflow to be asked back."""
 
 
-async def _ask_asker(client: Client, warrant: Warrant) -> PromotionStatus | _Somebody | None:
+async def _ask_asker(client: Client, warrant: Warrant, runs: Runs) -> PromotionStatus | _Somebody | None:
     """Return who asks, or None where nobody does.
 
     A promotion is asked back: by its own id, and for the very decisions that it was given.
@@ -126,11 +150,7 @@ async def _ask_asker(client: Client, warrant: Warrant) -> PromotionStatus | _Som
         return _Somebody()
     if warrant.asker != promotion_id(request.subject, request.version or ""):
         return None
-    status, run = await asyncio.gather(
-        _ask(client, warrant.asker, PromotionStatus), _run_of(client, warrant.asker)
-    )
-    if status and status.run != run:
-        raise _Silence  # it was reset just now; or it says that it is another
+    status = await _ask_promotion(client, warrant.asker, runs)
     if status is None or status.request != request:
         return None
     if (status.subject, status.version) != (request.subject, request.version):
@@ -143,6 +163,22 @@ async def _ask_asker(client: Client, warrant: Warrant) -> PromotionStatus | _Som
     return status if status.phase is Phase.IN_LANE else None
 
 
+async def _ask_promotion(client: Client, workflow_id: str, runs: Runs) -> PromotionStatus | None:
+    """Ask the run that is known, as long as that runs; else whichever runs now, and look up which that is."""
+    run = runs.of(workflow_id)
+    status = await _ask(client, workflow_id, PromotionStatus, run) if run else None
+    if status is None:
+        status, run = await asyncio.gather(
+            _ask(client, workflow_id, PromotionStatus), _run_of(client, workflow_id)
+        )
+    if status is None or run is None:
+        return None
+    if status.run != run:
+        raise _Silence  # it was reset just now; or it says that it is another
+    runs.note(workflow_id, run)
+    return status
+
+
 async def _run_of(client: Client, workflow_id: str) -> str:
     """Return the run that goes by this id, by the server's own word."""
     try:
@@ -153,8 +189,10 @@ async def _run_of(client: Client, workflow_id: str) -> str:
         raise _Silence from error
 
 
-async def _ask(client: Client, workflow_id: str, status: type[StatusT]) -> StatusT | None:
-    handle = client.get_workflow_handle(workflow_id)
+async def _ask(
+    client: Client, workflow_id: str, status: type[StatusT], run: str | None = None
+) -> StatusT | None:
+    handle = client.get_workflow_handle(workflow_id, run_id=run)
     asking: Awaitable[StatusT] = handle.query(
         "status", result_type=status, reject_condition=QueryRejectCondition.NOT_OPEN, rpc_timeout=PATIENCE
     )

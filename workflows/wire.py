@@ -7,7 +7,11 @@ from typing import Any, Final
 from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
 from temporalio.contrib.pydantic import PydanticPayloadConverter, pydantic_data_converter
+from temporalio.converter import CompositePayloadConverter
 from temporalio.exceptions import ApplicationError
+
+_SHARED: Final = tuple(PydanticPayloadConverter().converters.values())
+"""The SDK makes a converter for each activation; what one has learned of a type is known to the next."""
 
 
 class ForgivingPayloadConverter(PydanticPayloadConverter):
@@ -18,6 +22,9 @@ class ForgivingPayloadConverter(PydanticPayloadConverter):
     as an activity's result that somebody completed by hand, fails the workflow: for a change that is an end that
     its lane sees and settles, where a failing workflow task would hold the lane for ever.
     """
+
+    def __init__(self) -> None:
+        CompositePayloadConverter.__init__(self, *_SHARED)
 
     def from_payloads(self, payloads: Sequence[Payload], type_hints: list[type] | None = None) -> list[Any]:
         if type_hints and any(hint is not Any for hint in type_hints):

@@ -36,6 +36,8 @@ class FolderStore:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._lasting = set[Path]()
+        """Folders that are on the disk by their own names, and by those of all above them."""
 
     async def create(self, key: str, content: bytes) -> None:
         checked(key)
@@ -104,12 +106,18 @@ class FolderStore:
         return f"{_STAGING}/{uuid4().hex}"
 
     def _take_name(self, aside: str, key: str) -> None:
+        """Take a name that outlives a power cut, and so does the way to it: that is seen to once for each folder."""
         _sync(self._folder / aside)
+        folder = self._path(key).parent
+        is_lasting = folder in self._lasting and folder.is_dir()
         obstore.rename(self._objects, aside, key, overwrite=False)
-        folder = self._path(key)
-        while folder != self._folder:
-            folder = folder.parent
-            _sync(folder)
+        _sync(folder)
+        if is_lasting:
+            return
+        for above in folder.parents:
+            if above.is_relative_to(self._folder):
+                _sync(above)
+        self._lasting.add(folder)
 
     def _path(self, key: str) -> Path:
         return self._folder / checked(key)

@@ -1,6 +1,7 @@
 import asyncio
 import os
 import resource
+import shutil
 from pathlib import Path
 from uuid import uuid4
 
@@ -203,10 +204,9 @@ async def test_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
         await FolderStore(file / "store").create("a.json", b"")
 
 
-async def test_what_is_said_to_be_written_is_on_the_disk(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Content is synced before it takes its name, and every folder on the way after it."""
+@pytest.fixture
+def synced(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """All that is put on the disk from now on, in this order."""
     synced: list[Path] = []
     real = os.fsync
 
@@ -215,12 +215,32 @@ async def test_what_is_said_to_be_written_is_on_the_disk(
         real(descriptor)
 
     monkeypatch.setattr(os, "fsync", fsync)
+    return synced
 
+
+async def test_what_is_said_to_be_written_is_on_the_disk(folder: Path, synced: list[Path]) -> None:
+    """Content is synced before it takes its name, and every folder on the way after it."""
     await FolderStore(folder).create("receipt/shop/1.json", b"done")
 
     content = next(place for place, path in enumerate(synced) if path.parent.name == ".staging")
     folders = [synced.index(path) for path in (folder / "receipt" / "shop", folder / "receipt", folder)]
     assert content < min(folders)
+
+
+async def test_the_way_to_a_folder_is_put_on_the_disk_once(folder: Path, synced: list[Path]) -> None:
+    """What comes next into the same folder needs that folder alone; one that was made anew, the whole way again."""
+    store, way = FolderStore(folder), [folder / "receipt" / "shop", folder / "receipt", folder]
+    await store.create("receipt/shop/1.json", b"done")
+
+    synced.clear()
+    await store.create("receipt/shop/2.json", b"done")
+    next_one = [path for path in synced if path.parent.name != ".staging"]
+    shutil.rmtree(way[0])
+    synced.clear()
+    await store.create("receipt/shop/1.json", b"done")
+
+    assert next_one == way[:1]
+    assert [path for path in synced if path.parent.name != ".staging"] == way
 
 
 async def test_folder_counts_from_the_configuration(tmp_path: Path) -> None:

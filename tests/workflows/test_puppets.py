@@ -13,11 +13,13 @@ from typing import Any, Final
 
 import pytest
 from temporalio import activity
+from temporalio.client import WorkflowExecutionDescription, WorkflowHandle
 from temporalio.worker import Worker
 
 from activities.archive import Archive
 from activities.auditing import Auditor
 from activities.keyring import Keyring
+from activities.reading import Runs, ask_around
 from activities.signers import OpenSshSigners
 from domain.actor import Actor, Channel
 from domain.attempt import Kind
@@ -198,6 +200,38 @@ async def test_a_promotion_says_nothing_for_another_ones_record(town: Town, atta
 
     kept = {key: text for key, text in town.store.content.items() if key.startswith(("record/", "ledger/"))}
     assert kept == before
+
+
+async def test_who_asks_is_asked_by_the_run_that_goes_on(
+    town: Town, attacker: Attacker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    A run that is known is not looked up again; once it is over, or says that it is another, it counts no more.
+    """
+    looked_up: list[str] = []
+    describe = WorkflowHandle.describe
+
+    async def counted(handle: WorkflowHandle[Any, Any], **kwargs: Any) -> WorkflowExecutionDescription:
+        looked_up.append(handle.id)
+        return await describe(handle, **kwargs)
+
+    monkeypatch.setattr(WorkflowHandle, "describe", counted)
+    warrant = await posing(attacker, town, town.dev, "1.0.0")
+    subject, runs = town.subject(town.dev), Runs()
+
+    first = await ask_around(town.client, subject, warrant, runs)
+    again = await ask_around(town.client, subject, warrant, runs)
+    await attacker.poses(warrant)
+    anew = await ask_around(town.client, subject, warrant, runs)
+    await attacker.poses(warrant, run=runs.of(warrant.asker))
+    posing_as_it = await ask_around(town.client, subject, warrant, runs)
+
+    assert first.promotion
+    assert again.promotion == first.promotion
+    assert anew.promotion
+    assert anew.promotion.run != first.promotion.run
+    assert posing_as_it.unanswered == (warrant.asker,)
+    assert looked_up == [warrant.asker] * 3
 
 
 async def test_a_promotion_that_never_was_is_found_by_the_audit(town: Town, attacker: Attacker) -> None:
