@@ -69,8 +69,10 @@ class Past(NamedTuple):
 class Credulous:
     """Believes every signature."""
 
-    async def why_not(self, statement: Statement, signature: str, now: datetime) -> str:
-        del statement, signature, now
+    async def why_not(
+        self, statement: Statement, signature: str, now: datetime, given: datetime | None = None
+    ) -> str:
+        del statement, signature, now, given
         return ""
 
 
