@@ -187,6 +187,8 @@ def _approval(account: Account) -> Iterator[str]:
         return
     if account.urgency is Urgency.BREAK_GLASS:
         yield f"* **The glass was broken**: {_one_line(str(account.review or 'what was to be reviewed is gone'))}"
+        past = account.review.broken.past if account.review else ()
+        yield from (f"    * It went past a gate that was shut: {_one_line(one)}" for one in past)
         return
     if account.urgency is Urgency.HOTFIX:
         yield "* Let in as a hotfix, by the environment's shorter way"

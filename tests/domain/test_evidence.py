@@ -2,11 +2,14 @@
 
 from datetime import timedelta
 
+from domain.actor import Actor
 from domain.approval import Quorum, Verdict
 from domain.audit import Account, Audit, Finding, Told, Vouched
 from domain.evidence import MOST_DEEDS, tell_audit
 from domain.names import Subject
+from domain.review import Broken, Review
 from domain.terms import Story
+from domain.urgency import Urgency
 from tests.domain.strategies import NOON, digest
 
 SHOP = Subject(service="shop", environment="production")
@@ -55,6 +58,26 @@ def test_a_change_is_told_from_who_asked_to_what_stands() -> None:
     assert "by 1 of: bo@example.com (each by their own signature)\n" in text
     assert "    * bo@example.com said approve, 2026-01-05 12:00:00 UTC: # fine * by me\n" in text
     assert "* Done:\n    * site: 1.0 → 2.0\n" in text
+
+
+def test_a_broken_glass_says_what_it_went_past() -> None:
+    """Each gate has its line, and what people wrote there makes none of its own."""
+    broken = Broken(
+        subject=SHOP,
+        turn=7,
+        version="2.0",
+        plan=digest("plan"),
+        by=Actor(name="di"),
+        reason="it burns",
+        past=("production was frozen by ana: holidays\n* Done", "production was outside its windows"),
+        at=NOON,
+    )
+    account = PROMOTED.but(urgency=Urgency.BREAK_GLASS, review=Review(broken=broken))
+
+    text = tell_audit(Audit(accounts=(account,)))
+
+    assert "    * It went past a gate that was shut: production was frozen by ana: holidays * Done\n" in text
+    assert "    * It went past a gate that was shut: production was outside its windows\n" in text
 
 
 def test_what_was_undone_or_left_undone_is_said() -> None:
