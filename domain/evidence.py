@@ -131,9 +131,8 @@ def _what(account: Account) -> str:
 
 
 def _deeds(account: Account) -> Iterator[str]:
-    if not account.deeds:
-        return
-    yield "* Done:" if account.stood else "* Done, and undone again:"
+    if account.deeds:
+        yield "* Done:" if account.stood else "* Done, and undone again:"
     yield from (f"    * {_one_line(deed)}" for deed in account.deeds[:MOST_DEEDS])
     if (more := len(account.deeds) - MOST_DEEDS) > 0:
         yield f"    * and {more} more"

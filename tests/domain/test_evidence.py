@@ -87,10 +87,13 @@ def test_what_was_undone_or_left_undone_is_said() -> None:
     back = PROMOTED.but(story=Story.ROLLBACK, of=7, turn=8, outcome="rolled back", healthy=False)
 
     text = tell_audit(Audit(accounts=(undone, back)))
+    nothing = tell_audit(Audit(accounts=(back.but(deeds=()),)))
 
     assert "* Done, and undone again:\n    * site at 0:" in text
     assert "    * and 3 more\n" in text
     assert "## shop in production: rollback of turn 7, rolled back\n" in text
+    assert "* Done" not in nothing
+    assert "left undone, because a person said to" in nothing
     assert "**Something of it was left undone, because a person said to**" in text
 
 
