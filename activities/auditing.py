@@ -32,7 +32,7 @@ from domain.audit import (
 )
 from domain.effect_audit import began_at, effect_findings, late
 from domain.journal import Entry, LetIn, Receipt, Settled
-from domain.journal_audit import beside_findings, left_findings
+from domain.journal_audit import beside_findings, left_findings, say_put_back
 from domain.logbook_audit import named_page_findings
 from domain.names import Subject, manifest_key, receipt_key
 from domain.override import Override, word_of
@@ -119,10 +119,7 @@ class Auditor:
         journal = await self._journals.read(subject, AT_ONCE)
         findings += [*journal.findings, *open_findings(journal, subject, turns)]
         for first in range(0, len(turns), AT_ONCE):
-            looks = [
-                self._receipt(subject, turn, journal.entries.get(turn, ()))
-                for turn in turns[first : first + AT_ONCE]
-            ]
+            looks = [self._receipt(subject, turn, journal.entries) for turn in turns[first : first + AT_ONCE]]
             for paper, account, found in await asyncio.gather(*looks):
                 papers += [paper] if paper else []
                 accounts += [account] if account else []
@@ -141,12 +138,13 @@ class Auditor:
         return _Looked(subject, tuple(accounts), told, tuple(findings), shelf.pages)
 
     async def _receipt(
-        self, subject: Subject, turn: int, entries: tuple[Entry, ...]
+        self, subject: Subject, turn: int, entries: Mapping[int, tuple[Entry, ...]]
     ) -> tuple[Paper | None, Account | None, list[Finding]]:
-        paper = await self._read(subject, turn, entries)
+        paper = await self._read(subject, turn, entries.get(turn, ()))
         if isinstance(paper, Finding):
             return None, None, [paper]
         account, found = await self._account(paper)
+        account = account.but(deeds=account.deeds or say_put_back(paper.receipt, entries))
         return paper, account, [*paper_findings(paper), *beside_findings(paper), *found]
 
     async def _read(self, subject: Subject, turn: int, entries: tuple[Entry, ...]) -> Paper | Finding:

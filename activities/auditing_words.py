@@ -20,13 +20,15 @@ class OnceSigners:
 
     def __init__(self, signers: Signers) -> None:
         self._signers = signers
-        self._found: dict[tuple[Statement, str, datetime], asyncio.Task[str]] = {}
+        self._found: dict[tuple[Statement, str, datetime, datetime | None], asyncio.Task[str]] = {}
 
-    async def why_not(self, statement: Statement, signature: str, now: datetime) -> str:
+    async def why_not(
+        self, statement: Statement, signature: str, now: datetime, given: datetime | None = None
+    ) -> str:
         """Say what was found of it, by whoever asked first."""
-        asked = (statement, signature, now)
+        asked = (statement, signature, now, given)
         if asked not in self._found:
-            self._found[asked] = asyncio.create_task(self._signers.why_not(statement, signature, now))
+            self._found[asked] = asyncio.create_task(self._signers.why_not(*asked))
         return await self._found[asked]
 
 

@@ -116,7 +116,7 @@ class Clearing:
             let_in=await self.inquiry.began_by(warrant, proposal, facts),
             at=facts.now,
         )
-        await self._reviewing.note(order.warrant, proposal)
+        await self._reviewing.note(order.warrant, proposal, facts)
         written = entry or await self._archive.write_entry(draft)
         if written.void:
             refusal = Refusal(

@@ -192,7 +192,7 @@ class Gatehouse:
         if word.signed is None:
             return UNSIGNED
         # It was in time when it came; what is left undone may be accounted for much later.
-        return await self._proving.why_not(word_statement(word, word.signed), word.signed, word.signed.at)
+        return await self._proving.why_no_more(word_statement(word, word.signed), word.signed, word.signed.at)
 
     async def _remember(self, saying: Saying, gate: GateKind) -> str:
         """Keep a word about a gate; say so where a later one is known: whoever presents an older changes nothing."""

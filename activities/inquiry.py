@@ -157,12 +157,13 @@ class Inquiry:
     async def _proven(self, warrant: Warrant, proposal: Proposal, facts: Facts) -> tuple[Warrant, Facts]:
         """Return both with the proofs that this worker finds itself, where its configuration asks for any."""
         if self._asks_for_signed_releases() and proposal.release:
-            facts = facts.but(unproven_release=await self._proving.release(proposal.release))
+            facts = facts.but(unproven_release=await self._proving.release(proposal.release, again=True))
         if not facts.policy.signed:
             return warrant, facts
-        decisions = await self._proving.decisions(matter_of(proposal), warrant.decisions)
+        found = await self._proving.looked_at(matter_of(proposal), warrant.decisions)
         why = await self._proving.request(warrant.request, proposal.drawn_up)
-        return warrant.but(decisions=decisions), facts.but(unproven_request=why)
+        facts = facts.but(unproven_request=why, in_vain=_in_vain(found, proposal))
+        return warrant.but(decisions=tuple(one for one, _ in found)), facts
 
     async def _proven_overrides(
         self, who: Overriders, overrides: tuple[Override, ...]
@@ -253,3 +254,12 @@ class Inquiry:
         )
         observed = {berth: look.capture.holding for berth, look in zip(others, looks, strict=True)}
         return observed | {step.berth: seen.capture.holding}
+
+
+def _in_vain(found: Sequence[tuple[Decision, str]], proposal: Proposal) -> tuple[str, ...]:
+    """Say of each decision on this plan that is not proven why it is not."""
+    return tuple(
+        f"what {one.actor.name} said does not count: {why}"
+        for one, why in found
+        if why and one.intent == proposal.plan.intent
+    )

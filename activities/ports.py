@@ -330,9 +330,13 @@ class Seals(Protocol):
 class Signers(Protocol):
     """The people whose signatures count here."""
 
-    async def why_not(self, statement: Statement, signature: str, now: datetime) -> str:
+    async def why_not(
+        self, statement: Statement, signature: str, now: datetime, given: datetime | None = None
+    ) -> str:
         """Say why a signature is not this person's over this statement, or nothing where it is.
 
+        ``given`` is when it was made, of one that was taken as good and is looked at again: what has become of a
+        key since counts as ever, and is no attempt.
         An exception means that it could not be looked at this time.
         """
         ...

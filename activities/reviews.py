@@ -12,12 +12,13 @@ from activities.tools import Tools
 from domain.actor import Actor, Channel, Proof
 from domain.attempt import Kind
 from domain.emergency import glass_of
+from domain.gatekeeping import passed
 from domain.names import Subject, is_identifier, review_key, review_prefix
 from domain.review import Broken, Review, Reviewed, ReviewOrder, why_no_review
 from domain.statement import review_statement
 from domain.terms import Proposal, Sealed
 from domain.urgency import Urgency
-from domain.warrant import Warrant
+from domain.warrant import Facts, Warrant
 
 BROKEN = "broken"
 REVIEWED = "reviewed"
@@ -98,7 +99,7 @@ class Reviewing:
         self._reviews = Reviews(tools.store, archive)
         self._proving = Proving(tools.signers, tools.clock)
 
-    async def note(self, warrant: Warrant, proposal: Proposal) -> None:
+    async def note(self, warrant: Warrant, proposal: Proposal, facts: Facts) -> None:
         """Before the first deed of whoever broke the glass, write down that it is to be looked at."""
         request = warrant.request
         if request.urgency is not Urgency.BREAK_GLASS or not proposal.is_forward:
@@ -115,6 +116,7 @@ class Reviewing:
                 by=request.actor.but(proof=proof),
                 key=request.requester.key,
                 reason=request.reason,
+                past=passed(proposal, facts),
                 at=self._tools.clock.now(),
             )
             await self._reviews.note(broken)

@@ -96,7 +96,7 @@ class Account(Value):
     of: int | None = None
     """The turn that a rollback undid, or a settlement settled."""
     deeds: tuple[str, ...] = ()
-    """What was begun, in order."""
+    """What was begun, in order; of what undid another turn, what was put back."""
     stood: bool = True
     """Whether it was left standing; else all of it was undone."""
     healthy: bool = True

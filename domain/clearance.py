@@ -148,7 +148,10 @@ def _judge_rules(proposal: Proposal, facts: Facts) -> Refusal | None:
 def _judge_approval(warrant: Warrant, proposal: Proposal, facts: Facts) -> Refusal | None:
     if not proposal.is_forward:
         return None
-    return judge_approval(facts.policy, warrant.request, proposal, warrant.decisions, facts.now)
+    refusal = judge_approval(facts.policy, warrant.request, proposal, warrant.decisions, facts.now)
+    if refusal and facts.in_vain:
+        return refusal.but(why="; ".join((refusal.why, *facts.in_vain[:3])))
+    return refusal
 
 
 def judge_approval(

@@ -131,9 +131,8 @@ def _what(account: Account) -> str:
 
 
 def _deeds(account: Account) -> Iterator[str]:
-    if not account.deeds:
-        return
-    yield "* Done:" if account.stood else "* Done, and undone again:"
+    if account.deeds:
+        yield "* Done:" if account.stood else "* Done, and undone again:"
     yield from (f"    * {_one_line(deed)}" for deed in account.deeds[:MOST_DEEDS])
     if (more := len(account.deeds) - MOST_DEEDS) > 0:
         yield f"    * and {more} more"
@@ -187,6 +186,8 @@ def _approval(account: Account) -> Iterator[str]:
         return
     if account.urgency is Urgency.BREAK_GLASS:
         yield f"* **The glass was broken**: {_one_line(str(account.review or 'what was to be reviewed is gone'))}"
+        past = account.review.broken.past if account.review else ()
+        yield from (f"    * It went past a gate that was shut: {_one_line(one)}" for one in past)
         return
     if account.urgency is Urgency.HOTFIX:
         yield "* Let in as a hotfix, by the environment's shorter way"

@@ -1,5 +1,7 @@
 """Which gates are closed to a release at the moment of its effect, and who is let past them."""
 
+from collections.abc import Iterable
+
 from domain.gate import Freeze, say_banned, say_observing
 from domain.hints import opening
 from domain.override import Override, that_count, why_void
@@ -7,6 +9,7 @@ from domain.refusal import Cause, Refusal
 from domain.terms import Proposal
 from domain.urgency import Urgency, Waivable
 from domain.warrant import Facts
+from domain.zone import say_local
 
 
 def _past(proposal: Proposal, facts: Facts) -> tuple[Waivable, ...]:
@@ -21,6 +24,30 @@ def used(proposal: Proposal, facts: Facts) -> tuple[Override, ...]:
     if judge_gates(proposal, facts.but(overrides=())) is None:
         return ()
     return that_count(facts.overrides, facts.overriders, proposal.plan.version, facts.now)
+
+
+def passed(proposal: Proposal, facts: Facts) -> tuple[str, ...]:
+    """Say which gates a broken glass goes past that are shut: by whom, since when and why."""
+    if not proposal.is_forward or proposal.request.urgency is not Urgency.BREAK_GLASS:
+        return ()
+    skips, schedule = facts.glass.skips, facts.schedule
+    said: list[str] = []
+    if Waivable.FREEZES in skips:
+        # What a worker remembers is mostly what the environment's workflow says as well.
+        freezes = [
+            one for one in (facts.freeze, *facts.shut) if isinstance(one, Freeze) and one.holds(facts.now)
+        ]
+        said += [f", since {one.since:%Y-%m-%d %H:%M} UTC, {one}" for one in _told_once(freezes)]
+        planned = schedule.frozen(facts.now)
+        said += [f", since {say_local(planned.span.start, planned.zone)}, {planned}"] if planned else []
+    windows = schedule.but(freezes=())
+    if Waivable.WINDOWS in skips and facts.begins and not windows.is_open(facts.now):
+        said.append(f" {windows.say(facts.now)}")
+    return tuple(f"{facts.environment} was{one}" for one in said)
+
+
+def _told_once(freezes: Iterable[Freeze]) -> Iterable[Freeze]:
+    return {(one.by.name, one.reason): one for one in freezes}.values()
 
 
 def _in_vain(proposal: Proposal, facts: Facts) -> str:

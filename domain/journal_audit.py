@@ -3,8 +3,11 @@
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from domain.audit import Finding, Paper, Told
-from domain.journal import Entry
+from domain.drawing import draw_undo
+from domain.environment import Holding, same
+from domain.journal import Entry, OpenTurn, Receipt, Settled
 from domain.names import Subject
+from domain.plan import Deed, Step
 from domain.trail import receipt_named_in
 
 
@@ -44,3 +47,27 @@ def left_findings(told: Told, turns: Collection[int]) -> Iterator[Finding]:
     if turn is not None and turn not in turns:
         what = f"its change left the receipt of turn {turn}, and that is not there any more"
         yield Finding(subject=told.subject, version=told.version, what=what)
+
+
+def say_put_back(receipt: Receipt, entries: Mapping[int, Sequence[Entry]]) -> tuple[str, ...]:
+    """Say what a rollback or settlement put back: the deeds of the turn that it undid, newest first.
+
+    It has none of its own; ``entries`` is the lane's journal.
+    """
+    if receipt.of is None or receipt.settled is not Settled.DONE:
+        return ()
+    steps = draw_undo(receipt.subject, _deeds_undone(receipt.of, entries)).steps
+    return tuple(_put_back(step, receipt.after.get(step.berth)) for step in steps)
+
+
+def _deeds_undone(turn: int, entries: Mapping[int, Sequence[Entry]]) -> tuple[Deed, ...]:
+    """Return what was to be undone: of a rollback without the engine that was lost, what that was to undo."""
+    deeds = OpenTurn(turn=turn, entries=tuple(entries.get(turn, ()))).deeds
+    earlier = next((deed.step.of.turn for deed in deeds if deed.step.of and deed.step.of.turn < turn), None)
+    return deeds if earlier is None else _deeds_undone(earlier, entries)
+
+
+def _put_back(step: Step, held: Holding | None) -> str:
+    if held is None or same(held, step.after):
+        return str(step)
+    return f"{step.berth}: {step.after} was to be put back, and what stood there at the end is {held}"

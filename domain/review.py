@@ -23,6 +23,8 @@ class Broken(Value):
     key: str = ""
     """By which key the request was signed, where it was."""
     reason: str
+    past: tuple[str, ...] = Field(default=(), exclude_if=lambda said: not said)
+    """Which gates were shut that it went past. Left out where none was: reviews are of what was written before."""
     at: datetime
 
     @property

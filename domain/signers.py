@@ -1,21 +1,69 @@
 """Whether those who must sign can: the names in ``allowed_signers``, held against who approves where."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from fnmatch import fnmatchcase
-from typing import Final
+from typing import Final, NamedTuple
 
 from domain.approval_written import Approval
 from domain.configuration import Configuration
-from domain.configuration_files import SIGNERS_FILE, environment_file, service_file
+from domain.configuration_files import REVOKED_KEYS_FILE, SIGNERS_FILE, environment_file, service_file
 from domain.fault import Fault, Spot
 from domain.names import Subject
+from domain.statement import Purpose
 
 FIX = f"add a line to {SIGNERS_FILE}: the name and the public key, as in `bo@example.com ssh-ed25519 AAAA…`"
+LOST: Final = f"add a line to {SIGNERS_FILE} with a new key of theirs, or take them out of the group"
 
-
-_KEY: Final = re.compile(r"\s(?:sk-)?(?:ssh|ecdsa)-\S+\s+(?P<key>AAAA\S+)")
+_KEY: Final = re.compile(r"\s(?P<kind>(?:sk-)?(?:ssh|ecdsa)-\S+)\s+(?P<key>AAAA\S+)")
+_OPTION: Final = re.compile(r'(?P<name>[a-z-]+)=(?:"(?P<quoted>[^"]*)"|(?P<plain>[^\s,]+))', re.IGNORECASE)
+_TIMES: Final = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
+"""By how many digits each is written in."""
 _FIRST_FIELD: Final = re.compile(r'"(?P<quoted>[^"]*)"|(?P<plain>\S+)')
+
+
+class KeyLine(NamedTuple):
+    """What a line of ``allowed_signers`` says of a key: whose it is, until when, and what for."""
+
+    names: tuple[str, ...]
+    kind: str
+    key: str
+    until: datetime | None
+    namespaces: tuple[str, ...]
+
+    def signs(self, purpose: str) -> bool:
+        return not self.namespaces or any(fnmatchcase(purpose, one) for one in self.namespaces)
+
+    def has_ended(self, now: datetime) -> bool:
+        return self.until is not None and self.until <= now
+
+
+def key_lines(text: str) -> Iterator[KeyLine]:
+    """Yield each line that gives a key, an authority's too: whose own is lost certifies nobody any more."""
+    for line in _lines(text):
+        if found := _KEY.search(line):
+            options = {
+                one["name"].lower(): one["quoted"] or one["plain"] or ""
+                for one in _OPTION.finditer(line[: found.start()])
+            }
+            namespaces = tuple(filter(None, options.get("namespaces", "").split(",")))
+            yield KeyLine(
+                _names(line),
+                found["kind"],
+                found["key"],
+                _moment(options.get("valid-before", "")),
+                namespaces,
+            )
+
+
+def _moment(written: str) -> datetime | None:
+    """Read a time as OpenSSH does, which is asked in UTC; of what is none OpenSSH takes no key."""
+    digits = written.removesuffix("Z")
+    try:
+        return datetime.strptime(digits, _TIMES[len(digits)]).replace(tzinfo=UTC)
+    except (KeyError, ValueError):
+        return None
 
 
 def names_in(text: str) -> tuple[str, ...]:
@@ -48,37 +96,62 @@ def _names(line: str) -> tuple[str, ...]:
 def signer_faults(configuration: Configuration) -> Iterator[Fault]:
     """Find where decisions are to be signed, and those who decide have no key."""
     said: set[Spot] = set()
-    for name, service in configuration.services.items():
-        for environment in service.environments:
-            if environment not in configuration.environments:
-                continue
-            subject = Subject(service=name, environment=environment)
-            spot = _where(configuration, subject)
-            if configuration.approval(subject).signed and spot not in said:
-                said.add(spot)
-                yield from _missing(configuration, subject, spot)
+    for subject, spot in _signing(configuration):
+        if spot not in said:
+            said.add(spot)
+            yield from _missing(configuration, subject, spot)
 
 
 def shared_key_faults(configuration: Configuration, keys: Mapping[str, Sequence[str]]) -> Iterator[Fault]:
     """Warn where several of those who decide have one key between them: it has one voice."""
     told: set[tuple[str, ...]] = set()
+    for subject, spot in _signing(configuration):
+        people = configuration.approval(subject).policy(None).people
+        for patterns in keys.values():
+            holders = tuple(one for one in people if has_key(one, patterns))
+            if len(holders) > 1 and holders not in told:
+                told.add(holders)
+                yield Fault(
+                    spot,
+                    f"{' and '.join(holders)} have one key between them in {SIGNERS_FILE}, and a key has one voice",
+                    "give each a key of their own, or take one name out of the group",
+                    is_warning=True,
+                )
+
+
+def lost_key_faults(
+    configuration: Configuration, lines: Sequence[KeyLine], revoked: Container[str], now: datetime
+) -> Iterator[Fault]:
+    """Warn of who is to sign decisions, had keys for it, and has none any more."""
+    who = dict.fromkeys(
+        (spot, name)
+        for subject, spot in _signing(configuration)
+        for name in configuration.approval(subject).policy(None).people
+    )
+    for spot, name in who:
+        theirs = [one for one in lines if one.signs(Purpose.DECISION) and has_key(name, one.names)]
+        if theirs and all(one.key in revoked or one.has_ended(now) for one in theirs):
+            why = f"{name} cannot sign any more: {_lost(theirs, revoked)}"
+            yield Fault(spot, why, LOST, is_warning=True)
+
+
+def _lost(lines: Sequence[KeyLine], revoked: Container[str]) -> str:
+    gone = [one.key in revoked for one in lines]
+    whose = "their key" if len(lines) == 1 else "each key of theirs"
+    if all(gone):
+        return f"{whose} is in {REVOKED_KEYS_FILE}"
+    ended = f"{whose} has ended in {SIGNERS_FILE}"
+    return f"{ended}, or is in {REVOKED_KEYS_FILE}" if any(gone) else ended
+
+
+def _signing(configuration: Configuration) -> Iterator[tuple[Subject, Spot]]:
+    """Yield where decisions are signed, each with the place that says so."""
     for name, service in configuration.services.items():
         for environment in service.environments:
-            if environment not in configuration.environments:
-                continue
-            subject = Subject(service=name, environment=environment)
-            approval = configuration.approval(subject)
-            people = approval.policy(None).people if approval.signed else ()
-            for patterns in keys.values():
-                holders = tuple(one for one in people if has_key(one, patterns))
-                if len(holders) > 1 and holders not in told:
-                    told.add(holders)
-                    yield Fault(
-                        _where(configuration, subject),
-                        f"{' and '.join(holders)} have one key between them in {SIGNERS_FILE}, and a key has one voice",
-                        "give each a key of their own, or take one name out of the group",
-                        is_warning=True,
-                    )
+            if environment in configuration.environments:
+                subject = Subject(service=name, environment=environment)
+                if configuration.approval(subject).signed:
+                    yield subject, _where(configuration, subject)
 
 
 def _where(configuration: Configuration, subject: Subject) -> Spot:

@@ -74,6 +74,8 @@ class Facts(Value):
     """Why the release is not its author's, where only signed ones are let in; nothing where it is, or need not be."""
     unproven_request: str = "nobody has looked for its signature"
     """Why the request is not known to be its requester's own, or nothing where this worker found it signed."""
+    in_vain: tuple[str, ...] = ()
+    """What was decided and does not count, and why, where only signed decisions do."""
     observed: dict[str, Holding] = Field(default_factory=dict)
     unanswered: tuple[str, ...] = ()
     trail: Trail | None = None

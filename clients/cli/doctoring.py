@@ -18,6 +18,8 @@ from workers.settings import Surroundings, surroundings
 if TYPE_CHECKING:
     from temporalio.client import Client
 
+    from domain.configuration import Configuration
+
 config = typer.Typer(no_args_is_help=True, help="Begin a configuration folder, check it, and see what holds.")
 
 Coverage = Annotated[
@@ -121,7 +123,16 @@ def _configuration(place: Surroundings) -> list[Finding]:
         named = _many(len(many.services), "service"), _many(len(many.environments), "environment")
         sentence = f"{' and '.join(named)} in {place.folder}"
         findings.append(_good("configuration", sentence))
+        findings += _lost_keys(place, many)
     return findings
+
+
+def _lost_keys(place: Surroundings, configuration: "Configuration") -> list[Finding]:
+    from activities.clock import SystemClock
+    from activities.lost_keys import find_lost_keys
+
+    lost = find_lost_keys(place.folder, configuration, SystemClock())
+    return [_doubtful("configuration", str(warning)) for warning in lost]
 
 
 def _schemas(place: Surroundings) -> list[Finding]:

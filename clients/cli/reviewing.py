@@ -7,7 +7,7 @@ import typer
 from clients.cli.asking import ask, me, signer
 from clients.cli.grammar import AsJson, By, EnvironmentName, Key, Service
 from clients.cli.reading import find_reviews, read_reviews
-from clients.cli.terminal import leave, say, say_commands, say_json
+from clients.cli.terminal import leave, say, say_commands, say_json, say_lines
 from clients.trouble import FailedError, UsageError
 from domain.hints import keyed
 from domain.outcome import Exit
@@ -51,6 +51,7 @@ def list_(all_: All = False, as_json: AsJson = False) -> None:
             f"{broken.version} of {broken.subject}, turn {broken.turn}: {one}.",
             "yellow" if one.is_open else "",
         )
+        say_lines(f"    past a gate that was shut: {gate}" for gate in broken.past)
         if one.is_open:
             where = f"{broken.subject.service} {broken.subject.environment} {broken.turn}"
             command = f"towpath review sign {where} --comment TEXT"

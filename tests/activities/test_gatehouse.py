@@ -45,8 +45,10 @@ class Everybody:
     def __init__(self, revoked: Sequence[str] = ()) -> None:
         self.revoked = revoked
 
-    async def why_not(self, statement: Statement, signature: str, now: datetime) -> str:
-        del now
+    async def why_not(
+        self, statement: Statement, signature: str, now: datetime, given: datetime | None = None
+    ) -> str:
+        del now, given
         good = signature == f"of {statement.by}" and statement.by not in self.revoked
         return "" if good else "it is not theirs"
 

@@ -98,7 +98,45 @@ async def test_a_revoked_key_has_never_signed_anything(people: People, tmp_path:
     people.allow(tmp_path, {BO: BO})
     people.revoke(tmp_path, BO)
 
-    assert "has been revoked" in await why_not(tmp_path, signature_of(people, BO))
+    with watched() as found:
+        said = await why_not(tmp_path, signature_of(people, BO))
+
+    assert said == "its key has been revoked, by revoked_keys"
+    assert [one.kind for one in found] == [Tried.SIGNATURE]
+
+
+@pytest.mark.parametrize(
+    ("lost", "since"),
+    [
+        ("revoked", "has been revoked since, by revoked_keys"),
+        ("ended", "has ended since, by allowed_signers"),
+    ],
+)
+async def test_a_key_that_is_lost_after_it_signed_is_no_attempt(
+    people: People, tmp_path: Path, lost: str, since: str
+) -> None:
+    """It counts no more, and says so; what comes under such a key is an attempt, as is what it never signed."""
+    clock = ShiftedClock()
+    now, proving = clock.now(), Proving(OpenSshSigners(tmp_path), clock)
+    clock.offset = -timedelta(hours=1)
+    signed = DECISION.but(signature=people.signer(BO, clock).sign_decision(PROPOSAL, DECISION))
+    others = DECISION.but(signature=people.signer(CY, clock).sign_decision(PROPOSAL, DECISION))
+    clock.offset = timedelta()
+    assert signed.signature
+    statement = decision_statement(matter_of(PROPOSAL), signed, signed.signature)
+    until = f'valid-before="{now - timedelta(minutes=1):%Y%m%d%H%M%S}Z"' if lost == "ended" else ""
+    people.allow(tmp_path, {BO: BO}, until)
+    people.revoke(tmp_path, *([BO] if lost == "revoked" else []))
+
+    with watched() as found:
+        ((old, why),) = await proving.looked_at(matter_of(PROPOSAL), [signed])
+        assert not found
+        assert await proving.as_it_comes(statement, signed.signature)
+        assert await proving.looked_at(matter_of(PROPOSAL), [others, signed.but(comment="changed")])
+
+    assert why == f"it was good when it was given; its key {since}"
+    assert old.actor.proof is Proof.NONE
+    assert [one.kind for one in found] == [Tried.SIGNATURE] * 3
 
 
 async def test_an_authority_vouches_for_its_people(people: People, tmp_path: Path) -> None:

@@ -120,9 +120,11 @@ async def test_a_signature_that_two_papers_keep_is_looked_at_once() -> None:
     asked: list[Statement] = []
 
     class Counting(Credulous):
-        async def why_not(self, statement: Statement, signature: str, now: datetime) -> str:
+        async def why_not(
+            self, statement: Statement, signature: str, now: datetime, given: datetime | None = None
+        ) -> str:
             asked.append(statement)
-            return await super().why_not(statement, signature, now)
+            return await super().why_not(statement, signature, now, given)
 
     signers = OnceSigners(Counting())
     one, other = (Statement(purpose=Purpose.WORD, by="ana", text=text) for text in ("one", "other"))

@@ -29,6 +29,7 @@ BROKEN = Broken(
     plan=digest_of(b"plan"),
     by=Actor(name="di"),
     reason="it burns",
+    past=("dev was frozen by ana",),
     at=datetime(2026, 1, 5, tzinfo=UTC),
 )
 
@@ -45,6 +46,7 @@ async def test_a_broken_glass_is_shown_until_it_is_reviewed(offline: CommandLine
     await reviews.note(BROKEN)
 
     listed = await offline.type("review", "list")
+    assert "    past a gate that was shut: dev was frozen by ana\n" in listed.out
     as_json = await offline.type("review", "list", "--json")
     examined = await offline.type("doctor")
     unknown = await offline.type("review", "sign", "shop", "dev", "8", "--comment", "seen", "--by", "bo")

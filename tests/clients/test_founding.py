@@ -11,6 +11,7 @@ import pytest
 
 from domain.outcome import Exit
 from tests.clients.conftest import TOWPATH, CommandLine
+from tests.people import People, needs_openssh
 
 
 async def test_what_is_scaffolded_passes_the_check(offline: CommandLine) -> None:
@@ -37,6 +38,29 @@ async def test_what_is_scaffolded_passes_the_check(offline: CommandLine) -> None
     assert [(one.code, one.err) for one in ran] == [(Exit.DONE, "")] * len(typed)
     assert "3 services and 2 environments" in ran[-1].said
     assert "http://127.0.0.1:1/production" in (offline.folder / "services/shop.yaml").read_text()
+
+
+@needs_openssh
+async def test_an_approver_whose_key_was_revoked_is_warned_of(offline: CommandLine, tmp_path: Path) -> None:
+    """Nothing is wrong yet: another can approve."""
+    people = People(tmp_path / "people")
+    for words in (("config", "init"), ("service", "new", "shop", "--component", "site=content")):
+        await offline.type(*words)
+    (offline.folder / "towpath.yaml").write_text("groups: {approvers: [ana@example.com, bo@example.com]}\n")
+    (offline.folder / "environments/dev.yaml").write_text(
+        "environment: dev\napproval: {quorum: 1, from: [approvers], signed: true}\n"
+    )
+    people.allow(offline.folder, {name: name for name in ("ana@example.com", "bo@example.com")})
+    people.revoke(offline.folder, "bo@example.com")
+
+    ran = await offline.type("config", "check")
+
+    assert ran.code == Exit.DONE
+    assert (
+        "– configuration: environments/dev.yaml:2: approval.signed: bo@example.com cannot sign any more"
+        in ran.said
+    )
+    assert "ana@example.com cannot" not in ran.said
 
 
 async def test_nothing_is_written_over(offline: CommandLine) -> None:

@@ -139,6 +139,15 @@ WRONG: dict[str, tuple[Wrong, Cause, str]] = {
         Cause.VOID,
         "lacks the approval",
     ),
+    "an approval whose key was revoked": (
+        lambda w, s, f: (
+            w.but(decisions=(APPROVED.but(actor=Actor(name="bo")),)),
+            s,
+            f.but(in_vain=("what bo said does not count: it was revoked",)),
+        ),
+        Cause.VOID,
+        "lacks the approval of 1 of: ana, bo; what bo said does not count: it was revoked",
+    ),
     "a silence": (
         fact(unanswered=("the lane", "the asker")),
         Cause.UNANSWERED,

@@ -2,11 +2,14 @@
 
 from datetime import timedelta
 
+from domain.actor import Actor
 from domain.approval import Quorum, Verdict
 from domain.audit import Account, Audit, Finding, Told, Vouched
 from domain.evidence import MOST_DEEDS, tell_audit
 from domain.names import Subject
+from domain.review import Broken, Review
 from domain.terms import Story
+from domain.urgency import Urgency
 from tests.domain.strategies import NOON, digest
 
 SHOP = Subject(service="shop", environment="production")
@@ -57,6 +60,26 @@ def test_a_change_is_told_from_who_asked_to_what_stands() -> None:
     assert "* Done:\n    * site: 1.0 → 2.0\n" in text
 
 
+def test_a_broken_glass_says_what_it_went_past() -> None:
+    """Each gate has its line, and what people wrote there makes none of its own."""
+    broken = Broken(
+        subject=SHOP,
+        turn=7,
+        version="2.0",
+        plan=digest("plan"),
+        by=Actor(name="di"),
+        reason="it burns",
+        past=("production was frozen by ana: holidays\n* Done", "production was outside its windows"),
+        at=NOON,
+    )
+    account = PROMOTED.but(urgency=Urgency.BREAK_GLASS, review=Review(broken=broken))
+
+    text = tell_audit(Audit(accounts=(account,)))
+
+    assert "    * It went past a gate that was shut: production was frozen by ana: holidays * Done\n" in text
+    assert "    * It went past a gate that was shut: production was outside its windows\n" in text
+
+
 def test_what_was_undone_or_left_undone_is_said() -> None:
     """And of which turn a rollback was; of hundreds of targets the first ones are written out."""
     many = tuple(f"site at {number}: 1.0 → 2.0" for number in range(MOST_DEEDS + 3))
@@ -64,10 +87,13 @@ def test_what_was_undone_or_left_undone_is_said() -> None:
     back = PROMOTED.but(story=Story.ROLLBACK, of=7, turn=8, outcome="rolled back", healthy=False)
 
     text = tell_audit(Audit(accounts=(undone, back)))
+    nothing = tell_audit(Audit(accounts=(back.but(deeds=()),)))
 
     assert "* Done, and undone again:\n    * site at 0:" in text
     assert "    * and 3 more\n" in text
     assert "## shop in production: rollback of turn 7, rolled back\n" in text
+    assert "* Done" not in nothing
+    assert "left undone, because a person said to" in nothing
     assert "**Something of it was left undone, because a person said to**" in text
 
 

@@ -3,11 +3,13 @@
 import pytest
 
 from domain.audit import Paper
+from domain.environment import Unknown
 from domain.fence import Fence
-from domain.journal import Entry
-from domain.journal_audit import beside_findings, unaccounted_findings
+from domain.journal import Entry, Settled
+from domain.journal_audit import beside_findings, say_put_back, unaccounted_findings
 from domain.names import Subject
-from domain.plan import Deed
+from domain.plan import Deed, Verb
+from domain.terms import Story
 from tests.domain.strategies import digest
 from tests.domain.test_effect_audit import UNSIGNED as LET_IN
 from tests.domain.test_effect_audit import begun, papers
@@ -64,3 +66,40 @@ def test_an_entry_that_was_taken_out_is_missed_also_where_a_later_one_stands(
     paper = Paper(receipt=receipt.but(journaled=journaled), fingerprint=digest("x"), entries=(first, last))
 
     assert bool([*beside_findings(paper)]) == is_found
+
+
+def test_what_a_rollback_put_back_is_what_the_turn_that_it_undid_had_done() -> None:
+    """Newest first; what was called off never was, and what stands there all the same is said."""
+    journal = {7: (entry(7), entry(7, 2, "db"), entry(7, 3, "cache", void=True)), 8: (entry(8, 1, "web"),)}
+    before = journal[7][0].step.before
+    receipt = papers(LET_IN, entry(7)).but(
+        turn=9,
+        story=Story.ROLLBACK,
+        settled=Settled.DONE,
+        of=7,
+        deeds=(),
+        after={"site": before, "db": before},
+    )
+    skipped = receipt.but(after={"site": before, "db": Unknown()})
+
+    assert say_put_back(receipt, journal) == (f"db: put back {before}", f"site: put back {before}")
+    assert say_put_back(skipped, journal) == (
+        f"db: {before} was to be put back, and what stood there at the end is unknown",
+        f"site: put back {before}",
+    )
+    assert say_put_back(receipt.but(settled=Settled.UNDONE), journal) == ()
+    assert say_put_back(receipt.but(of=None), journal) == ()
+    assert say_put_back(receipt.but(of=6), journal) == ()
+
+
+def test_what_settled_a_lost_rollback_put_back_what_that_was_to_undo() -> None:
+    """A rollback without the engine has deeds of its own, which are undos: they are made after all."""
+    done = entry(7)
+    undo = done.step.but(verb=Verb.RESTORE, before=done.step.after, after=done.step.before, of=done.fence)
+    journal = {7: (done, entry(7, 2, "db")), 8: (done.but(fence=Fence(turn=8, act=1), step=undo),)}
+    receipt = papers(LET_IN, done).but(turn=9, story=Story.SETTLEMENT, settled=Settled.DONE, of=8, after={})
+
+    assert say_put_back(receipt, journal) == (
+        f"db: put back {done.step.before}",
+        f"site: put back {done.step.before}",
+    )

@@ -14,6 +14,7 @@ from domain.configuration import Configuration
 from domain.configuration_files import EnvironmentFile, Organisation, ServiceEnvironment, ServiceFile
 from domain.emergency import glass_of
 from domain.gate import Freeze
+from domain.gatekeeping import judge_gates, passed
 from domain.refusal import Cause
 from domain.review import Broken, ReviewWord, why_no_review
 from domain.signature import Signature
@@ -101,6 +102,65 @@ def test_gates_hold_exactly_where_nothing_lets_past_them(past: set[Waivable], ur
     assert is_closed(schedule=Schedule(windows=((LATER,),))) == (Waivable.WINDOWS not in goes_past)
     assert is_closed(pin=PIN)
     assert not is_closed(freeze=Freeze(by=Actor(name="cy"), reason="", since=NOON, until=NOON))
+
+
+SHUT: dict[str, tuple[dict[str, object], Waivable, str]] = {
+    "a freeze": (
+        {"freeze": FROZEN},
+        Waivable.FREEZES,
+        "was, since 2026-01-05 12:00 UTC, frozen by cy (claimed, not proven): holidays",
+    ),
+    "a remembered freeze": ({"shut": (FROZEN,)}, Waivable.FREEZES, "frozen by cy (claimed, not proven)"),
+    "a planned freeze": (
+        {"schedule": Schedule(freezes=(HOLIDAYS,))},
+        Waivable.FREEZES,
+        "was, since Mon 2026-01-05 13:00 UTC, frozen as planned until Tue 2026-01-06 00:00 UTC: holidays",
+    ),
+    "a window": (
+        {"schedule": Schedule(windows=((LATER,),))},
+        Waivable.WINDOWS,
+        "production was outside its windows, of which the next opens",
+    ),
+}
+
+
+@given(
+    which=st.sets(st.sampled_from(sorted(SHUT))),
+    skips=st.sets(st.sampled_from(Waivable)),
+    urgency=st.sampled_from(Urgency),
+)
+def test_a_broken_glass_says_which_gates_it_went_past(
+    which: set[str], skips: set[Waivable], urgency: Urgency
+) -> None:
+    """Those that would be shut to it otherwise, and no other: what a worker remembers too is said once."""
+    proposal = PROPOSAL.but(request=BURNS.but(urgency=urgency))
+    facts = ALONE.but(proposal=proposal, glass=GLASS.but(skips=tuple(skips)), begins=True)
+    planned = Schedule(
+        freezes=(HOLIDAYS,) if "a planned freeze" in which else (),
+        windows=((LATER,),) if "a window" in which else (),
+    )
+    gates = {key: value for name in sorted(which) for key, value in SHUT[name][0].items()}
+    facts = facts.but(**gates | {"schedule": planned})
+
+    said = passed(proposal, facts)
+
+    kinds = [SHUT[name][1] for name in which - ({"a remembered freeze"} if "a freeze" in which else set())]
+    goes_past = skips if urgency is Urgency.BREAK_GLASS else set[Waivable]()
+    assert len(said) == sum(kind in goes_past for kind in kinds)
+    for name in which:
+        if SHUT[name][1] in goes_past:
+            assert any(SHUT[name][2] in one for one in said), (name, said)
+    shut_without = judge_gates(proposal, facts.but(glass=facts.glass.but(skips=())))
+    assert bool(said) <= (shut_without is not None)
+
+
+def test_what_was_reviewed_before_gates_were_told_is_reviewed_still() -> None:
+    """A review is of a digest: where no gate was passed, that is what it was before there was a word of gates."""
+    told = BROKEN.but(past=("production was frozen",))
+
+    assert "past" not in BROKEN.model_dump(mode="json")
+    assert told.digest() != BROKEN.digest()
+    assert Broken.model_validate_json(told.canonical()) == told
 
 
 def configured(**floor: object) -> Configuration:

@@ -69,8 +69,10 @@ class Past(NamedTuple):
 class Credulous:
     """Believes every signature."""
 
-    async def why_not(self, statement: Statement, signature: str, now: datetime) -> str:
-        del statement, signature, now
+    async def why_not(
+        self, statement: Statement, signature: str, now: datetime, given: datetime | None = None
+    ) -> str:
+        del statement, signature, now, given
         return ""
 
 
@@ -212,6 +214,9 @@ async def test_the_engines_own_worker_cannot_say_that_somebody_approved(past: Pa
     assert f"* Asked for by {ANA}: a feature" in text
     assert f"{BO} said approve" in text
     assert "(claimed, not proven)" not in text.partition("rollback")[0]
+    back = text.partition(f"## {town.service} in {town.production}: rollback of turn")[2]
+    assert "* Done:\n    * site: put back 1.0 (" in back
+    assert "left undone" not in back
     assert ": # fine * by me" in text
     assert "\n# fine" not in text
 

@@ -19,6 +19,7 @@ from clients.trouble import DeclinedError
 from domain.approval_written import Approval, Hotfix
 from domain.attempt import Kind
 from domain.configuration_files import Organisation
+from domain.evidence import tell_audit
 from domain.names import environment_id, review_key
 from domain.notice import Event
 from domain.outcome import Outcome, Phase
@@ -122,6 +123,9 @@ async def test_a_broken_glass_calls_people_and_stays_open_until_somebody_else_ha
     found = await auditor.audit(ready.service, ready.production, "")
     assert not found.findings
     assert found.accounts[0].review == closed
+    (past,) = closed.broken.past
+    assert "frozen by olga@example.com (claimed, not proven): stop the line" in past
+    assert f"    * It went past a gate that was shut: {past}\n" in tell_audit(found)
     with pytest.raises(DeclinedError, match="reviewed already"):
         await desk.sign(*where, by=BO, comment="on second thoughts")
 
