@@ -64,11 +64,12 @@ class ThawOrder(Value):
 
 
 class Hearing(Value):
-    """A question: what did the lane answer to this asker's ask of that number."""
+    """A question: what did the lane answer to this asker's ask of that number and mark."""
 
     subject: Subject
     asker: str
     number: int
+    ask: str = ""
 
 
 class Silence(Value):
@@ -114,8 +115,7 @@ class ErrandActivities:
         Whoever can signal can say anything; a lane's own word is known from the lane.
         """
         status = await _lane_status(hearing.subject)
-        told = status.answers.get(hearing.asker) if status else None
-        return told if told and told.number == hearing.number else None
+        return status.answer_to(hearing.asker, hearing.number, hearing.ask) if status else None
 
     @activity.defn
     async def hear_promotion(self, asker: str) -> OwnWord:
@@ -134,7 +134,14 @@ class ErrandActivities:
             if error.status not in {RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT}:
                 raise
             return OwnWord(known=False)
-        return OwnWord(number=status.number, since=status.asked_at, withdrawal=status.withdrawal)
+        waits = status.phase is Phase.IN_LANE
+        return OwnWord(
+            waits=waits,
+            number=status.number,
+            since=status.asked_at,
+            mark=status.ask,
+            withdrawal=status.withdrawal,
+        )
 
     @activity.defn
     async def hear_yieldings(self, subject: Subject) -> list[str]:

@@ -205,10 +205,12 @@ def test_a_copy_of_an_ask_changes_nothing() -> None:
 
 
 def test_the_newest_copy_of_an_ask_is_what_is_done() -> None:
-    """An asker that was reset asks under the same number, with a proposal of its own."""
-    anew = NEW.but(intent="sha256:anew")
+    """Sent again it has a later date; what else is asked under its name and number takes nothing from it."""
+    again, other = NEW.but(dated=NOW, comes_back=True), NEW.but(intent="sha256:another")
 
-    assert taken(lane(NEW, NEXT), anew).queue == (anew, NEXT)
+    assert taken(lane(NEW, NEXT), again).queue == (again, NEXT)
+    assert taken(lane(NEW, NEXT), other).queue == (NEW, NEXT, other)
+    assert taken(started(lane(NEW)), other).queue == (other,)
 
 
 def test_another_ask_never_displaces_an_earlier_one() -> None:
