@@ -33,6 +33,8 @@ ASK_AGAIN: Final = "ask_again"
 TELL_OF_THAW: Final = "tell_of_thaw"
 GATE_OPENED: Final = "gate_opened"
 PROMOTION: Final = "PromotionWorkflow"
+HAS_RUN: Final = 4
+"""Events: with fewer a workflow's first task is not done, as where it was started with a delay. It answers nothing."""
 
 
 class LaneMessage(Value):
@@ -125,6 +127,8 @@ class ErrandActivities:
             found = await promotion.describe()
             if found.task_queue != ENGINE_QUEUE or found.workflow_type != PROMOTION:
                 return OwnWord(known=False)
+            if found.history_length < HAS_RUN:
+                return OwnWord(waits=False)
             status = await promotion.query(
                 "status", result_type=PromotionStatus, reject_condition=QueryRejectCondition.NOT_OPEN
             )

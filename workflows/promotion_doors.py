@@ -139,7 +139,8 @@ class PromotionDoors(Steered):
 
     @workflow.signal(description="For a newborn lane: it does not know who waited for the one before")
     def ask_again(self, _: RawValue) -> None:
-        if self._log.phase is Phase.IN_LANE:
+        is_to_be_said = any(order.verb == ASK for order in self._orders)
+        if self._log.phase is Phase.IN_LANE and not is_to_be_said:
             self._orders += self._said_to_lane()
 
     @workflow.signal(description="For the environment: the gate is open")

@@ -213,6 +213,15 @@ def test_the_newest_copy_of_an_ask_is_what_is_done() -> None:
     assert taken(started(lane(NEW)), other).queue == (other,)
 
 
+def test_what_else_runs_in_an_askers_name_is_not_what_it_waits_for() -> None:
+    """Who withdraws is answered at once, unless the change of that very ask has begun."""
+    at_work = started(lane(NEW, NEXT))
+
+    assert at_work.has_begun(NEW.asker, NEW.number)
+    assert not at_work.has_begun(NEW.asker, NEW.number + 1)
+    assert not at_work.has_begun(NEXT.asker, NEXT.number)
+
+
 def test_another_ask_never_displaces_an_earlier_one() -> None:
     """Neither a late copy of an old ask nor an asker that began anew costs anybody their place."""
     second, first = ask_of("promotion/new", 2, Story.PROMOTION), NEW

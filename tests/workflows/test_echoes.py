@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from temporalio.client import WorkflowHandle
 
 from clients.lane import Lane
+from domain.actor import Actor
 from domain.answer import Ask, Done
 from domain.approval_written import Approval
 from domain.attempt import Kind
@@ -15,7 +17,7 @@ from domain.folding import folded
 from domain.names import promotion_id
 from domain.outcome import Outcome, Phase
 from domain.status import LaneStatus, PromotionStatus
-from domain.terms import LanePolicy, Sealed, Story
+from domain.terms import LanePolicy, Request, Sealed, Story
 from tests.news import news
 from tests.town import Town
 
@@ -174,3 +176,46 @@ async def test_an_answer_to_another_ask_is_none_to_an_operators(town: Town) -> N
 
     assert isinstance(await asyncio.wait_for(wish.result(), 30), Done)
     assert town.world.version(town.place(town.dev)) == "1.0.0"
+
+
+async def test_who_begins_in_an_hour_holds_no_lane_up_meanwhile(town: Town) -> None:
+    """A promotion that somebody starts with a delay answers nothing: it has asked nothing, and is not waited for."""
+    gate = town.world.slow[town.place(town.dev)] = asyncio.Event()
+    running = await town.promote("1.0.0", town.dev)
+    await town.world.reached.wait()
+    request = Request(subject=town.subject(town.dev), version="9.9.9", actor=Actor(name="eve"))
+    later = await town.client.start_workflow(
+        "PromotionWorkflow",
+        request,
+        id=promotion_id(town.subject(town.dev), "9.9.9"),
+        task_queue="towpath",
+        start_delay=timedelta(hours=1),
+    )
+
+    for intent in ("one", "another"):
+        ask = Ask(asker=later.id, number=1, request=request, intent=intent)
+        await town.lane(town.dev).signal("ask", ask)
+    gate.set()
+
+    assert (await asyncio.wait_for(running.result(), 15)).outcome is Outcome.PROMOTED
+    await town.until_alarmed(Kind.SPEAKING)
+    await later.terminate()
+
+
+async def test_a_promotion_that_is_told_to_ask_again_and_again_asks_once_more(town: Town) -> None:
+    """What it is about to say to its lane, it need not say twice."""
+    gate = town.world.slow[town.place(town.dev)] = asyncio.Event()
+    handle = await town.promote("1.0.0", town.dev)
+    await town.world.reached.wait()
+    await town.until(handle, Phase.IN_LANE)
+
+    await asyncio.gather(*(handle.signal("ask_again", {}) for _ in range(300)))
+    gate.set()
+
+    assert (await asyncio.wait_for(handle.result(), 30)).outcome is Outcome.PROMOTED
+    asked = [event async for event in town.lane(town.dev).fetch_history_events() if is_ask(event)]
+    assert len(asked) < 100, "at most once for each task of its workflow"
+
+
+def is_ask(event: Any) -> bool:
+    return bool(event.workflow_execution_signaled_event_attributes.signal_name == "ask")
