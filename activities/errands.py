@@ -33,6 +33,8 @@ ASK_AGAIN: Final = "ask_again"
 TELL_OF_THAW: Final = "tell_of_thaw"
 GATE_OPENED: Final = "gate_opened"
 PROMOTION: Final = "PromotionWorkflow"
+HAS_RUN: Final = 4
+"""Events: with fewer a workflow's first task is not done, as where it was started with a delay. It answers nothing."""
 
 
 class LaneMessage(Value):
@@ -64,11 +66,12 @@ class ThawOrder(Value):
 
 
 class Hearing(Value):
-    """A question: what did the lane answer to this asker's ask of that number."""
+    """A question: what did the lane answer to this asker's ask of that number and mark."""
 
     subject: Subject
     asker: str
     number: int
+    ask: str = ""
 
 
 class Silence(Value):
@@ -114,8 +117,7 @@ class ErrandActivities:
         Whoever can signal can say anything; a lane's own word is known from the lane.
         """
         status = await _lane_status(hearing.subject)
-        told = status.answers.get(hearing.asker) if status else None
-        return told if told and told.number == hearing.number else None
+        return status.answer_to(hearing.asker, hearing.number, hearing.ask) if status else None
 
     @activity.defn
     async def hear_promotion(self, asker: str) -> OwnWord:
@@ -125,6 +127,8 @@ class ErrandActivities:
             found = await promotion.describe()
             if found.task_queue != ENGINE_QUEUE or found.workflow_type != PROMOTION:
                 return OwnWord(known=False)
+            if found.history_length < HAS_RUN:
+                return OwnWord(waits=False)
             status = await promotion.query(
                 "status", result_type=PromotionStatus, reject_condition=QueryRejectCondition.NOT_OPEN
             )
@@ -134,7 +138,14 @@ class ErrandActivities:
             if error.status not in {RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT}:
                 raise
             return OwnWord(known=False)
-        return OwnWord(number=status.number, since=status.asked_at, withdrawal=status.withdrawal)
+        waits = status.phase is Phase.IN_LANE
+        return OwnWord(
+            waits=waits,
+            number=status.number,
+            since=status.asked_at,
+            mark=status.ask,
+            withdrawal=status.withdrawal,
+        )
 
     @activity.defn
     async def hear_yieldings(self, subject: Subject) -> list[str]:

@@ -160,7 +160,13 @@ async def _ask_asker(client: Client, warrant: Warrant, runs: Runs) -> PromotionS
         name = made_up[0].actor.name
         caught(Kind.WARRANT, f"{warrant.asker} was given no such decision by {name}", name)
         return None
-    return status if status.phase is Phase.IN_LANE else None
+    return status if _has_asked(status, warrant) else None
+
+
+def _has_asked(status: PromotionStatus, warrant: Warrant) -> bool:
+    if status.phase is not Phase.IN_LANE and not status.number:
+        caught(Kind.WARRANT, f"{warrant.asker} has not asked for it yet", warrant.request.actor.name)
+    return status.phase is Phase.IN_LANE
 
 
 async def _ask_promotion(client: Client, workflow_id: str, runs: Runs) -> PromotionStatus | None:

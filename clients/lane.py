@@ -35,14 +35,15 @@ FIRST: Final = 1
 class Wish:
     """What a person has asked of a lane. The lane is its only keeper: it has no workflow of its own."""
 
-    def __init__(self, lane: "Lane", asker: str, story: Story) -> None:
+    def __init__(self, lane: "Lane", ask: Ask) -> None:
         self.lane = lane
-        self.asker = asker
-        self.story = story
+        self.asker = ask.asker
+        self.story = ask.request.story
+        self._mark = ask.mark
 
     def answer_in(self, status: LaneStatus) -> Answer | None:
         """Return the lane's answer, if this status holds one."""
-        told = status.answers.get(self.asker)
+        told = status.answer_to(self.asker, FIRST, self._mark)
         return told.answer if told else None
 
     async def result(self) -> Answer:
@@ -137,18 +138,18 @@ class Lane:
     @in_words
     async def _ask(self, story: Story, by: str, reason: str, of: int | None, signer: Signer | None) -> Wish:
         await need_environment(self.client, self.subject.environment)
-        asker = f"person/{uuid4()}"
         actor = made(Actor, name=by)
         request = made(Request, story=story, subject=self.subject, actor=actor, reason=reason, of=of)
         request = signer.sign_request(request) if signer else request
+        ask = Ask(asker=f"person/{uuid4()}", number=FIRST, request=request, dated=SystemClock().now())
         names = {SERVICE: self.subject.service, ENVIRONMENT: self.subject.environment, STORY: "lane"}
         await self.client.start_workflow(
             "LaneWorkflow",
             id=self.id,
             task_queue=ENGINE_QUEUE,
             start_signal=ASK,
-            start_signal_args=[Ask(asker=asker, number=FIRST, request=request, dated=SystemClock().now())],
+            start_signal_args=[ask],
             static_summary=f"The lane of {self.subject}",
             search_attributes=attributes(names),
         )
-        return Wish(self, asker, story)
+        return Wish(self, ask)

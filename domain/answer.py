@@ -12,7 +12,7 @@ from domain.outcome import Outcome
 from domain.refusal import Refusal
 from domain.signature import WordSignature
 from domain.terms import LaneTerms, Request, Sealed, Story
-from domain.value import Value
+from domain.value import Value, canonical, digest_of
 
 
 class Ask(Value):
@@ -40,6 +40,17 @@ class Ask(Value):
     def is_rollback(self) -> bool:
         return self.request.story is Story.ROLLBACK
 
+    @property
+    def gist(self) -> "Ask":
+        """What is asked, whenever and however often it is sent. Whoever asks in another's name asks something else."""
+        since = self.since if self.request.story is Story.PROMOTION else None
+        return self.but(lane=LaneTerms(), since=since, dated=None, comes_back=False)
+
+    @property
+    def mark(self) -> str:
+        """A digest of its gist, by which the asker knows the answer to its own ask."""
+        return digest_of(canonical(self.gist.model_dump(mode="json", exclude_defaults=True)).encode())
+
     def __str__(self) -> str:
         what = self.request.version or f"a {self.request.story}"
         since = f" at {self.since:%Y-%m-%d %H:%M} UTC" if self.since else ""
@@ -63,10 +74,14 @@ class OwnWord(Value):
     """There is one of that name."""
     open: bool = True
     """It has not ended."""
+    waits: bool = True
+    """It waits for what its lane answers."""
     number: int = 0
-    """Of its newest ask; whether it still wants that turn, ``withdrawal`` says."""
+    """Of its newest ask, 0 before the first; whether it still wants that turn, ``withdrawal`` says."""
     since: AwareDatetime | None = None
     """When it was first asked for."""
+    mark: str = ""
+    """Of that ask; empty where it does not say."""
     withdrawal: Withdrawal | None = None
 
     def withdraws(self, asker: str) -> bool:
@@ -74,12 +89,16 @@ class OwnWord(Value):
         return self.withdrawal is not None and self.withdrawal.asker == asker
 
     def has_asked(self, ask: Ask) -> bool:
-        """Tell whether that is its newest ask, asked for when that says."""
-        return (self.number, self.since) == (ask.number, ask.since)
+        """Tell whether that is its newest ask, asked for when that says, and not answered yet."""
+        return self.waits and self._has_sent(ask)
 
     def belies(self, ask: Ask) -> bool:
         """Tell whether nobody honest said that. One of a promotion that has ended, or asked anew, may come late."""
-        return not self.known or (self.open and self.number <= ask.number and not self.has_asked(ask))
+        return not self.known or (self.open and self.number <= ask.number and not self._has_sent(ask))
+
+    def _has_sent(self, ask: Ask) -> bool:
+        newest = self.number > 0 and (self.number, self.since) == (ask.number, ask.since)
+        return newest and self.mark in {"", ask.mark}
 
     def belies_withdrawal(self) -> bool:
         """Tell whether nobody honest said that it withdraws. A promotion that does may end before it is asked."""
@@ -156,6 +175,12 @@ class Told(Value):
 
     number: int
     answer: Answer
+    ask: str = ""
+    """The mark of the ask that this answers; empty where the asker withdrew, or an older engine answered."""
+
+    def is_for(self, number: int, mark: str) -> bool:
+        """Tell whether this answers the asker's own ask, and no other in its name."""
+        return self.number == number and self.ask in {"", mark}
 
 
 def answer_of(receipt: Receipt) -> Done | Undone:

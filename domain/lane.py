@@ -62,10 +62,10 @@ class LaneState(Value):
             return Phase.UNSETTLED
         return Phase.BUSY if self.running else Phase.IDLE
 
-    def has_begun(self, asker: str) -> bool:
-        """Tell whether a change that somebody asked for runs, or is not accounted for yet."""
+    def has_begun(self, asker: str, number: int) -> bool:
+        """Tell whether a change runs, or is not accounted for yet, whose answer somebody waits for."""
         begun = (self.running.ask, *self.running.joined) if self.running else ()
-        return any(ask.asker == asker for ask in (*begun, *self.orphans))
+        return any((ask.asker, ask.number) == (asker, number) for ask in (*begun, *self.orphans))
 
 
 def recalled(lane: LaneState, memory: Recollection) -> LaneState:

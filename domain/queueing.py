@@ -31,7 +31,7 @@ def asked(lane: LaneState, ask: Ask) -> tuple[LaneState, tuple[TurnedAway, ...]]
 
     A rollback goes to the front, and has what runs undone; what is in a hurry goes before what is not. A copy takes
     the place of the first, as long as that waits. Another ask of the same asker has a place of its own: askers begin
-    anew and copies come late, and only the asker knows which one it waits for.
+    anew, copies come late, others ask in their name, and only the asker knows which one it waits for.
     """
     running = lane.running
     begun = (running.ask, *running.joined) if running else lane.orphans
@@ -64,7 +64,7 @@ _RANKS: Final = {Urgency.BREAK_GLASS: 1, Urgency.HOTFIX: 2, Urgency.USUAL: 3}
 
 
 def _is_same(one: Ask, other: Ask) -> bool:
-    return (one.asker, one.number, one.request.story) == (other.asker, other.number, other.request.story)
+    return (one.asker, one.number) == (other.asker, other.number) and one.gist == other.gist
 
 
 def _refused(lane: LaneState, ask: Ask) -> Refusal | None:
@@ -133,6 +133,17 @@ def _asked_for(ask: Ask) -> tuple[datetime, str]:
 def _is_promotion(ask: Ask) -> bool:
     """Tell whether it could be carried out: what brings no terms is let into nothing, and makes way for nobody."""
     return ask.request.story is Story.PROMOTION and ask.proposal is not None
+
+
+def rivals(lane: LaneState, ask: Ask) -> tuple[Ask, ...]:
+    """Return what else was asked under the same name and number: no asker says two things at once.
+
+    One of them is made up, or its asker was reset or began anew since.
+    """
+    running = (lane.running.ask, *lane.running.joined) if lane.running else ()
+    known = (*lane.queue, *running, *lane.orphans)
+    named = (other for other in known if (other.asker, other.number) == (ask.asker, ask.number))
+    return tuple(other for other in named if not _is_same(other, ask))
 
 
 def without(lane: LaneState, made_up: Ask) -> LaneState:

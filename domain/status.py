@@ -49,6 +49,8 @@ class PromotionStatus(Value):
     """When it was first asked for, in whatever run."""
     withdrawal: Withdrawal | None = None
     """What it tells its lane, where it wants its turn no more: somebody has cancelled it, or turned it down."""
+    ask: str = ""
+    """The mark of what it has asked of its lane last."""
     run: str = ""
     """Of its workflow."""
     anchor: Digest = GENESIS
@@ -102,12 +104,20 @@ class LaneStatus(Value):
     unsettled: tuple[int, ...] = ()
     held: dict[Berth, Holding] = Field(default_factory=dict)
     answers: dict[str, Told] = Field(default_factory=dict)
-    """The last answers, by asker: for operators' commands, which have no workflow to be told."""
+    """The last answers, by asker: for operators' commands, which have no workflow to be told.
+
+    What was answered before to another ask of the same name and number stands by that ask's mark.
+    """
     refused: tuple[RefusedRecord, ...] = ()
     yieldings: tuple[str, ...] = ()
     """Whom the soak under way was told to make way for, the newest last; nobody any more where that is empty."""
     offline: str = ""
     """What somebody did here last without the engine, until a change comes after it."""
+
+    def answer_to(self, asker: str, number: int, mark: str) -> Told | None:
+        """Return what was answered to an asker's own ask, whatever else was asked in the same name."""
+        found = (self.answers.get(asker), self.answers.get(mark))
+        return next((told for told in found if told and told.is_for(number, mark)), None)
 
 
 class EnvironmentStatus(Value):

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import accumulate
 from typing import Any, Final
 
 from temporalio import workflow
@@ -33,6 +34,10 @@ with workflow.unsafe.imports_passed_through():
 
 LARGEST_PINS: Final = 16 * 1024
 """Bytes: with records and refusals they have to fit into one answer."""
+LARGEST_CROWD: Final = 8 * 1024
+"""Bytes, of who waits here, that a new run is given."""
+TOLD_AT_ONCE: Final = 100
+"""So many are told within the time that an errand has."""
 HEARS_OVERRIDES: Final = "overrides-are-heard"
 """A patch: what an older run took of overrides, it took without asking."""
 
@@ -85,9 +90,7 @@ class EnvironmentWorkflow:
         while True:
             # Taken before anybody is told: after a local activity a replay may read another time.
             now = workflow.now()
-            while free := tuple(
-                one for one in self._waiting if one in self._let_past or not self._stop(one, now)
-            ):
+            while free := self._to_tell(now):
                 self._waiting = tuple(one for one in self._waiting if one not in free)
                 self._let_past = tuple(one for one in self._let_past if one not in free)
                 await errand(ErrandActivities.tell_of_thaw, ThawOrder(waiting=free), "tell of the thaw")
@@ -195,6 +198,10 @@ class EnvironmentWorkflow:
     @workflow.signal(description="For a promotion: be told when the gate opens")
     def tell_of_thaw(self, raw: RawValue) -> None:
         asker = read_value(workflow.payload_converter().from_payload(raw.payload), Waiter).asker
+        _, environment, _ = read_id(asker, "change" if asker.startswith("change/") else "promotion", 3)
+        if environment != self._environment:
+            message = f"it waits for {environment}"
+            raise RefusedError(message)
         self._stirred = True
         self._waiting = tuple(dict.fromkeys([*self._waiting, asker]))
 
@@ -271,6 +278,16 @@ class EnvironmentWorkflow:
             raise RefusedError(message)
         return pins
 
+    def _to_tell(self, now: datetime) -> tuple[str, ...]:
+        """Return who has to wait no longer here; and before a new run the first of a crowd, who come again to that."""
+        crowd = _too_many(self._waiting) if is_long() else 0
+        free = [
+            one
+            for place, one in enumerate(self._waiting)
+            if place < crowd or one in self._let_past or not self._stop(one, now)
+        ]
+        return tuple(free[:TOLD_AT_ONCE])
+
     def _stop(self, asker: str, now: datetime) -> list[Freeze | Pin]:
         """Return what keeps whoever waits from going on."""
         gates = (self._freeze, self._pins.get(_service_of(asker)))
@@ -283,6 +300,12 @@ class EnvironmentWorkflow:
 def _service_of(asker: str) -> str:
     _, service, *_ = (*asker.split("/"), "")
     return service
+
+
+def _too_many(waiting: Sequence[str]) -> int:
+    """Return how many of the first have to go for the others to fit into a new run."""
+    sizes = accumulate(map(len, reversed(waiting)))
+    return sum(size > LARGEST_CROWD for size in sizes)
 
 
 def _size(pins: dict[str, Pin]) -> int:

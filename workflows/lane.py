@@ -44,7 +44,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from domain.order import Call
     from domain.outcome import Outcome, Phase
-    from domain.queueing import asked, withdrawn, without, yields_to
+    from domain.queueing import asked, rivals, withdrawn, without, yields_to
     from domain.refusal import Cause, Refusal
     from domain.rehearsal import acts
     from domain.terms import Proposal
@@ -210,8 +210,14 @@ class LaneWorkflow(LaneDoors):
 
     async def _hear_ask(self, ask: Ask) -> None:
         newest = self._memory.newest if self._memory else None
-        if newest and ask.intent and newest.intent == ask.intent:
-            await self._tell((ask,), answer_of(newest))
+        receipt = newest if newest and ask.intent and newest.intent == ask.intent else None
+        others = rivals(self._lane, ask)
+        if (receipt or others) and not await self._is_own(ask):
+            return
+        for other in others:
+            self._lane = without(self._lane, other)
+        if receipt:
+            await self._tell((ask,), answer_of(receipt))
         elif why := await self._why_refused(ask):
             refusal = Refusal(cause=Cause.FORBIDDEN, why=why)
             await self._tell((ask,), NotBegun(turn=0, refusal=refusal))
@@ -233,13 +239,13 @@ class LaneWorkflow(LaneDoors):
             await self._tell((other,), NotBegun(turn=0, refusal=refusal))
 
     async def _is_own(self, ask: Ask) -> bool:
-        """Tell whether a promotion has asked itself, before others make way for it. What is made up is dropped."""
+        """Tell whether a promotion has asked itself, before another makes way for it. What is made up is dropped."""
         if self._believed == ask:
             return True
         try:
             word = await own_word(ask.asker)
         except RefusedError:
-            word = OwnWord(open=False)
+            word = OwnWord(waits=False, number=ask.number + 1)  # as if it had asked anew: it is called back
         if word.has_asked(ask):
             self._believed = ask
             return True
@@ -275,7 +281,7 @@ class LaneWorkflow(LaneDoors):
         self._lane = withdrawn(
             self._lane, message.asker, message.reason, spares_running=message.spares_running
         )
-        if not self._lane.has_begun(message.asker):
+        if not self._lane.has_begun(message.asker, message.number):
             gone = Refusal(cause=Cause.GONE, why=message.reason or "it was withdrawn before its turn")
             await self._answer(
                 message.asker, Told(number=message.number, answer=NotBegun(turn=0, refusal=gone))
@@ -296,11 +302,11 @@ class LaneWorkflow(LaneDoors):
 
     async def _tell(self, asks: Sequence[Ask], answer: Answer) -> None:
         for ask in asks:
-            await self._answer(ask.asker, Told(number=ask.number, answer=answer))
+            await self._answer(ask.asker, Told(number=ask.number, answer=answer, ask=ask.mark))
 
     async def _answer(self, asker: str, told: Told) -> None:
         """Remember the answer, for whoever asks back; a promotion is told that there is one."""
-        others = [(other, said) for other, said in self._answers.items() if other != asker]
+        others = _beside(self._answers, asker, told)
         self._answers = dict(_that_fit([*others, (asker, told)][-patience.REMEMBERED_ANSWERS :]))
         if asker.startswith("promotion/"):
             await errand(ErrandActivities.tell, TellOrder(asker=asker, told=told), f"answer {asker}")
@@ -390,6 +396,15 @@ def search_attributes(values: Mapping[str, str]) -> TypedSearchAttributes:
         if value
     ]
     return TypedSearchAttributes(pairs)
+
+
+def _beside(answers: Mapping[str, Told], asker: str, told: Told) -> list[tuple[str, Told]]:
+    """Return what is remembered beside a new answer: of the same number what another ask in that name was told."""
+    others = {key: said for key, said in answers.items() if key not in {asker, told.ask}}
+    before = answers.get(asker)
+    if before and before.ask and before.number == told.number and told.ask not in {"", before.ask}:
+        others[before.ask] = before
+    return list(others.items())
 
 
 def _that_fit(answers: Sequence[tuple[str, Told]]) -> list[tuple[str, Told]]:

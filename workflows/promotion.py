@@ -201,7 +201,9 @@ class PromotionWorkflow(PromotionDoors):
             Phase.IN_LANE, f"its turn in the lane of {self._subject}", f"towpath status {self._id}"
         )
         self._is_published = False
-        await self._send(self._message(ASK, self._ask(comes_back=self._number > 1)))
+        self._sent = self._ask()
+        self._mark = self._sent.mark
+        await self._send(self._message(ASK, self._sent))
         return await self._follow()
 
     async def _follow(self) -> Answer:
@@ -230,7 +232,7 @@ class PromotionWorkflow(PromotionDoors):
     async def _hear(self) -> Answer | None:
         """Believe the lane's own word only. Where it has none, the news was false, or the lane forgot us."""
         self._has_news = False
-        hearing = Hearing(subject=self._subject, asker=self._id, number=self._number)
+        hearing = Hearing(subject=self._subject, asker=self._id, number=self._number, ask=self._mark)
         if told := await errand(ErrandActivities.hear_lane, hearing, "what does the lane say?"):
             return told.answer
         self.refused("told", f"the lane of {self._subject} says nothing of the kind")

@@ -78,6 +78,8 @@ class PromotionDoors(Steered):
         self._proposal: Proposal | None = None
         self._decisions: tuple[Decision, ...] = ()
         self._number = 0
+        self._sent: Ask | None = None
+        self._mark = ""
         self._asked_at = workflow.info().workflow_start_time
         self._waiting_since: datetime | None = None
         self._escalated = 0
@@ -137,7 +139,8 @@ class PromotionDoors(Steered):
 
     @workflow.signal(description="For a newborn lane: it does not know who waited for the one before")
     def ask_again(self, _: RawValue) -> None:
-        if self._log.phase is Phase.IN_LANE:
+        is_to_be_said = any(order.verb == ASK for order in self._orders)
+        if self._log.phase is Phase.IN_LANE and not is_to_be_said:
             self._orders += self._said_to_lane()
 
     @workflow.signal(description="For the environment: the gate is open")
@@ -168,6 +171,7 @@ class PromotionDoors(Steered):
             head=self._log.chain.head,
             asked_at=self._asked_at,
             withdrawal=self._withdrawal,
+            ask=self._mark,
             run=workflow.info().run_id,
             anchor=self._log.chain.anchor,
             dropped=self._log.chain.dropped,
@@ -280,7 +284,7 @@ class PromotionDoors(Steered):
             raise BadStartError(message)
         return self._request
 
-    def _ask(self, *, comes_back: bool) -> Ask:
+    def _ask(self) -> Ask:
         intent = self._proposal.plan.intent if self._proposal else ""
         return Ask(
             asker=self._id,
@@ -291,7 +295,7 @@ class PromotionDoors(Steered):
             decisions=tuple(_to_show(vote) for vote in self._decisions if vote.intent == intent),
             since=self._asked_at,
             dated=workflow.now(),
-            comes_back=comes_back,
+            comes_back=self._number > 1,
         )
 
     def _withdraw(self, reason: str = "", *, spares_running: bool = False) -> LaneMessage:
@@ -306,8 +310,10 @@ class PromotionDoors(Steered):
 
     def _said_to_lane(self) -> list[LaneMessage]:
         """Return what a lane that knows nothing of us has to hear, in order."""
-        ask = self._message(ASK, self._ask(comes_back=True))
-        return [ask, self._message(WITHDRAW, self._withdrawal)] if self._withdrawal else [ask]
+        # The very ask that it was sent: what people have said since, the effect asks for itself.
+        ask = (self._sent or self._ask()).but(dated=workflow.now(), comes_back=True)
+        asking = [self._message(ASK, ask)]
+        return [*asking, self._message(WITHDRAW, self._withdrawal)] if self._withdrawal else asking
 
     def _message(self, verb: str, content: Value) -> LaneMessage:
         return LaneMessage(subject=self._subject, verb=verb, content=content.model_dump(mode="json"))

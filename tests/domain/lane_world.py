@@ -26,7 +26,7 @@ WORDS: Final = (Done, Undone, NotBegun)
 MESSAGES_KEPT: Final = 6
 MOST_STEPS_TO_REST: Final = 200
 
-Key = tuple[str, int, Story]
+Key = tuple[str, int, Story, datetime | None]
 Said = type[Done] | type[Undone] | type[NotBegun]
 
 
@@ -59,7 +59,8 @@ def taken(lane: LaneState, ask: Ask) -> LaneState:
 
 
 def key_of(ask: Ask) -> Key:
-    return ask.asker, ask.number, ask.request.story
+    story = ask.request.story
+    return ask.asker, ask.number, story, ask.since if story is Story.PROMOTION else None
 
 
 def is_rollback(key: Key) -> bool:

@@ -205,10 +205,21 @@ def test_a_copy_of_an_ask_changes_nothing() -> None:
 
 
 def test_the_newest_copy_of_an_ask_is_what_is_done() -> None:
-    """An asker that was reset asks under the same number, with a proposal of its own."""
-    anew = NEW.but(intent="sha256:anew")
+    """Sent again it has a later date; what else is asked under its name and number takes nothing from it."""
+    again, other = NEW.but(dated=NOW, comes_back=True), NEW.but(intent="sha256:another")
 
-    assert taken(lane(NEW, NEXT), anew).queue == (anew, NEXT)
+    assert taken(lane(NEW, NEXT), again).queue == (again, NEXT)
+    assert taken(lane(NEW, NEXT), other).queue == (NEW, NEXT, other)
+    assert taken(started(lane(NEW)), other).queue == (other,)
+
+
+def test_what_else_runs_in_an_askers_name_is_not_what_it_waits_for() -> None:
+    """Who withdraws is answered at once, unless the change of that very ask has begun."""
+    at_work = started(lane(NEW, NEXT))
+
+    assert at_work.has_begun(NEW.asker, NEW.number)
+    assert not at_work.has_begun(NEW.asker, NEW.number + 1)
+    assert not at_work.has_begun(NEXT.asker, NEXT.number)
 
 
 def test_another_ask_never_displaces_an_earlier_one() -> None:

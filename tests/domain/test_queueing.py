@@ -180,9 +180,9 @@ def in_a_hurry(name: str, urgency: Urgency) -> Ask:
 def test_what_is_in_a_hurry_goes_before_what_is_not_each_behind_its_like() -> None:
     """Rollbacks first, then broken glass, hotfixes and the others; a copy moves nobody, whatever it says of itself."""
     usual, hotfix, glass = (in_a_hurry(urgency, urgency) for urgency in Urgency)
-    second, forged = in_a_hurry("second", Urgency.HOTFIX), in_a_hurry("usual", Urgency.BREAK_GLASS)
+    second, copy = in_a_hurry("second", Urgency.HOTFIX), usual.but(lane=SUPERSEDE, comes_back=True)
     expected = (BACK, glass, hotfix, second, usual, ADOPT)
 
     assert lane(usual, hotfix, ADOPT, glass, second, BACK).queue == expected
-    copied = lane(usual, hotfix, ADOPT, glass, second, BACK, forged).queue
+    copied = lane(usual, hotfix, ADOPT, glass, second, BACK, copy).queue
     assert [ask.asker for ask in copied] == [ask.asker for ask in expected]
