@@ -32,6 +32,7 @@ ABROAD: Final[list[type]] = [one for one in WORKFLOWS if one is not PipelineWork
 PASSED_THROUGH: Final = (
     "activities",
     "domain",
+    "workflows.asking_back",
     "workflows.bookkeeper",
     "workflows.change_doors",
     "workflows.chronicle",
@@ -40,6 +41,7 @@ PASSED_THROUGH: Final = (
     "workflows.emergency",
     "workflows.errand",
     "workflows.lane_doors",
+    "workflows.lane_hearing",
     "workflows.patience",
     "workflows.promotion_doors",
     "workflows.steering",

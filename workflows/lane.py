@@ -1,32 +1,24 @@
 """The lane of a service in an environment: one change at a time, and nothing before what is unsettled."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping
 from typing import Any
 
 from temporalio import workflow
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
-from temporalio.exceptions import ChildWorkflowError, FailureError, WorkflowAlreadyStartedError
+from temporalio.exceptions import ChildWorkflowError, WorkflowAlreadyStartedError
 from temporalio.workflow import ChildWorkflowHandle, ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
     from activities.effects import EffectActivities
-    from activities.errands import ASK, YIELD_SOAK, ErrandActivities, TellOrder, WaitersOrder
+    from activities.errands import ErrandActivities, WaitersOrder
     from domain.answer import (
         Answer,
         Ask,
         Done,
         NotBegun,
-        Order,
-        OwnWord,
-        Told,
-        Withdrawal,
-        Yielding,
         answer_of,
     )
-    from domain.attempt import Kind
-    from domain.doors import Word
     from domain.hints import temporal
     from domain.journal import Recollection
     from domain.lane import LaneState, Running, ended, lost, next_change, recalled
@@ -44,23 +36,21 @@ with workflow.unsafe.imports_passed_through():
     )
     from domain.order import Call
     from domain.outcome import Outcome, Phase
-    from domain.queueing import asked, rivals, withdrawn, without, yields_to
-    from domain.refusal import Cause, Refusal
     from domain.rehearsal import acts
     from domain.terms import Proposal
     from domain.warrant import Warrant
     from workflows import patience
-    from workflows.asking_back import own_word
     from workflows.change import ChangeWorkflow
-    from workflows.doorkeeper import BadStartError, RefusedError, read_value, see
+    from workflows.doorkeeper import BadStartError, read_value
     from workflows.errand import errand
-    from workflows.lane_doors import Carried, LaneDoors
+    from workflows.lane_doors import Carried
+    from workflows.lane_hearing import LaneHearing
     from workflows.steering import is_long
     from workflows.undisturbed import undisturbed
 
 
 @workflow.defn
-class LaneWorkflow(LaneDoors):
+class LaneWorkflow(LaneHearing):
     """Queue and lock: hears who asks, runs one change as its child, settles what was lost, answers."""
 
     # The story.
@@ -177,140 +167,6 @@ class LaneWorkflow(LaneDoors):
         newest = (await self._recollect()).newest
         return answer_of(newest) if newest and newest.turn == running.ask.request.of else answer
 
-    # Hearing and telling.
-
-    async def _hear(self) -> None:
-        """Take what was said since, one at a time; the rules are the domain's."""
-        while self._heard:
-            message = self._heard.pop(0)
-            match message:
-                case Ask():
-                    await self._hear_ask(message)
-                case Withdrawal():
-                    await self._hear_withdrawal(message)
-                case Order():
-                    await self._hear_order(message)
-        running = self._lane.running
-        if self._change and running and running.cancelling and not self._cancelled:
-            self._cancelled = running.cancelling
-            self._change.cancel(running.cancelling)
-        await self._let_yield()
-
-    async def _let_yield(self) -> None:
-        """Tell the change whom its soak makes way for, whenever that is another: nothing, where no terms say so."""
-        while (newer := yields_to(self._lane)) and not await self._is_own(newer):
-            pass
-        said = str(newer) if newer else ""
-        before = self._yieldings[-1] if self._yieldings else ""
-        if self._change and said != before:
-            self._yieldings = (*self._yieldings[-patience.REMEMBERED_YIELDINGS :], said)
-            yielding = self._change.signal(YIELD_SOAK, Yielding(to=said))
-            with suppress(FailureError):  # it has just ended
-                await undisturbed(asyncio.create_task(yielding))
-
-    async def _hear_ask(self, ask: Ask) -> None:
-        newest = self._memory.newest if self._memory else None
-        receipt = newest if newest and ask.intent and newest.intent == ask.intent else None
-        others = rivals(self._lane, ask)
-        if (receipt or others) and not await self._is_own(ask):
-            return
-        for other in others:
-            self._lane = without(self._lane, other)
-        if receipt:
-            await self._tell((ask,), answer_of(receipt))
-        elif why := await self._why_refused(ask):
-            refusal = Refusal(cause=Cause.FORBIDDEN, why=why)
-            await self._tell((ask,), NotBegun(turn=0, refusal=refusal))
-        else:
-            await self._line_up(ask)
-
-    async def _line_up(self, ask: Ask) -> None:
-        """Take an ask, and turn away whom it makes needless."""
-        lane, turned_away = asked(self._lane, ask)
-        while newer := next((one.newer for one in turned_away if one.newer), None):
-            if await self._is_own(newer):
-                lane, turned_away = asked(self._lane, ask)
-                break
-            if newer == ask:
-                return
-            lane, turned_away = asked(self._lane, ask)
-        self._lane = lane
-        for other, refusal, _ in turned_away:
-            await self._tell((other,), NotBegun(turn=0, refusal=refusal))
-
-    async def _is_own(self, ask: Ask) -> bool:
-        """Tell whether a promotion has asked itself, before another makes way for it. What is made up is dropped."""
-        if self._believed == ask:
-            return True
-        try:
-            word = await own_word(ask.asker)
-        except RefusedError:
-            word = OwnWord(waits=False, number=ask.number + 1)  # as if it had asked anew: it is called back
-        if word.has_asked(ask):
-            self._believed = ask
-            return True
-        why = f"{ask.asker} does not say so itself"
-        self._lane = without(self._lane, ask)
-        self.refused(ASK, why)
-        if word.belies(ask):
-            see(Kind.SPEAKING, ASK, why, ask.asker)
-        if word.open:  # what was made up may have stood in its place
-            await errand(ErrandActivities.call_back, ask.asker, f"have {ask.asker[:100]} ask again")
-        return False
-
-    async def _why_refused(self, ask: Ask) -> str:
-        """A rollback has what runs undone at once, so that whoever asks has to be known before."""
-        running = self._lane.running
-        sealed = running.ask.proposal if running and ask.is_rollback else None
-        if sealed is None or not self._read_proposal(sealed).terms.guarded:
-            return ""
-        admitting = workflow.start_activity_method(
-            EffectActivities.admit,
-            ask.request,
-            task_queue=effects_queue(self._lane.subject.environment),
-            schedule_to_close_timeout=patience.PROVING,
-            retry_policy=patience.TRY_SOON,
-            summary=f"may {ask.request.actor.name[:60]} roll back {self._lane.subject}?",
-        )
-        try:
-            return await undisturbed(admitting)
-        except FailureError:
-            return f"no worker of {self._lane.subject.environment} could say whether you may; ask again"
-
-    async def _hear_withdrawal(self, message: Withdrawal) -> None:
-        self._lane = withdrawn(
-            self._lane, message.asker, message.reason, spares_running=message.spares_running
-        )
-        if not self._lane.has_begun(message.asker, message.number):
-            gone = Refusal(cause=Cause.GONE, why=message.reason or "it was withdrawn before its turn")
-            await self._answer(
-                message.asker, Told(number=message.number, answer=NotBegun(turn=0, refusal=gone))
-            )
-
-    async def _hear_order(self, order: Order) -> None:
-        running = self._lane.running
-        if self._change is None or running is None:
-            self.refused(order.signal, "no change is under way")
-        elif order.asker and order.asker != running.ask.asker:
-            self.refused(order.signal, f"the change that is under way was not asked for by {order.asker}")
-        else:
-            word = Word(by=order.by, comment=order.comment, signed=order.signed)
-            try:
-                await undisturbed(asyncio.create_task(self._change.signal(order.signal, word)))
-            except FailureError:
-                self.refused(order.signal, "the change has just ended")
-
-    async def _tell(self, asks: Sequence[Ask], answer: Answer) -> None:
-        for ask in asks:
-            await self._answer(ask.asker, Told(number=ask.number, answer=answer, ask=ask.mark))
-
-    async def _answer(self, asker: str, told: Told) -> None:
-        """Remember the answer, for whoever asks back; a promotion is told that there is one."""
-        others = _beside(self._answers, asker, told)
-        self._answers = dict(_that_fit([*others, (asker, told)][-patience.REMEMBERED_ANSWERS :]))
-        if asker.startswith("promotion/"):
-            await errand(ErrandActivities.tell, TellOrder(asker=asker, told=told), f"answer {asker}")
-
     # What it is made of.
 
     def _begin(self, subject: object, carried: object) -> None:
@@ -396,22 +252,6 @@ def search_attributes(values: Mapping[str, str]) -> TypedSearchAttributes:
         if value
     ]
     return TypedSearchAttributes(pairs)
-
-
-def _beside(answers: Mapping[str, Told], asker: str, told: Told) -> list[tuple[str, Told]]:
-    """Return what is remembered beside a new answer: of the same number what another ask in that name was told."""
-    others = {key: said for key, said in answers.items() if key not in {asker, told.ask}}
-    before = answers.get(asker)
-    if before and before.ask and before.number == told.number and told.ask not in {"", before.ask}:
-        others[before.ask] = before
-    return list(others.items())
-
-
-def _that_fit(answers: Sequence[tuple[str, Told]]) -> list[tuple[str, Told]]:
-    """Return the newest answers that fit into a status together; the newest always."""
-    sizes = [len(told.canonical()) for _, told in answers]
-    fits = [sum(sizes[index:]) <= patience.REMEMBERED_BYTES for index in range(len(answers))]
-    return [one for one, fit in zip(answers, [*fits[:-1], True], strict=True) if fit]
 
 
 def _slots(ask: Ask) -> int:
