@@ -42,6 +42,7 @@ class Bookkeeper:
 
         Where the environment does not do it soon, its lane does it later, by asking this workflow's history.
         """
+        self._log.own_up()
         closing = asyncio.create_task(self._keep(tail(self._log.chain, ENDED), patience.KEEPING))
         with suppress(ActivityError):
             await undisturbed(closing)

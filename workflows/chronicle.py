@@ -58,8 +58,12 @@ class Chronicle:
         """Know that the first ``count`` records are kept in the store."""
         chain = self.chain
         self._memory = self._memory.but(chain=chain.but(written=max(chain.written, count)))
-        untold = self._memory.untold
-        if untold and not self._fills(FULL):
+        if not self._fills(FULL):
+            self.own_up()
+
+    def own_up(self) -> None:
+        """Record how many refusals are not written down, if any."""
+        if untold := self._memory.untold:
             self._memory = self._memory.but(untold=0)
             why = f"so many messages came at once that {untold} more which were refused are not written down"
             self.record(RefusedRecord(at=workflow.now(), door="any", why=why))
