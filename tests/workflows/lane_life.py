@@ -87,8 +87,13 @@ class Life:
 
     # What people do.
 
+    @property
+    def stands(self) -> str:
+        """What a plan finds at the target: a change that is stuck has left there what it could not put back."""
+        return self.writes[-1] if self.writes else ABSENT
+
     def promote(self, version: str, by: str, *, sick: bool, waits: bool = True) -> Mine:
-        one = Mine(version, by, sick, basis=self.held)
+        one = Mine(version, by, sick, basis=self.stands)
         self.mine.append(one)
         if not waits:
             one.end(Outcome.EXPIRED)
