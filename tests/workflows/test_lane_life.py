@@ -56,8 +56,11 @@ FEW: Final = 100
 WHICH: Final = st.integers(0, 5)
 OPENS: Final = {"freeze": "thaw", "pin": "unpin"}
 UNDER_WAY: Final = (Stand.WAITING, Stand.GATED, Stand.QUEUED, Stand.RUNNING, Stand.HELD)
-HARMLESS: Final = (WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND,)
-"""Something arrived while a task was being ended: it is done again."""
+HARMLESS: Final = (
+    WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND,
+    WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_FORCE_CLOSE_COMMAND,
+)
+"""Something arrived while a task was being ended: it is done again. Or the server ended it with the workflow."""
 PHASES: Final = {
     Stand.WAITING: Phase.WAITING_FOR_APPROVAL,
     Stand.GATED: Phase.WAITING_FOR_GATE,
