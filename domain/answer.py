@@ -84,9 +84,9 @@ class OwnWord(Value):
     """Of that ask; empty where it does not say."""
     withdrawal: Withdrawal | None = None
 
-    def withdraws(self, asker: str) -> bool:
-        """Tell whether it wants its turn no more."""
-        return self.withdrawal is not None and self.withdrawal.asker == asker
+    def withdraws(self, asker: str) -> Withdrawal | None:
+        """Return how it says that it wants its turn no more, if it does."""
+        return self.withdrawal if self.withdrawal and self.withdrawal.asker == asker else None
 
     def has_asked(self, ask: Ask) -> bool:
         """Tell whether that is its newest ask, asked for when that says, and not answered yet."""
@@ -100,9 +100,9 @@ class OwnWord(Value):
         newest = self.number > 0 and (self.number, self.since) == (ask.number, ask.since)
         return newest and self.mark in {"", ask.mark}
 
-    def belies_withdrawal(self) -> bool:
+    def belies_withdrawal(self, asker: str) -> bool:
         """Tell whether nobody honest said that it withdraws. A promotion that does may end before it is asked."""
-        return not self.known or (self.open and self.withdrawal is None)
+        return not self.known or (self.open and self.withdraws(asker) is None)
 
 
 class Stuck(Value):

@@ -43,7 +43,7 @@ SAYS: Final[dict[Kind, str]] = {
     Kind.POSING: "somebody decides on their own request under another name",
     Kind.EVIDENCE: "something is said to be done that no worker has done",
     Kind.UNACCOUNTED: "a change ended without a receipt",
-    Kind.SPEAKING: "something was said in a promotion's place that it does not say",
+    Kind.SPEAKING: "something was said in a workflow's place that it does not say",
     Kind.START: "a workflow was started by hand",
 }
 

@@ -26,8 +26,8 @@ class _Link(Value):
         """What the next record stands on: all but the time, which another worker that replays this may tell otherwise.
 
         So may an older worker of whom a refused message claimed to be from: it told nobody. Both are under the seal
-        of the segment that the record is kept in. What is left at its default is left
-        out, so that a field which a later version adds changes no hash.
+        of the segment that the record is kept in. What is left at its default is left out, so that a field which a
+        later version adds changes no hash.
         """
         said = self.model_dump(mode="json", exclude={"at", "claimed"}, exclude_defaults=True)
         return canonical({**said, "record": getattr(self, "record", "")})

@@ -16,7 +16,6 @@ from activities.archive import Archive
 from activities.attempts import Attempts
 from activities.auditing import Auditor
 from activities.crossing import CrossingActivities
-from activities.effects import EffectActivities
 from activities.errands import ErrandActivities
 from activities.keyring import Keyring, make_key
 from activities.logbook import Logbook
@@ -71,6 +70,7 @@ from domain.urgency import Urgency
 from domain.value import digest_of, short
 from tests.fakes import Bell, FakeCheck, FakeTarget, FixedSettings, MemoryStore, ShiftedClock, World
 from tests.news import news
+from workers.staffing import effects, messages
 from workers.story import ABROAD, WORKFLOWS, sandbox
 from workers.watching import Watching
 from workflows.doorkeeper import Doorkeeper, Witness, unseen
@@ -90,25 +90,11 @@ def engine_worker(
 ) -> Worker:
     """Return the engine's worker. One that ``remembers`` few workflows replays most of them at every step."""
     verbs, crossing = ErrandActivities(notifier, spaces), CrossingActivities(spaces or Spaces(client))
-    leading: list[Any] = [crossing.ask_way, crossing.why_no_way, crossing.set_out, crossing.join]
     return Worker(
         client,
         task_queue=ENGINE_QUEUE,
         workflows=ABROAD if abroad else WORKFLOWS,
-        activities=[
-            verbs.ask_lane,
-            verbs.tell,
-            verbs.hear_lane,
-            verbs.hear_promotion,
-            verbs.hear_yieldings,
-            verbs.call_back,
-            verbs.call_waiters,
-            verbs.hear_of_thaw,
-            verbs.tell_of_thaw,
-            verbs.why_silent,
-            verbs.call_person,
-            *([] if abroad else leading),
-        ],
+        activities=messages(verbs, crossing, abroad=abroad),
         interceptors=[Doorkeeper(witness)],
         workflow_runner=sandbox(),
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
@@ -164,25 +150,10 @@ class Town:
     async def open(self, environment: str) -> None:
         """Start the worker of an environment, wherever it lives."""
         tools, client = self.tools(environment), self.lives.get(environment, self.client)
-        verbs = EffectActivities(tools)
         worker = Worker(
             client,
             task_queue=effects_queue(environment),
-            activities=[
-                verbs.draw_up,
-                verbs.road,
-                verbs.prove,
-                verbs.keep,
-                verbs.hear,
-                verbs.hear_override,
-                verbs.admit,
-                verbs.review,
-                verbs.perform,
-                verbs.soak,
-                verbs.look,
-                verbs.conclude,
-                verbs.recall,
-            ],
+            activities=effects(tools).activities,
             interceptors=[Watching(client, environment, self._attempts_on(tools), self.clock)],
             max_heartbeat_throttle_interval=timedelta(seconds=1),
             build_id="tests",

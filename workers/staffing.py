@@ -65,32 +65,36 @@ def effects(chosen: Tools) -> Wired:
 
 def errands(place: Surroundings, spaces: Spaces, *, abroad: bool) -> Wired:
     """Return the engine's errands, for the engine's queue; those that lead elsewhere are run at home alone."""
-    courier = courier_of(place)
-    verbs = ErrandActivities(notifier_of(place), spaces)
-    crossing = CrossingActivities(spaces)
+    carried = messages(
+        ErrandActivities(notifier_of(place), spaces), CrossingActivities(spaces), abroad=abroad
+    )
+    return Wired([*carried, NoticeActivities(courier_of(place)).send_notice])
+
+
+def messages(
+    verbs: ErrandActivities, crossing: CrossingActivities, *, abroad: bool
+) -> list[Callable[..., Any]]:
+    """Return what carries messages between workflows, and calls people."""
     leading: list[Callable[..., Any]] = [
         crossing.ask_way,
         crossing.why_no_way,
         crossing.set_out,
         crossing.join,
     ]
-    return Wired(
-        [
-            verbs.ask_lane,
-            verbs.tell,
-            verbs.hear_lane,
-            verbs.hear_promotion,
-            verbs.hear_yieldings,
-            verbs.call_back,
-            verbs.call_waiters,
-            verbs.hear_of_thaw,
-            verbs.tell_of_thaw,
-            verbs.why_silent,
-            verbs.call_person,
-            NoticeActivities(courier).send_notice,
-            *([] if abroad else leading),
-        ]
-    )
+    return [
+        verbs.ask_lane,
+        verbs.tell,
+        verbs.hear_lane,
+        verbs.hear_promotion,
+        verbs.hear_yieldings,
+        verbs.call_back,
+        verbs.call_waiters,
+        verbs.hear_of_thaw,
+        verbs.tell_of_thaw,
+        verbs.why_silent,
+        verbs.call_person,
+        *([] if abroad else leading),
+    ]
 
 
 def attempts_on(

@@ -12,13 +12,7 @@ from temporalio.workflow import ChildWorkflowHandle, ParentClosePolicy
 with workflow.unsafe.imports_passed_through():
     from activities.effects import EffectActivities
     from activities.errands import ErrandActivities, WaitersOrder
-    from domain.answer import (
-        Answer,
-        Ask,
-        Done,
-        NotBegun,
-        answer_of,
-    )
+    from domain.answer import Answer, Ask, Done, NotBegun, answer_of
     from domain.hints import temporal
     from domain.journal import Recollection
     from domain.lane import LaneState, Running, ended, lost, next_change, recalled

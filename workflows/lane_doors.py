@@ -135,10 +135,10 @@ class LaneDoors(Steered):
             word = await own_word(said.asker)
         finally:
             self._inquiries -= 1
-        if word.withdrawal and word.withdraws(said.asker):
-            return word.withdrawal
+        if own := word.withdraws(said.asker):
+            return own
         why = f"{said.asker} does not say so itself"
-        if word.belies_withdrawal():
+        if word.belies_withdrawal(said.asker):
             raise PosedError(why, Kind.SPEAKING, said.asker)
         raise RefusedError(why)
 

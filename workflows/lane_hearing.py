@@ -75,11 +75,12 @@ class LaneHearing(LaneDoors):
     async def _line_up(self, ask: Ask) -> None:
         """Take an ask, and turn away whom it makes needless."""
         lane, turned_away = asked(self._lane, ask)
-        while newer := next((one.newer for one in turned_away if one.newer), None):
+        believed: list[Ask] = []
+        while doubted := [one.newer for one in turned_away if one.newer and one.newer not in believed]:
+            newer = doubted[0]
             if await self._is_own(newer):
-                lane, turned_away = asked(self._lane, ask)
-                break
-            if newer == ask:
+                believed.append(newer)
+            elif newer == ask:
                 return
             lane, turned_away = asked(self._lane, ask)
         self._lane = lane

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from domain.actor import Actor
-from domain.answer import Ask, NotBegun, OwnWord, Told
+from domain.answer import Ask, NotBegun, OwnWord, Told, Withdrawal
 from domain.names import Subject
 from domain.outcome import Phase
 from domain.refusal import Cause, Refusal
@@ -83,3 +83,19 @@ def test_what_was_never_asked_has_not_been_asked_under_number_0() -> None:
 
     assert not word.has_asked(OWN.but(number=0))
     assert word.belies(OWN.but(number=0))
+
+
+@pytest.mark.parametrize(
+    ("word", "own", "belied"),
+    [
+        (OwnWord(withdrawal=Withdrawal(asker=ASKER)), True, False),
+        (OwnWord(withdrawal=Withdrawal(asker="promotion/shop/production/2.0.0")), False, True),
+        (OwnWord(), False, True),
+        (OwnWord(open=False), False, False),
+        (OwnWord(known=False), False, True),
+    ],
+)
+def test_a_promotion_withdraws_for_itself_alone(word: OwnWord, *, own: bool, belied: bool) -> None:
+    """What it says in another's name is no word of its own; one that has just ended may have said it."""
+    assert (word.withdraws(ASKER) is not None) is own
+    assert word.belies_withdrawal(ASKER) is belied

@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -144,10 +144,10 @@ class Attacker:
             decisions=warrant.decisions,
         )
         says = promotion.model_dump(mode="json", exclude_defaults=True)
-        await self._puts(promotion_id(subject, version), says | lies)
-        await self._puts(lane_id(subject), lane.model_dump(mode="json"))
+        await self.puts(promotion_id(subject, version), says | lies)
+        await self.puts(lane_id(subject), lane.model_dump(mode="json"))
         environment = EnvironmentStatus(environment=subject.environment)
-        await self._puts(environment_id(subject.environment), environment.model_dump(mode="json"))
+        await self.puts(environment_id(subject.environment), environment.model_dump(mode="json"))
 
     async def performs(self, warrant: Warrant, act: int = 1, step: Step | None = None) -> str:
         """Order a deed, from a workflow that goes by the change's id; return what was answered."""
@@ -159,7 +159,8 @@ class Attacker:
         subject = warrant.request.subject
         return await self.has(verb, subject.environment, order, change_id(subject, warrant.turn))
 
-    async def _puts(self, workflow_id: str, says: dict[str, Any]) -> None:
+    async def puts(self, workflow_id: str, says: dict[str, Any]) -> None:
+        """Put a workflow of one's own in somebody's place, that answers this when it is asked how it stands."""
         handle = await self._town.client.start_workflow(
             "Puppet",
             says,
@@ -240,3 +241,24 @@ async def until_stuck_on(change: WorkflowHandle[Any, Any], why: str) -> ChangeSt
             if status.phase is Phase.STUCK and why in status.waits_for:
                 return status
     raise AssertionError(why)
+
+
+async def asks(town: Town, environment: str, ask: Ask) -> None:
+    """Say it to a lane, which need not be there yet."""
+    await town.client.start_workflow(
+        "LaneWorkflow",
+        id=town.lane(environment).id,
+        task_queue="towpath",
+        start_signal="ask",
+        start_signal_args=[ask],
+    )
+
+
+async def until_lane(town: Town, environment: str, is_so: Callable[[LaneStatus], object]) -> LaneStatus:
+    """Wait until a lane shows what is looked for."""
+    async with asyncio.timeout(20):
+        async for _ in news(town.lane(environment)):
+            status = await town.lane_status(environment)
+            if is_so(status):
+                return status
+    raise AssertionError(environment)

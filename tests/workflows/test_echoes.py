@@ -1,7 +1,6 @@
 """Asks in another's name: what a lane answers to somebody else's ask is no answer to the asker's own."""
 
 import asyncio
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -16,10 +15,11 @@ from domain.attempt import Kind
 from domain.folding import folded
 from domain.names import promotion_id
 from domain.outcome import Outcome, Phase
-from domain.status import LaneStatus, PromotionStatus
+from domain.status import PromotionStatus
 from domain.terms import LanePolicy, Request, Sealed, Story
 from tests.news import news
 from tests.town import Town
+from tests.workflows.attacks import asks, until_lane
 
 
 def made_up(status: PromotionStatus, number: int, **lies: Any) -> Ask:
@@ -40,26 +40,6 @@ def unsealed(status: PromotionStatus) -> Sealed:
     assert status.proposal
     body = folded(status.proposal.model_dump_json())
     return Sealed(kind="proposal", environment=status.subject.environment, key="", body=body, signature="")
-
-
-async def until_lane(town: Town, environment: str, is_so: Callable[[LaneStatus], object]) -> LaneStatus:
-    async with asyncio.timeout(20):
-        async for _ in news(town.lane(environment)):
-            status = await town.lane_status(environment)
-            if is_so(status):
-                return status
-    raise AssertionError(environment)
-
-
-async def asks(town: Town, environment: str, ask: Ask) -> None:
-    """Say it to a lane, which need not be there yet."""
-    await town.client.start_workflow(
-        "LaneWorkflow",
-        id=town.lane(environment).id,
-        task_queue="towpath",
-        start_signal="ask",
-        start_signal_args=[ask],
-    )
 
 
 async def until_refused(handle: WorkflowHandle[Any, Any], why: str) -> None:
@@ -215,6 +195,35 @@ async def test_a_promotion_that_is_told_to_ask_again_and_again_asks_once_more(to
     assert (await asyncio.wait_for(handle.result(), 30)).outcome is Outcome.PROMOTED
     asked = [event async for event in town.lane(town.dev).fetch_history_events() if is_ask(event)]
     assert len(asked) < 100, "at most once for each task of its workflow"
+
+
+async def test_a_cancelled_promotion_that_is_told_to_ask_again_says_that_it_withdraws(town: Town) -> None:
+    """A newborn lane knows of neither, and is not to carry out what was cancelled."""
+    gate = town.world.slow[town.place(town.dev)] = asyncio.Event()
+    handle = await town.promote("1.0.0", town.dev)
+    await town.world.reached.wait()
+    await handle.cancel()
+    await until_said(town, "ask", "withdraw")
+
+    await handle.signal("ask_again", {})
+    await until_said(town, "ask", "withdraw", "ask", "withdraw")
+    await town.until_change(town.dev, Phase.UNDOING)
+    gate.set()
+
+    assert (await asyncio.wait_for(handle.result(), 30)).outcome is Outcome.CANCELLED
+
+
+async def until_said(town: Town, *signals: str) -> None:
+    """Wait until all of these were said to a lane, and nothing else."""
+    said: list[str] = []
+    async with asyncio.timeout(20):
+        async for _ in news(town.lane(town.dev)):
+            events = [event async for event in town.lane(town.dev).fetch_history_events()]
+            signalled = [one.workflow_execution_signaled_event_attributes.signal_name for one in events]
+            said = [name for name in signalled if name in {"ask", "withdraw"}]
+            if said == [*signals]:
+                return
+    raise AssertionError(said)
 
 
 def is_ask(event: Any) -> bool:

@@ -34,6 +34,7 @@ from tests.temporal_cli import Shell
 from tests.town import Town
 from tests.workflows.attacks import (
     Attacker,
+    asks,
     attacking,
     complete,
     now,
@@ -307,7 +308,7 @@ async def test_an_ask_with_a_made_up_approval_begins_nothing(town: Town, attacke
         asker="person/eve", request=warrant.request, proposal=warrant.proposal, decisions=warrant.decisions
     )
 
-    await _ask(town, town.production, ask)
+    await asks(town, town.production, ask)
 
     answer = await told_by_lane(town, town.production, "person/eve")
     assert isinstance(answer, NotBegun)
@@ -329,7 +330,7 @@ async def test_an_ask_in_a_promotions_name_needs_the_approval_that_this_was_give
     sealed = await attacker.draws_up(status.request)
     decision = attacker.approval(Proposal.model_validate_json(sealed.text))
 
-    await _ask(
+    await asks(
         town,
         town.production,
         Ask(asker=handle.id, request=status.request, proposal=sealed, decisions=(decision,)),
@@ -354,7 +355,7 @@ async def test_an_ask_with_forged_terms_begins_nothing(town: Town, attacker: Att
     for number, forge in enumerate(FORGERIES.values()):
         asker, forged = f"person/eve-{number}", forge(warrant.proposal)
         ask = Ask(asker=asker, request=warrant.request, proposal=forged, decisions=warrant.decisions)
-        await _ask(town, town.production, ask)
+        await asks(town, town.production, ask)
 
         answer = await told_by_lane(town, town.production, asker)
         assert isinstance(answer, NotBegun)
@@ -387,16 +388,6 @@ async def test_an_ask_of_another_day_moves_no_turn_ahead(town: Town, attacker: A
     assert (await town.promoted("2.0.0", town.dev)).outcome is Outcome.PROMOTED
     # Who asks twice in one name is asked which of the two; the first may have been answered by then.
     assert {*await town.alarmed()} <= {Kind.WARRANT, Kind.SPEAKING}
-
-
-async def _ask(town: Town, environment: str, ask: Ask) -> None:
-    await town.client.start_workflow(
-        "LaneWorkflow",
-        id=town.lane(environment).id,
-        task_queue="towpath",
-        start_signal="ask",
-        start_signal_args=[ask],
-    )
 
 
 NOBODY: Final = ("", "x" * 1_500, "promotion/" + "x" * 1_500, "promotion/nobody/at/all", "🚀")
