@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Generator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Final
 
 import obstore
@@ -10,12 +9,9 @@ from obstore.exceptions import AlreadyExistsError as ObstoreAlreadyExistsError
 from obstore.exceptions import BaseError, NotFoundError, PermissionDeniedError, UnauthenticatedError
 from obstore.store import ObjectStore
 
-from activities.ports import AlreadyExistsError, NotInStoreError, Progress, StoreError
-from activities.stores.pieces import pieces
+from activities.ports import AlreadyExistsError, NotInStoreError, StoreError
 
 _CHUNK: Final = 1 << 20
-_PART: Final = 8 << 20
-_AT_ONCE: Final = 4
 _MISSING: Final = (NotFoundError, FileNotFoundError)
 
 
@@ -38,11 +34,6 @@ class Objects:
                 await obstore.put_async(self._objects, key, content, mode="create", use_multipart=False)
             except ObstoreAlreadyExistsError as error:
                 raise AlreadyExistsError(f"There is a “{key}” in the store already.") from error
-
-    async def put_file(self, key: str, file: Path, progress: Progress) -> None:
-        with self._saying("write", key):
-            content = pieces(file, progress)
-            await obstore.put_async(self._objects, key, content, chunk_size=_PART, max_concurrency=_AT_ONCE)
 
     async def stands(self, key: str) -> bool:
         with self._saying("find", key):

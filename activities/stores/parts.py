@@ -3,7 +3,7 @@
 Each part is an object below ``.parts/<key>``, and the last thing written is a short index under the key itself:
 until it stands, the file does not. A key is made of its content's digest, so a part that stands is the part that
 would be sent. A store's own multipart uploads would not do: what they hold is lost with the process that knew
-their number, and each kind of store has them in another way.
+their number, each kind of store has them in another way, and some lose a file that several send at once.
 """
 
 import asyncio
@@ -18,8 +18,7 @@ from activities.stores.objects import Objects
 
 ROOM: Final = ".parts"
 PART: Final = 8 << 20
-WHOLE: Final = 32 << 20
-"""What is no larger goes up as one object."""
+"""What is no larger goes up as one object, in one request."""
 
 _AT_ONCE: Final = 4
 _MARK: Final = b'{"towpath_parts":'
@@ -44,8 +43,9 @@ async def send(objects: Objects, key: str, file: Path, progress: Progress) -> No
     if await objects.stands(key):
         return
     size = (await asyncio.to_thread(file.stat)).st_size
-    if size <= WHOLE:
-        await objects.put_file(key, file, progress)
+    if size <= PART:
+        await objects.put(key, await asyncio.to_thread(file.read_bytes))
+        progress(size)
         return
     index = _Index(size, PART)
     with await asyncio.to_thread(file.open, "rb") as opened:

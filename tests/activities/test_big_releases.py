@@ -14,7 +14,7 @@ from activities.packing import pack
 from activities.releases import fetch_artifact, read_release
 from activities.stores import open_store
 from activities.stores.bucket import open_objects
-from activities.stores.parts import PART, WHOLE
+from activities.stores.parts import PART
 from domain.names import artifact_key
 from tests.activities.object_server import BUCKET, Passing, door, let_in
 
@@ -181,7 +181,7 @@ def test_upload_that_was_killed_goes_on_where_it_stopped(
     server: str, scheme: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     """What stood when the command was killed is not sent again; a terminal is shown a bar, and nothing else is."""
-    size = WHOLE + 4 * PART
+    size = 8 * PART
     stood, again, said, shown = killed_and_run_again(request.getfixturevalue(server), scheme, tmp_path, size)
 
     assert stood >= 3 * PART

@@ -117,7 +117,7 @@ async def test_upload_tells_how_far_it_is(store: Store, tmp_path: Path) -> None:
 
     assert told == sorted(told)
     assert told[-1] == 20_000_001
-    assert len(told) > 10
+    assert len(told) >= 3
     assert again == []
 
 
@@ -136,11 +136,14 @@ async def test_second_upload_changes_nothing(store: Store, tmp_path: Path) -> No
     """An artifact's key is made of its content: uploading it again, or twice at once, is no error."""
     (tmp_path / "artifact").write_bytes(b"content")
 
-    await asyncio.gather(*(store.upload("artifact/sha256/1.tar", tmp_path / "artifact") for _ in range(4)))
-    await store.upload("artifact/sha256/1.tar", tmp_path / "artifact")
+    keys = sorted(f"artifact/sha256/{number}.tar" for number in range(40))
 
-    assert await store.list("artifact") == ["artifact/sha256/1.tar"]
-    assert await store.read("artifact/sha256/1.tar") == b"content"
+    for key in keys:
+        await asyncio.gather(*(store.upload(key, tmp_path / "artifact") for _ in range(4)))
+        await store.upload(key, tmp_path / "artifact")
+
+    assert await store.list("artifact") == keys
+    assert await store.read(keys[-1]) == b"content"
 
 
 @pytest.mark.parametrize(
