@@ -25,7 +25,7 @@ demo: $(RUNTIME)  ## install, then walk a sample site through three environments
 	@$(BIN)/towpath demo $(ARGS)
 
 test: $(DEV)  ## install, then run every test against a real Temporal server (ARGS="tests/domain -x")
-	@$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+	@$(BIN)/python -m pytest -n 3 --dist worksteal $(ARGS)
 
 install: $(DEV)  ## install everything into .venv, with the tools of development
 

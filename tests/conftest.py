@@ -4,12 +4,14 @@ import gc
 import os
 import signal
 from collections.abc import AsyncIterator
+from itertools import chain, groupby
 from zlib import crc32
 
 import pytest
 from hypothesis import HealthCheck, settings
 from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import UnsandboxedWorkflowRunner
 
 from activities.attempts import Attempts
 from activities.clock import SystemClock
@@ -18,13 +20,17 @@ from domain.names import ENGINE_QUEUE
 from tests.fakes import Bell
 from tests.replaying import histories_of, told_otherwise
 from tests.town import Town, engine_worker
+from tests.variables import stay
 from workers.server import CLOSED, QUICK, flags, temporal_binary
+from workers.story import sandbox
 from workers.witnessing import witness_to
 from workflows.wire import DATA_CONVERTER
 
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("prove", parent=settings.get_profile("default"), max_examples=20_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+stay()
 
 # Shells start what is to run in the background deaf to Ctrl-C, and so would be all that the tests start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -45,6 +51,25 @@ WHOLE = {"matching.numTaskqueueReadPartitions": "1", "matching.numTaskqueueWrite
 
 SILENT = "silent"
 """A namespace of the session's server that no worker serves. One that is made later is known only after seconds."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Have each of those who share the tests begin with files that take long: nobody waits for one at the end."""
+    workers: int = getattr(config, "workerinput", {}).get("workercount", 1)
+    files = [list(of_one) for _, of_one in groupby(items, key=lambda item: item.path)]
+    long = [tests for tests in files if any(map(_takes_long, tests))]
+    rest = [item for tests in files if tests not in long for item in tests]
+    dealt: list[pytest.Item] = []
+    for worker in range(workers):
+        share = (len(items) - len(dealt)) // (workers - worker)
+        first = list(chain.from_iterable(long[worker::workers]))
+        dealt += [*first, *rest[: share - len(first)]]
+        del rest[: share - len(first)]
+    items[:] = dealt
+
+
+def _takes_long(item: pytest.Item) -> bool:
+    return any(map(item.get_closest_marker, ("processes", "slow")))
 
 
 @pytest.fixture(scope="session")
@@ -100,11 +125,16 @@ async def doors() -> dict[str, Attempts]:
 async def engine(
     client: Client, bell: Bell, spaces: Spaces, doors: dict[str, Attempts]
 ) -> AsyncIterator[str]:
-    """The engine's worker, that all tests share."""
+    """The engine's worker, that all tests share. One of those who share the tests has it in the sandbox.
+
+    The others run workflows as workers do: the sandbox loads modules anew for each of them.
+    """
     clock = SystemClock()
-    async with engine_worker(
-        client, bell, spaces, witness=witness_to(Attempts("elsewhere", Bell(), clock), doors, clock)
-    ):
+    witness = witness_to(Attempts("elsewhere", Bell(), clock), doors, clock)
+    runner = (
+        sandbox() if os.environ.get("PYTEST_XDIST_WORKER", "gw0") == "gw0" else UnsandboxedWorkflowRunner()
+    )
+    async with engine_worker(client, bell, spaces, witness=witness, runner=runner):
         yield ENGINE_QUEUE
 
 

@@ -114,7 +114,9 @@ async def begin(
 
 
 async def heard(handle: WorkflowHandle[Any, Any], name: str) -> list[list[Payload]]:
-    """Return what came with each signal of a name, byte for byte."""
+    """Return what came with each signal of a name, byte for byte; what comes in mid-task is written down after it."""
+    while (await handle.describe()).raw_description.HasField("pending_workflow_task"):  # noqa: ASYNC110 - the server tells nobody
+        await asyncio.sleep(0.05)
     history = await handle.fetch_history()
     signals = [event.workflow_execution_signaled_event_attributes for event in history.events]
     return [list(signal.input.payloads) for signal in signals if signal.signal_name == name]

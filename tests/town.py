@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from temporalio.client import Client, WorkflowHandle
 from temporalio.service import RPCError, RPCStatusCode
-from temporalio.worker import Worker
+from temporalio.worker import Worker, WorkflowRunner
 
 from activities.archive import Archive
 from activities.attempts import Attempts
@@ -87,6 +87,7 @@ def engine_worker(
     abroad: bool = False,
     remembers: int = 1000,
     witness: Witness = unseen,
+    runner: WorkflowRunner | None = None,
 ) -> Worker:
     """Return the engine's worker. One that ``remembers`` few workflows replays most of them at every step."""
     verbs, crossing = ErrandActivities(notifier, spaces), CrossingActivities(spaces or Spaces(client))
@@ -96,7 +97,7 @@ def engine_worker(
         workflows=ABROAD if abroad else WORKFLOWS,
         activities=messages(verbs, crossing, abroad=abroad),
         interceptors=[Doorkeeper(witness)],
-        workflow_runner=sandbox(),
+        workflow_runner=runner or sandbox(),
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
         max_cached_workflows=remembers,
         build_id="tests",
@@ -134,8 +135,7 @@ class Town:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for environment in list(self._workers):
-            await self.close(environment)
+        await asyncio.gather(*map(self.close, list(self._workers)))
         for handle in await self._still_running():
             try:
                 await handle.terminate("the test is over")

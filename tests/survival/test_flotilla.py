@@ -35,7 +35,7 @@ async def flotillas(client: Client, engine: str, bell: Bell, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("count", "kills"), [(12, 1), pytest.param(500, 40, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])]
+    ("count", "kills"), [(8, 1), pytest.param(500, 40, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])]
 )
 async def test_every_failure_leaves_all_as_it_was(
     flotillas: list[Flotilla], count: int, kills: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
