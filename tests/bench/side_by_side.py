@@ -111,6 +111,20 @@ async def run_bare(stage: Stage, name: str) -> None:
     await handle.result()
 
 
+async def split_until_signal(stage: Stage, name: str) -> WorkflowHandle[Any, Any]:
+    client = stage.client
+    await client.start_workflow(SplitLane.run, id=f"split-lane/{name}", task_queue=SPLIT)
+    handle = await client.start_workflow(SplitPromotion.run, name, id=f"split/{name}", task_queue=SPLIT)
+    await stage.ear.hears(handle.id, WAITING)
+    return handle
+
+
+async def run_split(stage: Stage, name: str) -> None:
+    handle = await split_until_signal(stage, name)
+    await handle.signal(SplitPromotion.approve)
+    await handle.result()
+
+
 async def events(stage: Stage) -> Sequence[Figure]:
     """Count every event that one promotion causes, in all histories."""
     born, steady = [], []
@@ -146,23 +160,29 @@ async def _length(stage: Stage, workflow_id: str) -> int:
 
 
 async def throughput(stage: Stage) -> Sequence[Figure]:
-    """Promote into every lane at once, after as many bare workflows; the ratio is taken round by round."""
-    ours, bare = [], []
+    """Promote into every lane at once, after as many bare workflows and splits; ratios are taken round by round."""
+    ours, bare, split = [], [], []
     subjects = stage.yard.subjects
     for number in range(ROUNDS + 1):
         version = f"2.0.{number}"
         await stage.yard.make(version)
         names = [f"load-{number}-{count}" for count in range(len(subjects))]
         bare.append(await _rate([partial(run_bare, stage, name) for name in names]))
+        split.append(await _rate([partial(run_split, stage, name) for name in names]))
         ours.append(await _rate([partial(promote, stage, subject, version) for subject in subjects]))
     # In the first round lanes are born, and whatever is loaded once is loaded.
-    ratios = [mine / theirs for mine, theirs in zip(ours[1:], bare[1:], strict=True)]
     return [
-        Figure("promotions/s, ratio to bare", median(ratios), "×", Bar(0.3, at_least=True)),
+        Figure("promotions/s, ratio to bare", _ratio(ours, bare), "×", Bar(0.3, at_least=True)),
+        Figure("promotions/s, ratio to the empty split", _ratio(ours, split), "×"),
+        Figure("the empty split: promotions/s, ratio to bare", _ratio(split, bare), "×"),
         Figure("promotions/s", median(ours[1:]), "1/s"),
         Figure("promotions/s, lanes newborn", ours[0], "1/s"),
         Figure("bare workflows/s", median(bare[1:]), "1/s"),
     ]
+
+
+def _ratio(mine: Sequence[float], theirs: Sequence[float]) -> float:
+    return median(one / other for one, other in list(zip(mine, theirs, strict=True))[1:])
 
 
 async def _rate(runs: Sequence[Callable[[], Awaitable[object]]]) -> float:
@@ -213,10 +233,7 @@ async def _bare_latency(stage: Stage, name: str, queue: str) -> float:
 
 
 async def _split_latency(stage: Stage, name: str) -> float:
-    client = stage.client
-    await client.start_workflow(SplitLane.run, id=f"split-lane/{name}", task_queue=SPLIT)
-    handle = await client.start_workflow(SplitPromotion.run, name, id=f"split/{name}", task_queue=SPLIT)
-    await stage.ear.hears(handle.id, WAITING)
+    handle = await split_until_signal(stage, name)
     began = perf_counter()
     await handle.signal(SplitPromotion.approve)
     await handle.result()
