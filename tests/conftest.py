@@ -54,15 +54,19 @@ SILENT = "silent"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Have each of those who share the tests begin with files that take long: nobody waits for one at the end."""
+    """Have those who share the tests begin with files that take long: nobody waits for one at the end.
+
+    What takes long waits for much; one of many begins with the others, which have the machine meanwhile.
+    """
     workers: int = getattr(config, "workerinput", {}).get("workercount", 1)
+    patient = max(workers - 1, 1)
     files = [list(of_one) for _, of_one in groupby(items, key=lambda item: item.path)]
     long = [tests for tests in files if any(map(_takes_long, tests))]
     rest = [item for tests in files if tests not in long for item in tests]
     dealt: list[pytest.Item] = []
     for worker in range(workers):
         share = (len(items) - len(dealt)) // (workers - worker)
-        first = list(chain.from_iterable(long[worker::workers]))
+        first = list(chain.from_iterable(long[worker::patient])) if worker < patient else []
         dealt += [*first, *rest[: share - len(first)]]
         del rest[: share - len(first)]
     items[:] = dealt

@@ -207,7 +207,7 @@ def served(folder: Path, user: str, password: str) -> Generator[str]:
         login = f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Asked) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
+        Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         try:
             yield f"http://127.0.0.1:{server.server_address[1]}"
         finally:

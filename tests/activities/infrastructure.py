@@ -50,7 +50,7 @@ class StateServer:
         self.state = b""
         self.lock: dict[str, str] = {}
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._asked())
-        Thread(target=self._server.serve_forever, daemon=True).start()
+        Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
     @property
     def settings(self) -> dict[str, JsonValue]:

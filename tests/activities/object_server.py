@@ -126,7 +126,7 @@ def door(
             """Say nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Door) as opened:
-        Thread(target=opened.serve_forever, daemon=True).start()
+        Thread(target=opened.serve_forever, args=(0.02,), daemon=True).start()
         try:
             yield f"http://127.0.0.1:{opened.server_address[1]}"
         finally:

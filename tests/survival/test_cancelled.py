@@ -3,12 +3,15 @@
 import asyncio
 from datetime import timedelta
 
+import pytest
+
 from domain.approval_written import Approval
 from domain.names import environment_id
 from domain.outcome import Outcome, Phase
 from tests.fakes import Bell
 from tests.survival.harbour import Harbour
 from tests.survival.waiting import until
+from workflows import patience
 
 ONE_OF_TWO = Approval.model_validate({"quorum": 1, "from": ["managers"]})
 
@@ -34,8 +37,9 @@ async def test_while_it_is_prepared(harbour: Harbour) -> None:
     await _cancelled(harbour)
 
 
-async def test_while_nobody_serves_the_environment(harbour: Harbour) -> None:
+async def test_while_nobody_serves_the_environment(harbour: Harbour, monkeypatch: pytest.MonkeyPatch) -> None:
     """A cancel needs no worker."""
+    monkeypatch.setattr(patience, "NOTICE_AFTER", timedelta(seconds=1))
     await harbour.promoted("1.0.0", harbour.dev)
     await harbour.close(harbour.dev)
     handle = await harbour.promote("2.0.0")
