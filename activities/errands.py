@@ -33,6 +33,7 @@ ASK_AGAIN: Final = "ask_again"
 TELL_OF_THAW: Final = "tell_of_thaw"
 GATE_OPENED: Final = "gate_opened"
 PROMOTION: Final = "PromotionWorkflow"
+LANE: Final = "LaneWorkflow"
 HAS_RUN: Final = 4
 """Events: with fewer a workflow's first task is not done, as where it was started with a delay. It answers nothing."""
 
@@ -213,10 +214,15 @@ async def why_silent_at(client: Client, waiting: Silence) -> WhySilent | None:
 
 
 async def _lane_status(subject: Subject) -> LaneStatus | None:
-    """Return what a lane says of itself, or None where there is none."""
-    lane = activity.client().get_workflow_handle(lane_id(subject))
+    """Return what a lane says of itself, or None where the engine's worker runs none."""
+    client, lane = activity.client(), lane_id(subject)
     try:
-        status: LaneStatus = await lane.query("status", result_type=LaneStatus)
+        found = await client.get_workflow_handle(lane).describe()
+        if found.task_queue != ENGINE_QUEUE or found.workflow_type != LANE:
+            return None
+        # By its run: whoever has taken its place since is not asked.
+        own = client.get_workflow_handle(lane, run_id=found.run_id)
+        status: LaneStatus = await own.query("status", result_type=LaneStatus)
     except RPCError as error:
         if error.status is not RPCStatusCode.NOT_FOUND:
             raise
@@ -236,7 +242,7 @@ async def lane_message(client: Client, subject: Subject, verb: str, content: dic
         (PHASE, Phase.IDLE.value),
     ]
     await client.start_workflow(
-        "LaneWorkflow",
+        LANE,
         id=lane_id(subject),
         task_queue=ENGINE_QUEUE,
         start_signal=verb,

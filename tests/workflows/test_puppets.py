@@ -18,21 +18,25 @@ from temporalio.worker import Worker
 
 from activities.archive import Archive
 from activities.auditing import Auditor
+from activities.errands import TOLD
 from activities.keyring import Keyring
 from activities.reading import Runs, ask_around
 from activities.signers import OpenSshSigners
 from domain.actor import Actor, Channel
+from domain.answer import Done, Told
 from domain.attempt import Kind
 from domain.environment import Placement
 from domain.journal import Settled
-from domain.names import effects_queue, manifest_key, promotion_id
+from domain.names import effects_queue, lane_id, manifest_key, promotion_id
 from domain.order import Account, Left, Performed, StepOrder
 from domain.outcome import Outcome, Phase
 from domain.record import OutcomeRecord, RequestRecord
+from domain.status import LaneStatus, PromotionStatus
 from domain.terms import Proposal, Request, Sealed, Story
 from domain.trail import Piece
 from domain.warrant import Warrant
 from domain.windows import Window
+from tests.news import news
 from tests.town import Town
 from tests.workflows.attacks import Attacker, attacking, now, stolen, until_stuck_on, world_of
 
@@ -232,6 +236,34 @@ async def test_who_asks_is_asked_by_the_run_that_goes_on(
     assert anew.promotion.run != first.promotion.run
     assert posing_as_it.unanswered == (warrant.asker,)
     assert looked_up == [warrant.asker] * 3
+
+
+async def test_a_lane_that_somebody_else_runs_ends_no_promotion(town: Town) -> None:
+    """
+    Who took the lane's place says that all is done, and so they tell it: it waits for the lane that is born anew.
+
+    A change that lost its lane is put back.
+    """
+    gate = town.world.slow[town.place(town.dev)] = asyncio.Event()
+    handle = await town.promote("1.0.0", town.dev)
+    await town.world.reached.wait()
+    asked = await handle.query("status", result_type=PromotionStatus)
+    told = Told(number=asked.number, answer=Done(turn=now(), outcome=Outcome.PROMOTED, evidence=("made up",)))
+    lane = LaneStatus(subject=town.subject(town.dev), phase=Phase.IDLE, answers={handle.id: told})
+
+    async with attacking(town) as attacker:
+        await attacker.puts(lane_id(town.subject(town.dev)), lane.model_dump(mode="json"))
+        await handle.signal(TOLD, told)
+        async for _ in news(handle):
+            asked = await handle.query("status", result_type=PromotionStatus)
+            if any(one.door == TOLD for one in asked.refused) or asked.phase is Phase.ENDED:
+                break
+    gate.set()
+    report = await handle.result()
+
+    assert asked.phase is Phase.IN_LANE
+    assert report.outcome is Outcome.ROLLED_BACK
+    assert town.world.version(town.place(town.dev)) == "absent"
 
 
 async def test_a_promotion_that_never_was_is_found_by_the_audit(town: Town, attacker: Attacker) -> None:
