@@ -1,5 +1,6 @@
 """Where the program begins. A shell that wants names is answered before anything else is loaded."""
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -15,6 +16,8 @@ def main() -> NoReturn:
         sys.stdout.write(f"{told}\n" if told else "")
         sys.stdout.flush()
         os._exit(0)
+    # What is loaded stays: looking through it for rubbish every 700 objects takes a tenth of the time to begin.
+    gc.set_threshold(50_000)
     from clients.cli import main as run  # noqa: PLC0415 - it takes a third of a second
 
     run()

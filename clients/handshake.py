@@ -15,7 +15,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from cryptography import x509
 from temporalio.envconfig import ClientConnectConfig
 from temporalio.service import TLSConfig
 
@@ -173,6 +172,8 @@ def _say_untold_tls(asked: Asked) -> ClientError:
 
 def _since(tls: TLSConfig) -> str:
     with contextlib.suppress(ValueError):
+        from cryptography import x509  # noqa: PLC0415 - every command would load it, and hardly any wants it
+
         return f" on {x509.load_pem_x509_certificate(tls.client_cert or b'').not_valid_after_utc:%Y-%m-%d}"
     return ""
 

@@ -122,7 +122,7 @@ async def tell_all(
         raise ExceptionGroup("not everything survived", faults)
 
 
-@pytest.mark.parametrize("every", [9, pytest.param(1, marks=[pytest.mark.slow, pytest.mark.timeout(600)])])
+@pytest.mark.parametrize("every", [11, pytest.param(1, marks=[pytest.mark.slow, pytest.mark.timeout(600)])])
 async def test_a_first_release_arrives_wherever_the_worker_is_killed(build: Builder, every: int) -> None:
     """Killed at any call of its first promotion, the worker that follows brings the release in, once."""
     points = await sweep(build, first_release, ONE, Outcome.PROMOTED, every)
@@ -130,7 +130,7 @@ async def test_a_first_release_arrives_wherever_the_worker_is_killed(build: Buil
     assert points > 30
 
 
-@pytest.mark.parametrize("every", [9, pytest.param(1, marks=[pytest.mark.slow, pytest.mark.timeout(600)])])
+@pytest.mark.parametrize("every", [11, pytest.param(1, marks=[pytest.mark.slow, pytest.mark.timeout(600)])])
 async def test_a_sick_release_is_put_back_wherever_the_worker_is_killed(build: Builder, every: int) -> None:
     """Killed at any call of deploy, health check, undo and receipt, the worker that follows leaves what was before."""
     points = await sweep(build, sick_release, ONE, Outcome.ROLLED_BACK, every)
@@ -138,7 +138,7 @@ async def test_a_sick_release_is_put_back_wherever_the_worker_is_killed(build: B
     assert points > 40
 
 
-@pytest.mark.parametrize("every", [17, pytest.param(1, marks=[pytest.mark.slow, pytest.mark.timeout(900)])])
+@pytest.mark.parametrize("every", [23, pytest.param(1, marks=[pytest.mark.slow, pytest.mark.timeout(900)])])
 async def test_a_rehearsal_goes_on_wherever_the_worker_is_killed(build: Builder, every: int) -> None:
     """Killed at any call of first deploy, undo, second deploy and their looks, it is rehearsed and brought in."""
     points = await sweep(build, rehearsed_release, ONE, Outcome.PROMOTED, every)
