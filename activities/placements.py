@@ -14,7 +14,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -158,8 +158,11 @@ class Placements:
 
     def _next_moment(self, passing: Path) -> int:
         """Return a second that no other tree has: servers make an ETag of a file's size and time."""
-        others = [int(file.stat().st_mtime) for file in self._trees.glob("*/contents.json")]
-        return max([int(passing.stat().st_mtime), *(other + 1 for other in others)])
+        moment = int(passing.stat().st_mtime)
+        for file in self._trees.glob("*/contents.json"):
+            with suppress(FileNotFoundError):  # another attempt at the same deed takes its own away
+                moment = max(moment, int(file.stat().st_mtime) + 1)
+        return moment
 
     def switch(
         self,

@@ -564,13 +564,16 @@ async def test_of_many_racing_deeds_the_newest_stands_and_readers_never_notice(
 async def test_one_deed_run_by_two_workers_at_once_is_one_deed(
     tmp_path: Path, root: Path, new: Artifact
 ) -> None:
-    """A first attempt that is still alive and its retry end in the same state."""
-    targets = [DirectoryTarget({"root": str(root)}, Place(tmp_path, SUBJECT, COMPONENT)) for _ in range(4)]
+    """A first attempt that is still alive and its retry end in the same state, whatever either takes away."""
+    for number in range(20):
+        here = root / str(number)
+        place = Place(tmp_path, SUBJECT, COMPONENT)
+        targets = [DirectoryTarget({"root": str(here)}, place) for _ in range(4)]
 
-    await asyncio.gather(*(target.place(deed(1, 1, new)) for target in targets))
+        await asyncio.gather(*(target.place(deed(1, 1, new)) for target in targets))
 
-    assert names(root, "placements/*") == ["1.1"]
-    assert look(root / "current") == look(new.file.with_name("source-2.0.0"))
+        assert names(here, "placements/*") == ["1.1"]
+        assert look(here / "current") == look(new.file.with_name("source-2.0.0"))
 
 
 async def test_absent_takes_current_away(target: DirectoryTarget, root: Path, old: Artifact) -> None:
