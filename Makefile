@@ -24,6 +24,7 @@ help:  ## show this list
 demo: $(RUNTIME)  ## install, then walk a sample site through three environments (ARGS="--yes --keep")
 	@$(BIN)/towpath demo $(ARGS)
 
+# Three processes on two cores: a test waits for servers and clocks a third of its time.
 test: $(DEV)  ## install, then run every test against a real Temporal server (ARGS="tests/domain -x")
 	@$(BIN)/python -m pytest -n 3 --dist worksteal $(ARGS)
 

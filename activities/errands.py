@@ -4,7 +4,7 @@ from typing import Final
 
 from temporalio import activity
 from temporalio.api.enums.v1 import PendingActivityState
-from temporalio.client import Client, WorkflowQueryRejectedError
+from temporalio.client import Client, WorkflowExecutionDescription, WorkflowQueryRejectedError
 from temporalio.common import (
     QueryRejectCondition,
     SearchAttributeKey,
@@ -126,7 +126,7 @@ class ErrandActivities:
         promotion = activity.client().get_workflow_handle(asker)
         try:
             found = await promotion.describe()
-            if found.task_queue != ENGINE_QUEUE or found.workflow_type != PROMOTION:
+            if not _is_run_by_engine(found, PROMOTION):
                 return OwnWord(known=False)
             if found.history_length < HAS_RUN:
                 return OwnWord(waits=False)
@@ -218,7 +218,7 @@ async def _lane_status(subject: Subject) -> LaneStatus | None:
     client, lane = activity.client(), lane_id(subject)
     try:
         found = await client.get_workflow_handle(lane).describe()
-        if found.task_queue != ENGINE_QUEUE or found.workflow_type != LANE:
+        if not _is_run_by_engine(found, LANE):
             return None
         # By its run: whoever has taken its place since is not asked.
         own = client.get_workflow_handle(lane, run_id=found.run_id)
@@ -228,6 +228,11 @@ async def _lane_status(subject: Subject) -> LaneStatus | None:
             raise
         return None
     return status
+
+
+def _is_run_by_engine(found: WorkflowExecutionDescription, kind: str) -> bool:
+    """Tell whether it is what its id says, by the server's own word: anybody may go by that id."""
+    return (found.task_queue, found.workflow_type) == (ENGINE_QUEUE, kind)
 
 
 async def lane_message(client: Client, subject: Subject, verb: str, content: dict[str, object]) -> None:
