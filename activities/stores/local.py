@@ -6,6 +6,7 @@ import re
 from collections.abc import AsyncIterator, Generator
 from contextlib import contextmanager
 from functools import cached_property
+from itertools import takewhile
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
@@ -20,6 +21,7 @@ from activities.ports import AlreadyExistsError, NotInStoreError, Progress, Stor
 from activities.stores.keys import checked
 from activities.stores.pieces import pieces
 
+Keys = list[str]
 _STAGING: Final = ".staging"
 _CHUNK: Final = 1 << 20
 _AT_ONCE: Final = 2
@@ -67,11 +69,9 @@ class FolderStore:
                 yield bytes(piece)
 
     async def list(self, prefix: str) -> list[str]:
-        if not self._path(prefix).exists():
-            return []
+        checked(prefix)
         with self._saying("list", prefix):
-            found = await asyncio.to_thread(obstore.list(self._objects, prefix).collect)
-            return sorted(item["path"] for item in found)
+            return await asyncio.to_thread(self._below, prefix)
 
     async def remove(self, key: str) -> None:
         with self._saying("remove", key):
@@ -85,6 +85,11 @@ class FolderStore:
                 await asyncio.to_thread(self._take_name, aside, key)
             finally:
                 (self._folder / aside).unlink(missing_ok=True)
+
+    def _below(self, prefix: str) -> Keys:
+        if not self._path(prefix).exists():
+            return []
+        return sorted(item["path"] for item in obstore.list(self._objects, prefix).collect())
 
     def _create(self, key: str, content: bytes) -> None:
         aside = self._aside()
@@ -109,15 +114,15 @@ class FolderStore:
         """Take a name that outlives a power cut, and so does the way to it: that is seen to once for each folder."""
         _sync(self._folder / aside)
         folder = self._path(key).parent
-        is_lasting = folder in self._lasting and folder.is_dir()
+        new = [*takewhile(lambda one: not self._lasts(one), (folder, *folder.parents))]
         obstore.rename(self._objects, aside, key, overwrite=False)
         _sync(folder)
-        if is_lasting:
-            return
-        for above in folder.parents:
-            if above.is_relative_to(self._folder):
-                _sync(above)
-        self._lasting.add(folder)
+        for one in new:
+            _sync(one.parent)
+        self._lasting.update(new)
+
+    def _lasts(self, folder: Path) -> bool:
+        return folder == self._folder or (folder in self._lasting and folder.is_dir())
 
     def _path(self, key: str) -> Path:
         return self._folder / checked(key)

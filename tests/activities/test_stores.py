@@ -209,43 +209,76 @@ async def test_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
         await FolderStore(file / "store").create("a.json", b"")
 
 
+class Disk:
+    """What would be there after a power cut: what was synced, and of a folder the names that it had then."""
+
+    def __init__(self) -> None:
+        self.synced: list[Path] = []
+        self.names: dict[Path, list[str]] = {}
+
+    def note(self, path: Path) -> None:
+        self.synced.append(path)
+        if path.is_dir():
+            self.names[path] = [one.name for one in path.iterdir()]
+
+    def has(self, path: Path, root: Path) -> bool:
+        """Tell whether a path is found from the root on."""
+        way = [path, *(above for above in path.parents if above.is_relative_to(root))]
+        return all(one.name in self.names.get(one.parent, ()) for one in way)
+
+
 @pytest.fixture
-def synced(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """All that is put on the disk from now on, in this order."""
-    synced: list[Path] = []
-    real = os.fsync
+def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
+    """All that is put on the disk from now on."""
+    disk, real = Disk(), os.fsync
 
     def fsync(descriptor: int) -> None:
-        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink())
+        disk.note(Path(f"/proc/self/fd/{descriptor}").readlink())
         real(descriptor)
 
     monkeypatch.setattr(os, "fsync", fsync)
-    return synced
+    return disk
 
 
-async def test_what_is_said_to_be_written_is_on_the_disk(folder: Path, synced: list[Path]) -> None:
-    """Content is synced before it takes its name, and every folder on the way after it."""
+async def test_what_is_said_to_be_written_is_on_the_disk(folder: Path, disk: Disk) -> None:
+    """Content is synced before it takes its name, which is synced too, and so is every folder on the way to it."""
     await FolderStore(folder).create("receipt/shop/1.json", b"done")
 
-    content = next(place for place, path in enumerate(synced) if path.parent.name == ".staging")
-    folders = [synced.index(path) for path in (folder / "receipt" / "shop", folder / "receipt", folder)]
-    assert content < min(folders)
+    content, *_, named = [
+        path for path in disk.synced if path.parent.name == ".staging" or path.name == "shop"
+    ]
+    assert content.parent.name == ".staging"
+    assert named == folder / "receipt" / "shop"
+    assert disk.has(folder / "receipt" / "shop" / "1.json", folder)
 
 
-async def test_the_way_to_a_folder_is_put_on_the_disk_once(folder: Path, synced: list[Path]) -> None:
-    """What comes next into the same folder needs that folder alone; one that was made anew, the whole way again."""
-    store, way = FolderStore(folder), [folder / "receipt" / "shop", folder / "receipt", folder]
+async def test_the_way_to_a_folder_is_put_on_the_disk_once(folder: Path, disk: Disk) -> None:
+    """What comes next into the same folder needs that folder alone; one that was made anew, its name as well."""
+    store, receipts = FolderStore(folder), folder / "receipt"
     await store.create("receipt/shop/1.json", b"done")
 
-    synced.clear()
+    disk.synced.clear()
     await store.create("receipt/shop/2.json", b"done")
-    next_one = [path for path in synced if path.parent.name != ".staging"]
-    shutil.rmtree(way[0])
-    synced.clear()
+    next_one = [path for path in disk.synced if path.parent.name != ".staging"]
+    shutil.rmtree(receipts / "shop")
+    disk.synced.clear()
     await store.create("receipt/shop/1.json", b"done")
 
-    assert next_one == way[:1]
-    assert [path for path in synced if path.parent.name != ".staging"] == way
+    assert next_one == [receipts / "shop"]
+    assert [path for path in disk.synced if path.parent.name != ".staging"] == [receipts / "shop", receipts]
+
+
+async def test_file_in_the_way_is_not_taken_for_what_was_to_be_written(folder: Path) -> None:
+    """That a folder's place is taken says nothing of the key."""
+    store = FolderStore(folder)
+    await store.create("receipt/shop", b"a file")
+
+    with pytest.raises(
+        StoreError, match=r"could not write “receipt/shop/1\.json”: (File exists|Not a directory)"
+    ):
+        await store.create("receipt/shop/1.json", b"done")
+    with pytest.raises(NotInStoreError):
+        await store.read("receipt/shop/1.json")
 
 
 async def test_folder_counts_from_the_configuration(tmp_path: Path) -> None:
