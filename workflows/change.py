@@ -268,7 +268,6 @@ class ChangeWorkflow(Waiting):
             message = f"A change of {subject} is started by its lane, {lane_id(subject)}, and by nobody else."
             raise BadStartError(message)
         self._given = given
-        self._log.show()
 
     def _end(self, answer: Answer) -> Answer:
         outcome = Outcome.REFUSED if isinstance(answer, NotBegun) else answer.outcome

@@ -63,7 +63,7 @@ class ChangeDoors(Steered):
         self._stuck_on: Fence | None = None
         self._guard = Guard()
         self._words: list[Saying] = []
-        self._log = Chronicle(Phase.PREPARING, self._details)
+        self._log = Chronicle(Phase.PREPARING)
 
     @workflow.signal(
         description="For its lane: a newer promotion waits, and ends the soak; or no longer does"
@@ -127,5 +127,5 @@ class ChangeDoors(Steered):
             message = "nothing is drawn up yet that could be held; say it again once it is"
             raise RefusedError(message)
 
-    def _details(self) -> str:
+    def details(self) -> str:
         return tell_change(self.status())

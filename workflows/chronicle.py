@@ -1,6 +1,6 @@
 """What a workflow remembers of itself: where it stands, since when, what happened, what it refused."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from itertools import accumulate
 from typing import Final
@@ -28,16 +28,15 @@ class Memory(Value):
 
 
 class Chronicle:
-    """Keeps the record chain and the last refusals, and shows the Temporal UI where the workflow stands."""
+    """Keeps where the workflow stands, the record chain, and the last refusals."""
 
-    def __init__(self, phase: Phase, details: Callable[[], str]) -> None:
+    def __init__(self, phase: Phase) -> None:
         self.phase = phase
         self.since: datetime = workflow.now()
         self.is_kept = False
         """Whether somebody has its records kept in the store."""
         self.waits_for = ""
         self.remedy = ""
-        self._details = details
         self._memory = Memory()
         self._sizes: list[int] = []
         """Bytes of each record that is remembered: a flood is not the time to measure all of them again and again."""
@@ -91,7 +90,6 @@ class Chronicle:
         self.phase, self.waits_for, self.remedy = phase, waits_for, remedy
         count_phase(phase)
         workflow.logger.info("phase_entered", extra={"phase": phase.value, "waits_for": waits_for})
-        self.show()
 
     def record(self, record: Record) -> None:
         chain = self.chain.with_record(record)
@@ -100,7 +98,6 @@ class Chronicle:
         self._sizes = sizes[-count:]
         self._memory = self._memory.but(chain=chain.keeping(count))
         count_record(record)
-        self.show()
 
     def refuse(self, door: str, why: str, claimed: str = "") -> None:
         """Remember what came through a door and was not taken, and in whose name."""
@@ -111,12 +108,8 @@ class Chronicle:
             # Nobody pushes out what others said by sending nonsense.
             self._memory = self._memory.but(untold=self._memory.untold + 1)
             count_record(record)
-            self.show()
         else:
             self.record(record)
-
-    def show(self) -> None:
-        workflow.set_current_details(self._details())
 
 
 def _how_many_fit(sizes: Sequence[int]) -> int:
@@ -130,7 +123,8 @@ def _size(record: Record) -> int:
 
 
 def publish(attributes: Mapping[str, str]) -> None:
-    """Let visibility find this workflow by these search attributes. One history event, however many."""
-    workflow.upsert_search_attributes(
-        [SearchAttributeKey.for_keyword(name).value_set(value) for name, value in attributes.items()]
-    )
+    """Let visibility find this workflow by these search attributes, where it does not already. One history event."""
+    known, keys = workflow.info().typed_search_attributes, map(SearchAttributeKey.for_keyword, attributes)
+    new = [key.value_set(attributes[key.name]) for key in keys if known.get(key) != attributes[key.name]]
+    if new:
+        workflow.upsert_search_attributes(new)

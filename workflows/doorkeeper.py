@@ -1,15 +1,18 @@
 """The safety net at every door: no message wedges or kills a workflow; what is refused is remembered and shown."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from contextvars import ContextVar
 from typing import Any, Final, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from pydantic import TypeAdapter, ValidationError
 from temporalio import workflow
+from temporalio.api.sdk.v1 import WorkflowMetadata
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError, FailureError
 from temporalio.worker import (
     ExecuteWorkflowInput,
+    HandleQueryInput,
     HandleSignalInput,
     HandleUpdateInput,
     Interceptor,
@@ -58,6 +61,13 @@ class HasDoors(Protocol):
     """A workflow that remembers what it refused."""
 
     def refused(self, door: str, why: str, claimed: str = "") -> None: ...
+
+
+@runtime_checkable
+class HasDetails(Protocol):
+    """A workflow that says in Markdown where it stands, for the Temporal UI."""
+
+    def details(self) -> str: ...
 
 
 def read_message(raw: RawValue, model: type[ModelT]) -> ModelT:
@@ -205,6 +215,15 @@ class _Doorkeeper(WorkflowInboundInterceptor):
             instance = workflow.instance()
             if isinstance(instance, HasDoors):
                 instance.refused(input.signal[:80], why, _claimed_in(input.args))
+
+    async def handle_query(self, input: HandleQueryInput) -> Any:
+        answer = await super().handle_query(input)
+        if isinstance(answer, WorkflowMetadata):
+            instance = workflow.instance()
+            # Written when somebody looks, and not at every step: hardly any of it would ever be read.
+            with suppress(Exception):  # a workflow that could not begin knows nothing of itself
+                answer.current_details = instance.details() if isinstance(instance, HasDetails) else ""
+        return answer
 
     async def handle_update_handler(self, input: HandleUpdateInput) -> Any:
         try:

@@ -74,7 +74,7 @@ class EnvironmentWorkflow:
         self._stirred = False
         self._guarded = False
         self._guard = Guard()
-        self._log = Chronicle(Phase.IDLE, self._details)
+        self._log = Chronicle(Phase.IDLE)
 
     @workflow.run
     async def run(self, environment: Any = None, carried: Any = None) -> None:
@@ -174,7 +174,6 @@ class EnvironmentWorkflow:
     @workflow.signal(description="For its worker: what people say here is heard there first")
     def guard(self, _: RawValue) -> None:
         self._guarded = True
-        self._log.show()
 
     @workflow.signal(
         description="Let a service past gates for a while. Input: "
@@ -242,7 +241,6 @@ class EnvironmentWorkflow:
             self._overrides = state.overrides
             self._guarded, self._guard.taken = state.guarded, state.taken
             self._log.remember(state.memory)
-        self._log.show()
 
     async def _heard(self, saying: Saying) -> Actor:
         """Return who said it, and how far they are known. A worker is asked only where it has asked for that."""
@@ -293,7 +291,7 @@ class EnvironmentWorkflow:
         gates = (self._freeze, self._pins.get(_service_of(asker)))
         return [gate for gate in gates if gate and gate.holds(now)]
 
-    def _details(self) -> str:
+    def details(self) -> str:
         return tell_environment(self.status())
 
 

@@ -176,7 +176,6 @@ class LaneWorkflow(LaneHearing):
             state = read_value(carried, Carried)
             self._lane, self._answers = state.lane, dict(state.answers)
             self._log.remember(state.memory)
-        self._log.show()
 
     async def _recollect(self) -> Recollection:
         """Have the environment's worker remember, however long that takes; a person is called where it takes long."""

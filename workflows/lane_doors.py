@@ -56,7 +56,7 @@ class LaneDoors(Steered):
         self._cancelled = ""
         self._yieldings: tuple[str, ...] = ()
         self._answers: dict[str, Told] = {}
-        self._log = Chronicle(Phase.IDLE, self._details)
+        self._log = Chronicle(Phase.IDLE)
 
     @workflow.signal(description="For a promotion or an operator's command: ask for a change")
     def ask(self, raw: RawValue) -> None:
@@ -103,7 +103,6 @@ class LaneDoors(Steered):
     def awake(self, raw: RawValue) -> None:
         word = self._read(raw, Awake)
         self._hear_of_turn(word.turn, lost=word.lost)
-        self._log.show()
 
     @workflow.query
     def status(self) -> LaneStatus:
@@ -161,7 +160,6 @@ class LaneDoors(Steered):
             self._log.enter(now)
             if Phase.UNSETTLED in {before, now}:
                 publish({PHASE: now})
-        self._log.show()
 
     def _read(self, raw: RawValue, model: type[MessageT]) -> MessageT:
         size = len(raw.payload.data)
@@ -179,7 +177,7 @@ class LaneDoors(Steered):
             message = f"its proposal cannot be read: {explain(error)}"
             raise RefusedError(message) from error
 
-    def _details(self) -> str:
+    def details(self) -> str:
         return tell_lane(self.status())
 
 

@@ -84,7 +84,7 @@ class PipelineWorkflow:
         self._road: Road = ()
         self._walks: dict[str, asyncio.Task[Report]] = {}
         self._ending: Ending | None = None
-        self._log = Chronicle(Phase.PREPARING, self._details)
+        self._log = Chronicle(Phase.PREPARING)
 
     # The story.
 
@@ -121,7 +121,6 @@ class PipelineWorkflow:
                     await self._arrive(environment, self._walks.pop(environment))
             if ending := self._end_reached() or await self._go_on():
                 return ending
-            self._log.show()
             await workflow.wait_condition(self._has_arrived_or_is_long)
             if not self._has_arrived():
                 self._go_on_in_a_new_run()
@@ -261,7 +260,6 @@ class PipelineWorkflow:
             state = read_value(carried, Carried)
             self._road = state.road
             self._log.remember(state.memory)
-        self._log.show()
 
     def _end(self, ending: Ending) -> WalkReport:
         outcome, why = self._ending = ending
@@ -313,7 +311,7 @@ class PipelineWorkflow:
     def _request_for(self, environment: str) -> Request:
         return self._asked.to(environment)
 
-    def _details(self) -> str:
+    def details(self) -> str:
         return tell_pipeline(self.status())
 
 

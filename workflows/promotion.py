@@ -294,7 +294,6 @@ class PromotionWorkflow(PromotionDoors):
             self._carry_on(read_value(carried, Carried))
         else:
             self._log.record(RequestRecord(at=workflow.now(), request=asked))
-        self._log.show()
 
     def _carry_on(self, carried: Carried) -> None:
         self._sealed = carried.sealed

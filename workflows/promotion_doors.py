@@ -94,7 +94,7 @@ class PromotionDoors(Steered):
         self._alarm: Alarm | None = None
         self._ending: Ending | None = None
         self._is_unheard = False
-        self._log = Chronicle(Phase.PREPARING, self._details)
+        self._log = Chronicle(Phase.PREPARING)
         self._books = Bookkeeper(self._log, self._subject)
 
     @workflow.signal(
@@ -337,7 +337,7 @@ class PromotionDoors(Steered):
             return f"{votes[-1].actor} rejected plan {short(votes[-1].intent)}: {why}"
         return "rejected"
 
-    def _details(self) -> str:
+    def details(self) -> str:
         return tell_promotion(self.status(), workflow.info().namespace)
 
 
