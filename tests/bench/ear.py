@@ -4,12 +4,20 @@ import asyncio
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from temporalio import workflow
 
+from domain.outcome import Phase
+
+WAITED_FOR: Final = (Phase.WAITING_FOR_APPROVAL, Phase.ENDED)
+
 
 class Ear(logging.Handler):
-    """Ours and the bare workflow are overheard in the same way, so that approving them costs the same."""
+    """Ours and the bare workflow are overheard in the same way, so that approving them costs the same.
+
+    Of ours, which say more, only what somebody may wait for is passed on.
+    """
 
     def __init__(self) -> None:
         super().__init__(logging.INFO)
@@ -26,7 +34,7 @@ class Ear(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         said = record.__dict__
-        if record.getMessage().startswith("phase_entered"):
+        if said.get("phase") in WAITED_FOR:
             workflow_id = said["temporal_workflow"]["workflow_id"]
             if workflow_id.startswith("change/"):  # whose turn nobody outside knows beforehand
                 workflow_id = workflow_id.rpartition("/")[0]
