@@ -4,7 +4,9 @@ from typing import Protocol
 
 from temporalio import activity
 
-from activities.reading import Runs, Word, ask_around
+from activities.asking import Runs
+from activities.lanes import Caller
+from activities.reading import Word, ask_around
 from domain.names import Subject, change_id
 from domain.terms import Story
 from domain.warrant import Warrant
@@ -28,7 +30,7 @@ class Around(Protocol):
         ...
 
     async def word(self, subject: Subject, warrant: Warrant, *, gates: bool = True) -> Word:
-        """Ask lane, asker and, where its ``gates`` matter, environment."""
+        """Look at the lane, and ask asker and, where its ``gates`` matter, environment."""
         ...
 
 
@@ -48,7 +50,8 @@ class Engine:
         self._runs.note(self.workflow_id, activity.info().workflow_run_id or "")
 
     async def word(self, subject: Subject, warrant: Warrant, *, gates: bool = True) -> Word:
-        return await ask_around(activity.client(), subject, warrant, self._runs, gates=gates)
+        caller = Caller(activity.client(), self.workflow_id, activity.info().workflow_run_id or "")
+        return await ask_around(caller, subject, warrant, self._runs, gates=gates)
 
 
 class Nobody:

@@ -6,6 +6,7 @@ from typing import Any, Final, TypeVar
 from temporalio.client import WorkflowHandle, WorkflowQueryFailedError, WorkflowQueryRejectedError
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.remembering import Remembered
 from domain.value import Value
 
 LISTENING: Final = timedelta(seconds=3)
@@ -18,6 +19,13 @@ _SILENCE: Final = {
 }
 
 ModelT = TypeVar("ModelT", bound=Value)
+
+
+class Runs(Remembered[str, str]):
+    """The runs of workflows, by the server's own word: what is asked by its run need not be looked up.
+
+    A run that is over answers no more, so that an old one is never taken for the one that runs now.
+    """
 
 
 async def ask_status(handle: WorkflowHandle[Any, Any], model: type[ModelT]) -> ModelT | None:

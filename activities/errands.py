@@ -4,7 +4,7 @@ from typing import Final
 
 from temporalio import activity
 from temporalio.api.enums.v1 import PendingActivityState
-from temporalio.client import Client, WorkflowExecutionDescription, WorkflowQueryRejectedError
+from temporalio.client import Client, WorkflowQueryRejectedError
 from temporalio.common import (
     QueryRejectCondition,
     SearchAttributeKey,
@@ -13,6 +13,8 @@ from temporalio.common import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.asking import Runs
+from activities.lanes import LANE, is_run_by_engine
 from activities.ports import Alarm, Notifier
 from activities.spaces import Spaces
 from domain.answer import OwnWord, Told
@@ -33,7 +35,6 @@ ASK_AGAIN: Final = "ask_again"
 TELL_OF_THAW: Final = "tell_of_thaw"
 GATE_OPENED: Final = "gate_opened"
 PROMOTION: Final = "PromotionWorkflow"
-LANE: Final = "LaneWorkflow"
 HAS_RUN: Final = 4
 """Events: with fewer a workflow's first task is not done, as where it was started with a delay. It answers nothing."""
 
@@ -100,6 +101,7 @@ class ErrandActivities:
     def __init__(self, notifier: Notifier, spaces: Spaces | None = None) -> None:
         self._notifier = notifier
         self._spaces = spaces
+        self._lanes = Runs()
 
     @activity.defn
     async def ask_lane(self, message: LaneMessage) -> None:
@@ -117,7 +119,7 @@ class ErrandActivities:
 
         Whoever can signal can say anything; a lane's own word is known from the lane.
         """
-        status = await _lane_status(hearing.subject)
+        status = await self._lane_status(hearing.subject)
         return status.answer_to(hearing.asker, hearing.number, hearing.ask) if status else None
 
     @activity.defn
@@ -126,7 +128,7 @@ class ErrandActivities:
         promotion = activity.client().get_workflow_handle(asker)
         try:
             found = await promotion.describe()
-            if not _is_run_by_engine(found, PROMOTION):
+            if not is_run_by_engine(found, PROMOTION):
                 return OwnWord(known=False)
             if found.history_length < HAS_RUN:
                 return OwnWord(waits=False)
@@ -151,7 +153,7 @@ class ErrandActivities:
     @activity.defn
     async def hear_yieldings(self, subject: Subject) -> list[str]:
         """Return what the lane itself says whom the soak under way was told to make way for, the newest last."""
-        status = await _lane_status(subject)
+        status = await self._lane_status(subject)
         return list(status.yieldings) if status else []
 
     @activity.defn
@@ -198,6 +200,45 @@ class ErrandActivities:
         """Raise an alarm. The same key twice is one alarm."""
         await self._notifier.call(Alarm(call.subject, call.headline, call.remedy, call.key, call.event))
 
+    async def _lane_status(self, subject: Subject) -> LaneStatus | None:
+        """Return what a lane says of itself, or None where the engine's worker runs none.
+
+        It is asked by its run: whoever has taken its place since is not asked.
+        """
+        client, lane = activity.client(), lane_id(subject)
+        run = self._lanes.of(lane)
+        status = await _status_of(client, lane, run, QueryRejectCondition.NOT_OPEN) if run else None
+        if status is None and (run := await _engines_run_of(client, lane)):
+            self._lanes.note(lane, run)
+            status = await _status_of(client, lane, run)
+        return status
+
+
+async def _engines_run_of(client: Client, lane: str) -> str:
+    """Return in which run the engine's worker runs a lane, or nothing where it runs none."""
+    try:
+        found = await client.get_workflow_handle(lane).describe()
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            raise
+        return ""
+    return found.run_id if is_run_by_engine(found, LANE) else ""
+
+
+async def _status_of(
+    client: Client, lane: str, run: str, reject: QueryRejectCondition | None = None
+) -> LaneStatus | None:
+    handle = client.get_workflow_handle(lane, run_id=run)
+    try:
+        status: LaneStatus = await handle.query("status", result_type=LaneStatus, reject_condition=reject)
+    except WorkflowQueryRejectedError:
+        return None
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            raise
+        return None
+    return status
+
 
 async def why_silent_at(client: Client, waiting: Silence) -> WhySilent | None:
     """Say why nothing came from a queue yet, by the workflow that waits for it. None: somebody is at work."""
@@ -211,28 +252,6 @@ async def why_silent_at(client: Client, waiting: Silence) -> WhySilent | None:
     environment = waiting.queue.rpartition("/")[2]
     why = f"nobody asks {waiting.queue} for work"
     return WhySilent(text=why, remedy=f"towpath worker --environments {environment}")
-
-
-async def _lane_status(subject: Subject) -> LaneStatus | None:
-    """Return what a lane says of itself, or None where the engine's worker runs none."""
-    client, lane = activity.client(), lane_id(subject)
-    try:
-        found = await client.get_workflow_handle(lane).describe()
-        if not _is_run_by_engine(found, LANE):
-            return None
-        # By its run: whoever has taken its place since is not asked.
-        own = client.get_workflow_handle(lane, run_id=found.run_id)
-        status: LaneStatus = await own.query("status", result_type=LaneStatus)
-    except RPCError as error:
-        if error.status is not RPCStatusCode.NOT_FOUND:
-            raise
-        return None
-    return status
-
-
-def _is_run_by_engine(found: WorkflowExecutionDescription, kind: str) -> bool:
-    """Tell whether it is what its id says, by the server's own word: anybody may go by that id."""
-    return (found.task_queue, found.workflow_type) == (ENGINE_QUEUE, kind)
 
 
 async def lane_message(client: Client, subject: Subject, verb: str, content: dict[str, object]) -> None:

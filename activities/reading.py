@@ -1,7 +1,6 @@
 """What the workflows say when the environment's worker asks them, right before it acts."""
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Awaitable
 from datetime import timedelta
 from typing import Final, NamedTuple, TypeVar
@@ -10,30 +9,30 @@ from temporalio.client import Client, WorkflowQueryFailedError, WorkflowQueryRej
 from temporalio.common import QueryRejectCondition
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.asking import Runs
 from activities.attempts import caught
+from activities.lanes import Caller, find_lane, gave
 from domain.approval import Decision
 from domain.attempt import Kind
 from domain.gate import Freeze, Pin
 from domain.logbook import is_about_a_gate
-from domain.names import Subject, environment_id, lane_id, promotion_id
+from domain.names import Subject, environment_id, promotion_id
 from domain.outcome import Phase
 from domain.override import Override
 from domain.record import OverrideRecord, steered
-from domain.status import EnvironmentStatus, LaneStatus, PromotionStatus
+from domain.status import EnvironmentStatus, PromotionStatus
 from domain.terms import Story
 from domain.value import Value
 from domain.warrant import Warrant
 
 StatusT = TypeVar("StatusT", bound=Value)
 PATIENCE: Final = timedelta(seconds=3)
-_REMEMBERED: Final = 1000
-"""Runs of promotions; what is forgotten is looked up."""
 
 
 class Word(NamedTuple):
     """What was learned: the open turn, whether the asker still asks, the freeze, the pin, and who did not answer.
 
-    ``open_turn`` is the warrant's own; ``taken`` the turn that has the lane, whosever it is. ``decisions`` are all
+    ``open_turn`` is the caller's own; ``taken`` the turn that has the lane, whosever it is. ``decisions`` are all
     that the asker holds by now, which may be more than it gave along.
     """
 
@@ -60,36 +59,17 @@ class _Silence(Exception):
     """Somebody is there and does not answer."""
 
 
-class Runs:
-    """The runs of promotions, by the server's own word: what is asked by its run need not be looked up.
-
-    A run that is over answers no more, so that an old one is never taken for the one that runs now.
-    """
-
-    def __init__(self) -> None:
-        self._known = OrderedDict[str, str]()
-
-    def of(self, workflow_id: str) -> str | None:
-        return self._known.get(workflow_id)
-
-    def note(self, workflow_id: str, run: str) -> None:
-        self._known[workflow_id] = run
-        self._known.move_to_end(workflow_id)
-        if len(self._known) > _REMEMBERED:
-            self._known.popitem(last=False)
-
-
 async def ask_around(
-    client: Client, subject: Subject, warrant: Warrant, runs: Runs, *, gates: bool = True
+    caller: Caller, subject: Subject, warrant: Warrant, runs: Runs, *, gates: bool = True
 ) -> Word:
-    """Ask lane, asker and, where its ``gates`` matter, environment at once.
+    """Look at the lane, and ask asker and, where its ``gates`` matter, environment, at once.
 
     Nobody there is an answer; a silence is said to be one.
     """
     lane, asker, environment = await asyncio.gather(
-        _ask(client, lane_id(subject), LaneStatus),
-        _ask_asker(client, warrant, runs),
-        _ask(client, environment_id(subject.environment), EnvironmentStatus) if gates else _nobody(),
+        _look_at_lane(caller, subject),
+        _ask_asker(caller.client, warrant, runs),
+        _ask(caller.client, environment_id(subject.environment), EnvironmentStatus) if gates else _nobody(),
         return_exceptions=True,
     )
     named = {
@@ -101,8 +81,8 @@ async def ask_around(
         if isinstance(answer, BaseException) and not isinstance(answer, _Silence):
             raise answer
     return Word(
-        open_turn=lane.turn if isinstance(lane, LaneStatus) and _is_for(lane, warrant) else None,
-        taken=lane.turn if isinstance(lane, LaneStatus) else None,
+        open_turn=lane.turn if isinstance(lane, _Seen) and lane.is_own else None,
+        taken=lane.turn if isinstance(lane, _Seen) else None,
         lane_listens=lane is not None,
         asking=not (isinstance(asker, BaseException) or asker is None),
         freeze=environment.freeze if isinstance(environment, EnvironmentStatus) else None,
@@ -114,6 +94,21 @@ async def ask_around(
     )
 
 
+class _Seen(NamedTuple):
+    """A lane's open turn, and whether it was given to whoever asks."""
+
+    turn: int | None
+    is_own: bool
+
+
+async def _look_at_lane(caller: Caller, subject: Subject) -> _Seen | None:
+    try:
+        lane = await find_lane(caller.client, subject)
+        return lane and _Seen(lane.turn, await gave(lane, subject, caller))
+    except RPCError as error:
+        raise _Silence from error
+
+
 def _overrides_of(environment: object, service: str) -> tuple[Override, ...]:
     known = environment.overrides if isinstance(environment, EnvironmentStatus) else ()
     return tuple(one for one in known if one.service == service)
@@ -123,11 +118,6 @@ def _tidings_of(environment: object) -> tuple[OverrideRecord, ...]:
     if not isinstance(environment, EnvironmentStatus) or environment.guarded:
         return ()
     return tuple(one for one in steered(environment.records) if is_about_a_gate(one))
-
-
-def _is_for(lane: LaneStatus, warrant: Warrant) -> bool:
-    running = lane.running
-    return running is not None and running.asker == warrant.asker and running.request == warrant.request
 
 
 async def _nobody() -> None:

@@ -4,6 +4,7 @@ import gc
 import os
 import signal
 from collections.abc import AsyncIterator
+from functools import partial
 from itertools import chain, groupby
 from zlib import crc32
 
@@ -16,10 +17,9 @@ from temporalio.worker import UnsandboxedWorkflowRunner
 from activities.attempts import Attempts
 from activities.clock import SystemClock
 from activities.spaces import Reached, Spaces
-from domain.names import ENGINE_QUEUE
 from tests.fakes import Bell
 from tests.replaying import histories_of, told_otherwise
-from tests.town import Town, engine_worker
+from tests.town import Engine, Town, engine_worker
 from tests.variables import stay
 from workers.server import CLOSED, QUICK, flags, temporal_binary
 from workers.story import sandbox
@@ -128,7 +128,7 @@ async def doors() -> dict[str, Attempts]:
 @pytest.fixture(scope="session")
 async def engine(
     client: Client, bell: Bell, spaces: Spaces, doors: dict[str, Attempts]
-) -> AsyncIterator[str]:
+) -> AsyncIterator[Engine]:
     """The engine's worker, that all tests share. One of those who share the tests has it in the sandbox.
 
     The others run workflows as workers do: the sandbox loads modules anew for each of them.
@@ -138,8 +138,8 @@ async def engine(
     runner = (
         sandbox() if os.environ.get("PYTEST_XDIST_WORKER", "gw0") == "gw0" else UnsandboxedWorkflowRunner()
     )
-    async with engine_worker(client, bell, spaces, witness=witness, runner=runner):
-        yield ENGINE_QUEUE
+    async with Engine(partial(engine_worker, client, bell, spaces, witness=witness, runner=runner)) as engine:
+        yield engine
 
 
 @pytest.fixture
@@ -154,11 +154,11 @@ def replays(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.fixture
 async def town(
-    client: Client, engine: str, bell: Bell, doors: dict[str, Attempts], tmp_path: object, *, replays: bool
+    client: Client, engine: Engine, bell: Bell, doors: dict[str, Attempts], tmp_path: object, *, replays: bool
 ) -> AsyncIterator[Town]:
     """A service, three environments of its own, a world that they stand in, and their workers."""
-    assert engine
     async with Town(client, bell, tmp_path, doors) as built:
+        built.engine = engine
         yield built
     assert not await built.alarmed(), (
         "somebody is called for what nobody tried, or for what no test asks about"

@@ -33,6 +33,8 @@ STEP: Final = 7
 """Milliseconds by which each event comes later than the one before it did."""
 OFTEN_LATE: Final = 2
 """Seconds by which a local activity's end is read later."""
+PUPPET: Final = "puppet"
+"""In the memo of what goes by a name of ours and is an attacker's own."""
 OURS: Final = {workflow.__name__ for workflow in WORKFLOWS}
 _CONVERTER: Final = DATA_CONVERTER.payload_converter
 
@@ -90,7 +92,7 @@ async def histories_of(client: Client, service: str, environments: Iterable[str]
     return [
         await client.get_workflow_handle(row.id, run_id=row.run_id).fetch_history()
         async for row in client.list_workflows(query)
-        if row.workflow_type in OURS
+        if row.workflow_type in OURS and PUPPET not in await row.memo()
     ]
 
 

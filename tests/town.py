@@ -2,8 +2,8 @@
 
 import asyncio
 import uuid
-from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
@@ -104,6 +104,37 @@ def engine_worker(
     )
 
 
+class Engine:
+    """The engine's worker, which can be sent away for a while."""
+
+    def __init__(self, hire: Callable[[], Worker]) -> None:
+        self._hire = hire
+        self._worker: Worker | None = None
+
+    @property
+    def is_there(self) -> bool:
+        return self._worker is not None
+
+    async def __aenter__(self) -> Self:
+        self._worker = self._hire()
+        await self._worker.__aenter__()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._worker:
+            await self._worker.shutdown()
+        self._worker = None
+
+    @asynccontextmanager
+    async def away(self) -> AsyncIterator[None]:
+        """Have nobody of ours ask its queue for work while the block runs."""
+        await self.__aexit__()
+        try:
+            yield
+        finally:
+            await self.__aenter__()
+
+
 class Town:
     """Three environments on a road, dev → staging → production; production asks for one approval."""
 
@@ -111,6 +142,7 @@ class Town:
         self, client: Client, bell: Notifier, folder: Any, doors: dict[str, Attempts] | None = None
     ) -> None:
         self.client = client
+        self.engine: Engine | None = None
         self.bell = bell
         self.lives: dict[str, Client] = {}
         self.folder = Path(folder)

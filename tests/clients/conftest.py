@@ -10,7 +10,7 @@ import pytest
 from temporalio.client import Client
 
 from clients.cli import run
-from tests.town import Town
+from tests.town import Engine, Town
 
 TOWPATH = Path(sys.executable).with_name("towpath")
 
@@ -95,9 +95,9 @@ def offline(
 
 
 @pytest.fixture
-async def towpath(offline: CommandLine, client: Client, engine: str) -> CommandLine:
+async def towpath(offline: CommandLine, client: Client, engine: Engine) -> CommandLine:
     """A command line that reaches the session's server."""
-    assert engine
+    assert engine.is_there
     offline.set(TEMPORAL_ADDRESS=client.service_client.config.target_host)
     return offline
 

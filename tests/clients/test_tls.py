@@ -10,6 +10,7 @@ from activities.keyring import make_key
 from domain.outcome import Exit
 from tests.clients.conftest import CommandLine, read_until
 from tests.gate import API_KEY, GONE, Gate, gate_before
+from tests.town import Engine
 
 pytestmark = [pytest.mark.server, pytest.mark.processes]
 
@@ -22,8 +23,10 @@ NEW_PAIR = "TEMPORAL_TLS_CLIENT_CERT_PATH and TEMPORAL_TLS_CLIENT_KEY_PATH"
 
 
 @pytest.fixture(scope="module")
-async def gate(client: Client, engine: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Gate]:
-    assert engine
+async def gate(
+    client: Client, engine: Engine, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Gate]:
+    assert engine.is_there
     server = client.service_client.config.target_host
     async with gate_before(server, tmp_path_factory.mktemp("gate")) as opened:
         yield opened

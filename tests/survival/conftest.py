@@ -13,6 +13,7 @@ from activities import effects
 from tests.fakes import Bell
 from tests.survival.harbour import Harbour
 from tests.survival.process import BEAT, HEARTBEAT
+from tests.town import Engine
 from workflows import patience
 
 HERE = Path(__file__).parent
@@ -33,9 +34,9 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def build(client: Client, engine: str, bell: Bell, tmp_path: Path) -> AsyncIterator[Builder]:
+async def build(client: Client, engine: Engine, bell: Bell, tmp_path: Path) -> AsyncIterator[Builder]:
     """Build harbours, each with a service and files of its own."""
-    assert engine
+    assert engine.is_there
     async with AsyncExitStack() as stack:
 
         def make(components: Sequence[str] = ("site",)) -> Harbour:

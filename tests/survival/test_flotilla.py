@@ -13,6 +13,7 @@ from domain.outcome import Outcome
 from domain.release import BUDGETS, Kind
 from tests.fakes import Bell
 from tests.survival.flotilla import Flotilla, Injection, Verdict, injections
+from tests.town import Engine
 
 SEED = 20261126
 AT_ONCE = 4
@@ -21,9 +22,11 @@ SHORT = timedelta(seconds=1.5)
 
 
 @pytest.fixture
-async def flotillas(client: Client, engine: str, bell: Bell, tmp_path: Path) -> AsyncIterator[list[Flotilla]]:
+async def flotillas(
+    client: Client, engine: Engine, bell: Bell, tmp_path: Path
+) -> AsyncIterator[list[Flotilla]]:
     """Build some, with a first release at every target, whose worker runs in this process."""
-    assert engine
+    assert engine.is_there
     built = [Flotilla(client, bell, tmp_path) for _ in range(AT_ONCE)]
     for one in built:
         await one.open(one.dev)

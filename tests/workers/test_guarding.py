@@ -16,7 +16,7 @@ from domain.configuration_files import EnvironmentFile
 from domain.names import environment_id
 from domain.roles import Roles
 from tests.fakes import FixedSettings
-from tests.town import PATIENCE
+from tests.town import PATIENCE, Engine
 from workers.guarding import is_guarded, keep_guarding
 
 pytestmark = pytest.mark.server
@@ -41,10 +41,10 @@ async def until_guarded(client: Client, name: str) -> None:
 
 
 async def test_an_environment_is_told_and_told_again_where_somebody_ended_it(
-    client: Client, engine: str
+    client: Client, engine: Engine
 ) -> None:
     """One where nothing is signed and no roles are written is left alone: it is not even born."""
-    assert engine
+    assert engine.is_there
     mark = uuid.uuid4().hex[:8]
     roles = Roles.model_validate({"freeze": {"people": ["ana@example.com"]}})
     signed = EnvironmentFile(environment=f"signed-{mark}", approval=Approval(quorum=0, signed=True))

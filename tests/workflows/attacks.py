@@ -2,15 +2,15 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from temporalio import workflow
-from temporalio.client import WorkflowFailureError, WorkflowHandle
+from temporalio.client import WorkflowFailureError, WorkflowHandle, WorkflowUpdateFailedError
 from temporalio.common import RetryPolicy, WorkflowIDConflictPolicy
-from temporalio.exceptions import ActivityError
+from temporalio.exceptions import ActivityError, ChildWorkflowError
 from temporalio.service import RPCError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
@@ -19,7 +19,7 @@ from domain.answer import Ask
 from domain.approval import Decision, Verdict
 from domain.attempt import Kind
 from domain.fence import milliseconds
-from domain.names import change_id, effects_queue, environment_id, lane_id, promotion_id
+from domain.names import ENGINE_QUEUE, change_id, effects_queue, environment_id, lane_id, promotion_id
 from domain.order import StepOrder
 from domain.outcome import Phase
 from domain.plan import Step
@@ -28,6 +28,7 @@ from domain.terms import Proposal, Request, Sealed
 from domain.value import Value
 from domain.warrant import Warrant
 from tests.news import news
+from tests.replaying import PUPPET
 from tests.temporal_cli import Said, Shell
 from tests.town import Town
 from workflows.wire import DATA_CONVERTER
@@ -75,13 +76,35 @@ class PuppetWorkflow:
         return self._says
 
 
+@workflow.defn(name="LaneWorkflow")
+class PosingLane(PuppetWorkflow):
+    """Goes by the name of ours as well, on the queue of ours, and has changes of its own."""
+
+    @workflow.init
+    def __init__(self, says: dict[str, Any]) -> None:
+        super().__init__(says)
+
+    @workflow.run
+    async def run(self, says: dict[str, Any]) -> None:
+        await super().run(says)
+
+    @workflow.update
+    async def has(self, change: str, queue: str, args: list[Any]) -> Any:
+        return await workflow.execute_child_workflow(
+            "ChangeWorkflow", args=args, id=change, task_queue=queue, memo={PUPPET: True}
+        )
+
+
 class Attacker:
     """Reaches Temporal, knows what stands in histories, and has no key."""
 
-    def __init__(self, town: Town, queue: str) -> None:
+    def __init__(self, town: Town, queue: str, stack: AsyncExitStack) -> None:
         self._town = town
         self._queue = queue
+        self._stack = stack
+        self._is_engine = False
         self._puppets: list[WorkflowHandle[Any, Any]] = []
+        self._lanes: dict[str, WorkflowHandle[Any, Any]] = {}
         self.told: set[str] = set()
         """What people have been told of since."""
 
@@ -95,10 +118,7 @@ class Attacker:
             id=workflow_id or f"mischief/{uuid.uuid4()}",
             task_queue=self._queue,
         )
-        try:
-            return await asyncio.wait_for(handle.result(), 30)
-        except WorkflowFailureError as failure:
-            return str(failure.cause.cause if isinstance(failure.cause, ActivityError) else failure.cause)
+        return await _answer_to(handle.result())
 
     async def draws_up(self, request: Request) -> Sealed:
         """Anybody may have a plan drawn up: it is sealed, and opens nothing by itself. People hear of it."""
@@ -129,8 +149,9 @@ class Attacker:
     async def poses(self, warrant: Warrant, **lies: Any) -> None:
         """Put workflows of one's own in the place of lane, asker and environment: each says what helps the warrant.
 
-        ``lies`` are what the promotion says otherwise.
+        The engine's worker, whom all of them believe, is one's own too. ``lies`` are what the promotion says otherwise.
         """
+        await self._takes_the_engines_place()
         request, at = warrant.request, datetime.now(UTC)
         subject, version = request.subject, request.version or "none"
         ask = Ask(asker=warrant.asker, request=request)
@@ -145,7 +166,8 @@ class Attacker:
         )
         says = promotion.model_dump(mode="json", exclude_defaults=True)
         await self.puts(promotion_id(subject, version), says | lies)
-        await self.puts(lane_id(subject), lane.model_dump(mode="json"))
+        await self.puts(lane_id(subject), lane.model_dump(mode="json"), "LaneWorkflow", ENGINE_QUEUE)
+        self._lanes[lane_id(subject)] = self._puppets[-1]
         environment = EnvironmentStatus(environment=subject.environment)
         await self.puts(environment_id(subject.environment), environment.model_dump(mode="json"))
 
@@ -155,17 +177,24 @@ class Attacker:
         return str(await self.does(warrant, "perform", order))
 
     async def does(self, warrant: Warrant, verb: str, order: Value) -> Any:
-        """Have a verb run, from a workflow that goes by the change's id."""
+        """Have a verb run, from a workflow that goes by the change's id; of a lane of one's own it is the child."""
         subject = warrant.request.subject
-        return await self.has(verb, subject.environment, order, change_id(subject, warrant.turn))
+        change, lane = change_id(subject, warrant.turn), self._lanes.get(lane_id(subject))
+        if lane is None:
+            return await self.has(verb, subject.environment, order, change)
+        args = [verb, effects_queue(subject.environment), order]
+        return await _answer_to(lane.execute_update("has", args=[change, self._queue, args]))
 
-    async def puts(self, workflow_id: str, says: dict[str, Any]) -> None:
+    async def puts(
+        self, workflow_id: str, says: dict[str, Any], kind: str = "Puppet", queue: str = ""
+    ) -> None:
         """Put a workflow of one's own in somebody's place, that answers this when it is asked how it stands."""
         handle = await self._town.client.start_workflow(
-            "Puppet",
+            kind,
             says,
             id=workflow_id,
-            task_queue=self._queue,
+            task_queue=queue or self._queue,
+            memo={PUPPET: True},
             id_conflict_policy=WorkflowIDConflictPolicy.TERMINATE_EXISTING,
         )
         self._puppets.append(handle)
@@ -175,21 +204,46 @@ class Attacker:
             with suppress(RPCError):
                 await one.terminate("the test is over")
 
+    async def _takes_the_engines_place(self) -> None:
+        if not self._is_engine:
+            assert self._town.engine
+            await self._stack.enter_async_context(self._town.engine.away())
+            await self._stack.enter_async_context(_worker(self._town, ENGINE_QUEUE, PosingLane))
+            self._is_engine = True
+
+
+async def _answer_to(asking: Awaitable[Any]) -> Any:
+    """Return what was answered, or why nothing was: what failed at the very beginning."""
+    try:
+        return await asyncio.wait_for(asking, 30)
+    except (WorkflowFailureError, WorkflowUpdateFailedError) as failure:
+        cause: BaseException | None = failure.cause
+        while isinstance(cause, ActivityError | ChildWorkflowError):
+            cause = cause.cause
+        return str(cause)
+
 
 @asynccontextmanager
 async def attacking(town: Town) -> AsyncIterator[Attacker]:
     """Run an attacker's own worker."""
     queue = f"mischief-{uuid.uuid4()}"
-    async with Worker(
-        town.client,
-        task_queue=queue,
-        workflows=[MischiefWorkflow, PosingWorkflow, PuppetWorkflow],
-        workflow_runner=UnsandboxedWorkflowRunner(),
-        build_id="mischief",
-    ):
-        one = Attacker(town, queue)
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(
+            _worker(town, queue, MischiefWorkflow, PosingWorkflow, PuppetWorkflow)
+        )
+        one = Attacker(town, queue, stack)
         yield one
         await one.leaves()
+
+
+def _worker(town: Town, queue: str, *workflows: type) -> Worker:
+    return Worker(
+        town.client,
+        task_queue=queue,
+        workflows=workflows,
+        workflow_runner=UnsandboxedWorkflowRunner(),
+        build_id="mischief",
+    )
 
 
 def now() -> int:
