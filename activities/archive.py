@@ -86,9 +86,13 @@ class Archive:
         """Write an entry where none stands; return the one that stands, whoever wrote it."""
         return await self._write_once(entry.subject.environment, entry)
 
-    async def write_receipt(self, receipt: Receipt) -> Receipt:
-        """Write a receipt where none stands, bound to the newest one that does; return the one that stands."""
-        linked = receipt.but(previous=await self._newest_digest(receipt.subject, receipt.turn))
+    async def write_receipt(self, receipt: Receipt, newest: "Kept[Receipt] | None" = None) -> Receipt:
+        """Write a receipt where none stands, bound to the newest one that does; return the one that stands.
+
+        ``newest`` is that one, where somebody has just read it.
+        """
+        previous = newest.digest if newest else await self._newest_digest(receipt.subject, receipt.turn)
+        linked = receipt.but(previous=previous)
         return await self._write_once(receipt.subject.environment, linked)
 
     async def _newest_digest(self, subject: Subject, but_for: int) -> Digest | None:
@@ -129,6 +133,12 @@ class Archive:
         keys = await self._store.list(receipt_prefix(subject))
         names = (key.rsplit("/", 1)[1].removesuffix(".json") for key in keys)
         return sorted(map(int, filter(is_number, names)), reverse=True)
+
+    async def newest_of(self, subject: Subject, closed: Sequence[int]) -> "Kept[Receipt] | None":
+        """Return the newest receipt of turns that have one, newest first."""
+        if not closed:
+            return None
+        return await self.read(receipt_key(subject, closed[0]), subject.environment, Receipt)
 
     async def newest_receipts(self, subject: Subject, count: int) -> list[Receipt]:
         turns = (await self.receipt_turns(subject))[:count]

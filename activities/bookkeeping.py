@@ -24,6 +24,7 @@ from domain.record import OutcomeRecord
 from domain.status import PromotionStatus
 from domain.trail import ENDED, Page, Piece, Trail, by_receipt
 from domain.value import Digest
+from domain.warrant import Facts
 
 LAST_WORDS: Final = timedelta(hours=1)
 """A workflow that has ended and does not answer for so long after is not asked any more."""
@@ -47,6 +48,13 @@ class _Ending(NamedTuple):
 
     how: str
     at: datetime | None = None
+
+
+def trail_of(status: PromotionStatus) -> Trail | None:
+    """Return where a promotion's records are kept; None where it does not say in which run it is."""
+    if not status.run:
+        return None
+    return Trail(subject=status.subject, version=status.version, run=status.run)
 
 
 class Bookkeeping:
@@ -77,29 +85,20 @@ class Bookkeeping:
         except BadSealError as error:
             activity.logger.warning("records_not_kept", extra={"trail": str(trail), "why": str(error)})
 
-    async def keep_told(self, status: PromotionStatus | None, *, is_needed: bool) -> Trail | None:
-        """Keep what a promotion answered when it was asked, and return where; None where it is not kept.
+    async def keep_told(self, trail: Trail, piece: Piece) -> None:
+        """Keep what a promotion answered when it was asked before a deed.
 
-        Raises ``BadSealError`` where this ``is_needed`` before a deed, and what stands in the store is not to be
-        believed. What puts back, or accounts for what was done, is never stopped by that.
+        Raises ``BadSealError`` where what stands in the store is not to be believed. What puts back, or accounts for
+        what was done, asks for nothing of the kind, and is never stopped by it.
         """
-        if status is None or not status.run:
-            return None
-        trail = Trail(subject=status.subject, version=status.version, run=status.run)
-        try:
-            await self._trails.keep(trail, status.piece)
-        except BadSealError:
-            if is_needed:
-                raise
-            return None
-        return trail
+        await self._trails.keep(trail, piece)
 
-    async def close_by(self, receipt: Receipt, trail: Trail | None, newest: Kept[Page] | None) -> bool:
-        """Close the trail of the promotion that a receipt answers, and tell whether that was done.
+    async def close_by(self, receipt: Receipt, facts: Facts, newest: Kept[Page] | None) -> bool:
+        """Keep the rest of what the promotion that a receipt answers has recorded, and close it; tell whether it was.
 
         Its outcome is the receipt's. Where it was not done, the promotion closes it itself.
         """
-        if trail is None:
+        if facts.trail is None:
             return False
         how = by_receipt(receipt.turn)
 
@@ -109,7 +108,7 @@ class Bookkeeping:
             )
 
         try:
-            await self._trails.close(trail, outcome, how, newest)
+            await self._trails.close(facts.trail, facts.piece, outcome, how, newest)
         except BadSealError:
             return False
         return True

@@ -24,7 +24,7 @@ from domain.environment import Holding, Placement, same
 from domain.fence import Fence
 from domain.gatekeeping import used
 from domain.journal import Entry, called_off
-from domain.names import Subject, change_id
+from domain.names import Subject
 from domain.order import StepOrder
 from domain.plan import Step, Undo
 from domain.refusal import Cause, Refusal
@@ -92,7 +92,7 @@ class Clearing:
         warrant, facts = await self.inquiry.of_deed(order, step, proposal, Before(entry, first, seen))
         refusal = out_of_line(proposal, step, order.act, first, entry) or judge(warrant, step, facts)
         if refusal is None and entry is None:
-            refusal = await self.turns.why_not_due(proposal, fence.turn, begins=facts.begins)
+            refusal = await self.turns.why_not_due(proposal, fence.turn, facts.closed, begins=facts.begins)
         if refusal is None and facts.begins:
             refusal = await self.turns.asked_before(order.warrant, facts.policy)
         if refusal:
@@ -181,10 +181,10 @@ class Clearing:
 
     async def settling(self, request: Request) -> None:
         """Clear a settlement, which calls off deeds as it is drawn up: only the lane's open change may."""
-        workflow_id = self._around.workflow_id
         word = await self._around.word(request.subject, Warrant(asker="", turn=0, request=request))
-        if word.open_turn is None or workflow_id != change_id(request.subject, word.open_turn):
-            why = f"The lane of {request.subject} has not given “{workflow_id}” a turn to settle anything."
+        if word.open_turn is None:
+            caller = self._around.workflow_id
+            why = f"The lane of {request.subject} has not given “{caller}” a turn to settle anything."
             cause = Cause.UNANSWERED if word.unanswered else Cause.FORBIDDEN
             raise not_cleared(Refusal(cause=cause, why=why), journaled=False)
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from activities.archive import Archive
 from activities.around import Around
 from activities.attempts import overlooked
-from activities.bookkeeping import Bookkeeping
+from activities.bookkeeping import Bookkeeping, trail_of
 from activities.gatehouse import Gatehouse
 from activities.ports import BadSealError, Observation
 from activities.proving import Proving
@@ -33,6 +33,7 @@ from domain.refusal import Cause, Refusal
 from domain.roles import Door
 from domain.statement import matter_of
 from domain.terms import Proposal, Request
+from domain.trail import Piece
 from domain.urgency import NO_GLASS, Glass, Urgency
 from domain.warrant import Facts, Warrant, up_to_date
 
@@ -106,11 +107,14 @@ class Inquiry:
     async def hear(self, warrant: Warrant, proposal: Proposal, *, gates: bool = True) -> Facts:
         """Gather in one read what lane, asker, environment, store and clock say; needs no configuration.
 
-        What the asker has recorded until now is kept at once: nothing is done before it is.
+        What the asker has recorded until now is kept at once where ``gates`` matter: no deed is done before it is.
         """
         subject = proposal.plan.subject
         word = await self._around.word(subject, warrant, gates=gates)
-        trail = await self._books.keep_told(word.promotion, is_needed=gates)
+        trail = trail_of(word.promotion) if word.promotion else None
+        if trail and word.promotion and gates:
+            await self._books.keep_told(trail, word.promotion.piece)
+        closed = await self._archive.receipt_turns(subject)
         return Facts(
             now=self._tools.clock.now(),
             workflow_id=self._around.workflow_id,
@@ -118,12 +122,14 @@ class Inquiry:
             proposal=proposal,
             open_turn=word.open_turn,
             lane_listens=word.lane_listens,
-            has_receipt=await self._archive.receipt(subject, warrant.turn) is not None,
+            has_receipt=warrant.turn in closed,
+            closed=tuple(closed),
             asking=word.asking,
             freeze=word.freeze,
             pin=word.pin,
             unanswered=word.unanswered,
             trail=trail,
+            piece=word.promotion.piece if word.promotion else Piece(),
             decisions=word.decisions,
             overrides=word.overrides,
             tidings=word.tidings,

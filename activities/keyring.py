@@ -23,9 +23,13 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from activities.ports import BadSealError, Settings
+from activities.remembering import Remembered
 from domain.terms import Sealed
+from domain.value import Digest, digest_of
 
 _ALGORITHM: Final = "ed25519:"
+Mark = tuple[str, str, Digest]
+"""A key, a signature, and what it signs."""
 
 
 class Keyring:
@@ -34,11 +38,15 @@ class Keyring:
     def __init__(self, folder: Path, settings: Settings) -> None:
         self._folder = folder
         self._settings = settings
+        self._good = Remembered[Mark, bool]()
+        """What this worker signed or has checked: papers that tell of each other are opened again and again."""
 
     def seal(self, environment: str, kind: str, body: str) -> Sealed:
         key = self._own_key(environment)
         unsigned = Sealed(kind=kind, environment=environment, key=_public(key), body=body, signature="")
-        return unsigned.but(signature=_text(key.sign(unsigned.signed_text)))
+        sealed = unsigned.but(signature=_text(key.sign(unsigned.signed_text)))
+        self._good.note(_mark(sealed), value=True)
+        return sealed
 
     def open(self, sealed: Sealed, environment: str, kind: str) -> str:
         if sealed.environment != environment:
@@ -48,10 +56,13 @@ class Keyring:
         trusted = self._trusted_key(environment)
         if sealed.key != trusted:
             raise _bad(kind, environment, f"its key is not the one in environments/{environment}.yaml")
-        try:
-            _parse(trusted).verify(_bytes(sealed.signature), sealed.signed_text)
-        except (InvalidSignature, ValueError) as error:
-            raise _bad(kind, environment, "its text is not the one that was signed") from error
+        mark = _mark(sealed)
+        if not self._good.of(mark):
+            try:
+                _parse(trusted).verify(_bytes(sealed.signature), sealed.signed_text)
+            except (InvalidSignature, ValueError) as error:
+                raise _bad(kind, environment, "its text is not the one that was signed") from error
+            self._good.note(mark, value=True)
         return sealed.text
 
     def check(self, environment: str) -> None:
@@ -117,15 +128,15 @@ def _file(folder: Path, environment: str) -> Path:
 def _load(folder: Path, environment: str) -> Ed25519PrivateKey:
     file = _file(folder, environment)
     try:
-        with file.open("rb") as opened:
-            mode = stat.S_IMODE(os.fstat(opened.fileno()).st_mode)
-            content = opened.read()
+        found = file.stat()
+        content = _content(file, found.st_ino, found.st_ctime_ns, found.st_mtime_ns)
     except OSError as error:
         raise BadSealError(
             f"This worker cannot seal for {environment}: its key “{file}” cannot be read "
             f"({error.strerror}). Put the environment's private key there, or leave {environment} to the "
             "workers that have it."
         ) from error
+    mode = stat.S_IMODE(found.st_mode)
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise BadSealError(
             f"This worker will not seal for {environment}: others may read its key “{file}” ({mode:04o}). "
@@ -135,6 +146,13 @@ def _load(folder: Path, environment: str) -> Ed25519PrivateKey:
         return _private(content)
     except (TypeError, ValueError) as error:
         raise _not_a_key(file, environment) from error
+
+
+@lru_cache(maxsize=64)
+def _content(file: Path, *seen: int) -> bytes:
+    """Read a key file once, for as long as it is the file that was ``seen``."""
+    del seen
+    return file.read_bytes()
 
 
 @lru_cache(maxsize=64)
@@ -150,6 +168,10 @@ def _not_a_key(file: Path, environment: str) -> BadSealError:
         f"This worker cannot seal for {environment}: “{file}” is not an Ed25519 private key in PEM. "
         "Restore it."
     )
+
+
+def _mark(sealed: Sealed) -> Mark:
+    return sealed.key, sealed.signature, digest_of(sealed.signed_text)
 
 
 def _bad(kind: str, environment: str, why: str) -> BadSealError:

@@ -109,17 +109,16 @@ class Receipts:
         refusal = self._judge(account, proposal, journal, facts)
         refusal = refusal or await self._judge_words(account, proposal)
         if refusal is None and account.warrant.request.story is Story.ADOPTION:
-            refusal = await self._clearing.turns.left_open(
-                proposal.plan.subject,
-                account.warrant.turn,
-                await self._archive.receipt_turns(proposal.plan.subject),
-            )
+            turns, turn = self._clearing.turns, account.warrant.turn
+            refusal = await turns.left_open(proposal.plan.subject, turn, facts.closed)
         if refusal:
             raise not_cleared(refusal, journaled=True)
         done = account.settled is Settled.DONE
         if untrue := await self._untrue(account, proposal, journal):
             return Left(well=False, evidence=untrue)
-        after = await self._what_stands(proposal, told_to_stand(account, proposal, journal), account.skipped)
+        before = await self._archive.newest_of(proposal.plan.subject, facts.closed)
+        known = (before.paper.after if before else {}) | told_to_stand(account, proposal, journal)
+        after = await self._what_stands(proposal, known, account.skipped)
         if done and (lost := astray(proposal, after, account.skipped)):
             return Left(well=False, evidence=lost)
         if not (done or journal or facts.open_turn == account.warrant.turn):
@@ -139,13 +138,14 @@ class Receipts:
         )
         if receipt.story is Story.SETTLEMENT and receipt.of is not None:
             await self._close_lost(receipt, receipt.of)
-        left = await self._archive.write_receipt(receipt)
+            before = None
+        left = await self._archive.write_receipt(receipt, before)
         return Left(
             well=True,
             after=dict(left.after),
             evidence=left.evidence,
             lane_listens=facts.lane_listens,
-            recorded=await self._books.close_by(left, facts.trail, newest),
+            recorded=await self._books.close_by(left, facts, newest),
         )
 
     async def _note_words(self, account: Account, facts: Facts) -> None:
@@ -257,15 +257,13 @@ class Receipts:
         return held, fences
 
     async def _what_stands(
-        self, proposal: Proposal, told: Mapping[str, Holding], skipped: Sequence[str]
+        self, proposal: Proposal, known: Mapping[str, Holding], skipped: Sequence[str]
     ) -> dict[str, Holding]:
         """Look at every berth of the environment, not only at what the plan was about.
 
-        Of a target that cannot show it, what was ``told`` is written, or what the receipt before says.
+        Of a target that cannot show it, what is ``known`` is written.
         """
         steps = {step.berth: step for step in proposal.plan.steps}
-        before = await self._archive.newest_receipts(proposal.plan.subject, 1)
-        known = (before[0].after if before else {}) | dict(told)
         berths = [name for name in (steps | proposal.terms.targets) if name not in skipped]
         seen = await asyncio.gather(
             *(self._stands(proposal, name, steps.get(name), known) for name in berths)

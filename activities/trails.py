@@ -28,16 +28,21 @@ class Trails:
         await self._keep_after(await self._last(trail), trail, piece, newest)
 
     async def close(
-        self, trail: Trail, ending: Callable[[Digest], Record], how: str, newest: Kept[Page] | None
+        self,
+        trail: Trail,
+        piece: Piece,
+        ending: Callable[[Digest], Record],
+        how: str,
+        newest: Kept[Page] | None,
     ) -> None:
-        """Close a trail with a last record, which is made of the link before it. Raises like ``keep``."""
-        last = await self._last(trail)
+        """Keep what of a piece is not kept yet, and a last record made of the link before it. Raises like ``keep``."""
+        last = await self._keep_after(await self._last(trail), trail, piece, newest)
         end = _end_after(last)
         await self._keep_after(last, trail, end.but(records=(ending(end.anchor),), closed=how), newest)
 
     async def _keep_after(
         self, last: Kept[Segment] | None, trail: Trail, piece: Piece, newest: Kept[Page] | None
-    ) -> None:
+    ) -> Kept[Segment] | None:
         if last is None:
             await self._note(trail, newest)
         for _ in range(TRIES):
@@ -56,6 +61,7 @@ class Trails:
                 ),
                 newest,
             )
+        return last
 
     async def is_open(self, trail: Trail) -> bool:
         """Tell whether anything of a trail is kept."""

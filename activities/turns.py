@@ -7,6 +7,7 @@ from typing import Final
 
 from activities.archive import Archive
 from activities.attempts import caught
+from activities.remembering import Remembered
 from domain.approval import Policy
 from domain.attempt import Kind, say_unaccounted
 from domain.fence import milliseconds
@@ -27,10 +28,12 @@ class Turns:
 
     def __init__(self, archive: Archive) -> None:
         self._archive = archive
+        self._intents = Remembered[tuple[Subject, int], str]()
 
-    async def why_not_due(self, proposal: Proposal, due: int, *, begins: bool) -> Refusal | None:
+    async def why_not_due(
+        self, proposal: Proposal, due: int, closed: Sequence[int], *, begins: bool
+    ) -> Refusal | None:
         """Judge by the receipts that stand: an approval lets one change in, and nothing begins over a lost one."""
-        closed = await self._archive.receipt_turns(proposal.plan.subject)
         refusal = await self._carried_out(proposal, due, closed)
         if refusal is None and begins:
             refusal = await self.left_open(proposal.plan.subject, due, closed)
@@ -52,10 +55,20 @@ class Turns:
         subject, intent = proposal.plan.subject, proposal.plan.intent
         since = milliseconds(proposal.drawn_up - CLOCKS_APART)
         for turn in takewhile(lambda turn: turn >= since, closed):
-            receipt = await self._archive.receipt(subject, turn)
-            if receipt and receipt.intent == intent:
+            if await self._intent_of(subject, turn) == intent:
                 return f"plan {short(intent)} was carried out before, in turn {turn}"
         return ""
+
+    async def _intent_of(self, subject: Subject, turn: int) -> str:
+        """Return which plan a receipt is about; it was written once, and need not be read again."""
+        known = self._intents.of((subject, turn))
+        if known is None:
+            receipt = await self._archive.receipt(subject, turn)
+            if receipt is None:
+                return ""
+            known = receipt.intent or ""
+            self._intents.note((subject, turn), known)
+        return known
 
     async def since_asked(self, request: Request) -> list[Receipt]:
         """Return the receipts that came since a request was signed: what it asked for, it asked for once."""

@@ -12,7 +12,7 @@ from domain.override import NO_OVERRIDERS, Override, Overriders
 from domain.record import OverrideRecord
 from domain.rule import RuleTerms
 from domain.terms import Proposal, Request, Sealed
-from domain.trail import Trail
+from domain.trail import Piece, Trail
 from domain.urgency import NO_GLASS, Glass
 from domain.value import Value
 from domain.windows import Schedule
@@ -47,6 +47,8 @@ class Facts(Value):
     open_turn: int | None = None
     lane_listens: bool = True
     has_receipt: bool = False
+    closed: tuple[int, ...] = ()
+    """The lane's turns that have a receipt, newest first."""
     asking: bool = True
     freeze: Freeze | None = None
     pin: Pin | None = None
@@ -80,6 +82,8 @@ class Facts(Value):
     unanswered: tuple[str, ...] = ()
     trail: Trail | None = None
     """Where what the asker has recorded is kept."""
+    piece: Piece = Piece()
+    """What the asker has recorded."""
 
 
 def up_to_date(warrant: Warrant, facts: Facts) -> Warrant:
