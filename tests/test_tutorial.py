@@ -3,7 +3,6 @@
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from typing import IO, Final, NamedTuple
 import pytest
 
 from domain.outcome import Phase
+from workers.server import free_port
 
 ROOT = Path(__file__).parent.parent
 USUAL_PORTS: Final = ("7233", "8233", "8111", "8112")
@@ -60,7 +60,7 @@ class Reader:
 
     def __init__(self, home: Path) -> None:
         self._home = home
-        self._ports = {usual: str(_free_port()) for usual in USUAL_PORTS}
+        self._ports = {usual: str(free_port()) for usual in USUAL_PORTS}
         self._digits: dict[str, str] = {}
         self._terminals: dict[str, subprocess.Popen[bytes]] = {}
         self._shell = self._open(["bash"], stdin=subprocess.PIPE)
@@ -182,13 +182,6 @@ def _digits(line: str) -> list[str]:
 def _stays(line: str) -> bool:
     """Tell whether a line is printed at every run: which phases a watcher meets on the way is a matter of luck."""
     return not re.match(rf"^ *[\d.]+[smh]+  ({'|'.join(Phase)})(:|$)", line)
-
-
-def _free_port() -> int:
-    with socket.socket() as asked:
-        asked.bind(("127.0.0.1", 0))
-        port: int = asked.getsockname()[1]
-        return port
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import asyncio
 import fcntl
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -32,6 +33,9 @@ CLOSED: Final = {"limit.blobSize.error": "65536", "limit.blobSize.warn": "32768"
 
 The server looks at the size for an error only past that for a warning, which is 512 KiB where nobody says.
 """
+
+PORTS: Final = range(20_000, 32_768)
+TRIES: Final = 100
 
 STARTING: Final = 30.0
 STOPPING: Final = 10.0
@@ -132,11 +136,17 @@ async def embedded(  # noqa: PLR0913 - all of it is how one server is run
 
 
 def free_port() -> int:
-    """Return a port of 127.0.0.1 that nobody listened on a moment ago."""
-    with socket.socket() as asked:
-        asked.bind(("127.0.0.1", 0))
-        port: int = asked.getsockname()[1]
-        return port
+    """Return a port of 127.0.0.1 that nobody listens on, and that no connection is given for its own end.
+
+    Those are of 32768 and above, and one could be taken before a server that is about to start has it.
+    """
+    for _ in range(TRIES):
+        port = secrets.choice(PORTS)
+        with socket.socket() as asked, suppress(OSError):
+            asked.bind(("127.0.0.1", port))
+            return port
+    message = f"No port between {PORTS.start} and {PORTS.stop} of 127.0.0.1 was found free. Name one that is."
+    raise ServerError(message)
 
 
 def _need_free(port: int) -> None:

@@ -81,9 +81,13 @@ async def read_until(process: asyncio.subprocess.Process, mark: str) -> str:
     async with asyncio.timeout(40):
         while mark not in said:
             line = await process.stdout.readline()
-            assert line, f"it ended without saying “{mark}”: {said}"
+            assert line, f"it ended without saying “{mark}”: {said}{await _errors_of(process)}"
             said += line.decode()
     return said
+
+
+async def _errors_of(process: asyncio.subprocess.Process) -> str:
+    return (await process.stderr.read()).decode() if process.stderr else ""
 
 
 @pytest.fixture

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from workers.server import ServerError, embedded, temporal_binary
+from workers.server import ServerError, embedded, free_port, temporal_binary
 
+FIRST_OF_CONNECTIONS = 32_768
+"""Linux gives connections ports from here on; others begin later."""
 ABANDON = """
 import asyncio, os, sys
 from pathlib import Path
@@ -33,6 +35,18 @@ async def test_a_port_that_is_taken_is_refused() -> None:
         ):
             async with embedded(temporal_binary(), None, port=port):
                 pass
+
+
+async def test_a_port_that_is_chosen_is_nobodys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor is it one that a connection is given for its own end: it could be gone before the server has it."""
+    port = free_port()
+    monkeypatch.setattr("workers.server.PORTS", range(port, port + 1))
+
+    with socket.create_server(("127.0.0.1", port)), pytest.raises(ServerError, match="No port between"):
+        free_port()
+
+    assert free_port() == port
+    assert port < FIRST_OF_CONNECTIONS
 
 
 async def test_a_server_that_outlived_its_starter_is_ended_before_its_file_is_opened_again(
