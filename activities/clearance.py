@@ -92,7 +92,7 @@ class Clearing:
         warrant, facts = await self.inquiry.of_deed(order, step, proposal, Before(entry, first, seen))
         refusal = out_of_line(proposal, step, order.act, first, entry) or judge(warrant, step, facts)
         if refusal is None and entry is None:
-            refusal = await self.turns.why_not_due(proposal, fence.turn, facts.closed, begins=facts.begins)
+            refusal = await self.turns.why_not_due(proposal, fence.turn, begins=facts.begins)
         if refusal is None and facts.begins:
             refusal = await self.turns.asked_before(order.warrant, facts.policy)
         if refusal:

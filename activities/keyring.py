@@ -129,14 +129,13 @@ def _load(folder: Path, environment: str) -> Ed25519PrivateKey:
     file = _file(folder, environment)
     try:
         found = file.stat()
-        content = _content(file, found.st_ino, found.st_ctime_ns, found.st_mtime_ns)
+        content, mode = _content(file, found.st_ino, found.st_ctime_ns, found.st_mtime_ns)
     except OSError as error:
         raise BadSealError(
             f"This worker cannot seal for {environment}: its key “{file}” cannot be read "
             f"({error.strerror}). Put the environment's private key there, or leave {environment} to the "
             "workers that have it."
         ) from error
-    mode = stat.S_IMODE(found.st_mode)
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise BadSealError(
             f"This worker will not seal for {environment}: others may read its key “{file}” ({mode:04o}). "
@@ -149,10 +148,11 @@ def _load(folder: Path, environment: str) -> Ed25519PrivateKey:
 
 
 @lru_cache(maxsize=64)
-def _content(file: Path, *seen: int) -> bytes:
-    """Read a key file once, for as long as it is the file that was ``seen``."""
+def _content(file: Path, *seen: int) -> tuple[bytes, int]:
+    """Read a key file and its mode once, for as long as it is the file that was ``seen``."""
     del seen
-    return file.read_bytes()
+    with file.open("rb") as opened:
+        return opened.read(), stat.S_IMODE(os.fstat(opened.fileno()).st_mode)
 
 
 @lru_cache(maxsize=64)

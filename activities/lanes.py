@@ -9,6 +9,7 @@ from activities.asking import LISTENING
 from domain.names import ENGINE_QUEUE, MisnamedWorkflowError, Subject, change_id, lane_id, read_id
 
 LANE: Final = "LaneWorkflow"
+CHANGE: Final = "ChangeWorkflow"
 
 
 class Caller(NamedTuple):
@@ -36,16 +37,18 @@ async def find_lane(client: Client, subject: Subject) -> Lane | None:
         return None
     if found.status is not WorkflowExecutionStatus.RUNNING or not is_run_by_engine(found, LANE):
         return None
-    children = found.raw_description.pending_children
-    changes = (Lane(turn, child.run_id) for child in children if (turn := _turn(child.workflow_id, subject)))
-    return next(changes, Lane())
+    for child in found.raw_description.pending_children:
+        turn = _turn(child.workflow_id, subject)
+        if turn is not None and child.workflow_type_name == CHANGE:
+            return Lane(turn, child.run_id)
+    return Lane()
 
 
 async def gave(lane: Lane, subject: Subject, caller: Caller) -> bool:
     """Tell whether the lane gave its turn to this caller: to this very run, or to the one that it was reset from."""
     if lane.turn is None or caller.workflow_id != change_id(subject, lane.turn):
         return False
-    return caller.run == lane.run or await _began_as(caller) == lane.run
+    return bool(lane.run) and (caller.run == lane.run or await _began_as(caller) == lane.run)
 
 
 def is_run_by_engine(found: WorkflowExecutionDescription, kind: str) -> bool:

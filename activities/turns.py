@@ -30,10 +30,9 @@ class Turns:
         self._archive = archive
         self._intents = Remembered[tuple[Subject, int], str]()
 
-    async def why_not_due(
-        self, proposal: Proposal, due: int, closed: Sequence[int], *, begins: bool
-    ) -> Refusal | None:
+    async def why_not_due(self, proposal: Proposal, due: int, *, begins: bool) -> Refusal | None:
         """Judge by the receipts that stand: an approval lets one change in, and nothing begins over a lost one."""
+        closed = await self._archive.receipt_turns(proposal.plan.subject)
         refusal = await self._carried_out(proposal, due, closed)
         if refusal is None and begins:
             refusal = await self.left_open(proposal.plan.subject, due, closed)

@@ -123,8 +123,7 @@ def _size(record: Record) -> int:
 
 
 def publish(attributes: Mapping[str, str]) -> None:
-    """Let visibility find this workflow by these search attributes, where it does not already. One history event."""
-    known, keys = workflow.info().typed_search_attributes, map(SearchAttributeKey.for_keyword, attributes)
-    new = [key.value_set(attributes[key.name]) for key in keys if known.get(key) != attributes[key.name]]
-    if new:
-        workflow.upsert_search_attributes(new)
+    """Let visibility find this workflow by these search attributes. One history event, however many."""
+    workflow.upsert_search_attributes(
+        [SearchAttributeKey.for_keyword(name).value_set(value) for name, value in attributes.items()]
+    )

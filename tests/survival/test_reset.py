@@ -1,9 +1,10 @@
-"""``temporal workflow reset``, by the real program, of promotion and change, before and after the deploy."""
+"""``temporal workflow reset``, by the real program, of promotion, lane and change, before and after the deploy."""
 
 import asyncio
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowHandle
 
@@ -121,6 +122,26 @@ async def test_a_change_reset_in_mid_deploy_goes_on(harbour: Harbour) -> None:
     assert (await harbour.ended(handle)).outcome is Outcome.PROMOTED
     assert len(harbour.landings) == 2
     await _settles_down(harbour, "2.0.0")
+
+
+@pytest.mark.parametrize(
+    ("task", "outcome"), [(-1, Outcome.PROMOTED), (-2, Outcome.ROLLED_BACK), (0, Outcome.ROLLED_BACK)]
+)
+async def test_a_lane_reset_in_mid_deploy_knows_its_change_or_has_it_put_back(
+    harbour: Harbour, task: int, outcome: Outcome
+) -> None:
+    """Taken back to before it began its change, it has given nobody a turn."""
+    await harbour.promoted("1.0.0", harbour.dev)
+    harbour.stop_at("place site")
+    handle = await harbour.promote("2.0.0")
+    await harbour.reached()
+    lane = harbour.lane(harbour.dev)
+
+    await _reset(harbour, lane, (await _tasks(lane))[task])
+    harbour.let_go()
+
+    assert (await harbour.ended(handle)).outcome is outcome
+    await _settles_down(harbour, "2.0.0" if outcome is Outcome.PROMOTED else "1.0.0")
 
 
 async def test_a_change_reset_while_it_soaks_does_not_deploy_again(harbour: Harbour) -> None:
