@@ -15,7 +15,7 @@ from temporalio.envconfig import ClientConfig, ClientConnectConfig
 from temporalio.service import RPCError, RPCStatusCode
 
 from clients.handshake import Asked, explain_connection
-from clients.trouble import ClientError, FailedError, NoServerError, UsageError
+from clients.trouble import AwayError, ClientError, FailedError, NoServerError, UsageError
 from domain.names import SEARCH_ATTRIBUTES
 from domain.space import Space
 from domain.value import Value
@@ -156,6 +156,14 @@ def _short_reason(why: str) -> str:
     return next((words for mark, words in known.items() if mark in why), why.splitlines()[0][:200])
 
 
+def is_away(error: RPCError) -> bool:
+    """Tell whether nobody answered, rather than that somebody refused."""
+    silent = {RPCStatusCode.UNAVAILABLE, RPCStatusCode.CANCELLED, RPCStatusCode.DEADLINE_EXCEEDED}
+    return error.status in silent or (
+        error.status is RPCStatusCode.UNKNOWN and "transport error" in error.message
+    )
+
+
 async def explain(client: Client, error: RPCError) -> ClientError:
     """Say in words why the server refused a call."""
     address, said = client.service_client.config.target_host, error.message
@@ -167,8 +175,8 @@ async def explain(client: Client, error: RPCError) -> ClientError:
         )
     if error.status is RPCStatusCode.INVALID_ARGUMENT and "search attribute" in said:
         return NoServerError(say_missing(await missing_attributes(client), client.namespace))
-    if error.status in {RPCStatusCode.UNAVAILABLE, RPCStatusCode.CANCELLED, RPCStatusCode.DEADLINE_EXCEEDED}:
-        return NoServerError(
+    if is_away(error):
+        return AwayError(
             f"The Temporal server on {address} stopped answering ({said[:200]}). What was under way is "
             "kept by it; see that it runs, then ask again: towpath doctor"
         )

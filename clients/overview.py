@@ -2,7 +2,7 @@
 
 import asyncio
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from temporalio.client import (
     WorkflowExecution,
@@ -111,6 +111,11 @@ class Rows(Value):
     rows: tuple[Row, ...]
 
 
+ENVIRONMENT_IS_OVER: Final = (
+    "whatever it kept shut or let past is forgotten, but for what was signed; say again what should hold"
+)
+
+
 async def look(client: Anywhere, workflow_id: str) -> Overview:
     """Find out all about a workflow of ours. Raises ``UsageError`` where there is none of this id."""
     handle: WorkflowHandle[Any, Any] = client.get_workflow_handle(workflow_id)
@@ -132,9 +137,15 @@ async def look(client: Anywhere, workflow_id: str) -> Overview:
         case "change":
             return await _with_change(handle, seen)
         case "environment":
-            return _or_silent(seen, environment=await hear_status(handle, EnvironmentStatus))
+            return await _look_at_environment(handle, seen)
         case _:
             return seen
+
+
+async def _look_at_environment(handle: WorkflowHandle[Any, Any], seen: Overview) -> Overview:
+    if not seen.is_open:
+        return seen.but(trouble=ENVIRONMENT_IS_OVER)
+    return _or_silent(seen, environment=await hear_status(handle, EnvironmentStatus))
 
 
 async def _look_at_promotion(client: Anywhere, handle: WorkflowHandle[Any, Any], seen: Overview) -> Overview:

@@ -26,6 +26,10 @@ class NoServerError(ClientError):
     exit = Exit.NO_SERVER
 
 
+class AwayError(NoServerError):
+    """The server was there, and does not answer now. One that is started anew is back within half a minute."""
+
+
 class NobodyPollsError(ClientError):
     """The server is there, and no worker of ours."""
 

@@ -4,19 +4,22 @@ Nothing is added.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import suppress
-from typing import Any, Final, Self
+from time import monotonic
+from typing import Any, Final, Self, TypeVar
 
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowHandle
 from temporalio.service import RPCError
 
 from activities.spaces import Anywhere
+from clients.connection import is_away
 from clients.lane import Lane, Wish
 from clients.overview import Overview, change_of, look
 from clients.promotion import Promotion
 from clients.speaking import is_missing
+from clients.trouble import AwayError
 from clients.walk import Walk
 from domain.answer import Answer
 from domain.names import change_id, lane_id
@@ -24,6 +27,26 @@ from domain.outcome import Phase
 
 ASK_AGAIN_AFTER: Final = 1.0
 """Seconds, after a question that nobody answered."""
+AWAY: Final = 30.0
+"""Seconds: a server that is started anew is back by then."""
+
+ResultT = TypeVar("ResultT")
+
+
+async def patiently(asking: Callable[[], Awaitable[ResultT]]) -> ResultT:
+    """Ask again while the server is away. Raises what is in the way where it stays away for long."""
+    since = monotonic()
+    while True:
+        began = monotonic()
+        try:
+            return await asking()
+        except (AwayError, RPCError) as error:
+            if isinstance(error, RPCError) and not is_away(error):
+                raise
+            since = since if monotonic() - began < AWAY else monotonic()
+            if monotonic() - since > AWAY:
+                raise
+        await asyncio.sleep(ASK_AGAIN_AFTER)
 
 
 class Ears:
@@ -69,7 +92,7 @@ class Ears:
 
     async def _follow(self, workflow_id: str) -> None:
         try:
-            while await self._follow_run(self._client.get_workflow_handle(workflow_id)):
+            while await patiently(lambda: self._follow_run(self._client.get_workflow_handle(workflow_id))):
                 pass
         except RPCError as error:
             if not is_missing(error):
@@ -93,7 +116,7 @@ async def watch(promotion: Promotion) -> AsyncGenerator[Overview]:
         ears.listen(promotion.id)
         turn: int | None = None
         while True:
-            seen = await look(promotion.client, promotion.id)
+            seen = await patiently(lambda: look(promotion.client, promotion.id))
             if seen.lane and seen.has_own_change:
                 turn = seen.lane.turn
             if not seen.is_open and turn:
@@ -109,7 +132,7 @@ async def watch_walk(walk: Walk) -> AsyncGenerator[Overview]:
     async with Ears(walk.spaces) as ears:
         ears.listen(walk.id)
         while True:
-            seen = await look(walk.spaces, walk.id)
+            seen = await patiently(lambda: look(walk.spaces, walk.id))
             yield seen
             if not seen.is_open:
                 return
@@ -125,7 +148,7 @@ async def watch_wish(wish: Wish) -> AsyncGenerator[tuple[Overview, Answer | None
         ears.listen(lane.id)
         turn: int | None = None
         while True:
-            seen = await look(lane.client, lane.id)
+            seen = await patiently(lambda: look(lane.client, lane.id))
             answer = wish.answer_in(seen.lane) if seen.lane else None
             if seen.lane and seen.lane.running and seen.lane.running.asker == wish.asker:
                 turn = seen.lane.turn
@@ -142,7 +165,7 @@ async def watch_lane(lane: Lane) -> AsyncGenerator[Overview]:
     async with Ears(lane.client) as ears:
         ears.listen(lane.id)
         while True:
-            seen = await look(lane.client, lane.id)
+            seen = await patiently(lambda: look(lane.client, lane.id))
             yield seen
             if seen.lane and seen.lane.phase is Phase.IDLE and not seen.lane.queue:
                 return

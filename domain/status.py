@@ -84,6 +84,11 @@ class ChangeStatus(Value):
     head: Digest | None = None
 
     @property
+    def outcome(self) -> Outcome | None:
+        """Return how it ended; nothing before."""
+        return next((one.outcome for one in reversed(self.records) if isinstance(one, OutcomeRecord)), None)
+
+    @property
     def why(self) -> str:
         """Say why it ended as it did; nothing before."""
         return next((one.why for one in reversed(self.records) if isinstance(one, OutcomeRecord)), "")

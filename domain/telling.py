@@ -37,10 +37,10 @@ def tell_promotion(status: PromotionStatus, namespace: str) -> str:
 
 def tell_change(status: ChangeStatus) -> str:
     """Say in Markdown where a change stands."""
-    head = f"### {status.story} of {status.subject}, turn {status.turn}: {status.phase}"
+    what = " of ".join(filter(None, (status.story, status.version, str(status.subject))))
     said = [
-        head,
-        literal(status.waits_for),
+        f"### {what}, turn {status.turn}: {status.outcome or status.phase}",
+        literal(status.why or status.waits_for),
         fenced(status.remedy) if status.remedy else "",
         _tell_refused(status.refused),
     ]

@@ -14,9 +14,24 @@ from domain.names import Subject, is_identifier, lane_id, promotion_id
 PROMOTION_WORDS: Final = 3
 LANE_WORDS: Final = 2
 
+
+def _named(context: typer.Context, parameter: typer.CallbackParam, name: str) -> str:
+    """Refuse a name that was given and is empty, as that of a variable that is not set: somebody else would act."""
+    source = context.get_parameter_source(parameter.name or "")
+    if source and source.name == "COMMANDLINE" and not name.strip():
+        message = "--by names nobody: say who acts, or leave it out."
+        raise UsageError(message)
+    return name
+
+
 By = Annotated[
     str,
-    typer.Option("--by", metavar="NAME", help="Who acts; else TOWPATH_BY, git's user.email, or the login."),
+    typer.Option(
+        "--by",
+        metavar="NAME",
+        help="Who acts; else TOWPATH_BY, git's user.email, or the login.",
+        callback=_named,
+    ),
 ]
 Key = Annotated[
     str,

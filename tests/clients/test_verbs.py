@@ -12,6 +12,7 @@ from clients.trouble import DeclinedError, UsageError
 from clients.watching import watch_lane
 from domain.actor import Actor
 from domain.approval import Decision, Verdict
+from domain.names import environment_id
 from domain.outcome import Exit, Outcome, Phase
 from domain.record import DecisionRecord, OverrideRecord
 from tests.clients.conftest import CommandLine, words
@@ -95,6 +96,28 @@ async def test_a_freeze_stops_what_goes_forward_until_it_thaws(town: Town, towpa
     assert "stop the line" in frozen.said
     assert f"towpath thaw {town.dev}" in seen.said
     assert report.outcome is Outcome.PROMOTED
+
+
+async def test_an_environment_whose_workflow_was_terminated_is_not_shown_as_frozen(
+    town: Town, towpath: CommandLine
+) -> None:
+    """Whoever ends it ends what it kept shut: that is said, and not what it last knew."""
+    await towpath.type("freeze", town.dev, "--reason", "stop the line")
+    await town.client.get_workflow_handle(environment_id(town.dev)).terminate("by somebody")
+
+    seen = await towpath.type("status", environment_id(town.dev))
+
+    assert "is terminated: whatever it kept shut" in " ".join(seen.said.split())
+    assert "stop the line" not in seen.said
+
+
+async def test_a_name_that_is_empty_is_nobodys(town: Town, towpath: CommandLine) -> None:
+    """A variable that is not set is not a wish to act as whoever is logged in."""
+    ran = await towpath.type("freeze", town.dev, "--reason", "stop the line", "--by", "")
+
+    assert ran.code == Exit.USAGE
+    assert "--by names nobody" in ran.said
+    assert not (await town.client.count_workflows(f"WorkflowId='{environment_id(town.dev)}'")).count
 
 
 async def test_what_runs_already_is_adopted(town: Town, towpath: CommandLine) -> None:

@@ -45,7 +45,8 @@ async def test_lane_change_and_environment_say_where_they_stand(town: Town) -> N
     change = town.client.get_workflow_handle(change_id(town.subject(town.dev), report.turn))
     environment = town.client.get_workflow_handle(environment_id(town.dev))
 
-    assert Phase.ENDED in await details_of(change)
+    assert f"1.0.0 of {town.subject(town.dev)}" in await details_of(change)
+    assert "promoted" in await details_of(change)
     assert Phase.IDLE in await details_of(town.lane(town.dev))
     assert "frozen" in await details_of(environment)
 
