@@ -1,5 +1,6 @@
 """Logs: events with keys on standard error, for people or one JSON object a line, and silent on replay."""
 
+import asyncio
 import logging
 import sys
 from collections.abc import Sequence
@@ -26,6 +27,7 @@ def begin_logs(*, as_json: bool, stream: TextIO | None = None) -> logging.Handle
     output = stream or sys.stderr
     handler = logging.StreamHandler(output)
     handler.addFilter(_is_news)
+    handler.addFilter(_calmly)
     before: list[Processor] = [
         structlog.stdlib.add_log_level,
         structlog.stdlib.ExtraAdder(),
@@ -69,6 +71,13 @@ def _quieten_the_sdk() -> None:
 
 def _is_news(_: logging.LogRecord) -> bool:
     return not (workflow.in_workflow() and workflow.unsafe.is_replaying_history_events())
+
+
+def _calmly(record: logging.LogRecord) -> bool:
+    """Leave out where in the code something was cancelled: it was stopped on purpose, and is no fault of that place."""
+    if record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError):
+        record.exc_info = None
+    return True
 
 
 def _tell_where(_: WrappedLogger, __: str, event: EventDict) -> EventDict:

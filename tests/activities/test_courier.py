@@ -1,14 +1,11 @@
 """Notices on their way to real servers, and what is said where they do not arrive."""
 
 import io
-import logging
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-import structlog
 from structlog.testing import capture_logs
 
 from activities.notifiers.courier import AppriseCourier
@@ -21,7 +18,7 @@ from domain.names import Subject
 from domain.notice import Event, Notice, Route, Severity, key_of
 from tests.channels import Hook, MailBox, closed_port
 from tests.fakes import Bell, FixedSettings
-from workers.logs import begin_logs
+from tests.logged import logged_to
 
 SECRET = "hunter2-and-more"
 NOTICE = Notice(
@@ -79,22 +76,6 @@ async def test_an_address_is_taken_from_a_variable_or_a_file(hook: Hook, tmp_pat
     await made.carry("two", NOTICE)
 
     assert hook.paths == ["/hook", f"/hook/{SECRET}"]
-
-
-@contextmanager
-def logged_to(stream: io.StringIO) -> Iterator[None]:
-    """Log as a worker does: pytest's own handler also listens where nothing is passed on."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    begin_logs(as_json=True, stream=stream)
-    root.setLevel(logging.DEBUG)
-    try:
-        root.info("here")
-        yield
-    finally:
-        root.handlers[:], root.level = handlers, level
-        structlog.reset_defaults()
-    assert "here" in stream.getvalue()
 
 
 @pytest.mark.parametrize(
