@@ -50,13 +50,6 @@ class _Ending(NamedTuple):
     at: datetime | None = None
 
 
-def trail_of(status: PromotionStatus) -> Trail | None:
-    """Return where a promotion's records are kept; None where it does not say in which run it is."""
-    if not status.run:
-        return None
-    return Trail(subject=status.subject, version=status.version, run=status.run)
-
-
 class Bookkeeping:
     """Keeps the trails of one environment's promotions, and notes what they meet."""
 

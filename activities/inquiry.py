@@ -8,7 +8,7 @@ from typing import NamedTuple
 from activities.archive import Archive
 from activities.around import Around
 from activities.attempts import overlooked
-from activities.bookkeeping import Bookkeeping, trail_of
+from activities.bookkeeping import Bookkeeping
 from activities.gatehouse import Gatehouse
 from activities.ports import BadSealError, Observation
 from activities.proving import Proving
@@ -111,9 +111,10 @@ class Inquiry:
         """
         subject = proposal.plan.subject
         word = await self._around.word(subject, warrant, gates=gates)
-        trail = trail_of(word.promotion) if word.promotion else None
-        if trail and word.promotion and gates:
-            await self._books.keep_told(trail, word.promotion.piece)
+        told = word.promotion
+        trail, piece = (told.trail, told.piece) if told else (None, Piece())
+        if trail and gates:
+            await self._books.keep_told(trail, piece)
         closed = await self._archive.receipt_turns(subject)
         return Facts(
             now=self._tools.clock.now(),
@@ -129,7 +130,7 @@ class Inquiry:
             pin=word.pin,
             unanswered=word.unanswered,
             trail=trail,
-            piece=word.promotion.piece if word.promotion else Piece(),
+            piece=piece,
             decisions=word.decisions,
             overrides=word.overrides,
             tidings=word.tidings,

@@ -2,17 +2,17 @@
 
 from collections import OrderedDict
 from collections.abc import Hashable
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 KeyT = TypeVar("KeyT", bound=Hashable)
 ValueT = TypeVar("ValueT")
+_MOST: Final = 1000
 
 
 class Remembered(Generic[KeyT, ValueT]):
-    """The newest of what was noted, and so many at ``most``."""
+    """The newest thousand of what was noted."""
 
-    def __init__(self, most: int = 1000) -> None:
-        self._most = most
+    def __init__(self) -> None:
         self._known = OrderedDict[KeyT, ValueT]()
 
     def of(self, key: KeyT) -> ValueT | None:
@@ -21,5 +21,5 @@ class Remembered(Generic[KeyT, ValueT]):
     def note(self, key: KeyT, value: ValueT) -> None:
         self._known[key] = value
         self._known.move_to_end(key)
-        if len(self._known) > self._most:
+        if len(self._known) > _MOST:
             self._known.popitem(last=False)

@@ -17,7 +17,7 @@ from domain.override import Override
 from domain.record import GENESIS, OutcomeRecord, Record, RefusedRecord
 from domain.road import Road, WalkRequest
 from domain.terms import Proposal, Request, Story
-from domain.trail import Piece
+from domain.trail import Piece, Trail
 from domain.value import Digest, Value
 
 
@@ -65,6 +65,11 @@ class PromotionStatus(Value):
         """What it would have kept, if it were asked now."""
         return Piece(first=self.dropped, anchor=self.anchor, records=self.records, written=self.written)
 
+    @property
+    def trail(self) -> Trail | None:
+        """Where its records are kept; None where it does not say in which run it is."""
+        return Trail(subject=self.subject, version=self.version, run=self.run) if self.run else None
+
 
 class ChangeStatus(Value):
     """Where a change stands."""
@@ -86,12 +91,16 @@ class ChangeStatus(Value):
     @property
     def outcome(self) -> Outcome | None:
         """Return how it ended; nothing before."""
-        return next((one.outcome for one in reversed(self.records) if isinstance(one, OutcomeRecord)), None)
+        return self._ending.outcome if self._ending else None
 
     @property
     def why(self) -> str:
         """Say why it ended as it did; nothing before."""
-        return next((one.why for one in reversed(self.records) if isinstance(one, OutcomeRecord)), "")
+        return self._ending.why if self._ending else ""
+
+    @property
+    def _ending(self) -> OutcomeRecord | None:
+        return next((one for one in reversed(self.records) if isinstance(one, OutcomeRecord)), None)
 
 
 class LaneStatus(Value):
