@@ -19,7 +19,7 @@ from clients.trouble import AwayError, ClientError, FailedError, NoServerError, 
 from domain.names import SEARCH_ATTRIBUTES
 from domain.space import Space
 from domain.value import Value
-from workflows.wire import DATA_CONVERTER
+from workflows.reaching import reach
 
 DEFAULT_ADDRESS: Final = "127.0.0.1:7233"
 HERE: Final = Path(".towpath")
@@ -74,7 +74,7 @@ async def connect(state: Path = HERE, *, identity: str | None = None, space: Spa
     if space:
         chosen["namespace"] = space.namespace
     try:
-        return await Client.connect(**chosen, data_converter=DATA_CONVERTER, identity=identity)
+        return await reach(**chosen, identity=identity)
     except RuntimeError as error:
         known = await explain_connection(Asked(way.address, way.source, chosen), str(error))
         raise known or NoServerError(_say_down(way, str(error))) from error

@@ -24,6 +24,7 @@ from tests.variables import stay
 from workers.server import CLOSED, QUICK, flags, temporal_binary
 from workers.story import sandbox
 from workers.witnessing import witness_to
+from workflows.reaching import reach
 from workflows.wire import DATA_CONVERTER
 
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -98,7 +99,7 @@ async def skipping() -> AsyncIterator[WorkflowEnvironment]:
 async def client(skipping: WorkflowEnvironment) -> Client:
     """A client whose workflows live in real time."""
     address = skipping.client.service_client.config.target_host
-    return await Client.connect(address, data_converter=DATA_CONVERTER)
+    return await reach(address)
 
 
 @pytest.fixture(scope="session")

@@ -14,12 +14,11 @@ from pathlib import Path
 from typing import Final, NamedTuple, TextIO
 
 from temporalio.api.workflowservice.v1 import CountWorkflowExecutionsRequest
-from temporalio.client import Client
 from temporalio.service import RPCError
 
 from domain.names import SEARCH_ATTRIBUTES
 from workers.dumping import leave_no_dumps
-from workflows.wire import DATA_CONVERTER
+from workflows.reaching import reach
 
 QUICK: Final = {
     "history.transferProcessorMaxPollRPS": "2000",
@@ -211,7 +210,7 @@ async def _until_ready(
             message = f"The embedded Temporal server ended at once, with {process.returncode}.{where}"
             raise ServerError(message)
         try:
-            client = await Client.connect(address, data_converter=DATA_CONVERTER)
+            client = await reach(address)
             for name in (client.namespace, *namespaces):
                 await client.workflow_service.count_workflow_executions(
                     CountWorkflowExecutionsRequest(namespace=name)

@@ -25,8 +25,6 @@ from domain.outcome import Exit
 from workers.settings import Surroundings, surroundings
 
 if TYPE_CHECKING:
-    from temporalio.client import Client
-
     from activities.spaces import Spaces
     from domain.configuration import Configuration
     from domain.space import Space
@@ -97,6 +95,7 @@ async def _up(place: Surroundings, port: int, ui_port: int) -> Exit:
     from clients.spaces import join_spaces
     from workers.server import ServerError, embedded, temporal_binary
     from workers.telemetry import begin
+    from workflows.reaching import reach
 
     here, elsewhere = _up_here(place)
     environments = _with_published_keys(place, here)
@@ -116,7 +115,7 @@ async def _up(place: Surroundings, port: int, ui_port: int) -> Exit:
             namespaces=sorted({space.namespace for space in here.values() if space} - {USUAL_NAMESPACE}),
         ) as server:
             with written_down(server_file(place.state), EmbeddedServer(**server._asdict(), pid=_pid())):
-                client = await _reach(server.address)
+                client = await reach(server.address)
                 lives = {name: space for name, space in here.items() if space}
                 spaces = await join_spaces(client, lives, place.state)
                 async with _serving(spaces, place, environments, engine=True, telemetry=telemetry) as shown:
@@ -181,14 +180,6 @@ async def _serving(
         if await is_alive(next(spaces.everywhere())):
             raise
         raise NoServerError(DIED) from error
-
-
-async def _reach(address: str) -> "Client":
-    from temporalio.client import Client
-
-    from workflows.wire import DATA_CONVERTER
-
-    return await Client.connect(address, data_converter=DATA_CONVERTER)
 
 
 def _welcome(server: "Server", environments: Sequence[str], shown: str, *, elsewhere: str) -> None:

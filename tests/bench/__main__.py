@@ -11,12 +11,11 @@ from time import perf_counter
 from typing import Final
 
 from rich.console import Console
-from temporalio.client import Client
 
 from tests.bench import crowd, fleet, processes, side_by_side, signatures
 from tests.bench.figures import Figure, show, write
 from workers.server import embedded, temporal_binary
-from workflows.wire import DATA_CONVERTER
+from workflows.reaching import reach
 
 LONGEST: Final = 300
 
@@ -24,7 +23,7 @@ LONGEST: Final = 300
 async def measure(folder: Path) -> list[Figure]:
     figures: list[Figure] = []
     async with embedded(temporal_binary(), None) as server:
-        client = await Client.connect(server.address, data_converter=DATA_CONVERTER)
+        client = await reach(server.address)
         async with side_by_side.stage(client, folder / "yard") as stage:
             figures += await _told("events", side_by_side.events(stage))
             figures += await _told("throughput", side_by_side.throughput(stage))

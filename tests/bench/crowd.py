@@ -29,7 +29,7 @@ from tests.bench.figures import Figure
 from workers.server import embedded, temporal_binary
 from workers.settings import variables_for
 from workflows.lane import search_attributes
-from workflows.wire import DATA_CONVERTER
+from workflows.reaching import reach
 
 LANES: Final = 2000
 ENVIRONMENTS: Final = 20
@@ -41,7 +41,7 @@ async def lists(folder: Path) -> Sequence[Figure]:
     """List all environments, and all promotions, each by a command of its own, and see that all are counted."""
     await asyncio.to_thread(folder.mkdir)
     async with embedded(temporal_binary(), None) as server:
-        client = await Client.connect(server.address, data_converter=DATA_CONVERTER)
+        client = await reach(server.address)
         subjects = [
             Subject(service=f"s{number // ENVIRONMENTS}", environment=f"e{number % ENVIRONMENTS}")
             for number in range(LANES)

@@ -22,7 +22,7 @@ from tests.bench.figures import Figure
 from tests.bench.worker import DEPLOYING, READY, yard
 from tests.bench.yard import APPROVER
 from workers.server import embedded, free_port, temporal_binary
-from workflows.wire import DATA_CONVERTER
+from workflows.reaching import reach
 
 PARKED: Final = 200
 KILLED: Final = 20
@@ -72,7 +72,7 @@ async def server_killed(folder: Path) -> Sequence[Figure]:
     """Kill -9 the server on its file while promotions wait, and start it again on that file."""
     database, port = folder / "temporal.db", free_port()
     async with embedded(temporal_binary(), database, port=port) as server:
-        client = await Client.connect(server.address, data_converter=DATA_CONVERTER)
+        client = await reach(server.address)
         async with _worker(client, folder):
             waiting = await _parked(client, folder, "3.0.0", KILLED)
             approvals = [await _approval(handle) for handle in waiting]

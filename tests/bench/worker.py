@@ -11,7 +11,7 @@ from typing import Final, Literal
 from temporalio.client import Client
 
 from tests.bench.yard import Yard, place_of
-from workflows.wire import DATA_CONVERTER
+from workflows.reaching import reach
 
 SERVICES: Final = 50
 ENVIRONMENTS: Final = 4
@@ -24,7 +24,7 @@ def yard(client: Client, folder: Path) -> Yard:
 
 
 async def work(address: str, folder: Path, *, hang: bool) -> None:
-    client = await Client.connect(address, data_converter=DATA_CONVERTER)
+    client = await reach(address)
     async with yard(client, folder) as built:
         if hang:
             built.world.slow.update({place_of(subject): _Hanging() for subject in built.subjects})

@@ -12,13 +12,11 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from temporalio.client import Client
-
 from tests.fakes import Bell
 from tests.replay.scenarios import SCENARIOS
 from tests.town import Town, engine_worker
 from workers.server import embedded, temporal_binary
-from workflows.wire import DATA_CONVERTER
+from workflows.reaching import reach
 
 GOLDEN: Final = Path(__file__).with_name("golden")
 HERE: Final = Path(__file__).parents[2]
@@ -29,7 +27,7 @@ async def record(shape: str) -> int:
     count = 0
     known = {file.name.split("-", 1)[0] for file in (GOLDEN / shape).glob("*.json.gz")}
     async with embedded(temporal_binary(), None) as server:
-        client = await Client.connect(server.address, data_converter=DATA_CONVERTER, identity=IDENTITY)
+        client = await reach(server.address, identity=IDENTITY)
         bell = Bell()
         async with engine_worker(client, bell):
             for name, scenario in SCENARIOS.items():

@@ -41,7 +41,7 @@ from tests.survival.waiting import until
 from tests.town import engine_worker
 from workers import staffing
 from workflows import patience
-from workflows.wire import DATA_CONVERTER
+from workflows.reaching import reach
 
 BEAT: Final = timedelta(milliseconds=300)
 HEARTBEAT: Final = timedelta(seconds=2)
@@ -165,9 +165,7 @@ def _run_engine(address: str, namespace: str, folder: Path, at: int) -> None:
 
 
 async def _engine(address: str, namespace: str, probe: Probe) -> None:
-    client = await Client.connect(
-        address, namespace=namespace, data_converter=DATA_CONVERTER, interceptors=[CountedErrands(probe)]
-    )
+    client = await reach(address, namespace=namespace, interceptors=[CountedErrands(probe)])
     async with engine_worker(client, Bell()):
         await asyncio.Event().wait()
 
@@ -199,7 +197,7 @@ def _write_to(file: Path) -> None:
 
 
 async def _work(berth: Berth) -> None:
-    client = await Client.connect(berth.address, namespace=berth.namespace, data_converter=DATA_CONVERTER)
+    client = await reach(berth.address, namespace=berth.namespace)
     probe = Probe(berth.folder, berth.at, berth.sent, berth.only)
     async with AsyncExitStack() as stack:
         tools = tools_of(berth, probe, FixedSettings(berth.configuration))

@@ -11,7 +11,7 @@ from temporalio.service import RPCError
 
 from tests.survival.waiting import until
 from workers.server import CLOSED, QUICK, flags, free_port, temporal_binary
-from workflows.wire import DATA_CONVERTER
+from workflows.reaching import reach
 
 HASTY = {"history.defaultWorkflowTaskTimeout": '"2s"'}
 """A workflow task whose worker died is given to another one this soon."""
@@ -58,7 +58,7 @@ class MortalServer:
 
     async def _answers(self) -> bool:
         try:
-            client = await Client.connect(self.address, data_converter=DATA_CONVERTER)
+            client = await reach(self.address)
             await client.count_workflows()
         except (RPCError, RuntimeError):
             return False
@@ -70,4 +70,4 @@ class MortalServer:
             await self._process.wait()
 
     async def client(self, namespace: str = "default") -> Client:
-        return await Client.connect(self.address, namespace=namespace, data_converter=DATA_CONVERTER)
+        return await reach(self.address, namespace=namespace)

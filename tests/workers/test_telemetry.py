@@ -27,7 +27,7 @@ from workers.running import working
 from workers.server import embedded, temporal_binary
 from workers.settings import Surroundings
 from workers.telemetry import Telemetry, begin
-from workflows.wire import DATA_CONVERTER
+from workflows.reaching import reach
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference" / "metrics.md"
 
@@ -71,9 +71,7 @@ async def seen(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Seen]:
             (place.folder / "towpath.yaml").write_text(
                 f"{ORGANISATION}channels: {{hook: '{hook.url}'}}\nnotify: [{{to: [hook], events: [unsettled]}}]\n"
             )
-            client = await Client.connect(
-                server.address, data_converter=DATA_CONVERTER, runtime=telemetry.runtime
-            )
+            client = await reach(server.address, runtime=telemetry.runtime)
             ended = await _live(client, place)
             async with (
                 _a_worker(client, place, telemetry) as url,

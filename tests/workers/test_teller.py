@@ -25,7 +25,7 @@ from workers.server import embedded, temporal_binary
 from workers.settings import Surroundings, variables_for
 from workers.teller import Teller, keep_telling
 from workers.wiring import settings_of
-from workflows.wire import DATA_CONVERTER
+from workflows.reaching import reach
 
 SOON = timedelta(milliseconds=100)
 SERVICE = """\
@@ -44,7 +44,7 @@ environments:
 async def server() -> AsyncIterator[Client]:
     """A server of its own: whoever tells of things tells of all that is there."""
     async with embedded(temporal_binary(), None) as one:
-        yield await Client.connect(one.address, data_converter=DATA_CONVERTER)
+        yield await reach(one.address)
 
 
 @pytest.fixture

@@ -41,7 +41,7 @@ from tests.replaying import histories_of, told_otherwise
 from tests.town import PATIENCE, Town, engine_worker
 from tests.workflows.lane_life import MANAGERS, Life, Mine, Stand
 from workers.server import embedded, temporal_binary
-from workflows.wire import DATA_CONVERTER
+from workflows.reaching import reach
 
 pytestmark = pytest.mark.server
 
@@ -405,7 +405,7 @@ async def test_lanes_and_promotions_live_as_the_rules_say() -> None:
     One change at a time; nothing is written that was not approved; each promotion waits or ends as the rules say.
     """
     async with embedded(temporal_binary(), None) as server:
-        client = await Client.connect(server.address, data_converter=DATA_CONVERTER)
+        client = await reach(server.address)
         stage = LaneLife.stage = Stage(client)
         await stage.engine(FORGETFUL)
         try:

@@ -21,7 +21,7 @@ from clients.speaking import need_engine, need_environment
 from clients.trouble import NobodyPollsError
 from workers.server import Server, embedded, free_port, temporal_binary
 from workers.settings import Surroundings, surroundings, variables_for
-from workflows.wire import DATA_CONVERTER
+from workflows.reaching import reach
 
 SERVICE: Final = "storefront"
 PORTS: Final = {"dev": 8101, "staging": 8102, "production": 8103}
@@ -94,7 +94,7 @@ async def opened(place: Surroundings, sites: Mapping[str, str]) -> AsyncGenerato
             )
         )
         worker = await stack.enter_async_context(_worker(place, server))
-        client = await Client.connect(server.address, data_converter=DATA_CONVERTER)
+        client = await reach(server.address)
         scene = Scene(place, server, Towpath(client), sites, worker, caddy)
         await _until_ready(scene)
         yield scene
