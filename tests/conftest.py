@@ -50,6 +50,9 @@ APART = "apart"
 WHOLE = {"matching.numTaskqueueReadPartitions": "1", "matching.numTaskqueueWritePartitions": "1"}
 """A queue in one part: every test has queues of its own, and four parts of each would be set up and polled."""
 
+KNOWN = {"system.forceSearchAttributesCacheRefreshOnRead": "false"}
+"""Nobody adds a search attribute here: the server need not look them up again for every workflow."""
+
 SILENT = "silent"
 """A namespace of the session's server that no worker serves. One that is made later is known only after seconds."""
 
@@ -85,7 +88,7 @@ async def skipping() -> AsyncIterator[WorkflowEnvironment]:
         dev_server_log_level="error",
         data_converter=DATA_CONVERTER,
         dev_server_extra_args=[
-            *flags(QUICK | CLOSED | SKIPPING | WHOLE),
+            *flags(QUICK | CLOSED | SKIPPING | WHOLE | KNOWN),
             "--namespace",
             SILENT,
             "--namespace",

@@ -117,6 +117,7 @@ class Attacker:
             args=[verb, effects_queue(environment), order],
             id=workflow_id or f"mischief/{uuid.uuid4()}",
             task_queue=self._queue,
+            memo={PUPPET: True},
         )
         return await _answer_to(handle.result())
 
