@@ -204,9 +204,15 @@ async def need_engine(client: Client) -> None:
 
 async def need_environment(client: Client, environment: str) -> None:
     """Raise ``NobodyPollsError`` where no worker serves an environment's queue."""
-    queue = effects_queue(environment)
-    if not await count_pollers(client, queue, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY):
+    if not await is_served(client, environment):
+        queue = effects_queue(environment)
         raise NobodyPollsError(
             f"No worker serves {environment} (its queue is “{queue}”), so nothing would come of it. "
             f"Start one where its key is: towpath worker --environments {environment}"
         )
+
+
+async def is_served(client: Client, environment: str, looks: int = LOOKS) -> bool:
+    """Tell whether a worker has asked an environment's queue for work in the last minutes."""
+    queue = effects_queue(environment)
+    return await count_pollers(client, queue, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY, looks) > 0

@@ -146,6 +146,7 @@ def promote(
         from clients.cli.following import follow
         from clients.speaking import need_engine
 
+        await _check_order(towpath, service, version, environment)
         promotion = await towpath.promote(
             service, version, environment, by=actor, reason=reason, signer=signs, urgency=urgency
         )
@@ -195,6 +196,26 @@ def _walk(
         return Exit.DONE
 
     ask(work, actor)
+
+
+async def _check_order(towpath: "Towpath", service: str, version: str, environment: str) -> None:
+    """Raise ``UsageError`` where a version was written last, and an environment that is served before it."""
+    from clients.speaking import is_served
+
+    if _has_digit(version) or not _has_digit(environment):
+        return
+    if await is_served(towpath.spaces.of(environment), environment):
+        return
+    for word, others in ((version, (service, environment)), (service, (version, environment))):
+        if await is_served(towpath.spaces.of(word), word, looks=1):
+            raise UsageError(
+                f"Nothing was asked for: no worker serves an environment “{environment}”, and one serves “{word}”. "
+                f"The environment stands last: towpath promote {' '.join(others)} {word}"
+            )
+
+
+def _has_digit(word: str) -> bool:
+    return any(map(str.isdigit, word))
 
 
 async def _need_environment(promotion: "Promotion") -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
@@ -12,8 +13,9 @@ from clients.overview import look
 from clients.promotion import Promotion
 from clients.watching import watch, watch_lane
 from domain.approval_written import Approval
+from domain.configuration_files import EnvironmentFile
 from domain.fence import Fence
-from domain.names import promotion_id
+from domain.names import SERVICE, promotion_id
 from domain.outcome import Exit, Outcome, Phase
 from domain.status import Report
 from tests.clients.conftest import CommandLine, ended, words
@@ -154,6 +156,25 @@ async def test_a_promotion_to_where_nobody_works_is_kept_and_said_to_wait(
     assert ran.code == Exit.NOBODY_POLLS
     assert f"no worker serves {nowhere}" in ran.said
     assert back.code == Exit.DONE
+
+
+@pytest.mark.parametrize("order", [(0, 2, 1), (2, 0, 1)])
+async def test_an_environment_that_does_not_stand_last_is_said_and_nothing_asked_for(
+    town: Town, towpath: CommandLine, order: Sequence[int]
+) -> None:
+    """A promotion to “1.0.0” would wait for ever."""
+    configuration = town.settings.configuration
+    files = configuration.environments | {"canal": EnvironmentFile(environment="canal")}
+    town.settings.configuration = configuration.but(environments=files)
+    await town.open("canal")
+    words = ["lock", "1.0.0", "canal"]
+
+    ran = await towpath.type("promote", *(words[at] for at in order))
+
+    assert ran.code == Exit.USAGE
+    assert "no worker serves an environment “1.0.0”, and one serves “canal”" in ran.said
+    assert "towpath promote lock 1.0.0 canal" in ran.said
+    assert [row async for row in town.client.list_workflows(f"{SERVICE} IN ('lock', 'canal')")] == []
 
 
 async def test_a_rollback_that_comes_about_ends_with_0(town: Town, towpath: CommandLine) -> None:
