@@ -1,6 +1,7 @@
 """What one id is about, put together from whoever knows: the promotion, its lane, the change that has it."""
 
 import asyncio
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final, Literal
 
@@ -43,6 +44,7 @@ from domain.status import (
     Report,
     WalkReport,
 )
+from domain.terms import Story
 from domain.value import Value
 
 
@@ -91,7 +93,10 @@ class Overview(Value):
 
 
 class Row(Value):
-    """One workflow of ours in a list, as visibility knows it: a moment late, never by much."""
+    """One workflow of ours in a list, as visibility knows it: a moment late, never by much.
+
+    Where a change is under way, its phase is what the change itself says.
+    """
 
     id: str
     story: str
@@ -114,6 +119,10 @@ class Rows(Value):
 ENVIRONMENT_IS_OVER: Final = (
     "whatever it kept shut or let past is forgotten, but for what was signed; say again what should hold"
 )
+
+
+MOST_ASKED: Final = 20
+"""So many changes are asked where they stand for one list."""
 
 
 async def look(client: Anywhere, workflow_id: str) -> Overview:
@@ -251,8 +260,10 @@ async def find(client: Anywhere, service: str = "", *, only_open: bool = False, 
         else f"{STORY} IN ('promotion', 'pipeline', 'lane', 'environment')"
     )
     query += " AND ExecutionStatus='Running'" if only_open else ""
-    found = await list_rows(client, query, limit=limit)
-    return Rows(rows=tuple(await asyncio.gather(*(_frozen_or_open(client, row) for row in found))))
+    found, phases = await asyncio.gather(
+        list_rows(client, query, limit=limit), _phases_of_changes(client, service)
+    )
+    return Rows(rows=tuple(await asyncio.gather(*(_as_it_stands(client, row, phases) for row in found))))
 
 
 async def list_rows(client: Anywhere, query: str, limit: int | None = None) -> list[Row]:
@@ -260,12 +271,34 @@ async def list_rows(client: Anywhere, query: str, limit: int | None = None) -> l
     return [_row(execution) async for execution in client.list_workflows(query, limit=limit)]
 
 
-async def _frozen_or_open(client: Anywhere, row: Row) -> Row:
-    """An environment alone can say whether it is frozen."""
-    if row.story != "environment" or row.state != "running":
+async def _phases_of_changes(client: Anywhere, service: str) -> dict[str, Phase]:
+    """Ask what is under way where it stands: visibility is told only of what takes long.
+
+    Returned by the ids of the change, its lane and its promotion; of the newest ``MOST_ASKED``.
+    """
+    query = f"WorkflowType='ChangeWorkflow' AND ExecutionStatus='Running' AND {SERVICE}"
+    rows = await list_rows(
+        client, f"{query}='{service}'" if service else f"{query} IS NOT NULL", limit=MOST_ASKED
+    )
+    asked = (ask_status(client.get_workflow_handle(row.id), ChangeStatus) for row in rows)
+    phases: dict[str, Phase] = {}
+    for status in filter(None, await asyncio.gather(*asked)):
+        subject = status.subject
+        phases[change_id(subject, status.turn)] = status.phase
+        phases[lane_id(subject)] = Phase.BUSY
+        if status.story is Story.PROMOTION:
+            phases[promotion_id(subject, status.version)] = status.phase
+    return phases
+
+
+async def _as_it_stands(client: Anywhere, row: Row, phases: Mapping[str, Phase]) -> Row:
+    """An environment alone can say whether it is frozen; what a change is at, its own words say."""
+    if row.state != "running":
         return row
-    status = await ask_status(client.get_workflow_handle(row.id), EnvironmentStatus)
-    return row.but(phase="frozen" if status.freeze else "open") if status else row
+    if row.story == "environment":
+        status = await ask_status(client.get_workflow_handle(row.id), EnvironmentStatus)
+        return row.but(phase="frozen" if status.freeze else "open") if status else row
+    return row if row.phase == Phase.UNSETTLED else row.but(phase=phases.get(row.id, row.phase))
 
 
 def _row(execution: WorkflowExecution) -> Row:

@@ -145,6 +145,26 @@ async def test_what_fails_again_and_again_is_said_while_it_is_tried(town: Town, 
     assert "tried again and again, and fails: the disk is full" in ran.said
 
 
+async def test_a_list_says_what_is_being_done(town: Town, towpath: CommandLine) -> None:
+    """Visibility is told only of what takes long; a deploy in the middle is not shown as if nothing were done."""
+    town.make("1.0.0")
+    go_on = town.world.slow[town.place(town.dev)] = asyncio.Event()
+    promotion = await town.promote("1.0.0", town.dev)
+    await town.until_change(town.dev, Phase.DEPLOYING)
+
+    ran = await towpath.type("status", town.service)
+    go_on.set()
+    await promotion.result()
+    after = await towpath.type("status", town.service)
+
+    stands = {row.split()[0].partition("/")[0]: " ".join(row.split()[1:]) for row in ran.out.splitlines()}
+    assert stands["promotion"].startswith("deploying")
+    assert stands["change"].startswith("deploying")
+    assert stands["lane"].startswith("busy")
+    assert "deploying" not in after.out
+    assert "busy" not in after.out
+
+
 async def test_a_promotion_to_where_nobody_works_is_kept_and_said_to_wait(
     town: Town, towpath: CommandLine
 ) -> None:
