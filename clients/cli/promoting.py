@@ -24,6 +24,7 @@ from clients.cli.reading import find_configuration
 from clients.cli.terminal import say, say_commands, say_json
 from clients.cli.validating import Github, JunitFile, report
 from clients.trouble import NobodyPollsError, UsageError
+from domain.names import is_identifier
 from domain.outcome import Exit
 from domain.urgency import REASON_WANTED, Urgency
 from workers.settings import surroundings
@@ -105,6 +106,7 @@ def plan(  # what a command takes is its options
     async def work(towpath: "Towpath") -> Exit:
         from clients.cli.showing import show_plan
 
+        await _check_order(towpath, "plan", service, version, environment)
         proposal = await towpath.plan(service, version, environment, by=actor, signer=signs)
         if check:
             if not as_json:
@@ -146,7 +148,7 @@ def promote(
         from clients.cli.following import follow
         from clients.speaking import need_engine
 
-        await _check_order(towpath, service, version, environment)
+        await _check_order(towpath, "promote", service, version, environment)
         promotion = await towpath.promote(
             service, version, environment, by=actor, reason=reason, signer=signs, urgency=urgency
         )
@@ -198,11 +200,12 @@ def _walk(
     ask(work, actor)
 
 
-async def _check_order(towpath: "Towpath", service: str, version: str, environment: str) -> None:
+async def _check_order(towpath: "Towpath", verb: str, service: str, version: str, environment: str) -> None:
     """Raise ``UsageError`` where a version was written last, and an environment that is served before it."""
     from clients.speaking import is_served
 
-    if _has_digit(version) or not _has_digit(environment):
+    written = (service, version, environment)
+    if _has_digit(version) or not _has_digit(environment) or not all(map(is_identifier, written)):
         return
     if await is_served(towpath.spaces.of(environment), environment):
         return
@@ -210,7 +213,7 @@ async def _check_order(towpath: "Towpath", service: str, version: str, environme
         if await is_served(towpath.spaces.of(word), word, looks=1):
             raise UsageError(
                 f"Nothing was asked for: no worker serves an environment “{environment}”, and one serves “{word}”. "
-                f"The environment stands last: towpath promote {' '.join(others)} {word}"
+                f"The environment stands last: towpath {verb} {' '.join(others)} {word}"
             )
 
 

@@ -178,9 +178,10 @@ async def test_a_promotion_to_where_nobody_works_is_kept_and_said_to_wait(
     assert back.code == Exit.DONE
 
 
+@pytest.mark.parametrize("verb", ["promote", "plan"])
 @pytest.mark.parametrize("order", [(0, 2, 1), (2, 0, 1)])
 async def test_an_environment_that_does_not_stand_last_is_said_and_nothing_asked_for(
-    town: Town, towpath: CommandLine, order: Sequence[int]
+    town: Town, towpath: CommandLine, order: Sequence[int], verb: str
 ) -> None:
     """A promotion to “1.0.0” would wait for ever."""
     configuration = town.settings.configuration
@@ -189,12 +190,20 @@ async def test_an_environment_that_does_not_stand_last_is_said_and_nothing_asked
     await town.open("canal")
     words = ["lock", "1.0.0", "canal"]
 
-    ran = await towpath.type("promote", *(words[at] for at in order))
+    ran = await towpath.type(verb, *(words[at] for at in order))
 
     assert ran.code == Exit.USAGE
     assert "no worker serves an environment “1.0.0”, and one serves “canal”" in ran.said
-    assert "towpath promote lock 1.0.0 canal" in ran.said
+    assert f"towpath {verb} lock 1.0.0 canal" in ran.said
     assert [row async for row in town.client.list_workflows(f"{SERVICE} IN ('lock', 'canal')")] == []
+
+
+async def test_what_is_no_name_is_said_in_whatever_order_it_stands(towpath: CommandLine) -> None:
+    """No queue is asked after that could not have such a name."""
+    ran = await towpath.type("promote", "lock" * 1000, "canal", "1.0.0")
+
+    assert ran.code == Exit.USAGE
+    assert "cannot be the name of a service" in ran.said
 
 
 async def test_a_rollback_that_comes_about_ends_with_0(town: Town, towpath: CommandLine) -> None:
