@@ -2,14 +2,13 @@
 
 import asyncio
 from collections.abc import Awaitable
-from datetime import timedelta
-from typing import Final, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 from temporalio.client import Client, WorkflowQueryFailedError, WorkflowQueryRejectedError
 from temporalio.common import QueryRejectCondition
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities.asking import Runs
+from activities.asking import LISTENING, Runs
 from activities.attempts import caught
 from activities.lanes import Caller, find_lane, gave
 from domain.approval import Decision
@@ -26,7 +25,6 @@ from domain.value import Value
 from domain.warrant import Warrant
 
 StatusT = TypeVar("StatusT", bound=Value)
-PATIENCE: Final = timedelta(seconds=3)
 
 
 class Word(NamedTuple):
@@ -178,7 +176,7 @@ async def _ask_promotion(client: Client, workflow_id: str, runs: Runs) -> Promot
 async def _run_of(client: Client, workflow_id: str) -> str:
     """Return the run that goes by this id, by the server's own word."""
     try:
-        return (await client.get_workflow_handle(workflow_id).describe(rpc_timeout=PATIENCE)).run_id
+        return (await client.get_workflow_handle(workflow_id).describe(rpc_timeout=LISTENING)).run_id
     except RPCError as error:
         if error.status is RPCStatusCode.NOT_FOUND:
             return ""
@@ -190,7 +188,7 @@ async def _ask(
 ) -> StatusT | None:
     handle = client.get_workflow_handle(workflow_id, run_id=run)
     asking: Awaitable[StatusT] = handle.query(
-        "status", result_type=status, reject_condition=QueryRejectCondition.NOT_OPEN, rpc_timeout=PATIENCE
+        "status", result_type=status, reject_condition=QueryRejectCondition.NOT_OPEN, rpc_timeout=LISTENING
     )
     try:
         return await asking

@@ -15,6 +15,7 @@ from temporalio.common import SearchAttributeKey
 from temporalio.service import RPCError
 
 from activities.asking import ask_status
+from activities.lanes import CHANGE
 from activities.spaces import Anywhere, client_for
 from clients.connection import explain
 from clients.speaking import NO_ENGINE, START_ENGINE, hear_status, is_missing, why_in_vain
@@ -276,15 +277,16 @@ async def _phases_of_changes(client: Anywhere, service: str) -> dict[str, Phase]
 
     Returned by the ids of the change, its lane and its promotion; of the newest ``MOST_ASKED``.
     """
-    query = f"WorkflowType='ChangeWorkflow' AND ExecutionStatus='Running' AND {SERVICE}"
-    rows = await list_rows(
-        client, f"{query}='{service}'" if service else f"{query} IS NOT NULL", limit=MOST_ASKED
-    )
-    asked = (ask_status(client.get_workflow_handle(row.id), ChangeStatus) for row in rows)
+    query = f"WorkflowType='{CHANGE}' AND ExecutionStatus='Running'"
+    query += f" AND {SERVICE}='{service}'" if service else ""
+    ids = [row.id for row in await list_rows(client, query, limit=MOST_ASKED)]
+    said = await asyncio.gather(*(ask_status(client.get_workflow_handle(one), ChangeStatus) for one in ids))
     phases: dict[str, Phase] = {}
-    for status in filter(None, await asyncio.gather(*asked)):
+    for own_id, status in zip(ids, said, strict=True):
+        if status is None or status.phase is Phase.ENDED or change_id(status.subject, status.turn) != own_id:
+            continue  # nobody answers; it has ended since; or somebody made it up, and it speaks of another
         subject = status.subject
-        phases[change_id(subject, status.turn)] = status.phase
+        phases[own_id] = status.phase
         phases[lane_id(subject)] = Phase.BUSY
         if status.story is Story.PROMOTION:
             phases[promotion_id(subject, status.version)] = status.phase

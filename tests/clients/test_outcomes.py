@@ -153,6 +153,7 @@ async def test_a_list_says_what_is_being_done(town: Town, towpath: CommandLine) 
     await town.until_change(town.dev, Phase.DEPLOYING)
 
     ran = await towpath.type("status", town.service)
+    listed = await towpath.type("status")
     go_on.set()
     await promotion.result()
     after = await towpath.type("status", town.service)
@@ -161,6 +162,8 @@ async def test_a_list_says_what_is_being_done(town: Town, towpath: CommandLine) 
     assert stands["promotion"].startswith("deploying")
     assert stands["change"].startswith("deploying")
     assert stands["lane"].startswith("busy")
+    of_all = [row.split()[:2] for row in listed.out.splitlines() if town.service in row]
+    assert sorted(stand for _, stand in of_all) == ["busy", "deploying"]
     assert "deploying" not in after.out
     assert "busy" not in after.out
 
