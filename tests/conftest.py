@@ -22,7 +22,6 @@ from tests.replaying import histories_of, told_otherwise
 from tests.town import Engine, Town, engine_worker
 from tests.variables import stay
 from workers.server import CLOSED, QUICK, flags, temporal_binary
-from workers.story import sandbox
 from workers.witnessing import witness_to
 from workflows.reaching import reach
 from workflows.wire import DATA_CONVERTER
@@ -133,15 +132,13 @@ async def doors() -> dict[str, Attempts]:
 async def engine(
     client: Client, bell: Bell, spaces: Spaces, doors: dict[str, Attempts]
 ) -> AsyncIterator[Engine]:
-    """The engine's worker, that all tests share. One of those who share the tests has it in the sandbox.
+    """The engine's worker, that all tests share. It runs workflows as workers do: without the sandbox.
 
-    The others run workflows as workers do: the sandbox loads modules anew for each of them.
+    That loads modules anew for each of them; ``tests/replay`` has every ending in it.
     """
     clock = SystemClock()
     witness = witness_to(Attempts("elsewhere", Bell(), clock), doors, clock)
-    runner = (
-        sandbox() if os.environ.get("PYTEST_XDIST_WORKER", "gw0") == "gw0" else UnsandboxedWorkflowRunner()
-    )
+    runner = UnsandboxedWorkflowRunner()
     async with Engine(partial(engine_worker, client, bell, spaces, witness=witness, runner=runner)) as engine:
         yield engine
 
