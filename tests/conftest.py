@@ -12,7 +12,6 @@ import pytest
 from hypothesis import HealthCheck, settings
 from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import UnsandboxedWorkflowRunner
 
 from activities.attempts import Attempts
 from activities.clock import SystemClock
@@ -138,8 +137,7 @@ async def engine(
     """
     clock = SystemClock()
     witness = witness_to(Attempts("elsewhere", Bell(), clock), doors, clock)
-    runner = UnsandboxedWorkflowRunner()
-    async with Engine(partial(engine_worker, client, bell, spaces, witness=witness, runner=runner)) as engine:
+    async with Engine(partial(engine_worker, client, bell, spaces, witness=witness)) as engine:
         yield engine
 
 

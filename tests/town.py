@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from temporalio.client import Client, WorkflowHandle
 from temporalio.service import RPCError, RPCStatusCode
-from temporalio.worker import Worker, WorkflowRunner
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities.archive import Archive
 from activities.attempts import Attempts
@@ -71,7 +71,7 @@ from domain.value import digest_of, short
 from tests.fakes import Bell, FakeCheck, FakeTarget, FixedSettings, MemoryStore, ShiftedClock, World
 from tests.news import news
 from workers.staffing import effects, messages
-from workers.story import ABROAD, WORKFLOWS, sandbox
+from workers.story import ABROAD, WORKFLOWS
 from workers.watching import Watching
 from workflows.doorkeeper import Doorkeeper, Witness, unseen
 from workflows.lane import search_attributes
@@ -87,7 +87,6 @@ def engine_worker(
     abroad: bool = False,
     remembers: int = 1000,
     witness: Witness = unseen,
-    runner: WorkflowRunner | None = None,
 ) -> Worker:
     """Return the engine's worker. One that ``remembers`` few workflows replays most of them at every step."""
     verbs, crossing = ErrandActivities(notifier, spaces), CrossingActivities(spaces or Spaces(client))
@@ -97,7 +96,7 @@ def engine_worker(
         workflows=ABROAD if abroad else WORKFLOWS,
         activities=messages(verbs, crossing, abroad=abroad),
         interceptors=[Doorkeeper(witness)],
-        workflow_runner=runner or sandbox(),
+        workflow_runner=UnsandboxedWorkflowRunner(),
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
         max_cached_workflows=remembers,
         build_id="tests",

@@ -23,7 +23,9 @@ from temporalio.client import Client
 from temporalio.client import Interceptor as ClientInterceptor
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Worker
 from temporalio.worker import Interceptor as WorkerInterceptor
-from temporalio.worker.workflow_sandbox._runner import _Instance  # pyright: ignore[reportPrivateUsage]
+from temporalio.worker._workflow_instance import (
+    _WorkflowInstanceImpl as _Instance,  # pyright: ignore[reportPrivateUsage]
+)
 
 from activities import effects
 from activities.keyring import Keyring
