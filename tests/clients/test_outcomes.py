@@ -3,9 +3,12 @@
 import asyncio
 import re
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
+from temporalio import workflow
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from clients.cli.advising import remedies
 from clients.lane import Lane
@@ -15,11 +18,15 @@ from clients.watching import watch, watch_lane
 from domain.approval_written import Approval
 from domain.configuration_files import EnvironmentFile
 from domain.fence import Fence
-from domain.names import SERVICE, promotion_id
+from domain.names import SERVICE, STORY, change_id, promotion_id
 from domain.outcome import Exit, Outcome, Phase
-from domain.status import Report
+from domain.status import ChangeStatus, Report
+from domain.terms import Story
 from tests.clients.conftest import CommandLine, ended, words
+from tests.replaying import PUPPET
 from tests.town import Town
+from tests.workflows.attacks import PuppetWorkflow
+from workflows.lane import search_attributes
 
 pytestmark = pytest.mark.server
 
@@ -166,6 +173,64 @@ async def test_a_list_says_what_is_being_done(town: Town, towpath: CommandLine) 
     assert sorted(stand for _, stand in of_all) == ["busy", "deploying"]
     assert "deploying" not in after.out
     assert "busy" not in after.out
+
+
+@workflow.defn(name="ChangeWorkflow")
+class Braggart(PuppetWorkflow):
+    """A change that somebody made up."""
+
+    @workflow.init
+    def __init__(self, says: dict[str, Any]) -> None:
+        super().__init__(says)
+
+    @workflow.run
+    async def run(self, says: dict[str, Any]) -> None:
+        await super().run(says)
+
+
+@pytest.mark.parametrize(
+    ("runs_as", "phase", "is_believed"),
+    [
+        ("{own}", Phase.DEPLOYING, True),
+        ("{own}-or-so", Phase.DEPLOYING, False),
+        ("{own}", Phase.ENDED, False),
+    ],
+    ids=["its own", "another's", "one that has ended"],
+)
+async def test_a_list_believes_a_change_of_itself_and_while_it_has_not_ended(
+    town: Town, towpath: CommandLine, runs_as: str, phase: Phase, *, is_believed: bool
+) -> None:
+    """Whoever made one up says nothing of another's promotion; nor does one whose end visibility has missed."""
+    await town.stands("1.0.0", town.dev, town.staging)
+    promotion = await town.promote("1.0.0", town.production)
+    await town.until(promotion, Phase.WAITING_FOR_APPROVAL)
+    subject, began = town.subject(town.production), datetime.now(UTC)
+    said = ChangeStatus(
+        story=Story.PROMOTION, subject=subject, turn=7, version="1.0.0", phase=phase, since=began
+    )
+    async with Worker(
+        town.client,
+        task_queue=f"mischief-{town.service}",
+        workflows=[Braggart],
+        workflow_runner=UnsandboxedWorkflowRunner(),
+        build_id="mischief",
+    ) as worker:
+        braggart = await town.client.start_workflow(
+            "ChangeWorkflow",
+            said.model_dump(mode="json"),
+            id=runs_as.format(own=change_id(subject, 7)),
+            task_queue=worker.task_queue,
+            memo={PUPPET: True},
+            search_attributes=search_attributes({SERVICE: town.service, STORY: "deploy"}),
+        )
+        async with asyncio.timeout(20):
+            ran = await towpath.type("status", town.service)
+            while braggart.id not in ran.out:
+                ran = await towpath.type("status", town.service)
+        await braggart.terminate("the test is over")
+
+    stands = "deploying" if is_believed else "waiting for approval"
+    assert re.search(rf"^{promotion.id} +{stands} ", ran.out, re.MULTILINE)
 
 
 async def test_a_promotion_to_where_nobody_works_is_kept_and_said_to_wait(
