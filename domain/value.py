@@ -28,7 +28,7 @@ class Value(BaseModel):
 
     def but(self, **changes: object) -> Self:
         """Return a copy with some fields changed; their values are trusted, not validated."""
-        if unknown := changes.keys() - type(self).model_fields.keys():
+        if unknown := changes.keys() - self.__pydantic_fields__.keys():
             raise TypeError(f"{type(self).__name__} has no {' and no '.join(sorted(unknown))}")
         return self.model_copy(update=changes)
 
