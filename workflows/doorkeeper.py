@@ -195,7 +195,7 @@ class _Doorkeeper(WorkflowInboundInterceptor):
         except (BadStartError, MisnamedWorkflowError, RefusedError) as error:
             if workflow.info().workflow_type in NOT_BY_HAND or _is_carried_by_hand(input.args):
                 self._see(Kind.START, "start", str(error))
-            raise ApplicationError(str(error), type="BadStart", non_retryable=True) from error
+            raise ApplicationError(str(error), type="BadStart", non_retryable=True) from None
 
     async def handle_signal(self, input: HandleSignalInput) -> None:
         # What arrives in a run's first task would be heard before ``run`` has taken up what was carried over.
@@ -231,7 +231,7 @@ class _Doorkeeper(WorkflowInboundInterceptor):
         except FailureError:
             raise
         except Exception as error:
-            raise ApplicationError(shortened(str(error)), type="Refused", non_retryable=True) from error
+            raise ApplicationError(shortened(str(error)), type="Refused", non_retryable=True) from None
 
     def handle_update_validator(self, input: HandleUpdateInput) -> None:
         _one_object(input.args)

@@ -127,7 +127,7 @@ class PromotionDoors(Steered):
             said = read_message(raw, DecideAnswer)
             self._check(Signal(said.decision.value), said)
         except RefusedError as error:
-            raise ApplicationError(str(error), type="Refused", non_retryable=True) from error
+            raise ApplicationError(str(error), type="Refused", non_retryable=True) from None
 
     @workflow.signal(description="For the lane: there is an answer. What it is, the lane is asked back")
     def told(self, raw: RawValue) -> None:
