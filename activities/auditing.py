@@ -133,7 +133,7 @@ class Auditor:
             findings += receipt_findings(paper.receipt, pages, runs.get(paper.receipt.version or "", []))
         promoted = _turns_by_plan(papers)
         told = tuple(_with_turn(one, promoted) for one in shelf.told)
-        findings += unaccounted(told)
+        findings += unaccounted(told, _plans_done(papers))
         findings += [finding for one in told for finding in left_findings(one, frozenset(turns))]
         return _Looked(subject, tuple(accounts), told, tuple(findings), shelf.pages)
 
@@ -291,6 +291,12 @@ def _turns_by_plan(papers: Sequence[Paper]) -> dict[Digest, int]:
     """Return which turn carried out each plan: of several, the last."""
     receipts = sorted((paper.receipt for paper in papers), key=lambda receipt: receipt.turn)
     return {one.intent: one.turn for one in receipts if one.intent and one.story is Story.PROMOTION}
+
+
+def _plans_done(papers: Sequence[Paper]) -> frozenset[Digest]:
+    """Return the plans of promotions that were carried out and stood."""
+    receipts = [paper.receipt for paper in papers if paper.receipt.settled is Settled.DONE]
+    return frozenset(one.intent for one in receipts if one.intent and one.story is Story.PROMOTION)
 
 
 def _with_turn(told: Told, turns: Mapping[Digest, int]) -> Told:

@@ -1,6 +1,6 @@
 """What a promotion's records come to, for whoever reads the evidence."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from domain.approval import Decision, Standing, standing
@@ -17,6 +17,7 @@ from domain.record import (
 )
 from domain.terms import Request
 from domain.trail_audit import Kept, found_of
+from domain.value import Digest
 
 RecordT = TypeVar("RecordT", bound=Record)
 
@@ -76,12 +77,15 @@ def told_findings(
         yield found_of(kept.trail, f"it was rejected, and not by {proposal.policy}")
 
 
-def unaccounted(told: Iterable[Told]) -> Iterator[Finding]:
-    """Find records that say that something was let in, where no receipt does: anybody may have a promotion write."""
+def unaccounted(told: Iterable[Told], done: Collection[Digest]) -> Iterator[Finding]:
+    """Find records that say that something was let in, where no receipt does: anybody may have a promotion write.
+
+    ``done`` are the plans that a receipt says were carried out, and not put back.
+    """
     for one in told:
-        if one.outcome == Outcome.PROMOTED and one.turn is None:
+        if one.outcome == Outcome.PROMOTED and not any(plan in done for plan in one.plans):
             what = "its record says that it was promoted, and no receipt says so"
-            yield Finding(subject=one.subject, version=one.version, what=what)
+            yield Finding(subject=one.subject, version=one.version, turn=one.turn, what=what)
 
 
 def _all(records: Sequence[Record], kind: type[RecordT]) -> list[RecordT]:

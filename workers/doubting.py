@@ -37,8 +37,8 @@ async def why_no_change(client: Client, doer: Doer) -> str:
     return "" if is_ours else f"it is named like a change, and {lane} did not start it"
 
 
-async def why_completed(client: Client, task: Task) -> str:
-    """Say that somebody completed an activity in a worker's place, or nothing where it came to another end.
+async def why_ended(client: Client, task: Task) -> str:
+    """Say that somebody ended an activity in a worker's place, or nothing where it came to another end.
 
     It is taken out of a worker's hands too where its workflow has ended, or where others have it after a time-out.
     """
@@ -57,9 +57,14 @@ async def why_completed(client: Client, task: Task) -> str:
         and event.activity_task_started_event_attributes.attempt == task.attempt
     }
     for event in events:
-        ended = event.activity_task_completed_event_attributes
-        if event.HasField("activity_task_completed_event_attributes") and ended.started_event_id in started:
-            return f"“{ended.identity[:80]}” completed it by hand"
+        completed, failed = (
+            event.activity_task_completed_event_attributes,
+            event.activity_task_failed_event_attributes,
+        )
+        if completed.started_event_id in started:
+            return f"“{completed.identity[:80]}” completed it by hand"
+        if failed.started_event_id in started:
+            return f"“{failed.identity[:80]}” had it fail by hand"
     return ""
 
 

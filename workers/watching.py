@@ -24,7 +24,7 @@ from domain.saying import Saying
 from domain.statement import Statement
 from domain.terms import Request
 from domain.warrant import Warrant
-from workers.doubting import Task, why_completed, why_no_change
+from workers.doubting import Task, why_ended, why_no_change
 from workflows.counting import ATTEMPTS
 
 OURS: Final = frozenset(
@@ -69,7 +69,7 @@ class Watching(Interceptor):
         info = activity.info()
         tried = self._tried(Caught(Kind.EVIDENCE, "a worker was still at it", "", ""), args)
         task = Task(tried.attempt.by, info.activity_id, info.attempt)
-        self._attempts.doubt(tried, partial(why_completed, self._client, task))
+        self._attempts.doubt(tried, partial(why_ended, self._client, task))
 
     def _tried(self, what: Caught, args: Sequence[Any]) -> Tried:
         info, about = activity.info(), _about(args)

@@ -31,6 +31,8 @@ from workflows.counting import count_attempt
 ModelT = TypeVar("ModelT", bound=Value)
 LONGEST_REASON: Final = 400
 """Bytes."""
+LONGEST_CANCEL: Final = 2000
+"""Bytes. A cancel comes by no door of ours: only here is it cut to what a comment may be."""
 LONGEST_NAME: Final = 80
 """Bytes, of a name that nobody has proven."""
 RUN_ARGUMENTS: Final = 2
@@ -120,6 +122,11 @@ def explain(error: ValidationError) -> str:
 def shortened(text: str, longest: int = LONGEST_REASON) -> str:
     """Cut a text so that twenty of them, in any script, fit into one answer."""
     return text.encode(errors="replace")[:longest].decode(errors="ignore")
+
+
+def why_cancelled() -> str:
+    """Return in whose words this workflow was cancelled, as much of them as every answer has room for; or nothing."""
+    return shortened(workflow.cancellation_reason() or "", LONGEST_CANCEL)
 
 
 def _kind(content: object) -> str:

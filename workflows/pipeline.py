@@ -8,7 +8,7 @@ from temporalio import workflow
 from temporalio.common import RawValue
 from temporalio.exceptions import ActivityError, ApplicationError, FailureError
 
-from workflows.doorkeeper import BadStartError, RefusedError, read_value
+from workflows.doorkeeper import BadStartError, RefusedError, read_value, why_cancelled
 
 with workflow.unsafe.imports_passed_through():
     from activities.crossing import CrossingActivities
@@ -176,7 +176,7 @@ class PipelineWorkflow:
 
     def _stopped(self) -> Ending:
         """Somebody cancelled the walk. Whatever is under way goes on."""
-        why = workflow.cancellation_reason() or "cancelled"
+        why = why_cancelled() or "cancelled"
         somebody = Actor(name="somebody who cancelled the workflow", channel=Channel.ENGINE)
         self._log.record(OverrideRecord(at=workflow.now(), actor=somebody, did="cancel", comment=why))
         left = leaving(self._road)

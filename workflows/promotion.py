@@ -39,7 +39,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.value import say_duration
     from workflows import patience
     from workflows.chronicle import publish
-    from workflows.doorkeeper import BadStartError, read_request, read_value
+    from workflows.doorkeeper import BadStartError, read_request, read_value, why_cancelled
     from workflows.emergency import alarm_for, until_heard
     from workflows.errand import errand
     from workflows.promotion_doors import Carried, Ending, PromotionDoors
@@ -107,15 +107,17 @@ class PromotionWorkflow(PromotionDoors):
         if isinstance(stop, ActivityError) and not is_cancelled_exception(stop):
             raise stop
         self._stopping = True
-        why = workflow.cancellation_reason() or "cancelled"
+        why = why_cancelled() or "cancelled"
         somebody = Actor(name="somebody who cancelled the workflow", channel=Channel.ENGINE)
         self._log.record(OverrideRecord(at=workflow.now(), actor=somebody, did="cancel", comment=why))
         if self._log.phase is not Phase.IN_LANE:
             return Ending(outcome=Outcome.CANCELLED, why=why)
         await self._send(self._withdraw(why))
         match await self._follow():
-            case Done() as done:
+            case Done(outcome=Outcome.PROMOTED | Outcome.NOTHING_TO_DO) as done:
                 return Ending(outcome=done.outcome, why="the cancel came too late: it was done", answer=done)
+            case Done() as settled:
+                return Ending(outcome=settled.outcome, why=self._what_was_found(settled), answer=settled)
             case Undone() as undone:
                 return Ending(outcome=undone.outcome, why=undone.why, answer=undone)
             case NotBegun():

@@ -1,9 +1,9 @@
 """Why a change cannot go on."""
 
 import asyncio
-from typing import Annotated
+from typing import Annotated, TypeVar
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field, TypeAdapter, ValidationError
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 from temporalio.exceptions import TimeoutError as TimedOut
@@ -11,9 +11,13 @@ from temporalio.exceptions import TimeoutError as TimedOut
 with workflow.unsafe.imports_passed_through():
     from activities.refusing import NOT_CLEARED, OVER
     from domain.answer import Done, Undone
+    from domain.names import read_id
     from domain.outcome import Outcome
     from domain.refusal import Refusal
+    from workflows.doorkeeper import why_cancelled
 
+ReadT = TypeVar("ReadT")
+_REFUSED: TypeAdapter[Refusal] = TypeAdapter(Refusal)
 _SAID: TypeAdapter[Done | Undone] = TypeAdapter(Annotated[Done | Undone, Field(discriminator="said")])
 FAILURES = (ActivityError, asyncio.CancelledError)
 """What a step's activity ends in when it does not succeed. Anything else is a bug, and waits for its mending."""
@@ -49,17 +53,21 @@ class Over(Exception):
 def trouble_with(failure: BaseException) -> Trouble:
     """Say why an activity did not succeed: an ``ActivityError`` says only that it failed, its cause knows why.
 
-    Raises ``Over`` where the change has its receipt already.
+    Raises ``Over`` where the change has its receipt already. What nobody can read is a failure like any other: anybody
+    who reaches the server may have an activity fail, and say with what.
     """
     if is_cancelled_exception(failure):
         return cancelled()
     cause = failure.cause if isinstance(failure, ActivityError) else failure
     match cause:
-        case ApplicationError(type=type_, details=[refusal, journaled]) if type_ == NOT_CLEARED:
-            judged = Refusal.model_validate(refusal)
+        case ApplicationError(type=type_, details=[refusal, journaled]) if type_ == NOT_CLEARED and (
+            judged := _read(_REFUSED, refusal)
+        ):
             return Trouble(judged.why, refusal=judged, touched=bool(journaled))
-        case ApplicationError(type=type_, details=[answer]) if type_ == OVER:
-            raise Over(_SAID.validate_python(answer)) from failure
+        case ApplicationError(type=type_, details=[said]) if (
+            type_ == OVER and (answer := _read(_SAID, said)) and _is_of_this_turn(answer)
+        ):
+            raise Over(answer) from failure
         case TimedOut():
             last = f": {_said(cause.cause)}" if cause.cause else ""
             return Trouble(f"it took too long{last}")
@@ -69,9 +77,21 @@ def trouble_with(failure: BaseException) -> Trouble:
             return Trouble(str(cause))
 
 
+def _read(kind: TypeAdapter[ReadT], said: object) -> ReadT | None:
+    try:
+        return kind.validate_python(said)
+    except ValidationError:
+        return None
+
+
+def _is_of_this_turn(answer: Done | Undone) -> bool:
+    _, _, turn = read_id(workflow.info().workflow_id, "change", 3)
+    return turn == str(answer.turn)
+
+
 def _said(cause: BaseException) -> str:
     return cause.message if isinstance(cause, ApplicationError) else str(cause)
 
 
 def cancelled() -> Trouble:
-    return Trouble(workflow.cancellation_reason() or "it was cancelled", Outcome.CANCELLED)
+    return Trouble(why_cancelled() or "it was cancelled", Outcome.CANCELLED)

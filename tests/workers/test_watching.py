@@ -6,7 +6,7 @@ from temporalio.client import Client
 from domain.logbook import Doer
 from domain.names import ENGINE_QUEUE, change_id
 from tests.town import Town
-from workers.doubting import GONE, Task, why_completed, why_no_change
+from workers.doubting import GONE, Task, why_ended, why_no_change
 from workers.story import WORKFLOWS
 from workers.watching import OURS
 
@@ -26,7 +26,7 @@ async def test_a_change_that_its_lane_started_is_one(town: Town) -> None:
     doer = Doer(workflow_id=handle.id, run=(await handle.describe()).run_id)
 
     assert await why_no_change(town.client, doer) == ""
-    assert await why_completed(town.client, Task(doer, "no such activity", 1)) == ""
+    assert await why_ended(town.client, Task(doer, "no such activity", 1)) == ""
 
 
 @pytest.mark.parametrize("queue", [ENGINE_QUEUE, "eve"])
@@ -46,7 +46,7 @@ async def test_a_change_that_somebody_deleted_is_none(client: Client) -> None:
     doer = Doer(workflow_id="change/shop/dev/7", run="01a21ab9-eae9-7840-a769-6ce3e90b3a9d")
 
     assert await why_no_change(client, doer) == GONE
-    assert await why_completed(client, Task(doer, "1", 1)) == ""
+    assert await why_ended(client, Task(doer, "1", 1)) == ""
 
 
 async def _end(town: Town, queue: str, workflow_id: str) -> None:

@@ -8,9 +8,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from temporalio import workflow
+from temporalio.api.failure.v1 import Failure
+from temporalio.api.workflowservice.v1 import RespondActivityTaskFailedByIdRequest
 from temporalio.client import WorkflowFailureError, WorkflowHandle, WorkflowUpdateFailedError
 from temporalio.common import RetryPolicy, WorkflowIDConflictPolicy
-from temporalio.exceptions import ActivityError, ChildWorkflowError
+from temporalio.exceptions import ActivityError, ApplicationError, ChildWorkflowError
 from temporalio.service import RPCError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
@@ -269,6 +271,21 @@ async def complete(shell: Shell, handle: WorkflowHandle[Any, Any], kind: str, re
     words = ("activity", "complete", "-w", handle.id, "--activity-id", await _pending(handle, kind))
     text = result if isinstance(result, str) else result.model_dump_json()
     return await shell.temporal(*words, "--result", text)
+
+
+async def fail(town: Town, handle: WorkflowHandle[Any, Any], kind: str, error: ApplicationError) -> None:
+    """Have an activity that waits or runs fail, with whatever one likes."""
+    failure = Failure()
+    await DATA_CONVERTER.encode_failure(error, failure)
+    await town.client.workflow_service.respond_activity_task_failed_by_id(
+        RespondActivityTaskFailedByIdRequest(
+            namespace=town.client.namespace,
+            workflow_id=handle.id,
+            activity_id=await _pending(handle, kind),
+            failure=failure,
+            identity="eve",
+        )
+    )
 
 
 async def _pending(handle: WorkflowHandle[Any, Any], kind: str) -> str:

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.workflowservice.v1 import RequestCancelWorkflowExecutionRequest
 from temporalio.client import WorkflowHandle
 
 from domain.approval_written import Approval
@@ -20,6 +22,7 @@ from tests.news import news
 from tests.temporal_cli import Shell, heard, replays, send, written
 from tests.town import Town
 from workers.server import CLOSED
+from workflows.doorkeeper import LONGEST_CANCEL
 
 BO: Final = json.dumps({"by": "bo@example.com"})
 LONG: Final = 1_000
@@ -607,6 +610,34 @@ async def test_a_flood_of_proper_words_leaves_the_status_readable(
 
     assert await bytes_said(deploying) < ROOM
     assert (await finish(town, deploying)).outcome is Outcome.PROMOTED
+
+
+@pytest.mark.parametrize("moment", ["approval", "deploy"])
+async def test_a_cancel_for_a_book_of_reasons_is_heard_and_cut(town: Town, moment: str) -> None:
+    """A reason comes by no door of ours. Whatever its length, what runs is put back and the status can be read."""
+    if moment == "approval":
+        handle = await town.waiting_in_production("2.0.0")
+    else:
+        await town.stands("1.0.0", town.dev)
+        town.world.slow[town.place(town.dev)] = asyncio.Event()
+        handle = await town.promote("2.0.0", town.dev)
+        await town.world.reached.wait()
+
+    await town.client.workflow_service.request_cancel_workflow_execution(
+        RequestCancelWorkflowExecutionRequest(
+            namespace=town.client.namespace,
+            workflow_execution=WorkflowExecution(workflow_id=handle.id),
+            reason="é" * 30_000,
+        )
+    )
+
+    report: Report = await asyncio.wait_for(handle.result(), 30)
+    assert (report.outcome, report.why) == (Outcome.CANCELLED, "é" * (LONGEST_CANCEL // 2))
+    status: PromotionStatus = await handle.query("status", result_type=PromotionStatus)
+    assert status.outcome is Outcome.CANCELLED
+    if moment == "deploy":
+        assert town.world.version(town.place(town.dev)) == "1.0.0"
+        assert report.why in {one.why for one in await town.receipts(town.dev)}
 
 
 async def test_words_for_a_change_that_ends_meanwhile_do_not_fell_the_lane(

@@ -11,7 +11,9 @@ from typing import Any, Final
 
 import pytest
 from temporalio.client import WorkflowExecutionStatus, WorkflowHandle
+from temporalio.exceptions import ApplicationError
 
+from activities.refusing import NOT_CLEARED, OVER
 from domain.actor import Actor
 from domain.answer import Ask, Done, NotBegun, Told
 from domain.attempt import Kind
@@ -37,6 +39,7 @@ from tests.workflows.attacks import (
     asks,
     attacking,
     complete,
+    fail,
     now,
     step_of,
     stolen,
@@ -515,6 +518,60 @@ async def test_health_that_somebody_made_up_lets_nothing_follow(town: Town, shel
         "1.0.0",
         "3.0.0",
     ]
+
+
+@pytest.mark.parametrize("turn", ["another", "its own"])
+async def test_an_ending_that_somebody_made_up_ends_no_turn(town: Town, turn: str) -> None:
+    """
+    A soak that fails with “this turn is over, and was promoted” leaves no receipt that says so: it is put back.
+
+    Where the turn is right the change takes it for an answer, and its lane, the people and the auditor do not.
+    """
+    await town.stands("1.0.0", town.dev)
+    town.change_place(town.dev, soak=timedelta(minutes=5))
+    handle = await town.promote("2.0.0", town.dev)
+    await town.until_change(town.dev, Phase.SOAKING)
+    change = await town.change(town.dev)
+    number = int(change.id.rpartition("/")[2]) if turn == "its own" else 1
+    answer = Done(turn=number, outcome=Outcome.PROMOTED, evidence=("eve says so",))
+
+    failure = ApplicationError("eve says so", answer, type=OVER, non_retryable=True)
+    await fail(town, change, "soak", failure)
+
+    report = await asyncio.wait_for(handle.result(), 30)
+    town.change_place(town.dev, soak=timedelta())
+    assert (await town.promoted("3.0.0", town.dev)).outcome is Outcome.PROMOTED
+    written = [holding for place, _, holding in town.world.writes if place == town.place(town.dev)]
+    versions = [one.version for one in written if isinstance(one, Placement)]
+    assert versions == ["1.0.0", "2.0.0", "1.0.0", "3.0.0"]
+    said = [finding.what for finding in (await town.audit(town.dev)).findings]
+    lie = "its record says that it was promoted, and no receipt says so"
+    if turn == "another":
+        assert report.outcome is Outcome.ROLLED_BACK
+        await town.until_alarmed(Kind.EVIDENCE)
+        assert lie not in said
+    else:
+        await town.until_alarmed(Kind.UNACCOUNTED, Kind.EVIDENCE)
+        assert lie in said
+
+
+@pytest.mark.parametrize("details", [(), ("nonsense",), ({"cause": 1}, False), ([], True)])
+async def test_a_refusal_that_nobody_can_read_is_a_failure(town: Town, details: tuple[Any, ...]) -> None:
+    """
+    A soak that fails with a refusal of nonsense is put back like one that fails.
+    """
+    await town.stands("1.0.0", town.dev)
+    town.change_place(town.dev, soak=timedelta(minutes=5))
+    handle = await town.promote("2.0.0", town.dev)
+    await town.until_change(town.dev, Phase.SOAKING)
+
+    failure = ApplicationError("eve says no", *details, type=NOT_CLEARED, non_retryable=True)
+    await fail(town, await town.change(town.dev), "soak", failure)
+
+    report = await asyncio.wait_for(handle.result(), 30)
+    assert (report.outcome, report.why) == (Outcome.ROLLED_BACK, "eve says no")
+    assert town.world.version(town.place(town.dev)) == "1.0.0"
+    await town.until_alarmed(Kind.EVIDENCE)
 
 
 async def test_health_that_somebody_made_up_is_found_by_the_environments_worker(

@@ -263,6 +263,24 @@ async def test_cancel_during_a_deploy_undoes_it(town: Town) -> None:
     assert town.world.overlaps == 0
 
 
+async def test_a_cancel_after_the_change_was_lost_tells_what_became_of_it(town: Town) -> None:
+    """What was put back was not done: nobody is told that their cancel came too late."""
+    await town.stands("1.0.0", town.dev)
+    gate = town.world.slow[town.place(town.dev)] = asyncio.Event()
+    handle = await town.promote("2.0.0", town.dev)
+    await town.world.reached.wait()
+    change = await town.change(town.dev)
+
+    await change.terminate("somebody meant well")
+    await handle.cancel()
+    gate.set()
+
+    report = await asyncio.wait_for(handle.result(), 30)
+    assert report.outcome in {Outcome.ROLLED_BACK, Outcome.CANCELLED}
+    assert "too late" not in report.why
+    assert town.world.version(town.place(town.dev)) == "1.0.0"
+
+
 async def test_a_frozen_environment_waits_for_the_thaw(town: Town) -> None:
     """A freeze is judged at the effect; after the thaw the promotion goes on with the same approval."""
     environment = await town.freeze(town.production)
