@@ -31,6 +31,8 @@ class Kind(StrEnum):
     """Something was said in the place of a workflow that says otherwise itself."""
     START = "start"
     """A change, a lane or an environment was started by hand."""
+    UNREADABLE = "unreadable"
+    """A workflow was given what no worker can read, so that it would never go on."""
 
 
 SAYS: Final[dict[Kind, str]] = {
@@ -45,6 +47,7 @@ SAYS: Final[dict[Kind, str]] = {
     Kind.UNACCOUNTED: "a change ended without a receipt",
     Kind.SPEAKING: "something was said in a workflow's place that it does not say",
     Kind.START: "a workflow was started by hand",
+    Kind.UNREADABLE: "a workflow was given what no worker can read, and was ended",
 }
 
 

@@ -109,6 +109,10 @@ def is_number(text: str) -> bool:
 
 
 ENGINE_QUEUE: Final = "towpath"
+RUNNING_HERE: Final = f"TaskQueue='{ENGINE_QUEUE}' AND ExecutionStatus='Running'"
+"""A query for all that an engine's worker is to run, whatever its kind, and whoever started it."""
+WEDGED: Final = f"{RUNNING_HERE} AND TemporalReportedProblems IS NOT NULL"
+"""A query for what of it fails at every attempt to go on."""
 """Where workflows and their local activities run."""
 
 

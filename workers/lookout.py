@@ -15,6 +15,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from activities.errands import AWAKE, lane_message
 from domain.names import PHASE, STORY, Subject, lane_id, read_id
 from domain.outcome import Phase
+from workers.wedged import is_unreadable
 
 EVERY: Final = timedelta(seconds=30)
 WAITING: Final = f"{STORY}='promotion' AND {PHASE}='{Phase.IN_LANE}' AND ExecutionStatus='Running'"
@@ -46,6 +47,8 @@ async def _is_there(client: Client, subject: Subject) -> bool:
     try:
         description = await client.get_workflow_handle(lane_id(subject)).describe()
     except RPCError as error:
+        if is_unreadable(error):
+            return True  # until it is ended for that
         if error.status is not RPCStatusCode.NOT_FOUND:
             raise
         return False

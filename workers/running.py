@@ -25,7 +25,8 @@ from workers.telemetry import Telemetry
 from workers.teller import keep_telling
 from workers.untold import keep_ringing
 from workers.watching import Watching
-from workers.wiring import settings_of, tools
+from workers.wedged import keep_ending_wedged
+from workers.wiring import notifier_of, settings_of, tools
 from workers.witnessing import witness_to
 from workflows.doorkeeper import Doorkeeper, Witness, unseen
 
@@ -111,7 +112,7 @@ async def working(  # noqa: PLR0913 - all of it is what one process runs, and wh
         for worker in workers:
             await stack.enter_async_context(worker)
         beside = [
-            *(one for client in engines for one in _beside_engine(client, place)),
+            *(one for client in engines for one in _beside_engine(client, place, witness)),
             at_doors.keep_telling(),
         ]
         for name, client in served.items():
@@ -121,8 +122,11 @@ async def working(  # noqa: PLR0913 - all of it is what one process runs, and wh
         yield url
 
 
-def _beside_engine(client: Client, place: Surroundings) -> Iterator[Coroutine[Any, Any, None]]:
+def _beside_engine(
+    client: Client, place: Surroundings, witness: Witness
+) -> Iterator[Coroutine[Any, Any, None]]:
     yield keep_lookout(client)
+    yield keep_ending_wedged(client, notifier_of(place), witness, SystemClock())
     yield keep_telling(client, settings_of(place), SystemClock())
 
 

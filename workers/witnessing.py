@@ -27,7 +27,7 @@ def witness_to(engine: Attempts, served: Mapping[str, Attempts], clock: Clock) -
         served.get(tried.attempt.environment, engine).note(tried)
 
     def witness(seen: Sighting) -> None:
-        subject, environment = _place_of(seen.workflow_id)
+        subject, environment = place_of(seen.workflow_id)
         attempt = Attempt(
             at=clock.now(),
             environment=environment,
@@ -42,7 +42,7 @@ def witness_to(engine: Attempts, served: Mapping[str, Attempts], clock: Clock) -
     return witness
 
 
-def _place_of(workflow_id: str) -> tuple[Subject | None, str]:
+def place_of(workflow_id: str) -> tuple[Subject | None, str]:
     """Read in an id what it is about. Whoever started the workflow has chosen it."""
     kind, first, second, *_ = (*workflow_id.split("/"), "", "", "")
     if kind == "environment" and is_identifier(first):

@@ -11,6 +11,7 @@ from clients.cli.reading import environments_of, known_schemas, spaces_of
 from clients.cli.terminal import leave, say, say_json
 from clients.trouble import ClientError, UsageError
 from domain.hints import temporal
+from domain.names import WEDGED
 from domain.outcome import Exit
 from domain.value import Value
 from workers.settings import Surroundings, surroundings
@@ -313,7 +314,7 @@ def _say_unserved(workflow_id: str, _: str) -> str:
 _OURS: Final = "TowpathStory IS NOT NULL"
 _RUNNING: Final = f"{_OURS} AND ExecutionStatus='Running'"
 _NEEDY: Final[tuple[tuple[str, str, Exit, Callable[[str, str], str]], ...]] = (
-    ("wedged workflows", f"{_RUNNING} AND TemporalReportedProblems IS NOT NULL", Exit.BUG, _say_wedged),
+    ("wedged workflows", WEDGED, Exit.BUG, _say_wedged),
     (
         "unsettled lanes",
         f"{_RUNNING} AND TowpathStory='lane' AND TowpathPhase='unsettled'",

@@ -2,8 +2,6 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
@@ -16,8 +14,8 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from domain.names import ENGINE_QUEUE, SERVICE, STORY, Subject, promotion_id
 from domain.outcome import Exit
 from tests.clients.conftest import CommandLine, Ran
+from tests.servers import AT_ONCE, new_server
 from tests.town import Town
-from workers.server import CLOSED, QUICK, flags, free_port, temporal_binary
 from workflows import patience
 from workflows.lane import search_attributes
 
@@ -25,7 +23,6 @@ pytestmark = pytest.mark.server
 
 PAGE: Final = (Path(__file__).parents[2] / "docs/how-to/recover.md").read_text()
 SUBJECT: Final = Subject(service="storefront", environment="production")
-AT_ONCE: Final = {"system.numConsecutiveWorkflowTaskProblemsToTriggerSearchAttribute": "1"}
 
 
 def shown(heading: str) -> str:
@@ -93,32 +90,6 @@ class _AnotherVersion:
         raise RuntimeError(message)
 
 
-@asynccontextmanager
-async def _new_server() -> AsyncIterator[Client]:
-    """A server that knows nothing yet, and marks a workflow as wedged at its first failure."""
-    address = f"127.0.0.1:{free_port()}"
-    server = await asyncio.create_subprocess_exec(
-        temporal_binary(),
-        *("server", "start-dev", "--headless", "--ip", "127.0.0.1", "--port", address.rpartition(":")[2]),
-        *("--log-level", "error", *flags(QUICK | CLOSED | AT_ONCE)),
-        stdout=asyncio.subprocess.DEVNULL,
-    )
-    try:
-        async with asyncio.timeout(30):
-            while True:
-                try:
-                    client = await Client.connect(address)
-                    await client.count_workflows()
-                except RuntimeError:
-                    await asyncio.sleep(0.1)
-                else:
-                    break
-        yield client
-    finally:
-        server.kill()
-        await server.wait()
-
-
 async def _until_marked(client: Client) -> None:
     found = 0
     while not found:
@@ -131,7 +102,7 @@ async def test_a_server_that_is_new_a_workflow_that_is_wedged_and_a_server_that_
     offline: CommandLine,
 ) -> None:
     """In the life of one server: its file was lost, a worker of another version meets a promotion, and it is gone."""
-    async with _new_server() as client:
+    async with new_server(AT_ONCE) as (client, _):
         offline.set(TEMPORAL_ADDRESS=client.service_client.config.target_host)
         nothing = await offline.type("status")
         async with Worker(

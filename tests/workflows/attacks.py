@@ -268,7 +268,7 @@ def world_of(town: Town) -> tuple[object, ...]:
 
 async def complete(shell: Shell, handle: WorkflowHandle[Any, Any], kind: str, result: Value | str) -> Said:
     """Complete an activity that waits or runs, as anybody can who reaches the port."""
-    words = ("activity", "complete", "-w", handle.id, "--activity-id", await _pending(handle, kind))
+    words = ("activity", "complete", "-w", handle.id, "--activity-id", await pending(handle, kind))
     text = result if isinstance(result, str) else result.model_dump_json()
     return await shell.temporal(*words, "--result", text)
 
@@ -281,14 +281,14 @@ async def fail(town: Town, handle: WorkflowHandle[Any, Any], kind: str, error: A
         RespondActivityTaskFailedByIdRequest(
             namespace=town.client.namespace,
             workflow_id=handle.id,
-            activity_id=await _pending(handle, kind),
+            activity_id=await pending(handle, kind),
             failure=failure,
             identity="eve",
         )
     )
 
 
-async def _pending(handle: WorkflowHandle[Any, Any], kind: str) -> str:
+async def pending(handle: WorkflowHandle[Any, Any], kind: str) -> str:
     """Wait for an activity to run, and return its id."""
     async with asyncio.timeout(20):
         async for _ in news(handle):

@@ -1,0 +1,156 @@
+"""A look for workflows that do not go on: nobody else would notice, and whoever waits for one would wait for ever.
+
+The server marks a workflow whose task failed, or was not answered, five times in a row. What no worker can read is
+ended here, so that whoever needs it goes on without it: a lane settles its change, a new lane or environment is begun.
+Of anything else a person is told, once: it may well go on, with a worker whose code fits.
+
+A worker that is handed what it cannot read takes it for a fault of the line, and asks less and less often: two hundred
+of them would keep it from everything else long before the server has marked one. So what was begun not long ago is read
+here too, once, and while it is new.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import structlog
+from temporalio.api.common.v1 import WorkflowExecution as WorkflowExecutionId
+from temporalio.api.workflowservice.v1 import GetWorkflowExecutionHistoryRequest
+from temporalio.client import Client, WorkflowExecution
+from temporalio.service import RPCError, RPCStatusCode
+
+from activities.ports import Alarm, ChannelError, Clock, Notifier
+from domain.attempt import Kind
+from domain.hints import temporal
+from domain.names import RUNNING_HERE, WEDGED, Subject
+from workers.witnessing import place_of
+from workflows.doorkeeper import Sighting, Witness
+
+EVERY: Final = timedelta(seconds=15)
+UNREADABLE: Final = "its history holds what no worker can read, such as a failure nested too deeply"
+ALONE: Final = 3
+"""So many that are found at once have an alarm each; more of them share one."""
+NAMED: Final = 5
+AT_ONCE: Final = 8
+NEWEST: Final = timedelta(seconds=15)
+"""Most of what is begun has ended before it is this old, and is not read."""
+OVERLAP: Final = timedelta(minutes=2)
+"""A row appears in the list somewhat later than its workflow, and clocks differ."""
+BEFORE: Final = timedelta(hours=1)
+"""So far back a worker looks that has just begun."""
+_UNDECODED: Final = "failed to decode Protobuf message"
+
+log = structlog.get_logger(__name__)
+
+
+async def keep_ending_wedged(
+    client: Client, notifier: Notifier, witness: Witness, clock: Clock, every: timedelta = EVERY
+) -> None:
+    """Look, now and then. Ends by being cancelled."""
+    look = Wedged(client, notifier, witness, clock)
+    while True:
+        await asyncio.sleep(every.total_seconds())
+        try:
+            await look.look_round()
+        except (RPCError, ChannelError) as error:
+            log.warning("wedged_unseen", why=str(error))
+
+
+class Wedged:
+    """What did not go on when it was looked for, and who has been told of it."""
+
+    def __init__(self, client: Client, notifier: Notifier, witness: Witness, clock: Clock) -> None:
+        self._client = client
+        self._notifier = notifier
+        self._witness = witness
+        self._clock = clock
+        self._told: set[str] = set()
+        self._since = clock.now() - BEFORE
+        self._read: dict[str, datetime] = {}
+
+    async def look_round(self) -> None:
+        """End what nobody can read; call a person for the rest. What could not be told is told the next time."""
+        await self._read_new()
+        left = await self._end_unreadable([row async for row in self._client.list_workflows(WEDGED)])
+        self._told &= {row.run_id for row in left}
+        new = [row for row in left if row.run_id not in self._told]
+        for some in ([row] for row in new) if len(new) <= ALONE else [new]:
+            await self._notifier.call(_alarm(some, self._client.namespace))
+            self._told |= {row.run_id for row in some}
+
+    async def _read_new(self) -> None:
+        """Read what was begun since the last time, once each."""
+        until = self._clock.now() - NEWEST
+        query = f"{RUNNING_HERE} AND StartTime >= '{_utc(self._since)}' AND StartTime < '{_utc(until)}'"
+        rows = [row async for row in self._client.list_workflows(query)]
+        await self._end_unreadable([row for row in rows if row.run_id not in self._read])
+        self._since = max(self._since, until - OVERLAP)
+        self._read |= {row.run_id: row.start_time for row in rows}
+        self._read = {run: began for run, began in self._read.items() if began >= self._since}
+
+    async def _end_unreadable(self, rows: Sequence[WorkflowExecution]) -> list[WorkflowExecution]:
+        """End those that nobody can read, and return the others."""
+        left: list[WorkflowExecution] = []
+        for first in range(0, len(rows), AT_ONCE):
+            some = rows[first : first + AT_ONCE]
+            ended = await asyncio.gather(*map(self._ended, some))
+            left += [row for row, gone in zip(some, ended, strict=True) if not gone]
+        return left
+
+    async def _ended(self, row: WorkflowExecution) -> bool:
+        """End it where nobody can read it, and tell whether it is gone: it may have ended by itself."""
+        try:
+            if await self._is_readable(row):
+                return False
+            await self._client.get_workflow_handle(row.id, run_id=row.run_id).terminate(UNREADABLE)
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+            return True
+        log.error("unreadable_ended", workflow=row.id, run=row.run_id)
+        namespace = self._client.namespace
+        self._witness(Sighting(Kind.UNREADABLE, "history", UNREADABLE, "", row.id, row.run_id, namespace))
+        return True
+
+    async def _is_readable(self, row: WorkflowExecution) -> bool:
+        """Read its history as a worker would be given it: by the same library, which refuses the same."""
+        request = GetWorkflowExecutionHistoryRequest(
+            namespace=self._client.namespace,
+            execution=WorkflowExecutionId(workflow_id=row.id, run_id=row.run_id),
+        )
+        try:
+            while True:
+                page = await self._client.workflow_service.get_workflow_execution_history(
+                    request, retry=False
+                )
+                if not page.next_page_token:
+                    return True
+                request.next_page_token = page.next_page_token
+        except RPCError as error:
+            if is_unreadable(error):
+                return False
+            raise
+
+
+def is_unreadable(error: RPCError) -> bool:
+    """Tell whether the server answered, and with what the SDK cannot read. That fails each time anew."""
+    return error.status is RPCStatusCode.INTERNAL and _UNDECODED in error.message
+
+
+def _utc(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds")
+
+
+def _alarm(rows: Sequence[WorkflowExecution], namespace: str) -> Alarm:
+    """Call for a person: of one workflow with its own name, of many with the first few."""
+    first = rows[0]
+    subject, environment = place_of(first.id)
+    others = f" and {len(rows) - 1} others" if len(rows) > 1 else ""
+    commands = "\n".join(temporal("describe", row.id, namespace) for row in rows[:NAMED])
+    return Alarm(
+        subject or Subject.model_construct(service="", environment=environment),
+        f"{first.id}{others}: it fails at every attempt to go on",
+        f"See why, and docs/how-to/recover.md (a workflow is wedged):\n{commands}",
+        f"wedged/{first.run_id}",
+    )
