@@ -19,7 +19,7 @@ from clients.trouble import AwayError, ClientError, FailedError, NoServerError, 
 from domain.names import SEARCH_ATTRIBUTES
 from domain.space import Space
 from domain.value import Value
-from workflows.reaching import reach
+from workflows.reaching import is_unreadable, reach
 
 DEFAULT_ADDRESS: Final = "127.0.0.1:7233"
 HERE: Final = Path(".towpath")
@@ -164,6 +164,18 @@ def is_away(error: RPCError) -> bool:
     )
 
 
+def _why_away(error: RPCError) -> str:
+    if is_unreadable(error):
+        return (
+            "answered with what cannot be read: somebody has put into a history what no worker reads either. The "
+            "engine ends such a workflow within two minutes, and its lane goes on; ask again then: towpath doctor"
+        )
+    return (
+        f"stopped answering ({error.message[:200]}). What was under way is kept by it; see that it runs, then ask "
+        "again: towpath doctor"
+    )
+
+
 async def explain(client: Client, error: RPCError) -> ClientError:
     """Say in words why the server refused a call."""
     address, said = client.service_client.config.target_host, error.message
@@ -175,11 +187,8 @@ async def explain(client: Client, error: RPCError) -> ClientError:
         )
     if error.status is RPCStatusCode.INVALID_ARGUMENT and "search attribute" in said:
         return NoServerError(say_missing(await missing_attributes(client), client.namespace))
-    if is_away(error):
-        return AwayError(
-            f"The Temporal server on {address} stopped answering ({said[:200]}). What was under way is "
-            "kept by it; see that it runs, then ask again: towpath doctor"
-        )
+    if is_away(error) or is_unreadable(error):
+        return AwayError(f"The Temporal server on {address} {_why_away(error)}")
     if error.status in {RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNAUTHENTICATED}:
         return NoServerError(
             f"The Temporal server on {address} does not let us into the namespace “{client.namespace}”: "

@@ -24,6 +24,7 @@ from clients.walk import Walk
 from domain.answer import Answer
 from domain.names import change_id, lane_id
 from domain.outcome import Phase
+from workflows.reaching import is_unreadable
 
 ASK_AGAIN_AFTER: Final = 1.0
 """Seconds, after a question that nobody answered."""
@@ -41,7 +42,7 @@ async def patiently(asking: Callable[[], Awaitable[ResultT]]) -> ResultT:
         try:
             return await asking()
         except (AwayError, RPCError) as error:
-            if isinstance(error, RPCError) and not is_away(error):
+            if isinstance(error, RPCError) and not (is_away(error) or is_unreadable(error)):
                 raise
             since = since if monotonic() - began < AWAY else monotonic()
             if monotonic() - since > AWAY:

@@ -15,7 +15,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from activities.errands import AWAKE, lane_message
 from domain.names import PHASE, STORY, Subject, lane_id, read_id
 from domain.outcome import Phase
-from workers.wedged import is_unreadable
+from workflows.reaching import is_unreadable
 
 EVERY: Final = timedelta(seconds=30)
 WAITING: Final = f"{STORY}='promotion' AND {PHASE}='{Phase.IN_LANE}' AND ExecutionStatus='Running'"

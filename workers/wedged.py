@@ -26,6 +26,7 @@ from domain.hints import temporal
 from domain.names import RUNNING_HERE, WEDGED, Subject
 from workers.witnessing import place_of
 from workflows.doorkeeper import Sighting, Witness
+from workflows.reaching import is_unreadable
 
 EVERY: Final = timedelta(seconds=15)
 UNREADABLE: Final = "its history holds what no worker can read, such as a failure nested too deeply"
@@ -39,7 +40,6 @@ OVERLAP: Final = timedelta(minutes=2)
 """A row appears in the list somewhat later than its workflow, and clocks differ."""
 BEFORE: Final = timedelta(hours=1)
 """So far back a worker looks that has just begun."""
-_UNDECODED: Final = "failed to decode Protobuf message"
 
 log = structlog.get_logger(__name__)
 
@@ -131,11 +131,6 @@ class Wedged:
             if is_unreadable(error):
                 return False
             raise
-
-
-def is_unreadable(error: RPCError) -> bool:
-    """Tell whether the server answered, and with what the SDK cannot read. That fails each time anew."""
-    return error.status is RPCStatusCode.INTERNAL and _UNDECODED in error.message
 
 
 def _utc(moment: datetime) -> str:
