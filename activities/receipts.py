@@ -196,12 +196,17 @@ class Receipts:
         journaled = (await self._archive.journal_turns(subject)).get(turn, [])
         begun = [entry for entry in await self._archive.entries(subject, turn, journaled) if not entry.void]
         going_back = next((entry for entry in begun if entry.step.of), None)
+        asked = next((entry.let_in.request for entry in begun if entry.let_in), None)
         lost = settlement.but(
             turn=turn,
             story=going_back.story if going_back else Story.PROMOTION,
             settled=Settled.DONE if going_back else Settled.UNDONE,
             of=going_back.step.of.turn if going_back and going_back.step.of else None,
             why=why,
+            version=asked.version if asked else settlement.version,
+            actor=asked.actor if asked else settlement.actor,
+            reason=asked.reason if asked else settlement.reason,
+            deeds=(),  # what a settlement without the engine journaled is its own
             journaled=tuple(entry.fence.act for entry in begun),
             intent=next((entry.intent for entry in begun if entry.intent), None),
             records=None,

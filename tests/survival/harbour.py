@@ -13,9 +13,11 @@ from typing import Any, Self
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 
 from activities.archive import Archive
+from activities.auditing import Auditor
 from activities.keyring import Keyring, make_key
 from activities.ports import Notifier
 from activities.releases import create_release
+from activities.signers import OpenSshSigners
 from activities.stores.local import FolderStore
 from activities.tools import Tools
 from domain.actor import Actor
@@ -228,6 +230,12 @@ class Harbour(Town):
         for component, holding in receipts[0].after.items():
             says = getattr(holding, "version", holding.held)
             assert says in {self.holds(component), "unknown"}, f"the newest receipt says {says}"
+
+    async def found_by_an_auditor(self) -> list[str]:
+        """Return what does not hold, of all that the store says of this place."""
+        auditor = Auditor(FolderStore(self.folder / "store"), self.archive, OpenSshSigners(self.folder))
+        audit = await auditor.audit(self.service, self.dev, "")
+        return [finding.what for finding in audit.findings]
 
     @property
     def archive(self) -> Archive:

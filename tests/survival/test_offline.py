@@ -151,6 +151,9 @@ async def test_a_change_that_the_server_died_in_is_settled_and_its_late_write_re
         await harbour.until_idle()
         assert (await harbour.promoted("3.0.0", harbour.dev)).outcome is Outcome.PROMOTED
         await harbour.assert_sound()
+        (lost,) = [one for one in await harbour.receipts() if one.settled is Settled.UNDONE]
+        assert (lost.version, lost.actor.name, lost.deeds) == ("2.0.0", "ana@example.com", ())
+        assert await harbour.found_by_an_auditor() == []
         await harbour.close(harbour.dev)
 
 
