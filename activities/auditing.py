@@ -272,9 +272,7 @@ def _together(looked: Sequence[_Looked], logs: Mapping[str, Log], head: str) -> 
     return Audit(
         accounts=tuple(sorted(accounts, key=lambda account: account.ended)),
         promotions=tuple(sorted((told for one in looked for told in one.told), key=_when)),
-        notes=tuple(
-            sorted((note for log in logs.values() for note in log.notes), key=lambda one: one.note.at)
-        ),
+        notes=tuple(sorted((note for log in logs.values() for note in log.notes), key=lambda one: one.at)),
         findings=tuple(findings),
         heads={str(one.subject): one.accounts[-1].fingerprint for one in looked if one.accounts},
         ledgers={str(one.subject): one.pages[-1].digest for one in looked if one.pages},

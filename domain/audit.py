@@ -13,7 +13,7 @@ from domain.actor import CLAIMED
 from domain.approval import Decision, Quorum, Standing, Verdict, standing
 from domain.environment import same
 from domain.journal import Entry, LetIn, Receipt
-from domain.logbook import Attempt, Note, service_of
+from domain.logbook import Attempt, Note, TidingsNote, service_of
 from domain.names import Identifier, Subject, promotion_id
 from domain.override import Override
 from domain.review import Review
@@ -165,7 +165,8 @@ class Noted(Value):
 
     @property
     def at(self) -> datetime:
-        return self.note.at
+        """When it was said, as far as the page tells: a word that nobody has to prove is written with the next deed."""
+        return self.note.record.at if isinstance(self.note, TidingsNote) else self.note.at
 
     def is_about(self, service: str) -> bool:
         """Tell whether it is about this service, or about all."""

@@ -161,10 +161,24 @@ def new_service(
     parts = dict(map(_component, asked))
     if len(parts) < len(asked):
         raise UsageError("A component stands there twice. Name each once.")
-    road = [one.strip() for one in environments.split(",") if one.strip()] or _environments(path)
-    if not road:
-        raise UsageError("There is no environment yet. Add one first: towpath environment new dev")
+    road = _road(environments) or _whole_road(path)
     _make(path, [service_draft(name, parts, road, target, health), *schema_drafts(known_schemas())])
+    say(f"Its road: {' → '.join(road)}")
+
+
+def _road(words: str) -> list[str]:
+    return [one.strip() for one in words.split(",") if one.strip()]
+
+
+def _whole_road(path: Path) -> list[str]:
+    """Return a road through all environments. In which order, nobody guesses."""
+    there = _environments(path)
+    if not there:
+        raise UsageError("There is no environment yet. Add one first: towpath environment new dev")
+    if len(there) == 1:
+        return there
+    question = f"In which order does a release go through {', '.join(there)}?"
+    return _road(_ask(question, "--environments, in that order and with commas between them"))
 
 
 def _ask(question: str, else_: str) -> str:

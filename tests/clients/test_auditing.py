@@ -226,7 +226,7 @@ async def test_what_was_said_and_tried_is_in_the_report_of_its_period(sealed: Co
     froze = TidingsNote(
         of="environment/dev",
         record=OverrideRecord(at=NOON, actor=Actor(name="ana@example.com"), did="freeze", comment="the sale"),
-        at=NOON,
+        at=NOON + timedelta(hours=3),
     )
     tried = Attempt(
         at=NOON + timedelta(days=40),
@@ -258,10 +258,8 @@ async def test_what_was_said_and_tried_is_in_the_report_of_its_period(sealed: Co
     assert "with 2 pages of logbooks, are good" in good.said
     assert "dev, logbook: sha256:" in good.err
     assert "## Gates, and what people said" in shown.out
-    assert (
-        "dev: ana@example.com (claimed, not proven) said freeze to environment/dev: the sale (page 1"
-        in shown.out
-    )
+    said = "ana@example.com (claimed, not proven) said freeze to environment/dev: the sale (page 1"
+    assert f"{NOON:%H:%M:%S} UTC, dev: {said}" in shown.out
     assert "## Attempts that were refused" in shown.out
     assert (
         "a deed for shop in dev, by evil/1, in the name of bo # Evidence (claimed, not proven)" in shown.out

@@ -16,6 +16,7 @@ from tests.people import People, needs_openssh
 
 async def test_what_is_scaffolded_passes_the_check(offline: CommandLine) -> None:
     """A folder from `config init`, an environment and services of every target are no mistake."""
+    road = ("--environments", "dev,production")
     typed = [
         ("config", "init"),
         ("environment", "new", "production", "--soak", "10m", "--quorum", "0"),
@@ -27,9 +28,10 @@ async def test_what_is_scaffolded_passes_the_check(offline: CommandLine) -> None
             "site=content",
             "--health",
             "http://127.0.0.1:1/{environment}",
+            *road,
         ),
-        ("service", "new", "api", "--component", "app=application", "--component", "db=settings"),
-        ("service", "new", "batch", "--component", "job=flags", "--target", "command"),
+        ("service", "new", "api", "--component", "app=application", "--component", "db=settings", *road),
+        ("service", "new", "batch", "--component", "job=flags", "--target", "command", *road),
         ("config", "check"),
     ]
 
@@ -98,6 +100,22 @@ environments:  # the road
 components:
   site: {kind: content}  # pages
 """
+
+
+async def test_the_order_of_a_road_is_not_guessed(offline: CommandLine) -> None:
+    """By their names, production would come before staging."""
+    await offline.type("config", "init")
+    for name in ("staging", "production"):
+        await offline.type("environment", "new", name)
+    words = ("service", "new", "shop", "--component", "site=content")
+
+    guessed = await offline.type(*words)
+    said = await offline.type(*words, "--environments", "dev,staging,production")
+
+    assert guessed.code == Exit.USAGE
+    assert "In which order does a release go through dev, production, staging?" in guessed.err
+    assert said.code == Exit.DONE
+    assert "Its road: dev → staging → production" in said.out
 
 
 async def test_an_environment_joins_a_road(offline: CommandLine) -> None:
