@@ -208,7 +208,8 @@ async def need_environment(client: Client, environment: str) -> None:
         queue = effects_queue(environment)
         raise NobodyPollsError(
             f"No worker serves {environment} (its queue is “{queue}”), so nothing would come of it. "
-            f"Start one where its key is: towpath worker --environments {environment}"
+            f"Start one where its key is: towpath worker --environments {environment}",
+            environment,
         )
 
 

@@ -31,9 +31,13 @@ class AwayError(NoServerError):
 
 
 class NobodyPollsError(ClientError):
-    """The server is there, and no worker of ours."""
+    """The server is there, and no worker of ours: of the engine, or of the ``environment`` that is named."""
 
     exit = Exit.NOBODY_POLLS
+
+    def __init__(self, why: str, environment: str = "") -> None:
+        super().__init__(why)
+        self.environment = environment
 
 
 class DeclinedError(ClientError):

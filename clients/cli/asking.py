@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, NoReturn
 import typer
 
 from clients.cli.identity import who_am_i
-from clients.cli.reading import spaces_of
+from clients.cli.reading import environments_of, spaces_of
 from clients.cli.terminal import say_aside
+from clients.trouble import NobodyPollsError
 from domain.outcome import Exit
+from domain.spelling import suggest
 from workers.settings import surroundings
 
 if TYPE_CHECKING:
@@ -37,6 +39,12 @@ async def _asked(work: Callable[["Towpath"], Awaitable[Exit | None]], by: str | 
     towpath = await Towpath.connect(place.state, identity=by, lives=spaces_of(place))
     try:
         return await _told(towpath, work)
+    except NobodyPollsError as nobody:
+        known = environments_of(place)
+        if nobody.environment and known and nobody.environment not in known:
+            hint = f"{place.folder} has no environment “{nobody.environment}”: {suggest(nobody.environment, known)}"
+            raise NobodyPollsError(f"{nobody}\n{hint}", nobody.environment) from nobody
+        raise
     except RPCError as error:
         raise await explain(towpath.client, error) from error
 

@@ -231,7 +231,8 @@ async def _need_environment(promotion: "Promotion") -> None:
         environment = promotion.subject.environment
         raise NobodyPollsError(
             f"It waits, since no worker serves {environment}. Start one where its key is "
-            f"(towpath worker --environments {environment}), or take it back: {promotion.take_back}"
+            f"(towpath worker --environments {environment}), or take it back: {promotion.take_back}",
+            environment,
         ) from nobody
 
 

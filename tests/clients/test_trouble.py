@@ -273,3 +273,18 @@ async def _until_up(address: str) -> None:
                 await asyncio.sleep(0.1)
             else:
                 return
+
+
+async def test_an_environment_that_is_misspelt_is_told_beside_that_nobody_serves_it(
+    town: Town, towpath: CommandLine
+) -> None:
+    """Where the folder knows others, a slip is the likeliest: no worker of that name will ever come."""
+    await towpath.type("config", "init")
+
+    planned = await towpath.type("plan", town.service, "1.0.0", "devv")
+    asked = await towpath.type("promote", town.service, "1.0.0", "devv")
+    unserved = await towpath.type("plan", town.service, "1.0.0", "dev")
+
+    assert planned.code == asked.code == unserved.code == Exit.NOBODY_POLLS
+    assert all("has no environment “devv”: did you mean dev?" in ran.said for ran in (planned, asked))
+    assert "did you mean" not in unserved.said
