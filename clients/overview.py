@@ -294,13 +294,19 @@ async def _phases_of_changes(client: Anywhere, service: str) -> dict[str, Phase]
 
 
 async def _as_it_stands(client: Anywhere, row: Row, phases: Mapping[str, Phase]) -> Row:
-    """An environment alone can say whether it is frozen; what a change is at, its own words say."""
+    """An environment alone can say whether it is frozen; what a change is at, its own words say.
+
+    Visibility is told of a lane when it is unsettled, and what it is when it no longer is, which may be busy: it is for
+    as long as it has a change.
+    """
     if row.state != "running":
         return row
     if row.story == "environment":
         status = await ask_status(client.get_workflow_handle(row.id), EnvironmentStatus)
         return row.but(phase="frozen" if status.freeze else "open") if status else row
-    return row if row.phase == Phase.UNSETTLED else row.but(phase=phases.get(row.id, row.phase))
+    if row.phase == Phase.UNSETTLED:
+        return row
+    return row.but(phase=phases.get(row.id, Phase.IDLE if row.story == "lane" else row.phase))
 
 
 def _row(execution: WorkflowExecution) -> Row:

@@ -20,7 +20,7 @@ from temporalio.api.workflowservice.v1 import GetWorkflowExecutionHistoryRequest
 from temporalio.client import Client, WorkflowExecution
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities.ports import Alarm, ChannelError, Clock, Notifier
+from activities.ports import Alarm, Clock, Notifier
 from domain.attempt import Kind
 from domain.hints import temporal
 from domain.names import RUNNING_HERE, WEDGED, Subject
@@ -53,7 +53,8 @@ async def keep_ending_wedged(
         await asyncio.sleep(every.total_seconds())
         try:
             await look.look_round()
-        except (RPCError, ChannelError) as error:
+        # A channel, a server or a configuration that is out of order is in order again some day: it looks on.
+        except Exception as error:  # noqa: BLE001
             log.warning("wedged_unseen", why=str(error))
 
 

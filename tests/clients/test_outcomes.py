@@ -18,7 +18,7 @@ from clients.watching import watch, watch_lane
 from domain.approval_written import Approval
 from domain.configuration_files import EnvironmentFile
 from domain.fence import Fence
-from domain.names import SERVICE, STORY, change_id, promotion_id
+from domain.names import SERVICE, STORY, change_id, lane_id, promotion_id
 from domain.outcome import Exit, Outcome, Phase
 from domain.status import ChangeStatus, Report
 from domain.terms import Story
@@ -132,6 +132,10 @@ async def test_a_stuck_undo_ends_the_watch_with_20_and_skip_ends_it_with_16(
 
     assert stuck.code == Exit.UNSETTLED
     assert (skipped.code, ran.code) == (Exit.DONE, Exit.SETTLED_BY_HAND)
+    lane = rf"^{lane_id(town.subject(town.dev))} +idle "
+    async with asyncio.timeout(20):  # the list hears of it a little later
+        while not re.search(lane, (await towpath.type("status", town.service)).out, re.MULTILINE):
+            continue
 
 
 async def test_what_fails_again_and_again_is_said_while_it_is_tried(town: Town, towpath: CommandLine) -> None:

@@ -12,6 +12,7 @@ import pytest
 from temporalio.client import WorkflowExecutionStatus
 
 from activities.clock import SystemClock
+from activities.ports import Alarm
 from domain.attempt import Kind
 from domain.names import ENGINE_QUEUE, lane_id
 from domain.outcome import Outcome, Phase
@@ -36,10 +37,23 @@ def nested(depth: int) -> dict[str, Any]:
     return failure | {"applicationFailureInfo": {"nonRetryable": True}}
 
 
+class DullBell(Bell):
+    """A notifier that does not work the first few times."""
+
+    broken = 0
+
+    async def call(self, alarm: Alarm) -> None:
+        if self.broken:
+            self.broken -= 1
+            message = "nobody hears it"
+            raise OSError(message)
+        await super().call(alarm)
+
+
 class Quay:
     """A town on a server of its own, and who looks for what does not go on there."""
 
-    def __init__(self, town: Town, http: str, bell: Bell, seen: list[Sighting]) -> None:
+    def __init__(self, town: Town, http: str, bell: DullBell, seen: list[Sighting]) -> None:
         self.town = town
         self.bell = bell
         self.seen = seen
@@ -75,7 +89,7 @@ class Quay:
 
 @pytest.fixture
 async def quay(tmp_path: Path) -> AsyncIterator[Quay]:
-    bell, seen = Bell(), list[Sighting]()
+    bell, seen = DullBell(), list[Sighting]()
     async with AsyncExitStack() as stack:
         client, http = await stack.enter_async_context(new_server(AT_ONCE))
         await stack.enter_async_context(engine_worker(client, bell))
@@ -134,6 +148,7 @@ async def test_of_a_workflow_of_another_kind_under_a_lanes_id_a_person_is_told_o
     It is not ours to end: a newer engine may know the kind. Whoever ends it has the lane go on.
     """
     town, lane = quay.town, lane_id(quay.town.subject(quay.town.dev))
+    quay.bell.broken = 2
     stranger = await town.client.start_workflow("Nonsense", id=lane, task_queue=ENGINE_QUEUE)
     handle = await town.promote("1.0.0", town.dev)
 
@@ -142,6 +157,7 @@ async def test_of_a_workflow_of_another_kind_under_a_lanes_id_a_person_is_told_o
 
     (alarm,) = quay.bell.alarms
     assert alarm.headline == f"{lane}: it fails at every attempt to go on"
+    assert quay.bell.broken == 0
     assert (alarm.subject, quay.seen) == (town.subject(town.dev), [])
     assert (await stranger.describe()).status is WorkflowExecutionStatus.RUNNING
     await stranger.terminate("it is in the way")
