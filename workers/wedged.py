@@ -72,8 +72,10 @@ class Wedged:
 
     async def look_round(self) -> None:
         """End what nobody can read; call a person for the rest. What could not be told is told the next time."""
-        await self._read_new()
-        left = await self._end_unreadable([row async for row in self._client.list_workflows(WEDGED)])
+        try:
+            await self._read_new()
+        finally:  # one list that cannot be had keeps nobody from the other
+            left = await self._end_unreadable([row async for row in self._client.list_workflows(WEDGED)])
         self._told &= {row.run_id for row in left}
         new = [row for row in left if row.run_id not in self._told]
         for some in ([row] for row in new) if len(new) <= ALONE else [new]:

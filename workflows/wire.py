@@ -5,9 +5,10 @@ from dataclasses import replace
 from typing import Any, Final
 
 from temporalio.api.common.v1 import Payload
+from temporalio.api.failure.v1 import Failure
 from temporalio.common import RawValue
 from temporalio.contrib.pydantic import PydanticPayloadConverter, pydantic_data_converter
-from temporalio.converter import CompositePayloadConverter
+from temporalio.converter import CompositePayloadConverter, DefaultFailureConverter, PayloadConverter
 from temporalio.exceptions import ApplicationError
 
 _SHARED: Final = tuple(PydanticPayloadConverter().converters.values())
@@ -42,4 +43,23 @@ class ForgivingPayloadConverter(PydanticPayloadConverter):
             return RawValue(payload)
 
 
-DATA_CONVERTER: Final = replace(pydantic_data_converter, payload_converter_class=ForgivingPayloadConverter)
+class ForgivingFailureConverter(DefaultFailureConverter):
+    """Converts as the SDK does; a cause that it cannot convert is a failure all the same, and says so.
+
+    Whoever reaches the server may have an activity fail with a category or delay that does not exist. Raised from here
+    it would fail the workflow task for ever; so it is what the activity failed with.
+    """
+
+    def from_failure(self, failure: Failure, payload_converter: PayloadConverter) -> BaseException:
+        try:
+            return super().from_failure(failure, payload_converter)
+        except Exception as error:  # noqa: BLE001 - whatever it is, nobody else would take it
+            message = f"It failed, and how cannot be read: {error}"
+            return ApplicationError(message, type="Unreadable", non_retryable=True)
+
+
+DATA_CONVERTER: Final = replace(
+    pydantic_data_converter,
+    payload_converter_class=ForgivingPayloadConverter,
+    failure_converter_class=ForgivingFailureConverter,
+)

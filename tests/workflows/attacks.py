@@ -273,10 +273,13 @@ async def complete(shell: Shell, handle: WorkflowHandle[Any, Any], kind: str, re
     return await shell.temporal(*words, "--result", text)
 
 
-async def fail(town: Town, handle: WorkflowHandle[Any, Any], kind: str, error: ApplicationError) -> None:
+async def fail(
+    town: Town, handle: WorkflowHandle[Any, Any], kind: str, error: ApplicationError | Failure
+) -> None:
     """Have an activity that waits or runs fail, with whatever one likes."""
-    failure = Failure()
-    await DATA_CONVERTER.encode_failure(error, failure)
+    failure = error if isinstance(error, Failure) else Failure()
+    if isinstance(error, ApplicationError):
+        await DATA_CONVERTER.encode_failure(error, failure)
     await town.client.workflow_service.respond_activity_task_failed_by_id(
         RespondActivityTaskFailedByIdRequest(
             namespace=town.client.namespace,

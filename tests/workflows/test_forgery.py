@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from google.protobuf.duration_pb2 import Duration
+from temporalio.api.failure.v1 import ApplicationFailureInfo, Failure, TimeoutFailureInfo
 from temporalio.client import WorkflowExecutionStatus, WorkflowHandle
 from temporalio.exceptions import ApplicationError
 
@@ -47,6 +49,9 @@ from tests.workflows.attacks import (
     world_of,
 )
 from workers.reckoning import reckon
+
+UNKNOWN: Final[Any] = 99
+"""No number of any enumeration."""
 
 
 @pytest.fixture
@@ -553,6 +558,37 @@ async def test_an_ending_that_somebody_made_up_ends_no_turn(town: Town, turn: st
     else:
         await town.until_alarmed(Kind.UNACCOUNTED, Kind.EVIDENCE)
         assert lie in said
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        Failure(application_failure_info=ApplicationFailureInfo(non_retryable=True, category=UNKNOWN)),
+        Failure(
+            application_failure_info=ApplicationFailureInfo(
+                non_retryable=True, next_retry_delay=Duration(seconds=2**62)
+            )
+        ),
+        Failure(timeout_failure_info=TimeoutFailureInfo(timeout_type=UNKNOWN)),
+    ],
+    ids=["category", "delay", "kind of timeout"],
+)
+async def test_a_failure_that_nobody_can_convert_is_a_failure(town: Town, failure: Failure) -> None:
+    """
+    A soak that fails with what does not exist is put back like one that fails: no task fails for ever.
+    """
+    await town.stands("1.0.0", town.dev)
+    town.change_place(town.dev, soak=timedelta(minutes=5))
+    handle = await town.promote("2.0.0", town.dev)
+    await town.until_change(town.dev, Phase.SOAKING)
+
+    await fail(town, await town.change(town.dev), "soak", failure)
+
+    report = await asyncio.wait_for(handle.result(), 30)
+    assert report.outcome is Outcome.ROLLED_BACK
+    assert "how cannot be read" in report.why
+    assert town.world.version(town.place(town.dev)) == "1.0.0"
+    await town.until_alarmed(Kind.EVIDENCE)
 
 
 @pytest.mark.parametrize("details", [(), ("nonsense",), ({"cause": 1}, False), ([], True)])
