@@ -121,7 +121,7 @@ async def test_a_rollout_that_meets_a_freeze_waits_for_the_thaw(town: Town, by: 
         if isinstance(one.note, TidingsNote)
     ]
     retried = [("change", "retry")] * (by == "retry")
-    assert told == [("environment", "freeze"), ("environment", "thaw"), *retried]
+    assert told == [("environment", "freeze"), *retried, ("environment", "thaw")]
     assert not found.findings
 
 
