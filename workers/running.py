@@ -1,7 +1,7 @@
 """Running workers: the engine's queue and the environments' queues, in one process or in many."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from typing import Any, Final
@@ -17,6 +17,7 @@ from workers.dumping import leave_no_dumps
 from workers.guarding import keep_guarding
 from workers.lookout import keep_lookout
 from workers.metering import Metering
+from workers.overseeing import GRACE, overseeing
 from workers.reckoning import keep_reckoning
 from workers.settings import Surroundings
 from workers.staffing import attempts_at_doors, attempts_on, effects, errands, readiness
@@ -35,12 +36,16 @@ STICKY: Final = timedelta(seconds=2)
 
 THROTTLE: Final = timedelta(seconds=1)
 """A cancel reaches an activity within about this long."""
-
-GRACE: Final = timedelta(seconds=10)
+Failed = Callable[[BaseException], Awaitable[None]]
+"""Hears why a worker cannot go on."""
 
 
 def engine_worker(
-    client: Client, place: Surroundings, spaces: Spaces | None = None, witness: Witness = unseen
+    client: Client,
+    place: Surroundings,
+    spaces: Spaces | None = None,
+    witness: Witness = unseen,
+    failed: Failed | None = None,
 ) -> Worker:
     """Return the worker of workflows and errands in one namespace. Walks are led at home alone.
 
@@ -58,11 +63,16 @@ def engine_worker(
         sticky_queue_schedule_to_start_timeout=STICKY,
         graceful_shutdown_timeout=GRACE,
         build_id="towpath",
+        on_fatal_error=failed,
     )
 
 
 def environment_worker(
-    client: Client, place: Surroundings, environment: str, attempts: Attempts | None = None
+    client: Client,
+    place: Surroundings,
+    environment: str,
+    attempts: Attempts | None = None,
+    failed: Failed | None = None,
 ) -> Worker:
     """Return the worker of one environment's effects. Raises ``BadSealError`` where its key is not here.
 
@@ -78,6 +88,7 @@ def environment_worker(
         default_heartbeat_throttle_interval=THROTTLE,
         graceful_shutdown_timeout=GRACE,
         build_id="towpath",
+        on_fatal_error=failed,
     )
 
 
@@ -94,7 +105,8 @@ async def working(  # noqa: PLR0913 - all of it is what one process runs, and wh
     """Run the workers while the block runs; then let what they do end, within the grace.
 
     The engine is run in every namespace that was reached, or ``only`` in some; each environment in its own.
-    Yields the URL at which ``telemetry`` shows itself, meanwhile and until the last of them has ended.
+    Yields the URL at which ``telemetry`` shows itself, meanwhile and until the last of them has ended. Once a worker
+    cannot go on the block is cancelled, and ``WorkerFailedError`` raised.
     """
     leave_no_dumps()
     engines = [one for one in spaces.everywhere() if engine and (not only or one.namespace in only)]
@@ -102,15 +114,18 @@ async def working(  # noqa: PLR0913 - all of it is what one process runs, and wh
     attempts = {name: attempts_on(client, place, name) for name, client in served.items()}
     at_doors = attempts_at_doors(place)
     witness = witness_to(at_doors, attempts, SystemClock())
-    workers = [engine_worker(client, place, spaces, witness) for client in engines]
-    workers += [environment_worker(client, place, name, attempts[name]) for name, client in served.items()]
-    async with AsyncExitStack() as stack:
+    async with overseeing() as oversight, AsyncExitStack() as stack:
+        failed = oversight.failed
+        workers = [engine_worker(client, place, spaces, witness, failed) for client in engines]
+        workers += [
+            environment_worker(client, place, name, attempts[name], failed) for name, client in served.items()
+        ]
         url = ""
         if telemetry:
             asked = tuple({id(one): one for one in (*engines, *served.values())}.values())
             url = await stack.enter_async_context(telemetry.shown(readiness(asked, place, environments)))
         for worker in workers:
-            await stack.enter_async_context(worker)
+            await stack.enter_async_context(oversight.over(worker))
         beside = [
             *(one for client in engines for one in _beside_engine(client, place, witness)),
             at_doors.keep_telling(),

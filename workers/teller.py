@@ -28,6 +28,7 @@ from activities.mistakes import BrokenConfigurationError
 from activities.ports import Clock, Settings
 from domain.configuration import Configuration
 from domain.names import (
+    ENGINE_QUEUE,
     ENVIRONMENT,
     OUTCOME,
     PHASE,
@@ -56,6 +57,7 @@ FURTHEST_BACK: Final = timedelta(days=1)
 REMEMBERED: Final = 10_000
 
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
+_NOTICES: Final = f"WorkflowType='NoticeWorkflow' AND TaskQueue='{ENGINE_QUEUE}'"
 _PROMOTIONS: Final = f"{STORY}='promotion'"
 _CHANGES: Final = f"{STORY} IN ('rollback', 'settlement', 'adoption') AND WorkflowType='ChangeWorkflow'"
 _STANDING: Final = ", ".join(
@@ -133,7 +135,7 @@ class Teller:
         """Return since when things are told: whoever writes a first route does not hear of the whole past."""
         now = self._clock.now()
         newest = now
-        async for row in self._client.list_workflows("WorkflowType='NoticeWorkflow'", limit=1):
+        async for row in self._client.list_workflows(_NOTICES, limit=1):
             newest = min(row.start_time, now)
         return max(newest - LOOKING_BACK, now - FURTHEST_BACK)
 

@@ -10,7 +10,7 @@ here too, once, and while it is new.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -23,13 +23,36 @@ from temporalio.service import RPCError, RPCStatusCode
 from activities.ports import Alarm, Clock, Notifier
 from domain.attempt import Kind
 from domain.hints import temporal
-from domain.names import RUNNING_HERE, WEDGED, Subject
-from workers.witnessing import place_of
+from domain.names import ENGINE_QUEUE, ENVIRONMENT, SERVICE, STORY, WEDGED, Subject
+from workers.blinding import can_list, delete_unlistable
+from workers.witnessing import ENGINE, place_of
 from workflows.doorkeeper import Sighting, Witness
 from workflows.reaching import is_unreadable
 
 EVERY: Final = timedelta(seconds=15)
 UNREADABLE: Final = "its history holds what no worker can read, such as a failure nested too deeply"
+UNLISTABLE: Final = "it was started with what nobody can list, such as a memo nested too deeply"
+ALL_EVERY: Final = 20
+"""So many rounds apart all there is is listed, to see whether it can be: what was begun long ago may change."""
+DELETING: Final = timedelta(seconds=5)
+"""So long the server has for what it was asked to delete."""
+BLIND: Final = 4
+"""A person is called when it could not be listed so many rounds in a row."""
+_KINDS: Final = {
+    "lane": ("LaneWorkflow", 2),
+    "environment": ("EnvironmentWorkflow", 1),
+    "change": ("ChangeWorkflow", 3),
+    "promotion": ("PromotionWorkflow", 3),
+}
+_IN_OUR_WAY: Final = (
+    f"ExecutionStatus='Running' AND (TaskQueue='{ENGINE_QUEUE}' OR "
+    + " OR ".join(f"WorkflowId STARTS_WITH '{story}/'" for story in _KINDS)
+    + ")"
+)
+OURS: Final = (
+    f"TaskQueue='{ENGINE_QUEUE}' OR {STORY} IS NOT NULL OR {SERVICE} IS NOT NULL OR {ENVIRONMENT} IS NOT NULL"
+)
+"""A query for whatever anybody of ours may list, whether it runs or not."""
 ALONE: Final = 3
 """So many that are found at once have an alarm each; more of them share one."""
 NAMED: Final = 5
@@ -69,27 +92,58 @@ class Wedged:
         self._told: set[str] = set()
         self._since = clock.now() - BEFORE
         self._read: dict[str, datetime] = {}
+        self._strangers: dict[str, WorkflowExecution] = {}
+        self._deleting_until = clock.now()
+        self._rounds = 0
+        self._blind = 0
 
     async def look_round(self) -> None:
         """End what nobody can read; call a person for the rest. What could not be told is told the next time."""
+        await self._keep_sight()
         try:
             await self._read_new()
         finally:  # one list that cannot be had keeps nobody from the other
             left = await self._end_unreadable([row async for row in self._client.list_workflows(WEDGED)])
-        self._told &= {row.run_id for row in left}
-        new = [row for row in left if row.run_id not in self._told]
+        self._told &= {row.run_id for row in left} | self._strangers.keys()
+        await self._tell(list(self._strangers.values()), _say_strange)
+        await self._tell(left, _say_wedged)
+
+    async def _keep_sight(self) -> None:
+        """Delete what cannot be listed, since it hides the rest from whoever lists it; call where it stays."""
+        now = self._clock.now()
+        if now < self._deleting_until:
+            return
+        is_all = self._blind or self._rounds % ALL_EVERY == 0
+        self._rounds += 1
+        if await can_list(
+            self._client, OURS if is_all else f"({OURS}) AND StartTime >= '{_utc(self._since)}'"
+        ):
+            self._blind = 0
+            return
+        self._blind += 1
+        if self._blind == BLIND:
+            await self._notifier.call(_blindness(self._client.namespace))
+        namespace = self._client.namespace
+        for begun in await delete_unlistable(self._client, OURS, now, UNLISTABLE):
+            self._deleting_until = self._clock.now() + DELETING
+            log.error("unlistable_deleted", started=_utc(begun), namespace=namespace)
+            why = f"{UNLISTABLE}; started at {_utc(begun)}"
+            self._witness(Sighting(Kind.UNREADABLE, "list", why, "", "", "", namespace))
+
+    async def _tell(self, rows: Sequence[WorkflowExecution], say: Callable[[str], str]) -> None:
+        new = [row for row in rows if row.run_id not in self._told]
         for some in ([row] for row in new) if len(new) <= ALONE else [new]:
-            await self._notifier.call(_alarm(some, self._client.namespace))
+            await self._notifier.call(_alarm(some, say, self._client.namespace))
             self._told |= {row.run_id for row in some}
 
     async def _read_new(self) -> None:
-        """Read what was begun since the last time, once each."""
+        """Read what was begun since the last time, once each, and find what stands in the place of ours."""
         until = self._clock.now() - NEWEST
-        query = f"{RUNNING_HERE} AND StartTime >= '{_utc(self._since)}' AND StartTime < '{_utc(until)}'"
+        query = f"{_IN_OUR_WAY} AND StartTime >= '{_utc(self._since)}' AND StartTime < '{_utc(until)}'"
         rows = [row async for row in self._client.list_workflows(query)]
+        self._strangers |= {row.run_id: row for row in rows if _is_strange(row)}
         await self._end_unreadable([row for row in rows if row.run_id not in self._read])
         self._since = max(self._since, until - OVERLAP)
-        self._read |= {row.run_id: row.start_time for row in rows}
         self._read = {run: began for run, began in self._read.items() if began >= self._since}
 
     async def _end_unreadable(self, rows: Sequence[WorkflowExecution]) -> list[WorkflowExecution]:
@@ -104,43 +158,60 @@ class Wedged:
     async def _ended(self, row: WorkflowExecution) -> bool:
         """End it where nobody can read it, and tell whether it is gone: it may have ended by itself."""
         try:
-            if await self._is_readable(row):
+            # Once may be a fault of the line.
+            if await is_readable(self._client, row) or await is_readable(self._client, row):
+                self._read[row.run_id] = row.start_time
                 return False
             await self._client.get_workflow_handle(row.id, run_id=row.run_id).terminate(UNREADABLE)
         except RPCError as error:
             if error.status is not RPCStatusCode.NOT_FOUND:
-                raise
+                log.warning("wedged_unread", workflow=row.id, run=row.run_id, why=error.message)
+                return False
             return True
         log.error("unreadable_ended", workflow=row.id, run=row.run_id)
         namespace = self._client.namespace
         self._witness(Sighting(Kind.UNREADABLE, "history", UNREADABLE, "", row.id, row.run_id, namespace))
         return True
 
-    async def _is_readable(self, row: WorkflowExecution) -> bool:
-        """Read its history as a worker would be given it: by the same library, which refuses the same."""
-        request = GetWorkflowExecutionHistoryRequest(
-            namespace=self._client.namespace,
-            execution=WorkflowExecutionId(workflow_id=row.id, run_id=row.run_id),
-        )
-        try:
-            while True:
-                page = await self._client.workflow_service.get_workflow_execution_history(
-                    request, retry=False
-                )
-                if not page.next_page_token:
-                    return True
-                request.next_page_token = page.next_page_token
-        except RPCError as error:
-            if is_unreadable(error):
-                return False
-            raise
+
+async def is_readable(client: Client, row: WorkflowExecution) -> bool:
+    """Read its history as a worker would be given it: by the same library, which refuses the same."""
+    request = GetWorkflowExecutionHistoryRequest(
+        namespace=client.namespace,
+        execution=WorkflowExecutionId(workflow_id=row.id, run_id=row.run_id),
+    )
+    try:
+        while True:
+            page = await client.workflow_service.get_workflow_execution_history(request, retry=False)
+            if not page.next_page_token:
+                return True
+            request.next_page_token = page.next_page_token
+    except RPCError as error:
+        if is_unreadable(error):
+            return False
+        raise
 
 
 def _utc(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds")
 
 
-def _alarm(rows: Sequence[WorkflowExecution], namespace: str) -> Alarm:
+def _is_strange(row: WorkflowExecution) -> bool:
+    """Tell whether it has the id of one of ours and is none: a person knows whether it is meant."""
+    story, *names = row.id.split("/")
+    kind, parts = _KINDS.get(story, ("", 0))
+    return len(names) == parts > 0 and (row.workflow_type, row.task_queue) != (kind, ENGINE_QUEUE)
+
+
+def _say_wedged(name: str) -> str:
+    return f"{name}: it fails at every attempt to go on"
+
+
+def _say_strange(name: str) -> str:
+    return f"{name}: a workflow of another kind, or on another queue, stands in its place"
+
+
+def _alarm(rows: Sequence[WorkflowExecution], say: Callable[[str], str], namespace: str) -> Alarm:
     """Call for a person: of one workflow with its own name, of many with the first few."""
     first = rows[0]
     subject, environment = place_of(first.id)
@@ -148,7 +219,18 @@ def _alarm(rows: Sequence[WorkflowExecution], namespace: str) -> Alarm:
     commands = "\n".join(temporal("describe", row.id, namespace) for row in rows[:NAMED])
     return Alarm(
         subject or Subject.model_construct(service="", environment=environment),
-        f"{first.id}{others}: it fails at every attempt to go on",
+        say(f"{first.id}{others}"),
         f"See why, and docs/how-to/recover.md (a workflow is wedged):\n{commands}",
         f"wedged/{first.run_id}",
+    )
+
+
+def _blindness(namespace: str) -> Alarm:
+    return Alarm(
+        Subject.model_construct(service="", environment=ENGINE),
+        f"The engine cannot list what runs in the namespace “{namespace}”",
+        "A workflow there was started with what nobody can read, and the server has not deleted it. Until it is gone, "
+        "nobody is told of what happens, and a lane that was terminated is not woken. See docs/how-to/recover.md "
+        f"(the engine is blind):\ntemporal batch list -n {namespace}",
+        f"blind/{namespace}",
     )

@@ -19,7 +19,8 @@ from tests.bench.ear import Ear, listening
 from tests.bench.figures import Bar, Figure
 from tests.bench.split import EFFECTS, SplitActivities, SplitChange, SplitLane, SplitPromotion
 from tests.bench.yard import Yard, place_of
-from workers.running import GRACE, STICKY
+from workers.overseeing import GRACE
+from workers.running import STICKY
 
 SERVICES: Final = 20
 ENVIRONMENTS: Final = 4

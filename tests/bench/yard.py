@@ -57,7 +57,8 @@ from domain.terms import CheckTerms, Proposal, Request, Sealed, Story, TargetTer
 from domain.value import digest_of, short
 from tests.fakes import FakeCheck, FakeTarget, FixedSettings, World
 from workers.metering import Metering
-from workers.running import GRACE, THROTTLE, engine_worker
+from workers.overseeing import GRACE
+from workers.running import THROTTLE, engine_worker
 from workers.settings import surroundings
 from workers.staffing import effects
 from workflows.lane import search_attributes
