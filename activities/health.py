@@ -10,7 +10,7 @@ from activities.tools import Tools
 from activities.transcribing import say
 from domain.berth import berth_of, component_of
 from domain.environment import Holding, Placement
-from domain.plan import Step
+from domain.plan import Step, Verb
 from domain.terms import CheckTerms, Fleet, Proposal
 
 SHORTEST_PAUSE: Final = timedelta(seconds=1)
@@ -32,7 +32,9 @@ async def look_until_well(tools: Tools, proposal: Proposal, expected: Mapping[st
     applying = [terms for terms in proposal.terms.health if _applies(terms, expected)]
     looks = [(terms, looked_for(terms, expected)) for terms in applying]
     if not looks:
-        return Verdict(("no health check applies, so nothing is proven",), passed=True, proven=False)
+        looked_on = all(step.verb is Verb.OBSERVE for step in proposal.plan.steps)
+        why = "nothing was changed, and nothing checked" if looked_on else "no health check applies"
+        return Verdict((f"{why}, so nothing is proven",), passed=True, proven=False)
     if not any(isinstance(holding, Placement) for _, (_, holding, _) in looks):
         return Verdict(
             ("nothing is to stand there, so there is nothing to check",), passed=True, proven=False

@@ -33,6 +33,10 @@ class ReleaseRefusedError(Exception):
     """A release cannot be made, or cannot be used. The text is a sentence for people."""
 
 
+class UnknownReleaseError(ReleaseRefusedError):
+    """There is no such release."""
+
+
 class Stored(NamedTuple):
     """A release that is in the store, whether it came there just now, and a sentence about it."""
 
@@ -106,7 +110,7 @@ async def read_release(store: Store, service: str, version: str) -> Release:
     _check_name(version)
     if release := await _find(store, service, version):
         return release
-    raise ReleaseRefusedError(
+    raise UnknownReleaseError(
         f"There is no release {version} of {service} in the store. "
         f"Create it: towpath release create {service} {version} --from PATH"
     )

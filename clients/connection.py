@@ -31,18 +31,25 @@ class EmbeddedServer(Value):
 
     address: str
     ui: str
+    process: int | None = None
+    """The server's own, as newer ones write: where ``up`` alone is killed, it lives on."""
     pid: int
+    """That of ``up``."""
 
     @property
     def is_up(self) -> bool:
-        """Tell whether the process that wrote this still lives."""
-        try:
-            os.kill(self.pid, 0)
-        except ProcessLookupError:
-            return False
-        except PermissionError:
-            return True
+        """Tell whether the server still lives, or whoever began it, which then says that it has died."""
+        return any(_lives(one) for one in (self.pid, self.process) if one)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
         return True
+    return True
 
 
 class Way(NamedTuple):

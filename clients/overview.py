@@ -27,7 +27,6 @@ from domain.names import (
     OUTCOME,
     PHASE,
     RELEASE,
-    RUNNING_HERE,
     SERVICE,
     STORY,
     Subject,
@@ -278,7 +277,7 @@ async def _phases_of_changes(client: Anywhere, service: str) -> dict[str, Phase]
 
     Returned by the ids of the change, its lane and its promotion; of the newest ``MOST_ASKED``.
     """
-    query = f"WorkflowType='{CHANGE}' AND {RUNNING_HERE}"
+    query = f"WorkflowType='{CHANGE}' AND {STORY} IS NOT NULL AND ExecutionStatus='Running'"
     query += f" AND {SERVICE}='{service}'" if service else ""
     ids = [row.id for row in await list_rows(client, query, limit=MOST_ASKED)]
     said = await asyncio.gather(*(ask_status(client.get_workflow_handle(one), ChangeStatus) for one in ids))

@@ -223,8 +223,8 @@ class Promotion:
     def _missing(self) -> UsageError:
         subject = self.subject
         return UsageError(
-            f"There is no promotion of {self}. The order is SERVICE VERSION ENVIRONMENT. Start it: "
-            f"towpath promote {subject.service} {self.version} {subject.environment}"
+            f"There is no promotion of {self}. The order is SERVICE VERSION ENVIRONMENT. What there is: towpath status "
+            f"{subject.service}. To ask for it: towpath promote {subject.service} {self.version} {subject.environment}"
         )
 
     def _over(self) -> DeclinedError:

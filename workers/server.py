@@ -49,6 +49,7 @@ class Server(NamedTuple):
 
     address: str
     ui: str
+    process: int
 
 
 def temporal_binary(chosen: str = "") -> str:
@@ -121,7 +122,7 @@ async def embedded(  # noqa: PLR0913 - all of it is how one server is run
             lock.write(f"{process.pid}\n")
     try:
         await _until_ready(process, f"127.0.0.1:{port}", log, namespaces)
-        yield Server(f"127.0.0.1:{port}", f"http://127.0.0.1:{ui_port}")
+        yield Server(f"127.0.0.1:{port}", f"http://127.0.0.1:{ui_port}", process.pid)
     finally:
         if process.returncode is None:
             process.terminate()

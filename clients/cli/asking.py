@@ -5,15 +5,17 @@ Temporal's library is imported here, when it is needed and not before.
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
 from clients.cli.identity import who_am_i
-from clients.cli.reading import environments_of, spaces_of
+from clients.cli.reading import environments_of, find_configuration, spaces_of
 from clients.cli.terminal import say_aside
-from clients.trouble import NobodyPollsError
+from clients.trouble import NobodyPollsError, UsageError
+from domain.names import is_identifier
 from domain.outcome import Exit
 from domain.spelling import suggest
 from workers.settings import surroundings
@@ -35,6 +37,7 @@ async def _asked(work: Callable[["Towpath"], Awaitable[Exit | None]], by: str | 
     from clients.client import Towpath
     from clients.connection import explain
 
+    keep_core_quiet()
     place = surroundings()
     towpath = await Towpath.connect(place.state, identity=by, lives=spaces_of(place))
     try:
@@ -47,6 +50,42 @@ async def _asked(work: Callable[["Towpath"], Awaitable[Exit | None]], by: str | 
         raise
     except RPCError as error:
         raise await explain(towpath.client, error) from error
+
+
+def keep_core_quiet() -> None:
+    """Have the SDK write nothing of its own beside what a command says: each of its failures is told in a sentence."""
+    from temporalio.runtime import Runtime, TelemetryConfig
+
+    with suppress(RuntimeError):  # it has one: it keeps that
+        Runtime.set_default(Runtime(telemetry=TelemetryConfig(logging=None)))
+
+
+def need_known_service(service: str) -> None:
+    """Raise ``UsageError`` where this folder knows services, and not this one."""
+    here = surroundings()
+    known = find_configuration(here)
+    if known and known.services and service not in known.services:
+        raise UsageError(
+            f"There is no service “{service}” in {here.folder}: {suggest(service, known.services)}"
+        )
+
+
+async def need_service(towpath: "Towpath", service: str, environment: str) -> None:
+    """Raise ``UsageError`` where this folder knows others, and no lane knows this one either: it is a slip."""
+    here = surroundings()
+    known = find_configuration(here)
+    if not known or not known.services or not is_identifier(service) or not is_identifier(environment):
+        return
+    file = known.services.get(service)
+    if file and environment in file.environments:
+        return
+    if await towpath.lane(service, environment).find():
+        return
+    need_known_service(service)
+    if file is None:
+        return
+    road = suggest(environment, file.environments)
+    raise UsageError(f"{service} does not go to “{environment}”, by {here.folder}: {road}")
 
 
 async def _told(towpath: "Towpath", work: Callable[["Towpath"], Awaitable[Exit | None]]) -> Exit | None:

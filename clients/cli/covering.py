@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
+from clients.cli.asking import keep_core_quiet
 from clients.cli.reading import open_archive, read_configuration, spaces_of
 from clients.cli.terminal import leave, say, say_aside, say_json, say_table
 from clients.trouble import ClientError
@@ -121,6 +122,7 @@ async def _count_workers(place: Surroundings, names: list[str], unread: list[str
     from clients.connection import explain
     from clients.inventory import ask_each, count_workers
 
+    keep_core_quiet()
     try:
         spaces = (await Towpath.connect(place.state, lives=spaces_of(place))).spaces
     except ClientError as error:

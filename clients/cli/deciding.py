@@ -86,7 +86,7 @@ def _decide(
         from domain.approval import Verdict
 
         promotion, verdict = towpath.promotion(service, version, environment), Verdict(verb)
-        digits = plan or await _read_plan(promotion, verdict, by, agreed=yes or written)
+        digits = plan or await _read_plan(promotion, verdict, me, agreed=yes or written)
         signed = await _sign(promotion, verdict, digits, me)
         if written:
             return _write_out(promotion, verdict, digits, me, signed)
@@ -138,7 +138,7 @@ def _write_out(
     return Exit.DONE
 
 
-async def _read_plan(promotion: "Promotion", verdict: "Verdict", by: str, *, agreed: bool) -> str:
+async def _read_plan(promotion: "Promotion", verdict: "Verdict", me: _Said, *, agreed: bool) -> str:
     """Return the plan that waits, once a person has seen it.
 
     A decision is about a plan that somebody has read.
@@ -165,7 +165,8 @@ async def _read_plan(promotion: "Promotion", verdict: "Verdict", by: str, *, agr
     if is_terminal():
         raise DeclinedError("Nothing was decided.")
     subject = promotion.subject
-    words = f"{subject.service} {promotion.version} {subject.environment} --plan {digits} --by {quote(by)}"
+    words = f"{subject.service} {promotion.version} {subject.environment} --plan {digits} --by {quote(me.by)}"
+    words += f" --comment {quote(me.comment)}" if me.comment else ""
     command = keyed(f"towpath {verdict} {words}", signed=status.proposal.terms.approval.signed)
     raise UsageError(f"A decision names the plan that you have read. If it is this one: {command}")
 

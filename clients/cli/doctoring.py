@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
+from clients.cli.asking import keep_core_quiet
 from clients.cli.grammar import AsJson
 from clients.cli.reading import environments_of, known_schemas, spaces_of
 from clients.cli.terminal import leave, say, say_json
@@ -223,6 +224,7 @@ async def _server(place: Surroundings, environments: list[str]) -> AsyncIterator
     from clients.client import Towpath
     from clients.connection import find_way
 
+    keep_core_quiet()
     try:
         lives = spaces_of(place)
         spaces = (await Towpath.connect(place.state, lives=lives)).spaces

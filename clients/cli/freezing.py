@@ -89,6 +89,8 @@ def thaw(
 
     async def work(towpath: "Towpath") -> Exit:
         _need_one(environment, everywhere=everywhere)
+        if environment:
+            await need_known(towpath, environment)
         names = [environment] if environment else await _known(towpath, frozen=True)
         return await _each(names, lambda name: _thaw(towpath, name, _Word(actor, comment, "", signs)))
 

@@ -42,7 +42,9 @@ Key = Annotated[
     ),
 ]
 Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why, for everybody to read.")]
-Comment = Annotated[str, typer.Option("--comment", metavar="TEXT", help="What you want to say about it.")]
+Comment = Annotated[
+    str, typer.Option("--comment", "--reason", metavar="TEXT", help="What you want to say about it.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON value instead of sentences.")]
 Watch = Annotated[bool, typer.Option("--watch", "-w", help="Follow it to its end, and exit as it ended.")]
 Again = Annotated[

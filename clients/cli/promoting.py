@@ -1,10 +1,12 @@
 """``plan``, ``promote``, ``cancel``, ``rollback``, ``adopt``."""
 
-from typing import TYPE_CHECKING, Annotated, NoReturn
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 
 import typer
 
-from clients.cli.asking import ask, me, signer
+from clients.cli.asking import ask, me, need_service, signer
 from clients.cli.grammar import (
     AsJson,
     By,
@@ -33,6 +35,9 @@ if TYPE_CHECKING:
     from clients.client import Towpath
     from clients.promotion import Promotion
     from clients.signing import Signer
+
+A_MOMENT: Final = 3.0
+"""Seconds, within which a lane says so where it does not begin what it was asked for."""
 
 Turn = Annotated[
     int | None,
@@ -293,14 +298,17 @@ def rollback(
         raise UsageError("--even-so goes with --without-server.")
 
     async def work(towpath: "Towpath") -> Exit:
-        from clients.cli.following import follow_wish, see_lane
+        from clients.cli.following import follow_wish, say_answer, see_lane
 
+        await need_service(towpath, service, environment)
         wish = await towpath.rollback(
             service, environment, by=actor, reason=reason, of=turn, signer=signer(key)
         )
         say(f"A rollback of {wish.lane.subject} is asked for, by {actor}; it goes to the front.")
         if watch:
             return await follow_wish(wish)
+        with suppress(TimeoutError):
+            return say_answer(wish, await asyncio.wait_for(wish.result(), A_MOMENT))
         say_commands([f"{see_lane(wish)} --watch"])
         return Exit.DONE
 
@@ -316,6 +324,7 @@ def adopt(
     async def work(towpath: "Towpath") -> Exit:
         from clients.cli.following import follow_wish
 
+        await need_service(towpath, service, environment)
         wish = await towpath.adopt(service, environment, by=actor, reason=reason, signer=signer(key))
         return await follow_wish(wish)
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from clients.cli.asking import keep_core_quiet
 from clients.cli.grammar import Again, AsJson, ForEnvironment, ForService
 from clients.cli.reading import maybe_archive, spaces_of
 from clients.cli.repeating import repeat
@@ -71,6 +72,7 @@ async def _look_back(archive: "tuple[Store, Archive] | None", wanted: Wanted) ->
     from clients.connection import explain
     from clients.past import look_back
 
+    keep_core_quiet()
     try:
         place = surroundings()
         spaces = (await Towpath.connect(place.state, lives=spaces_of(place))).spaces

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import typer
 
-from clients.cli.asking import signer
+from clients.cli.asking import need_known_service, signer
 from clients.cli.carrying import carrying
 from clients.cli.grammar import AsJson, Key, Service, Version
 from clients.cli.identity import find_me
@@ -139,6 +139,8 @@ def list_(service: OptionalService = "", as_json: AsJson = False) -> None:
         ]
         say_table(rows)
     else:
+        if service:
+            need_known_service(service)
         say(f"There is no release{f' of {service}' if service else ''} yet. Make one:")
         say_commands([f"towpath release create {service or 'SERVICE'} VERSION --from PATH"])
 
@@ -242,10 +244,12 @@ def _show(found: Release) -> None:
 
 def done_with_store(work: Coroutine[Any, Any, ResultT]) -> ResultT:
     from activities.ports import StoreError
-    from activities.releases import ReleaseRefusedError
+    from activities.releases import ReleaseRefusedError, UnknownReleaseError
 
     try:
         return asyncio.run(work)
+    except UnknownReleaseError as unknown:
+        raise UsageError(str(unknown)) from unknown
     except ReleaseRefusedError as refusal:
         raise DeclinedError(str(refusal)) from refusal
     except StoreError as error:

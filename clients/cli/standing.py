@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from clients.cli.asking import ask
+from clients.cli.asking import ask, need_known_service
 from clients.cli.grammar import AsJson, StatusWords, Watch, read_workflow_id
 from clients.cli.repeating import ask_and_show
 from clients.cli.terminal import say_json
@@ -44,7 +44,10 @@ def _list(service: str, *, as_json: bool, watch: bool, all_: bool, limit: int) -
     async def look(towpath: "Towpath") -> "Rows":
         from clients.overview import find
 
-        return await find(towpath.spaces, service, only_open=not (all_ or service), limit=limit)
+        rows = await find(towpath.spaces, service, only_open=not (all_ or service), limit=limit)
+        if service and not rows.rows:
+            need_known_service(service)
+        return rows
 
     def show(rows: "Rows") -> None:
         from clients.cli.showing import show_rows

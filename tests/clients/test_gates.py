@@ -61,7 +61,7 @@ async def test_a_quarantine_is_said_wherever_the_release_is_shown(offline: Comma
     twice = await offline.type("release", "unquarantine", "shop", "1.0.0", "--by", "olga")
     after = await offline.type("release", "show", "shop", "1.0.0")
 
-    assert (unknown.code, unreasoned.code, twice.code) == (Exit.REFUSED, Exit.USAGE, Exit.REFUSED)
+    assert (unknown.code, unreasoned.code, twice.code) == (Exit.USAGE, Exit.USAGE, Exit.REFUSED)
     assert (put.code, lifted.code) == (Exit.DONE, Exit.DONE)
     assert "towpath release unquarantine shop 1.0.0" in put.said
     assert "quarantined: it leaks" in listed.said

@@ -192,6 +192,57 @@ async def test_up_says_when_its_server_has_died(home: CommandLine) -> None:
     assert "has died" in ran.said
 
 
+async def test_the_server_of_an_up_that_was_killed_is_found_where_it_is(home: CommandLine) -> None:
+    """It lives on and keeps all; every command denied it, and asked the usual port. The next `up` ends it."""
+    process = await start_up(home)
+    address = json.loads((home.folder / ".towpath/server.json").read_text())["address"]
+    (server,) = _servers_on(address.rpartition(":")[2])
+
+    process.kill()
+    await ended(process)
+    asked = await home.run("status")
+    second = await start_up(home)
+    second.terminate()
+    await ended(second)
+
+    assert asked.code == Exit.DONE, asked.said
+    assert "There is nothing yet" in asked.said
+    assert not _read(Path(f"/proc/{server}/cmdline"))
+
+
+async def test_the_libraries_own_words_are_not_printed_beside_a_commands(home: CommandLine) -> None:
+    """What its client makes of a server that has gone is no sentence, and nobody who types asked for it."""
+    process = await start_up(home)
+    (server,) = _servers_on(
+        json.loads((home.folder / ".towpath/server.json").read_text())["address"].rpartition(":")[2]
+    )
+    watching = await home.start("status", "--watch")
+    await read_until(watching, "There is nothing yet")
+    os.kill(server, signal.SIGKILL)
+    await ended(process)
+    assert watching.stderr
+    async with asyncio.timeout(60):
+        first = (await watching.stderr.readuntil(b"asked again")).decode()
+    watching.kill()
+    ran = await ended(watching)
+
+    assert "temporalio_client" not in first + ran.said
+
+
+@pytest.mark.parametrize("verb", ["rollback", "adopt"])
+async def test_what_is_asked_of_a_service_that_nobody_knows_is_a_slip(beside: CommandLine, verb: str) -> None:
+    """Nothing is begun: a lane of that name would be there for ever. So is an environment that it does not go to."""
+    slip = await beside.type(verb, "storefornt", "dev")
+    nowhere = await beside.type(verb, "storefront", "qa")
+    lanes = await beside.type("status", "storefornt")
+
+    assert (slip.code, nowhere.code, lanes.code) == (Exit.USAGE,) * 3
+    assert "There is no service “storefornt”" in slip.said
+    assert "did you mean storefront?" in slip.said
+    assert "storefront does not go to “qa”" in nowhere.said
+    assert "did you mean storefront?" in lanes.said
+
+
 async def test_workers_serve_what_they_are_told_to(beside: CommandLine) -> None:
     """`worker --environments dev` serves just that; an environment that is not there is named."""
     process = await beside.start("worker", "--environments", "dev")
@@ -217,7 +268,7 @@ async def test_releases_are_made_listed_and_shown(home: CommandLine) -> None:
     shown = await home.type("release", "show", "storefront", "1.0.0")
     missing = await home.type("release", "show", "storefront", "2.0.0")
 
-    assert [ran.code for ran in (first, same, other, listed, shown, missing)] == [0, 0, 10, 0, 0, 10]
+    assert [ran.code for ran in (first, same, other, listed, shown, missing)] == [0, 0, 10, 0, 0, 2]
     assert "is already stored, the same" in same.said
     assert [one["version"] for one in json.loads(listed.out)["releases"]] == ["1.0.0"]
     assert "1 files" in shown.said

@@ -117,7 +117,7 @@ async def test_a_diff_names_what_differs_and_no_more(offline: CommandLine) -> No
     assert [one["name"] for one in as_json["settings"]] == ["notes"]
     assert "-two\n+three" in shown.out
     assert "hold the same" in same.out
-    assert (missing.code, unclear.code, nowhere.code) == (Exit.REFUSED, Exit.USAGE, Exit.USAGE)
+    assert (missing.code, unclear.code, nowhere.code) == (Exit.USAGE, Exit.USAGE, Exit.USAGE)
     assert "There is no release 3.0.0" in missing.said
     assert "there is no receipt in the store" in nowhere.said
 

@@ -12,6 +12,7 @@ from clients.trouble import DeclinedError, UsageError
 from clients.watching import watch_lane
 from domain.actor import Actor
 from domain.approval import Decision, Verdict
+from domain.approval_written import Approval
 from domain.names import environment_id
 from domain.outcome import Exit, Outcome, Phase
 from domain.record import DecisionRecord, OverrideRecord
@@ -225,3 +226,33 @@ def test_a_comment_begins_no_line_of_its_own() -> None:
     (told,) = tell_record(DecisionRecord(at=NOON, decision=said))
 
     assert [line.split()[0] for line in told.splitlines()] == ["eve", "│", "│"]
+
+
+async def test_a_rollback_that_is_declined_at_once_says_so_unwatched(
+    town: Town, towpath: CommandLine
+) -> None:
+    """It was “asked for”, and no command told afterwards that it was not begun, or why."""
+    declined = await towpath.type("rollback", town.service, town.dev)
+    await town.promoted("1.0.0", town.dev)
+    done = await towpath.type("rollback", town.service, town.dev)
+
+    assert declined.code == Exit.REFUSED
+    assert "was not begun: there is no change of" in declined.said
+    assert done.code == Exit.DONE
+    assert "site is now nothing" in done.said
+
+
+async def test_the_decision_that_is_offered_is_the_whole_of_what_was_written(
+    town: Town, towpath: CommandLine
+) -> None:
+    """What was said with it is not lost on whoever copies the line."""
+    town.change_place(town.dev, approval=Approval.model_validate({"quorum": 1, "from": ["managers"]}))
+    handle = await town.promote("1.0.0", town.dev)
+    await town.until(handle, Phase.WAITING_FOR_APPROVAL)
+
+    asked = await towpath.type(
+        "approve", *words(town, "1.0.0", town.dev), "--comment", "it's well", "--by", "bo@example.com"
+    )
+
+    assert asked.code == Exit.USAGE
+    assert asked.said.endswith("""--by bo@example.com --comment 'it'"'"'s well'""")
