@@ -60,6 +60,16 @@ class ConfigurationFolder:
         """Return the configuration. Raises ``BrokenConfigurationError`` where it is broken now."""
         return _believed(self._path, self.inspect())
 
+    def about(self, service: str = "") -> Configuration:
+        """Return what concerns this service, or none of them, without those whose files are broken.
+
+        Raises ``BrokenConfigurationError`` where its own file is, or what all of them share.
+        """
+        found = self.inspect()
+        if found.sound is None or service in found.unsound:
+            return _believed(self._path, found)
+        return found.sound
+
     def inspect(self) -> Inspection:
         """Return what the newest reading found, warnings included."""
         look = _look(self._path)

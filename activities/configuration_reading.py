@@ -1,7 +1,7 @@
 """Reading ``towpath.yaml``, ``environments/*.yaml`` and ``services/*.yaml``: all that is wrong, in one go."""
 
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -24,10 +24,13 @@ from domain.space import Space
 
 _LARGEST: Final = 1 << 20
 _FOLDERS: Final = ("environments", "services")
+_SERVICES: Final = "services/"
 
 
 class Inspection(NamedTuple):
     """What a reading of the folder found. ``configuration`` is None exactly where there are mistakes.
+
+    ``sound`` is it without the services that are ``unsound``, and None where what all of them share is broken.
 
     ``spaces`` says all the same which environments live in a namespace of their own, as far as it could be read.
     """
@@ -36,6 +39,8 @@ class Inspection(NamedTuple):
     mistakes: tuple[Mistake, ...]
     warnings: tuple[Mistake, ...]
     spaces: Mapping[str, Space] = {}
+    sound: Configuration | None = None
+    unsound: frozenset[str] = frozenset()
 
 
 def inspect(path: Path, kinds: Kinds) -> Inspection:
@@ -58,6 +63,28 @@ def files_in(path: Path) -> tuple[str, ...]:
         shown = [name for name in names if not name.startswith(".")]
         found += [f"{folder}/{name}" for name in shown if name.endswith((".yaml", ".yml"))]
     return tuple(found)
+
+
+def _services_of(mistakes: Iterable[Fault]) -> frozenset[str] | None:
+    """Return the services whose files are at fault, alone or by what they say of each other; None for any other.
+
+    A route that names one of them is not at fault itself: it leads nowhere until that is mended.
+    """
+    spots = [spot for fault in mistakes for spot in (fault.spot, fault.bound) if spot]
+    files = {spot.file for spot in spots if not _names_services(spot)}
+    if any(not file.startswith(_SERVICES) for file in files):
+        return None
+    return frozenset(Path(file).stem for file in files)
+
+
+def _names_services(spot: Spot) -> bool:
+    """Tell whether it is where a route says which services it is about."""
+    return spot.file == ORGANISATION_FILE and spot.keys[:1] == ("notify",) and spot.keys[2:3] == ("services",)
+
+
+def _without(configuration: Configuration, services: frozenset[str]) -> Configuration:
+    left = {name: file for name, file in configuration.services.items() if name not in services}
+    return configuration.but(services=left)
 
 
 class _Folder:
@@ -90,7 +117,16 @@ class _Folder:
         found = [*self._faults, *(fault for fault in judged if not self._follows(fault))]
         mistakes = self._say(fault for fault in found if not fault.is_warning)
         warnings = self._say(fault for fault in found if fault.is_warning)
-        return Inspection(None if mistakes else configuration, mistakes, warnings, configuration.spaces)
+        # What only follows from another mistake counts here: it may be another's.
+        unsound = _services_of(one for one in (*self._faults, *judged) if not one.is_warning)
+        return Inspection(
+            None if mistakes else configuration,
+            mistakes,
+            warnings,
+            configuration.spaces,
+            None if unsound is None else _without(configuration, unsound),
+            unsound or frozenset(),
+        )
 
     def _signers(self) -> str | None:
         """Return what says whose keys count. Names and keys are read of it; the rest is OpenSSH's to say."""

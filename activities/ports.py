@@ -353,6 +353,10 @@ class Settings(Protocol):
         """Read the configuration as it is now. Raises ``domain`` errors as sentences where it is broken."""
         ...
 
+    def about(self, service: str = "") -> Configuration:
+        """Read what concerns this service, or none: what is broken in the files of others is left out, with them."""
+        ...
+
 
 class Alarm(NamedTuple):
     """A person is needed."""

@@ -32,7 +32,7 @@ async def keep_guarding(
     """
     while True:
         try:
-            configuration = settings.current()
+            configuration = settings.about()
             for name in environments:
                 if configuration.guards(name) and not await is_guarded(client, name):
                     await guard(client, name)

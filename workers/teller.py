@@ -123,7 +123,7 @@ class Teller:
 
     async def look_round(self) -> None:
         """Look once. Where it raises, nothing is taken for told that was not."""
-        configuration = self._settings.current()
+        configuration = self._settings.about()
         if not configuration.organisation.notify:
             return
         if self._horizon is None:

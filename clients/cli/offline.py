@@ -4,7 +4,7 @@ import asyncio
 import socket
 from typing import Final, NoReturn
 
-from clients.cli.reading import read_configuration, spaces_of
+from clients.cli.reading import read_about, spaces_of
 from clients.cli.terminal import leave, say, say_commands
 from clients.trouble import ClientError, DeclinedError, NoServerError, UsageError
 from domain.names import Subject, is_identifier
@@ -24,7 +24,7 @@ def roll_back_offline(
     if not (is_identifier(service) and is_identifier(environment)):
         raise UsageError(f"“{service} {environment}” names no service in an environment.")
     place, subject = surroundings(), Subject(service=service, environment=environment)
-    configuration = read_configuration(place)
+    configuration = read_about(place, service)
     if environment not in configuration.environments:
         known = ", ".join(sorted(configuration.environments)) or "none"
         raise UsageError(f"There is no environment “{environment}” in {place.folder}; there is: {known}.")

@@ -27,6 +27,20 @@ def read_configuration(place: "Surroundings") -> "Configuration":
         raise UsageError(str(error)) from error
 
 
+def read_about(place: "Surroundings", service: str = "") -> "Configuration":
+    """Return what concerns this service, or none: mistakes in the files of others keep nobody from it.
+
+    Raises ``UsageError`` with everything that is wrong where its own file is broken, or what all share.
+    """
+    from activities.mistakes import BrokenConfigurationError
+    from workers.wiring import settings_of
+
+    try:
+        return settings_of(place).about(service)
+    except BrokenConfigurationError as error:
+        raise UsageError(str(error)) from error
+
+
 def find_configuration(place: "Surroundings") -> "Configuration | None":
     """Return the folder's configuration, or None where it has none that can be read."""
     from workers.wiring import settings_of
@@ -80,7 +94,7 @@ def open_releases(place: "Surroundings") -> "Store":
     from activities.stores import open_store
 
     try:
-        return open_store(read_configuration(place).organisation.store, place.folder)
+        return open_store(read_about(place).organisation.store, place.folder)
     except StoreError as error:
         raise UsageError(str(error)) from error
 

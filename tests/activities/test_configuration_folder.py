@@ -387,3 +387,72 @@ def plain(text: str) -> object:
 def test_any_text_is_read_or_refused(text: str) -> None:
     """The reader raises nothing but its one error, and whatever it reads can be written as JSON."""
     assert json.dumps(plain(text), allow_nan=False, ensure_ascii=False).encode()
+
+
+def reader(folder: Path) -> ConfigurationFolder:
+    return ConfigurationFolder(folder, TARGETS, CHECKS, RULES)
+
+
+PLACE = "{site: {target: directory, root: live/other}}"
+BROKEN_SERVICES = (
+    "service: other\n",
+    f"service: other\ncomponents: {{site: {{kind: contnt}}}}\nenvironments: {{dev: {PLACE}}}\n",
+    f"service: storefront\ncomponents: {{site: {{kind: content}}}}\nenvironments: {{dev: {PLACE}}}\n",
+    f"service: other\ncomponents: {{site: {{kind: content}}}}\nenvironments: {{moon: {PLACE}}}\n",
+    "}{",
+    "",
+)
+
+
+@pytest.mark.parametrize("written", BROKEN_SERVICES)
+def test_a_mistake_in_one_services_file_keeps_nobody_from_the_others(folder: Path, written: str) -> None:
+    """They have what they have without that file; it alone has nothing, and whoever reads all is told of it."""
+    without = reader(folder).current()
+    (folder / "services/other.yaml").write_text(written)
+    read = reader(folder)
+
+    assert read.about("storefront") == without
+    assert read.about() == without
+    with pytest.raises(BrokenConfigurationError, match=r"services/other\.yaml"):
+        read.about("other")
+    with pytest.raises(BrokenConfigurationError, match=r"services/other\.yaml"):
+        read.current()
+
+
+def test_what_has_no_mistake_is_the_same_for_all(folder: Path) -> None:
+    read = reader(folder)
+
+    assert read.about() == read.about("storefront") == read.about("nobody") == read.current()
+
+
+def test_a_route_to_a_service_whose_file_is_broken_is_no_mistake_of_all(folder: Path) -> None:
+    """Alarms of the others go where they went."""
+    organisation = folder / "towpath.yaml"
+    organisation.write_text(
+        f"{organisation.read_text()}\nchannels: {{pager: 'env:PAGER'}}\n"
+        "notify: [{to: [pager], services: [other], events: [unsettled]}]\n"
+    )
+    (folder / "services/other.yaml").write_text(BROKEN_SERVICES[0])
+
+    assert reader(folder).about("storefront").organisation.channels == {"pager": "env:PAGER"}
+
+
+@pytest.mark.parametrize("file", ["towpath.yaml", "environments/dev.yaml", "environments/production.yaml"])
+def test_a_mistake_in_what_all_share_concerns_all(folder: Path, file: str) -> None:
+    """Whom a group names, and what an environment asks for, is not to be guessed at."""
+    (folder / file).write_text(f"{(folder / file).read_text()}\nnonsense: true\n")
+    (folder / "services/other.yaml").write_text(BROKEN_SERVICES[0])
+
+    for service in ("storefront", "other", ""):
+        with pytest.raises(BrokenConfigurationError, match="nonsense"):
+            reader(folder).about(service)
+
+
+@pytest.mark.parametrize("written", ["", "towpath: 1\n", "}{"])
+def test_two_files_that_contradict_each_other_are_both_left_out(folder: Path, written: str) -> None:
+    """Nobody says which of them is meant."""
+    shutil.copy(folder / "services/storefront.yaml", folder / "services/storefront.yml")
+    (folder / "services/storefront.yml").write_text(written)
+
+    with pytest.raises(BrokenConfigurationError, match="ends in \\.yml"):
+        reader(folder).about("storefront")

@@ -24,6 +24,10 @@ class FakeSettings:
     def __init__(self, **keys: str) -> None:
         self.keys = keys
 
+    def about(self, service: str = "") -> Configuration:
+        del service
+        return self.current()
+
     def current(self) -> Configuration:
         files = {name: EnvironmentFile(environment=name, key=key) for name, key in self.keys.items()}
         return Configuration(environments=files)

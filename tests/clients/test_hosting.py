@@ -110,6 +110,7 @@ async def test_a_release_walks_to_production_by_the_command_line(home: CommandLi
     watched = await ended(watching)
     served = (home.folder / "live/production/current/index.html").read_text()
     examined = await home.type("doctor", "--json")
+    (home.folder / "services/other.yaml").write_text("service: other\n")  # somebody else is at work
     rolled_back = await home.type("rollback", "storefront", "production", "--watch")
     up.terminate()
     stopped = await ended(up)
