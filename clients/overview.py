@@ -253,13 +253,13 @@ def _say_unknown(workflow_id: str) -> str:
     return f"There is no workflow “{workflow_id[:200]}”. What there is: towpath status"
 
 
+_LISTED: Final = ("promotion", "pipeline", "lane", "environment", "rollback", "settlement", "adoption")
+"""What people ask for, and where. The change of a promotion is told of with that."""
+
+
 async def find(client: Anywhere, service: str = "", *, only_open: bool = False, limit: int = 50) -> Rows:
     """List our workflows, newest first: of a service, or of all."""
-    query = (
-        f"{SERVICE}='{service}'"
-        if service
-        else f"{STORY} IN ('promotion', 'pipeline', 'lane', 'environment')"
-    )
+    query = f"{SERVICE}='{service}'" if service else f"{STORY} IN ({', '.join(map(repr, _LISTED))})"
     query += " AND ExecutionStatus='Running'" if only_open else ""
     found, phases = await asyncio.gather(
         list_rows(client, query, limit=limit), _phases_of_changes(client, service)

@@ -1,6 +1,7 @@
 """``freeze``, ``thaw``."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
@@ -67,6 +68,9 @@ async def _freeze(towpath: "Towpath", environment: str, word: _Word) -> None:
 
     place = towpath.environment(environment)
     ear = await Ear.at(towpath.spaces, place.id)
+    before = None
+    with suppress(NobodyPollsError):  # it is said all the same, and heard later
+        before = (await place.status()).freeze
     await place.freeze(word.text, by=word.by, lasts=word.lasts or None, signer=word.signs)
     await ear.hear("freeze")
     frozen = (await place.status()).freeze
@@ -75,6 +79,8 @@ async def _freeze(towpath: "Towpath", environment: str, word: _Word) -> None:
             f"The freeze of {environment} was sent, and does not hold. See: {_see(environment)}"
         )
     say(f"{environment} is {frozen}.", "yellow")
+    if before:
+        say_aside(f"That is in place of what was said before: {before}.")
 
 
 def thaw(

@@ -194,8 +194,10 @@ def _show_lane(lane: LaneStatus, place: int = 0) -> None:
         until = ", until a newer promotion takes its place" if is_last else ""
         here = f": it is number {number} of {len(lane.queue)} in the queue" if number == place else ""
         say(f"  waits: {what} for {ask.request.said_by}{until}{here}")
+    moving = min(filter(None, (lane.turn, *lane.unsettled)), default=None)
+    before = f", as it was before turn {moving}" if moving else ""
     for component, holding in lane.held.items():
-        say(f"  holds {component}: {holding}")
+        say(f"  holds {component}: {holding}{before}")
     for turn in lane.unsettled:
         say(f"  turn {turn} is unsettled: nothing else moves here before it is settled")
     if lane.offline:

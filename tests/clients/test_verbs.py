@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import re
+from datetime import timedelta
 
 import pytest
 
@@ -13,7 +15,7 @@ from clients.watching import watch_lane
 from domain.actor import Actor
 from domain.approval import Decision, Verdict
 from domain.approval_written import Approval
-from domain.names import environment_id
+from domain.names import change_id, environment_id
 from domain.outcome import Exit, Outcome, Phase
 from domain.record import DecisionRecord, OverrideRecord
 from tests.clients.conftest import CommandLine, words
@@ -256,3 +258,46 @@ async def test_the_decision_that_is_offered_is_the_whole_of_what_was_written(
 
     assert asked.code == Exit.USAGE
     assert asked.said.endswith("""--by bo@example.com --comment 'it'"'"'s well'""")
+
+
+async def test_a_freeze_in_place_of_another_says_what_it_replaces(town: Town, towpath: CommandLine) -> None:
+    """Somebody else's reason and end are gone with it, and whoever froze it last is the one who knows."""
+    await towpath.type("freeze", town.dev, "--reason", "the audit", "--by", "bo@example.com")
+
+    again = await towpath.type("freeze", town.dev, "--reason", "lunch")
+
+    assert again.code == Exit.DONE
+    assert "in place of what was said before: frozen by bo@example.com" in again.said
+    assert "the audit" in again.said
+
+
+async def test_what_a_lane_holds_while_it_moves_is_said_to_be_of_before(
+    town: Town, towpath: CommandLine
+) -> None:
+    """A change that is at work, or stuck, has perhaps replaced it already."""
+    await town.promoted("1.0.0", town.dev)
+    at_rest = await towpath.type("status", town.service, town.dev)
+    town.change_place(town.dev, soak=timedelta(minutes=5))
+    await town.promote("2.0.0", town.dev)
+    change = await town.until_change(town.dev, Phase.SOAKING)
+    moving = await towpath.type("status", town.service, town.dev)
+
+    assert "before turn" not in at_rest.said
+    assert re.search(rf"holds site: 1.0.0 .*, as it was before turn {change.turn}\b", moving.said)
+
+
+async def test_a_rollback_is_listed_among_all_that_has_ended(town: Town, towpath: CommandLine) -> None:
+    """Somebody has asked for it, as for a promotion; the change of a promotion is told of with that."""
+    await town.promoted("1.0.0", town.dev)
+    promotion = (await town.lane_status(town.dev)).last_turn
+    await towpath.type("rollback", town.service, town.dev, "--watch")
+    rollback = (await town.lane_status(town.dev)).last_turn
+    subject = town.subject(town.dev)
+
+    async with asyncio.timeout(20):
+        ran = await towpath.type("status", "--all", "--limit", "1000")
+        while change_id(subject, rollback) not in ran.out:
+            ran = await towpath.type("status", "--all", "--limit", "1000")
+
+    assert re.search(rf"^{change_id(subject, rollback)} +rolled back ", ran.out, re.MULTILINE)
+    assert change_id(subject, promotion) not in ran.out
