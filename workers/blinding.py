@@ -13,7 +13,11 @@ from typing import Final
 from uuid import uuid4
 
 from temporalio.api.batch.v1 import BatchOperationDeletion
-from temporalio.api.workflowservice.v1 import ListWorkflowExecutionsRequest, StartBatchOperationRequest
+from temporalio.api.workflowservice.v1 import (
+    ListWorkflowExecutionsRequest,
+    ListWorkflowExecutionsResponse,
+    StartBatchOperationRequest,
+)
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -26,17 +30,21 @@ BEGINNING: Final = datetime(2019, 1, 1, tzinfo=UTC)
 """Before there was a server of this kind."""
 FINEST: Final = timedelta(microseconds=1)
 """What was started within so short a time is deleted together."""
+BETWEEN: Final = timedelta(seconds=0.2)
 PAUSE: Final = timedelta(seconds=1)
 PATIENCE: Final = 30
 """Servers answer ten questions a second of this kind, or a few more: it waits so many times for its turn."""
 
 
 async def can_list(client: Client, query: str) -> bool:
-    """Tell whether all that a query finds can be listed. Raises ``RPCError`` where the server does not say."""
+    """Tell whether all that a query finds can be listed, and leave others their turn meanwhile.
+
+    Raises ``RPCError`` where the server does not say.
+    """
     request = ListWorkflowExecutionsRequest(namespace=client.namespace, query=query, page_size=PAGE)
     while True:
         try:
-            page = await client.workflow_service.list_workflow_executions(request, retry=False)
+            page = await _in_turn(client, request)
         except RPCError as error:
             if is_unreadable(error):
                 return False
@@ -44,6 +52,18 @@ async def can_list(client: Client, query: str) -> bool:
         if not page.next_page_token:
             return True
         request.next_page_token = page.next_page_token
+        await asyncio.sleep(BETWEEN.total_seconds())
+
+
+async def _in_turn(client: Client, request: ListWorkflowExecutionsRequest) -> ListWorkflowExecutionsResponse:
+    for _ in range(PATIENCE):
+        try:
+            return await client.workflow_service.list_workflow_executions(request, retry=False)
+        except RPCError as error:
+            if error.status is not RPCStatusCode.RESOURCE_EXHAUSTED:
+                raise
+        await asyncio.sleep(PAUSE.total_seconds())
+    return await client.workflow_service.list_workflow_executions(request, retry=False)
 
 
 async def delete_unlistable(client: Client, query: str, now: datetime, why: str) -> list[datetime]:
@@ -82,7 +102,7 @@ async def _unlistable_in(
     client: Client, query: str, since: datetime, until: datetime
 ) -> AsyncIterator[datetime]:
     """Find what was started in a span of time and cannot be listed."""
-    if await _patiently_list(client, f"({query}) AND {_span(since, until)}"):
+    if await can_list(client, f"({query}) AND {_span(since, until)}"):
         return
     if until - since <= FINEST:
         yield since
@@ -91,17 +111,6 @@ async def _unlistable_in(
     for half in (since, middle), (middle, until):
         async for moment in _unlistable_in(client, query, *half):
             yield moment
-
-
-async def _patiently_list(client: Client, query: str) -> bool:
-    for _ in range(PATIENCE):
-        try:
-            return await can_list(client, query)
-        except RPCError as error:
-            if error.status is not RPCStatusCode.RESOURCE_EXHAUSTED:
-                raise
-        await asyncio.sleep(PAUSE.total_seconds())
-    return await can_list(client, query)
 
 
 def _span(since: datetime, until: datetime) -> str:

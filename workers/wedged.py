@@ -32,8 +32,8 @@ from workflows.reaching import is_unreadable
 EVERY: Final = timedelta(seconds=15)
 UNREADABLE: Final = "its history holds what no worker can read, such as a failure nested too deeply"
 UNLISTABLE: Final = "it was started with what nobody can list, such as a memo nested too deeply"
-ALL_EVERY: Final = 20
-"""So many rounds apart all there is is listed, to see whether it can be: what was begun long ago may change."""
+ALL_EVERY: Final = 240
+"""So many rounds apart, an hour, and at first all there is is listed: what was begun long ago may change."""
 DELETING: Final = timedelta(seconds=5)
 """So long the server has for what it was asked to delete."""
 BLIND: Final = 4
@@ -99,7 +99,18 @@ class Wedged:
 
     async def look_round(self) -> None:
         """End what nobody can read; call a person for the rest. What could not be told is told the next time."""
-        await self._keep_sight()
+        await self._keep_sight(OURS if self._blind else f"({OURS}) AND StartTime >= '{_utc(self._since)}'")
+        try:
+            await self._look()
+        except RPCError as error:
+            if not is_unreadable(error):
+                raise
+            await self._keep_sight(OURS)
+        if self._rounds % ALL_EVERY == 0:
+            await self._keep_sight(OURS)
+        self._rounds += 1
+
+    async def _look(self) -> None:
         try:
             await self._read_new()
         finally:  # one list that cannot be had keeps nobody from the other
@@ -108,16 +119,12 @@ class Wedged:
         await self._tell(list(self._strangers.values()), _say_strange)
         await self._tell(left, _say_wedged)
 
-    async def _keep_sight(self) -> None:
+    async def _keep_sight(self, query: str) -> None:
         """Delete what cannot be listed, since it hides the rest from whoever lists it; call where it stays."""
         now = self._clock.now()
         if now < self._deleting_until:
             return
-        is_all = self._blind or self._rounds % ALL_EVERY == 0
-        self._rounds += 1
-        if await can_list(
-            self._client, OURS if is_all else f"({OURS}) AND StartTime >= '{_utc(self._since)}'"
-        ):
+        if await can_list(self._client, query):
             self._blind = 0
             return
         self._blind += 1
