@@ -14,7 +14,7 @@ from domain.record import OutcomeRecord, OverrideRecord, RefusedRecord
 from domain.road import Road
 from domain.status import ChangeStatus, EnvironmentStatus, LaneStatus, PromotionStatus, Report
 from domain.telling import say_later, say_of_plan
-from domain.terms import UNSIGNED_REQUEST, LanePolicy, Proposal
+from domain.terms import UNSIGNED_REQUEST, LanePolicy, Proposal, Story
 from domain.urgency import Urgency
 from domain.value import short
 
@@ -62,16 +62,22 @@ def _show_asked(seen: Overview) -> None:
     if seen.report:
         show_report(seen.report)
     elif seen.promotion:
-        _show_promotion(seen.promotion)
+        _show_promotion(seen.promotion, seen.change)
     if seen.promotion:
         _show_refused(seen.promotion.refused)
+
+
+def say_end(outcome: Outcome, why: str) -> str:
+    """Say how something ended and why, in one clause: a reason often begins with the outcome."""
+    if not why or outcome is Outcome.PROMOTED:
+        return str(outcome)
+    return (why if why.startswith(f"{outcome} ") else f"{outcome}: {why}").rstrip(".")
 
 
 def show_report(report: Report) -> None:
     """Show how a promotion ended."""
     style = "bold green" if report.outcome in GOOD else "bold yellow"
-    why = f": {report.why}" if report.why and report.outcome is not Outcome.PROMOTED else ""
-    say(f"{report.version} of {report.subject} ended: {report.outcome}{why}".rstrip(".") + ".", style)
+    say(f"{report.version} of {report.subject} ended: {say_end(report.outcome, report.why)}.", style)
     for line in report.evidence:
         say(f"  {line}")
     for component, holding in report.after.items():
@@ -84,8 +90,10 @@ def show_walk(seen: Overview) -> None:
     road = status.road if status else report.road if report else ()
     if report:
         style = "bold green" if report.outcome in GOOD else "bold yellow"
-        why = f": {report.why}" if report.why else ""
-        say(f"The walk of {report.version} of {report.service} ended: {report.outcome}{why}.", style)
+        say(
+            f"The walk of {report.version} of {report.service} ended: {say_end(report.outcome, report.why)}.",
+            style,
+        )
     elif status:
         waits = f": {status.waits_for}" if status.waits_for else ""
         say(
@@ -128,10 +136,13 @@ def _with(phase: Phase, waits_for: str) -> str:
     return f"{phase}: {waits_for}" if waits_for else str(phase)
 
 
-def _show_promotion(status: PromotionStatus) -> None:
-    waits = f": {status.waits_for}" if status.waits_for else ""
+def _show_promotion(status: PromotionStatus, change: ChangeStatus | None) -> None:
+    has_turn = change and (change.story, change.version) == (Story.PROMOTION, status.version)
+    stands = f"{_stands(status.phase)}{f': {status.waits_for}' if status.waits_for else ''}"
+    if has_turn and status.phase is Phase.IN_LANE:
+        stands = "has its turn in the lane"
     say(
-        f"{status.version} of {status.subject} {_stands(status.phase)}{waits}; since {_ago(status.since)}.",
+        f"{status.version} of {status.subject} {stands}; since {_ago(status.since)}.",
         STYLES.get(status.phase, "bold"),
     )
     if status.request and status.request.urgency is not Urgency.USUAL:

@@ -281,7 +281,11 @@ async def test_what_a_lane_holds_while_it_moves_is_said_to_be_of_before(
     await town.promote("2.0.0", town.dev)
     change = await town.until_change(town.dev, Phase.SOAKING)
     moving = await towpath.type("status", town.service, town.dev)
+    asked = await towpath.type("status", *words(town, "2.0.0", town.dev))
+    cancelled = await towpath.type("cancel", *words(town, "2.0.0", town.dev), "--reason", "lunch", "--watch")
 
+    assert f"2.0.0 of {town.subject(town.dev)} has its turn in the lane; since" in asked.said
+    assert "ended: cancelled by ana@example.com: lunch." in cancelled.said
     assert "before turn" not in at_rest.said
     assert re.search(rf"holds site: 1.0.0 .*, as it was before turn {change.turn}\b", moving.said)
 
