@@ -13,11 +13,11 @@ from temporalio.converter import CompositePayloadConverter, DefaultFailureConver
 from temporalio.exceptions import ApplicationError
 
 _SHARED: Final = tuple(
-    one for one in PydanticPayloadConverter().converters.values() if "protobuf" not in one.encoding
+    one for one in PydanticPayloadConverter().converters.values() if one.encoding != "binary/protobuf"
 )
 """The SDK makes a converter for each activation; what one has learned of a type is known to the next.
 
-None of ours is a message of protobuf's, and whoever reads one reads as deep as it goes: see ``read_deeper``.
+None of ours is a message of protobuf's in bytes, and whoever reads one reads as deep as it goes: ``read_deeper``.
 """
 
 DEEPEST: Final = 30

@@ -14,17 +14,14 @@ def test_what_was_learned_of_a_type_is_known_to_the_next_converter() -> None:
     assert [*one.converters.values()] == [*next_one.converters.values()]
 
 
-def test_a_message_of_protobufs_is_nothing_that_we_read() -> None:
+def test_a_message_of_protobufs_in_bytes_is_nothing_that_we_read() -> None:
     """It is read as deep as it goes, and a deep one would end the process."""
-    for encoding in (b"binary/protobuf", b"json/protobuf"):
-        message = Payload(
-            metadata={"encoding": encoding, "messageType": b"temporal.api.failure.v1.Failure"},
-            data=b"\n\x01x",
-        )
+    metadata = {"encoding": b"binary/protobuf", "messageType": b"temporal.api.failure.v1.Failure"}
+    message = Payload(metadata=metadata, data=b"\n\x01x")
 
-        (read,) = ForgivingPayloadConverter().from_payloads([message])
+    (read,) = ForgivingPayloadConverter().from_payloads([message])
 
-        assert isinstance(read, RawValue)
+    assert isinstance(read, RawValue)
 
 
 def test_of_a_failures_causes_the_first_thirty_are_kept() -> None:
