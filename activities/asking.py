@@ -4,8 +4,10 @@ from datetime import timedelta
 from typing import Any, Final, TypeVar
 
 from temporalio.client import WorkflowHandle, WorkflowQueryFailedError, WorkflowQueryRejectedError
+from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.calls import is_unreadable
 from activities.remembering import Remembered
 from domain.value import Value
 
@@ -29,13 +31,13 @@ class Runs(Remembered[str, str]):
 
 
 async def ask_status(handle: WorkflowHandle[Any, Any], model: type[ModelT]) -> ModelT | None:
-    """Ask a workflow where it stands; None where nobody answers for it in time, or at all."""
+    """Ask a workflow where it stands; None where nobody answers for it in time, or with what nobody can read."""
     try:
         answer: ModelT = await handle.query("status", result_type=model, rpc_timeout=LISTENING)
-    except (WorkflowQueryFailedError, WorkflowQueryRejectedError):
+    except (WorkflowQueryFailedError, WorkflowQueryRejectedError, ApplicationError):
         return None
     except RPCError as error:
-        if error.status in _SILENCE:
+        if error.status in _SILENCE or is_unreadable(error):
             return None
         raise
     return answer

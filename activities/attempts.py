@@ -127,7 +127,12 @@ class Attempts:
             waits = self._untold or self._doubted
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._news.wait(), longer.total_seconds() if waits else None)
-            if await self.tell():
+            try:
+                came = await self.tell()
+            except Exception:  # who made the attempt has chosen some of what is told of it
+                log.exception("attempts_not_told", environment=self._environment)
+                came = True
+            if came:
                 await asyncio.sleep(longer.total_seconds())
                 longer = min(longer * 2, LONGEST_PAUSE) if self._is_flooded() else pause
 

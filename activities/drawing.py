@@ -163,15 +163,22 @@ class Drawing:
         return _Draft(drawn, terms, release, refused, judged, shown.diffs)
 
     async def _unless_cut_short(self, drawn: Drawn, release: Release, subject: Subject) -> Drawn:
-        """Where a release stands whose soak was cut short, there is something to do: it is the way to a whole soak."""
+        """Where a release stands whose soak was cut short, or that has no receipt yet, there is something to do."""
         try:
             receipts = await self._archive.receipts_of(subject, release.digest())
         except BadSealError:
             return drawn  # whoever comes after it says so
-        if not (cut := cut_soak(release, receipts)):
+        cut = cut_soak(release, receipts) or await self._brought_by_open_turn(subject)
+        if not cut:
             return drawn
         note = f"{release.version} stands there already, but {cut}: it is placed again, and soaks anew"
         return drawn._replace(nothing_to_do="", notes=(*drawn.notes, note))
+
+    async def _brought_by_open_turn(self, subject: Subject) -> str:
+        """Say so where a change is at work, or was lost: what it brought may be put back yet."""
+        begun, closed = await self._archive.journal_turns(subject), await self._archive.receipt_turns(subject)
+        turn = max(set(begun) - set(closed), default=0)
+        return f"turn {turn}, which touched it, has not ended" if turn else ""
 
     async def _rollback(self, request: Request, configuration: Configuration) -> _Draft:
         terms = self._undo_terms(configuration, request.subject)

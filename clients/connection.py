@@ -14,12 +14,13 @@ from temporalio.client import Client
 from temporalio.envconfig import ClientConfig, ClientConnectConfig
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.calls import is_away, is_unreadable
 from clients.handshake import Asked, explain_connection
 from clients.trouble import AwayError, ClientError, FailedError, NoServerError, UsageError
 from domain.names import SEARCH_ATTRIBUTES
 from domain.space import Space
 from domain.value import Value
-from workflows.reaching import is_unreadable, reach
+from workflows.reaching import reach
 
 DEFAULT_ADDRESS: Final = "127.0.0.1:7233"
 HERE: Final = Path(".towpath")
@@ -161,14 +162,6 @@ def _short_reason(why: str) -> str:
         "timed out": "nothing came back in time",
     }
     return next((words for mark, words in known.items() if mark in why), why.splitlines()[0][:200])
-
-
-def is_away(error: RPCError) -> bool:
-    """Tell whether nobody answered, rather than that somebody refused."""
-    silent = {RPCStatusCode.UNAVAILABLE, RPCStatusCode.CANCELLED, RPCStatusCode.DEADLINE_EXCEEDED}
-    return error.status in silent or (
-        error.status is RPCStatusCode.UNKNOWN and "transport error" in error.message
-    )
 
 
 def _why_away(error: RPCError) -> str:

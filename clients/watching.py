@@ -13,8 +13,8 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowHandle
 from temporalio.service import RPCError
 
+from activities.calls import is_away, is_unreadable
 from activities.spaces import Anywhere
-from clients.connection import is_away
 from clients.lane import Lane, Wish
 from clients.overview import Overview, change_of, look
 from clients.promotion import Promotion
@@ -24,7 +24,6 @@ from clients.walk import Walk
 from domain.answer import Answer
 from domain.names import change_id, lane_id
 from domain.outcome import Phase
-from workflows.reaching import is_unreadable
 
 ASK_AGAIN_AFTER: Final = 1.0
 """Seconds, after a question that nobody answered."""

@@ -21,7 +21,7 @@ from temporalio.api.workflowservice.v1 import (
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from workflows.reaching import is_unreadable
+from activities.calls import is_unreadable
 
 MOST: Final = 50
 """So many are found and deleted at once: each takes some fifty questions."""

@@ -1,6 +1,5 @@
 """Telling environments' workflows that their workers want to hear what people say there."""
 
-import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
@@ -11,10 +10,10 @@ from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSear
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.asking import ask_status
-from activities.mistakes import BrokenConfigurationError
-from activities.ports import Settings
+from activities.ports import Notifier, Settings
 from domain.names import ENGINE_QUEUE, ENVIRONMENT, STORY, environment_id
 from domain.status import EnvironmentStatus
+from workers.rounds import Rounds
 
 EVERY: Final = timedelta(seconds=30)
 GUARD: Final = "guard"
@@ -23,22 +22,26 @@ log = structlog.get_logger(__name__)
 
 
 async def keep_guarding(
-    client: Client, settings: Settings, environments: Sequence[str], every: timedelta = EVERY
+    client: Client,
+    settings: Settings,
+    environments: Sequence[str],
+    notifier: Notifier,
+    every: timedelta = EVERY,
 ) -> None:
     """See, now and then, that those of these environments are guarded which the configuration says are.
 
     What an environment was told outlives its worker, though not its own end by an attacker's hand. Ends by being
     cancelled.
     """
-    while True:
-        try:
-            configuration = settings.about()
-            for name in environments:
-                if configuration.guards(name) and not await is_guarded(client, name):
-                    await guard(client, name)
-        except (BrokenConfigurationError, RPCError) as error:
-            log.warning("not_guarded", why=str(error))
-        await asyncio.sleep(every.total_seconds())
+
+    async def look() -> None:
+        configuration = settings.about()
+        for name in environments:
+            if configuration.guards(name) and not await is_guarded(client, name):
+                await guard(client, name)
+
+    what = f"whether {', '.join(environments)} is guarded"
+    await Rounds(what, "not_guarded", notifier).keep(look, every, at_once=True)
 
 
 async def is_guarded(client: Client, environment: str) -> bool:

@@ -4,7 +4,7 @@ A change that outlives its lane wakes a new one, and a lane whose change is lost
 the promotions that wait for them are left, and those hold no clock.
 """
 
-import asyncio
+from contextlib import suppress
 from datetime import timedelta
 from typing import Final
 
@@ -12,34 +12,37 @@ import structlog
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.calls import is_unreadable
 from activities.errands import AWAKE, lane_message
-from domain.names import PHASE, STORY, Subject, lane_id, read_id
+from activities.ports import Notifier
+from domain.names import PHASE, RUNNING_HERE, STORY, MisnamedWorkflowError, Subject, lane_id, read_id
 from domain.outcome import Phase
-from workflows.reaching import is_unreadable
+from workers.rounds import Rounds
 
 EVERY: Final = timedelta(seconds=30)
-WAITING: Final = f"{STORY}='promotion' AND {PHASE}='{Phase.IN_LANE}' AND ExecutionStatus='Running'"
+WAITING: Final = f"{RUNNING_HERE} AND {STORY}='promotion' AND {PHASE}='{Phase.IN_LANE}'"
 
 log = structlog.get_logger(__name__)
 
 
-async def keep_lookout(client: Client, every: timedelta = EVERY) -> None:
+async def keep_lookout(client: Client, notifier: Notifier, every: timedelta = EVERY) -> None:
     """Wake, now and then, the lanes that promotions wait for and that are not there. Ends by being cancelled."""
-    while True:
-        await asyncio.sleep(every.total_seconds())
-        try:
-            for subject in await _waited_for(client):
-                if not await _is_there(client, subject):
-                    log.warning("lane_woken", service=subject.service, environment=subject.environment)
-                    await lane_message(client, subject, AWAKE, {})
-        except RPCError as error:
-            log.warning("lookout_blind", why=error.message)
+
+    async def look() -> None:
+        for subject in await _waited_for(client):
+            if not await _is_there(client, subject):
+                log.warning("lane_woken", service=subject.service, environment=subject.environment)
+                await lane_message(client, subject, AWAKE, {})
+
+    await Rounds("lanes that are waited for", "lookout_blind", notifier).keep(look, every)
 
 
 async def _waited_for(client: Client) -> list[Subject]:
     """Return what running promotions wait in the lane for, each once."""
-    ids = [row.id async for row in client.list_workflows(WAITING)]
-    names = {read_id(workflow_id, "promotion", 3)[:2] for workflow_id in ids}
+    names: set[tuple[str, ...]] = set()
+    async for row in client.list_workflows(WAITING):
+        with suppress(MisnamedWorkflowError):  # whoever started it has chosen what it says of itself
+            names.add(read_id(row.id, "promotion", 3)[:2])
     return [Subject(service=service, environment=environment) for service, environment in sorted(names)]
 
 

@@ -17,8 +17,7 @@ from activities.archive import Archive
 from activities.asking import ask_status
 from activities.attempts import Attempts
 from activities.errands import AWAKE, lane_message
-from activities.mistakes import BrokenConfigurationError
-from activities.ports import StoreError
+from activities.ports import Notifier
 from activities.tools import Tools
 from domain.answer import Awake
 from domain.attempt import SAYS, Kind, say_unaccounted
@@ -26,8 +25,11 @@ from domain.attempt_telling import Tried
 from domain.logbook import Attempt, Doer
 from domain.names import Subject, change_id, lane_id
 from domain.status import LaneStatus
+from workers.rounds import Rounds
 
 EVERY: Final = timedelta(minutes=2)
+LONGEST: Final = timedelta(minutes=10)
+BLIND: Final = timedelta(minutes=5)
 LOOK_TWICE: Final = timedelta(seconds=10)
 """A change that has just begun, or just ended, is in the store and in its lane at slightly different moments."""
 
@@ -35,15 +37,19 @@ log = structlog.get_logger(__name__)
 
 
 async def keep_reckoning(
-    client: Client, tools: Tools, attempts: Attempts | None = None, every: timedelta = EVERY
+    client: Client,
+    tools: Tools,
+    notifier: Notifier,
+    attempts: Attempts | None = None,
+    every: timedelta = EVERY,
 ) -> None:
     """Tell the lanes of an environment, now and then, of turns that they do not know to be open. Ends by a cancel."""
-    while True:
-        await asyncio.sleep(every.total_seconds())
-        try:
-            await reckon(client, tools, attempts=attempts)
-        except (BrokenConfigurationError, StoreError, RPCError) as error:
-            log.warning("not_reckoned", environment=tools.environment, why=str(error))
+
+    async def look() -> None:
+        await reckon(client, tools, attempts=attempts)
+
+    what = f"changes of {tools.environment} that left no receipt"
+    await Rounds(what, "not_reckoned", notifier, longest=LONGEST, blind=BLIND).keep(look, every)
 
 
 async def reckon(

@@ -21,6 +21,7 @@ from workers.overseeing import GRACE, overseeing
 from workers.reckoning import keep_reckoning
 from workers.settings import Surroundings
 from workers.staffing import attempts_at_doors, attempts_on, effects, errands, readiness
+from workers.stalling import keep_seeing_stalled
 from workers.story import ABROAD, WORKFLOWS
 from workers.telemetry import Telemetry
 from workers.teller import keep_telling
@@ -64,6 +65,8 @@ def engine_worker(
         graceful_shutdown_timeout=GRACE,
         build_id="towpath",
         on_fatal_error=failed,
+        # An answer that is too big for the server ends its workflow there; kept from it, it would be made for ever.
+        disable_payload_error_limit=True,
     )
 
 
@@ -140,15 +143,16 @@ async def working(  # noqa: PLR0913 - all of it is what one process runs, and wh
 def _beside_engine(
     client: Client, place: Surroundings, witness: Witness
 ) -> Iterator[Coroutine[Any, Any, None]]:
-    yield keep_lookout(client)
+    yield keep_lookout(client, notifier_of(place))
     yield keep_ending_wedged(client, notifier_of(place), witness, SystemClock())
-    yield keep_telling(client, settings_of(place), SystemClock())
+    yield keep_seeing_stalled(client, notifier_of(place), SystemClock())
+    yield keep_telling(client, settings_of(place), notifier_of(place), SystemClock())
 
 
 def _beside_environment(
     client: Client, place: Surroundings, name: str, attempts: Attempts
 ) -> Iterator[Coroutine[Any, Any, None]]:
     yield keep_ringing(client, place.state, [name])
-    yield keep_guarding(client, settings_of(place), [name])
-    yield keep_reckoning(client, tools(place, name), attempts)
+    yield keep_guarding(client, settings_of(place), [name], notifier_of(place))
+    yield keep_reckoning(client, tools(place, name), notifier_of(place), attempts)
     yield attempts.keep_telling()

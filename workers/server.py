@@ -27,10 +27,15 @@ QUICK: Final = {
 }
 """Without these the one shard of a development server is polled 20 times a second, which each step would wait for."""
 
-CLOSED: Final = {"limit.blobSize.error": "65536", "limit.blobSize.warn": "32768"}
+CLOSED: Final = {
+    "limit.blobSize.error": "65536",
+    "limit.blobSize.warn": "32768",
+    "history.maxInFlightUpdatePayloads": "65536",
+}
 """No message of more than 64 KiB enters a history: a flood of big ones would end a workflow.
 
-The server looks at the size for an error only past that for a warning, which is 512 KiB where nobody says.
+An update is not looked at for that before it has been taken, but for what is under way of them at once. The server
+looks at the size for an error only past that for a warning, which is 512 KiB where nobody says.
 """
 
 PORTS: Final = range(20_000, 32_768)

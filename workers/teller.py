@@ -6,13 +6,17 @@ again, by another engine or after a crash, has been told already, and the server
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple, TypeVar
 
 import structlog
+from temporalio.api.common.v1 import WorkflowExecution as WorkflowExecutionId
+from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionRequest
 from temporalio.client import (
     Client,
+    WorkflowContinuedAsNewError,
     WorkflowExecution,
     WorkflowExecutionStatus,
     WorkflowFailureError,
@@ -24,8 +28,9 @@ from temporalio.common import (
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.asking import ask_status
+from activities.calls import is_away, is_unreadable
 from activities.mistakes import BrokenConfigurationError
-from activities.ports import Clock, Settings
+from activities.ports import Clock, Notifier, Settings
 from domain.configuration import Configuration
 from domain.names import (
     ENGINE_QUEUE,
@@ -43,6 +48,7 @@ from domain.outcome import Outcome, Phase
 from domain.status import ChangeStatus, EnvironmentStatus, PromotionStatus, Report
 from domain.value import Value
 from workers.posting import post
+from workers.rounds import Rounds
 
 EVERY: Final = timedelta(seconds=2)
 ASKED_AT_ONCE: Final = 20
@@ -55,18 +61,20 @@ LOOKING_BACK: Final = timedelta(hours=1)
 """How long before the newest notice a new engine begins to look, for what the one before may have missed."""
 FURTHEST_BACK: Final = timedelta(days=1)
 REMEMBERED: Final = 10_000
+ROW: Final = timedelta(seconds=20)
+TRIES: Final = 3
+"""What could not be told of one workflow so often is given up."""
 
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
-_NOTICES: Final = f"WorkflowType='NoticeWorkflow' AND TaskQueue='{ENGINE_QUEUE}'"
-_PROMOTIONS: Final = f"{STORY}='promotion'"
+_HERE: Final = f"TaskQueue='{ENGINE_QUEUE}'"
+_PROMOTIONS: Final = f"{STORY}='promotion' AND WorkflowType='PromotionWorkflow'"
 _CHANGES: Final = f"{STORY} IN ('rollback', 'settlement', 'adoption') AND WorkflowType='ChangeWorkflow'"
 _STANDING: Final = ", ".join(
     f"'{phase}'"
     for phase in (Phase.WAITING_FOR_APPROVAL, Phase.WAITING_FOR_GATE, Phase.NO_WORKER, Phase.IN_LANE)
 )
-_RUNNING: Final = (
-    f"ExecutionStatus='Running' AND (({_PROMOTIONS} AND {PHASE} IN ({_STANDING})) OR {STORY}='environment')"
-)
+_WAITING: Final = f"{_PROMOTIONS} AND {PHASE} IN ({_STANDING})"
+_RUNNING: Final = f"{_HERE} AND ExecutionStatus='Running' AND (({_WAITING}) OR {STORY}='environment')"
 _UNFORESEEN: Final = {
     WorkflowExecutionStatus.CANCELED: "cancelled by force",
     WorkflowExecutionStatus.FAILED: "failed",
@@ -85,20 +93,12 @@ StatusT = TypeVar("StatusT", bound=Value)
 log = structlog.get_logger(__name__)
 
 
-async def keep_telling(client: Client, settings: Settings, clock: Clock, every: timedelta = EVERY) -> None:
+async def keep_telling(
+    client: Client, settings: Settings, notifier: Notifier, clock: Clock, every: timedelta = EVERY
+) -> None:
     """Look, now and then, for what people want to be told of, and have it told. Ends by being cancelled."""
-    teller, said = Teller(client, settings, clock), ""
-    while True:
-        await asyncio.sleep(every.total_seconds())
-        try:
-            await teller.look_round()
-        except (RPCError, BrokenConfigurationError) as error:
-            why = str(error)
-            if why != said:  # it looks again soon: the same is said once
-                log.warning("teller_blind", why=why)
-            said = why
-        else:
-            said = ""
+    teller = Teller(client, settings, clock)
+    await Rounds("what people are to be told of", "teller_blind", notifier).keep(teller.look_round, every)
 
 
 class _Asked(NamedTuple):
@@ -120,6 +120,7 @@ class Teller:
         self._asked: dict[str, _Asked] = {}
         self._done: set[str] = set()
         self._told: dict[str, None] = {}
+        self._failed: Counter[str] = Counter()
 
     async def look_round(self) -> None:
         """Look once. Where it raises, nothing is taken for told that was not."""
@@ -128,14 +129,16 @@ class Teller:
             return
         if self._horizon is None:
             self._horizon = self._closed_since = await self._beginning()
-        await self._look_at_running(configuration)
-        await self._look_at_closed(configuration)
+        try:
+            await self._look_at_running(configuration)
+        finally:  # what keeps one from being told of keeps nobody from hearing of the other
+            await self._look_at_closed(configuration)
 
     async def _beginning(self) -> datetime:
         """Return since when things are told: whoever writes a first route does not hear of the whole past."""
         now = self._clock.now()
         newest = now
-        async for row in self._client.list_workflows(_NOTICES, limit=1):
+        async for row in self._client.list_workflows(f"{_HERE} AND WorkflowType='NoticeWorkflow'", limit=1):
             newest = min(row.start_time, now)
         return max(newest - LOOKING_BACK, now - FURTHEST_BACK)
 
@@ -146,10 +149,32 @@ class Teller:
         wanted = [row for row in rows if _may_matter(configuration, row)]
         self._asked = {row.run_id: self._asked[row.run_id] for row in wanted if row.run_id in self._asked}
         for row in sorted(filter(self._is_due, wanted), key=self._turn)[:ASKED_AT_ONCE]:
-            handle: WorkflowHandle[Any, Any] = self._client.get_workflow_handle(row.id, run_id=row.run_id)
-            if notices := await self._ask(configuration, row, handle):
-                await self._tell(configuration, notices)
+            await self._is_done_with(row, self._tell_of_running(configuration, row))
             self._asked[row.run_id] = _Asked(_said(row, PHASE), self._clock.now())
+
+    async def _tell_of_running(self, configuration: Configuration, row: WorkflowExecution) -> None:
+        handle: WorkflowHandle[Any, Any] = self._client.get_workflow_handle(row.id, run_id=row.run_id)
+        if notices := await self._ask(configuration, row, handle):
+            await self._tell(configuration, notices)
+
+    async def _is_done_with(self, row: WorkflowExecution, telling: Awaitable[None]) -> bool:
+        """Tell of one workflow, and say whether that was done, or was tried often enough.
+
+        What one of them says or ended with, whoever started it may have made up: it keeps nobody from the others.
+        """
+        try:
+            async with asyncio.timeout(ROW.total_seconds()):
+                await telling
+        except BrokenConfigurationError:
+            raise
+        except Exception as error:
+            if isinstance(error, RPCError) and is_away(error):
+                raise
+            self._failed[row.run_id] += 1
+            log.warning("not_told", workflow=row.id, run=row.run_id, why=str(error) or type(error).__name__)
+            return self._failed[row.run_id] >= TRIES
+        self._failed.pop(row.run_id, None)
+        return True
 
     def _is_due(self, row: WorkflowExecution) -> bool:
         """What has a place in the lane has nothing more to say until it ends; what waits is asked now and then."""
@@ -179,16 +204,20 @@ class Teller:
 
     async def _look_at_closed(self, configuration: Configuration) -> None:
         since = self._closed_since.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-        query = f"(({_PROMOTIONS}) OR ({_CHANGES})) AND CloseTime >= '{since}'"
+        query = f"{_HERE} AND (({_PROMOTIONS}) OR ({_CHANGES})) AND CloseTime >= '{since}'"
         rows = [row async for row in self._client.list_workflows(query)]
         ends = sorted((row.close_time, row.run_id, row) for row in rows if row.close_time)
         for _, run, row in ends:
-            if run not in self._done:
-                await self._tell(configuration, [one async for one in self._ending(configuration, row)])
+            if run not in self._done and await self._is_done_with(row, self._tell_of_end(configuration, row)):
                 self._done.add(run)
         self._done &= {run for _, run, _ in ends}
+        while len(self._failed) > REMEMBERED:
+            del self._failed[next(iter(self._failed))]
         if ends:
             self._closed_since = max(self._closed_since, ends[-1][0] - OVERLAP)
+
+    async def _tell_of_end(self, configuration: Configuration, row: WorkflowExecution) -> None:
+        await self._tell(configuration, [one async for one in self._ending(configuration, row)])
 
     async def _ending(self, configuration: Configuration, row: WorkflowExecution) -> AsyncIterator[Notice]:
         subject, outcome = _subject(row), _said(row, OUTCOME)
@@ -218,8 +247,16 @@ class Teller:
 
     async def _goes_on(self, row: WorkflowExecution) -> bool:
         """Tell whether another run took its place: a reset terminates the one before, and so may a person."""
-        newest = await self._client.get_workflow_handle(row.id).describe()
-        return newest.run_id != row.run_id
+        request = DescribeWorkflowExecutionRequest(
+            namespace=self._client.namespace, execution=WorkflowExecutionId(workflow_id=row.id)
+        )
+        try:
+            newest = await self._client.workflow_service.describe_workflow_execution(request, retry=False)
+        except RPCError as error:
+            if is_unreadable(error) or error.status is RPCStatusCode.NOT_FOUND:
+                return False
+            raise
+        return newest.workflow_execution_info.execution.run_id != row.run_id
 
     # What is told.
 
@@ -266,6 +303,6 @@ async def _status(handle: WorkflowHandle[Any, Any], model: type[StatusT]) -> Sta
 
 async def _report(handle: WorkflowHandle[Any, Report]) -> Report | None:
     try:
-        return await handle.result()
-    except WorkflowFailureError:
+        return await handle.result(follow_runs=False)
+    except (WorkflowFailureError, WorkflowContinuedAsNewError):
         return None

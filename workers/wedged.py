@@ -20,17 +20,22 @@ from temporalio.api.workflowservice.v1 import GetWorkflowExecutionHistoryRequest
 from temporalio.client import Client, WorkflowExecution
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.calls import is_unreadable
 from activities.ports import Alarm, Clock, Notifier
 from domain.attempt import Kind
 from domain.hints import temporal
 from domain.names import ENGINE_QUEUE, ENVIRONMENT, SERVICE, STORY, WEDGED, Subject
 from workers.blinding import can_list, delete_unlistable
+from workers.rounds import Rounds
 from workers.witnessing import ENGINE, place_of
 from workflows.doorkeeper import Sighting, Witness
-from workflows.reaching import is_unreadable
 
 EVERY: Final = timedelta(seconds=15)
+LONGEST: Final = timedelta(minutes=10)
+"""All there is may be much, and servers answer so many questions a second."""
 UNREADABLE: Final = "its history holds what no worker can read, such as a failure nested too deeply"
+SLEEPING: Final = "it was started to begin some other day, and nothing would wake it before"
+ASLEEP: Final = timedelta(seconds=1)
 UNLISTABLE: Final = "it was started with what nobody can list, such as a memo nested too deeply"
 ALL_EVERY: Final = 240
 """So many rounds apart, an hour, and at first all there is is listed: what was begun long ago may change."""
@@ -44,14 +49,10 @@ _KINDS: Final = {
     "change": ("ChangeWorkflow", 3),
     "promotion": ("PromotionWorkflow", 3),
 }
-_IN_OUR_WAY: Final = (
-    f"ExecutionStatus='Running' AND (TaskQueue='{ENGINE_QUEUE}' OR "
-    + " OR ".join(f"WorkflowId STARTS_WITH '{story}/'" for story in _KINDS)
-    + ")"
-)
-OURS: Final = (
-    f"TaskQueue='{ENGINE_QUEUE}' OR {STORY} IS NOT NULL OR {SERVICE} IS NOT NULL OR {ENVIRONMENT} IS NOT NULL"
-)
+_BY_ID: Final = " OR ".join(f"WorkflowId STARTS_WITH '{story}/'" for story in _KINDS)
+_IN_OUR_WAY: Final = f"ExecutionStatus='Running' AND (TaskQueue='{ENGINE_QUEUE}' OR {_BY_ID})"
+_BY_ATTRIBUTES: Final = " OR ".join(f"{name} IS NOT NULL" for name in (STORY, SERVICE, ENVIRONMENT))
+OURS: Final = f"TaskQueue='{ENGINE_QUEUE}' OR {_BY_ATTRIBUTES} OR {_BY_ID}"
 """A query for whatever anybody of ours may list, whether it runs or not."""
 ALONE: Final = 3
 """So many that are found at once have an alarm each; more of them share one."""
@@ -72,13 +73,8 @@ async def keep_ending_wedged(
 ) -> None:
     """Look, now and then. Ends by being cancelled."""
     look = Wedged(client, notifier, witness, clock)
-    while True:
-        await asyncio.sleep(every.total_seconds())
-        try:
-            await look.look_round()
-        # A channel, a server or a configuration that is out of order is in order again some day: it looks on.
-        except Exception as error:  # noqa: BLE001
-            log.warning("wedged_unseen", why=str(error))
+    rounds = Rounds("what does not go on", "wedged_unseen", notifier, longest=LONGEST)
+    await rounds.keep(look.look_round, every)
 
 
 class Wedged:
@@ -149,6 +145,9 @@ class Wedged:
         query = f"{_IN_OUR_WAY} AND StartTime >= '{_utc(self._since)}' AND StartTime < '{_utc(until)}'"
         rows = [row async for row in self._client.list_workflows(query)]
         self._strangers |= {row.run_id: row for row in rows if _is_strange(row)}
+        for row in rows:
+            if _sleeps(row) and not _is_strange(row):
+                await self._end(row, Kind.START, "start", SLEEPING)
         await self._end_unreadable([row for row in rows if row.run_id not in self._read])
         self._since = max(self._since, until - OVERLAP)
         self._read = {run: began for run, began in self._read.items() if began >= self._since}
@@ -169,16 +168,22 @@ class Wedged:
             if await is_readable(self._client, row) or await is_readable(self._client, row):
                 self._read[row.run_id] = row.start_time
                 return False
-            await self._client.get_workflow_handle(row.id, run_id=row.run_id).terminate(UNREADABLE)
+            await self._end(row, Kind.UNREADABLE, "history", UNREADABLE)
         except RPCError as error:
             if error.status is not RPCStatusCode.NOT_FOUND:
                 log.warning("wedged_unread", workflow=row.id, run=row.run_id, why=error.message)
                 return False
-            return True
-        log.error("unreadable_ended", workflow=row.id, run=row.run_id)
-        namespace = self._client.namespace
-        self._witness(Sighting(Kind.UNREADABLE, "history", UNREADABLE, "", row.id, row.run_id, namespace))
         return True
+
+    async def _end(self, row: WorkflowExecution, kind: Kind, door: str, why: str) -> None:
+        try:
+            await self._client.get_workflow_handle(row.id, run_id=row.run_id).terminate(why)
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+            return
+        log.error("ended", workflow=row.id, run=row.run_id, why=why)
+        self._witness(Sighting(kind, door, why, "", row.id, row.run_id, self._client.namespace))
 
 
 async def is_readable(client: Client, row: WorkflowExecution) -> bool:
@@ -208,6 +213,11 @@ def _is_strange(row: WorkflowExecution) -> bool:
     story, *names = row.id.split("/")
     kind, parts = _KINDS.get(story, ("", 0))
     return len(names) == parts > 0 and (row.workflow_type, row.task_queue) != (kind, ENGINE_QUEUE)
+
+
+def _sleeps(row: WorkflowExecution) -> bool:
+    """Tell whether it is to begin some other day, by a delay or a cron: none of ours is, and no signal wakes it."""
+    return row.execution_time is not None and row.execution_time - row.start_time > ASLEEP
 
 
 def _say_wedged(name: str) -> str:

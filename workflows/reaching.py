@@ -3,12 +3,11 @@
 from typing import Any, Final
 
 from temporalio.client import Client
-from temporalio.service import GrpcCompression, RPCError, RPCStatusCode
+from temporalio.service import GrpcCompression
 
 from workflows.wire import DATA_CONVERTER
 
 THIS_MACHINE: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
-_UNDECODED: Final = "failed to decode Protobuf message"
 
 
 async def reach(target_host: str, **more: Any) -> Client:
@@ -25,8 +24,3 @@ def compression_to(address: str) -> GrpcCompression:
     """
     host, _, _ = address.rpartition(":")
     return GrpcCompression.NONE if host in THIS_MACHINE else GrpcCompression.GZIP
-
-
-def is_unreadable(error: RPCError) -> bool:
-    """Tell whether the server answered, and with what the SDK cannot read: a worker is handed the same."""
-    return error.status is RPCStatusCode.INTERNAL and _UNDECODED in error.message

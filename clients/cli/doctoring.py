@@ -12,7 +12,7 @@ from clients.cli.reading import environments_of, known_schemas, spaces_of
 from clients.cli.terminal import leave, say, say_json
 from clients.trouble import ClientError, UsageError
 from domain.hints import temporal
-from domain.names import WEDGED
+from domain.names import ENGINE_QUEUE, WEDGED
 from domain.outcome import Exit
 from domain.value import Value
 from workers.settings import Surroundings, surroundings
@@ -274,11 +274,17 @@ async def _need_namespace(client: "Client") -> None:
 
 async def _work(client: "Client", environments: list[str]) -> AsyncIterator[Finding]:
     """Whether anybody does the work, and what of it needs a person."""
+    from activities.queues import led_away
     from clients.speaking import need_engine, need_environment
 
     try:
         await need_engine(client)
-        yield _good("workers", "the engine is served")
+        if away := await led_away(client, ENGINE_QUEUE):
+            yield _bad(
+                "workers", f"the engine's queue has workers, and none of its work: {away}", Exit.NOBODY_POLLS
+            )
+        else:
+            yield _good("workers", "the engine is served")
     except ClientError as error:
         yield _bad("workers", str(error), Exit.NOBODY_POLLS)
     for name in environments:

@@ -15,7 +15,7 @@ from domain.configuration import Configuration
 from domain.configuration_files import EnvironmentFile
 from domain.names import environment_id
 from domain.roles import Roles
-from tests.fakes import FixedSettings
+from tests.fakes import Bell, FixedSettings
 from tests.town import PATIENCE, Engine
 from workers.guarding import is_guarded, keep_guarding
 
@@ -27,7 +27,7 @@ OFTEN = timedelta(milliseconds=20)
 async def guarding(client: Client, *files: EnvironmentFile) -> AsyncIterator[None]:
     configuration = Configuration(environments={one.environment: one for one in files})
     names = [one.environment for one in files]
-    work = asyncio.create_task(keep_guarding(client, FixedSettings(configuration), names, OFTEN))
+    work = asyncio.create_task(keep_guarding(client, FixedSettings(configuration), names, Bell(), OFTEN))
     try:
         yield
     finally:

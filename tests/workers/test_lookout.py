@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from domain.outcome import Outcome
+from tests.fakes import Bell
 from tests.town import Town
 from workers.lookout import keep_lookout
 from workflows import patience
@@ -27,7 +28,7 @@ async def test_a_lane_that_was_lost_with_its_change_is_woken(
     await town.lane(town.dev).terminate("somebody meant well")
     await change.terminate("somebody meant well")
     gate.set()
-    lookout = asyncio.create_task(keep_lookout(town.client, timedelta(milliseconds=100)))
+    lookout = asyncio.create_task(keep_lookout(town.client, Bell(), timedelta(milliseconds=100)))
 
     report = await asyncio.wait_for(handle.result(), 30)
 

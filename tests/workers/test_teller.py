@@ -9,16 +9,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from temporalio.client import Client, WorkflowHandle
+from temporalio import workflow
+from temporalio.api.common.v1 import Payload
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
+from temporalio.common import RawValue, SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
+from activities.clock import SystemClock
 from clients.client import Towpath
 from domain.approval import Answer
-from domain.names import promotion_id
+from domain.names import ENGINE_QUEUE, ENVIRONMENT, OUTCOME, STORY, promotion_id
+from domain.names import SERVICE as ABOUT
 from domain.outcome import Outcome, Phase
 from domain.status import PromotionStatus, Report
 from domain.value import short
 from tests.channels import Hook, MailBox
-from tests.fakes import ShiftedClock
+from tests.fakes import Bell, ShiftedClock
+from tests.survival.waiting import until as come_true
 from tests.workers.site import SUBJECT, lay_out, release, until
 from workers.running import engine_worker, environment_worker
 from workers.server import embedded, temporal_binary
@@ -111,7 +118,9 @@ notify:
     towpath, settings, clock = Towpath(server), settings_of(place), ShiftedClock()
     with box.open():
         async with hanging.open(), at_work(server, place):
-            tellers = [asyncio.create_task(keep_telling(server, settings, clock, SOON)) for _ in range(2)]
+            tellers = [
+                asyncio.create_task(keep_telling(server, settings, Bell(), clock, SOON)) for _ in range(2)
+            ]
             first = await asked(server, place, "1.0.0")
             await hook.until_told("1.0.0 of shop in dev: approval wanted")
             assert (await decide(first, "approve")).outcome is Outcome.PROMOTED
@@ -247,3 +256,56 @@ async def test_a_first_route_does_not_tell_the_past(server: Client, hook: Hook, 
         await _seen(server, Teller(server, settings_of(place), late))
 
     assert hook.titles == []
+
+
+@workflow.defn(name="PromotionWorkflow")
+class Liar:
+    """Somebody's own, by the name of ours and on the queue of ours: it ends in ways in which none of ours does."""
+
+    @workflow.run
+    async def run(self, how: str) -> Any:
+        if how == "again":
+            workflow.continue_as_new("wait", task_queue="nobodys")
+        await workflow.wait_condition(lambda: how != "wait")
+        return RawValue(Payload(metadata={"encoding": b"binary/zlib"}, data=b"x"))
+
+
+@pytest.mark.parametrize(
+    ("own_id", "outcome", "how"),
+    [
+        ("promotion/shop/dev/0.0.1", "garbage", "end"),
+        ("promotion/shop/dev/0.0.1", "promoted", "end"),
+        ("promotion/shop/dev/0.0.1", "promoted", "again"),
+        ("promotion/shop", "promoted", "end"),
+    ],
+)
+async def test_what_somebody_made_up_keeps_nobody_from_hearing_of_others(
+    server: Client, hook: Hook, tmp_path: Path, *, own_id: str, outcome: str, how: str
+) -> None:
+    """One such row in the list ended whoever tells, or had them wait for ever, and again after each restart."""
+    place = written(tmp_path, f"channels: {{hook: '{hook.url}'}}\nnotify: [{{to: [hook]}}]\n")
+    said = {STORY: "promotion", OUTCOME: outcome, ABOUT: "shop", ENVIRONMENT: "dev"}
+    pairs = [SearchAttributePair(SearchAttributeKey.for_keyword(name), word) for name, word in said.items()]
+    async with Worker(
+        server, task_queue=ENGINE_QUEUE, workflows=[Liar], workflow_runner=UnsandboxedWorkflowRunner()
+    ):
+        liar = await server.start_workflow(
+            Liar.run, how, id=own_id, task_queue=ENGINE_QUEUE, search_attributes=TypedSearchAttributes(pairs)
+        )
+        await _until_ended(server, liar)
+    async with at_work(server, place), asyncio.timeout(60):
+        await decide(await asked(server, place, "1.0.0"), "reject")
+        teller = Teller(server, settings_of(place), SystemClock())
+        while "1.0.0 of shop in dev: rejected" not in hook.titles:
+            await _seen(server, teller)
+
+    assert not [title for title in hook.titles if "0.0.1" in title]
+
+
+async def _until_ended(client: Client, handle: WorkflowHandle[Any, Any]) -> None:
+    first = client.get_workflow_handle(handle.id, run_id=handle.first_execution_run_id)
+
+    async def has_ended() -> bool:
+        return (await first.describe()).status is not WorkflowExecutionStatus.RUNNING
+
+    await come_true(has_ended)

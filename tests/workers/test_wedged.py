@@ -27,7 +27,7 @@ from tests.servers import AT_ONCE, new_server
 from tests.town import Town, engine_worker
 from tests.workflows.attacks import pending
 from workers.blinding import can_list
-from workers.wedged import OURS, UNLISTABLE, UNREADABLE, is_readable, keep_ending_wedged
+from workers.wedged import OURS, SLEEPING, UNLISTABLE, UNREADABLE, is_readable, keep_ending_wedged
 from workflows.doorkeeper import Sighting
 
 pytestmark = [pytest.mark.server, pytest.mark.processes]
@@ -209,10 +209,11 @@ async def test_what_hides_all_that_is_listed_with_it_is_found_and_deleted(quay: 
         await client.start_workflow("Nonsense", id=workflow_id, task_queue="nobodys", search_attributes=ours)
     await quay.hide("hidden", "LaneWorkflow", ENGINE_QUEUE, {})
     await quay.hide("elsewhere", "Nonsense", "nobodys", {STORY: "promotion", PHASE: Phase.IN_LANE})
+    await quay.hide("change/a/b/1", "Nonsense", "nobodys", {})
     await quay.hide("ended", "Nonsense", "nobodys", {SERVICE: "shop"})
     await client.get_workflow_handle("ended").terminate()
 
-    await quay.until(lambda: len(quay.seen) == 3)
+    await quay.until(lambda: len(quay.seen) == 4)
 
     assert {(one.kind, one.door, one.why.partition(";")[0]) for one in quay.seen} == {
         (Kind.UNREADABLE, "list", UNLISTABLE)
@@ -224,7 +225,7 @@ async def test_what_hides_all_that_is_listed_with_it_is_found_and_deleted(quay: 
         while not await can_list(client, running):  # noqa: ASYNC110 - the server says nothing when it is done
             await asyncio.sleep(0.1)
     assert {row.id async for row in client.list_workflows(running)} == set(kept)
-    for workflow_id in ("hidden", "elsewhere"):
+    for workflow_id in ("hidden", "elsewhere", "change/a/b/1"):
         with pytest.raises(RPCError, match="not found"):
             await client.get_workflow_handle(workflow_id).describe()
 
@@ -294,6 +295,24 @@ async def test_of_what_stands_in_the_place_of_ours_a_person_is_told_before_the_s
 
     (alarm,) = quay.bell.alarms
     assert alarm.headline == f"{lane}: a workflow of another kind, or on another queue, stands in its place"
+
+
+@pytest.mark.parametrize("later", [{"start_delay": timedelta(days=365)}, {"cron_schedule": "0 0 1 1 *"}])
+async def test_what_would_begin_some_other_day_is_ended(
+    quay: Quay, monkeypatch: pytest.MonkeyPatch, later: dict[str, Any]
+) -> None:
+    """
+    It is of our kind and on our queue, no task of it fails, and no signal wakes it: it would hold its lane for a year.
+    """
+    monkeypatch.setattr("workers.wedged.NEWEST", timedelta())
+    town, lane = quay.town, lane_id(quay.town.subject(quay.town.dev))
+    await town.client.start_workflow("LaneWorkflow", id=lane, task_queue=ENGINE_QUEUE, **later)
+
+    await quay.until(lambda: bool(quay.seen))
+
+    assert [(one.kind, one.workflow_id, one.why) for one in quay.seen] == [(Kind.START, lane, SLEEPING)]
+    assert (await town.promoted("1.0.0", town.dev)).outcome is Outcome.PROMOTED
+    assert len(quay.seen) == 1, "the lane of ours is none of that kind"
 
 
 async def test_of_a_workflow_of_another_kind_under_a_lanes_id_a_person_is_told_once(quay: Quay) -> None:

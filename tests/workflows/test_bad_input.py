@@ -8,9 +8,13 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from temporalio.api.common.v1 import WorkflowExecution
-from temporalio.api.workflowservice.v1 import RequestCancelWorkflowExecutionRequest
+from temporalio.api.common.v1 import Payload, WorkflowExecution
+from temporalio.api.workflowservice.v1 import (
+    RequestCancelWorkflowExecutionRequest,
+    UpdateWorkflowExecutionRequest,
+)
 from temporalio.client import WorkflowHandle
+from temporalio.service import RPCError, RPCStatusCode
 
 from domain.approval_written import Approval
 from domain.names import environment_id
@@ -547,6 +551,25 @@ async def test_the_server_takes_nothing_beyond_its_limit(
     said = await shell.signal(waiting, "hold", "--input-file", shell.file(book))
 
     assert said.code == 1
+
+
+async def test_an_update_beyond_the_limit_is_not_taken(town: Town, waiting: WorkflowHandle[Any, Any]) -> None:
+    """
+    Taken, it would fail each of the workflow's tasks, and be handed out again for ever.
+    """
+    payload = Payload(metadata={"encoding": b"json/plain"}, data=b'"%s"' % (b"x" * 230_000))
+    request = UpdateWorkflowExecutionRequest(
+        namespace=town.client.namespace, workflow_execution=WorkflowExecution(workflow_id=waiting.id)
+    )
+    request.request.meta.update_id = "big"
+    request.request.input.name = "decide"
+    request.request.input.args.payloads.append(payload)
+
+    with pytest.raises(RPCError, match="limit") as refused:
+        await town.client.workflow_service.update_workflow_execution(request, retry=False)
+
+    assert refused.value.status is RPCStatusCode.RESOURCE_EXHAUSTED
+    assert (await waiting.query("status"))["phase"] == Phase.WAITING_FOR_APPROVAL
 
 
 async def test_what_the_server_lets_through_is_refused_at_the_door(

@@ -181,3 +181,29 @@ async def test_one_that_nobody_hears_ends_all_the_same(town: Town, monkeypatch: 
     assert ended.outcome is Outcome.CANCELLED
     told, *_ = told_of(await audit(town), "1.0", town.dev)
     assert (told.outcome, told.closed) == ("cancelled", ENDED)
+
+
+async def test_one_that_is_reset_while_its_change_soaks_is_not_done_yet(town: Town) -> None:
+    """
+    What stands there is put back, as nobody asks for it any more. The run that asks anew places it, in its own turn.
+
+    It ended at once, with “nothing to do”, and nothing stood there afterwards.
+    """
+    town.change_place(town.dev, soak=timedelta(seconds=6))
+    handle = await town.promote("1.0", town.dev)
+    await town.until_change(town.dev, Phase.SOAKING)
+    described = await handle.describe()
+    await town.client.workflow_service.reset_workflow_execution(
+        ResetWorkflowExecutionRequest(
+            namespace=town.client.namespace,
+            workflow_execution=WorkflowExecution(workflow_id=described.id, run_id=described.run_id),
+            reason="to see",
+            workflow_task_finish_event_id=3,
+            request_id="again",
+        )
+    )
+
+    report = await asyncio.wait_for(town.promotion_of("1.0", town.dev).result(), 40)
+
+    assert report.outcome is Outcome.PROMOTED
+    assert town.world.version(town.place(town.dev)) == "1.0"

@@ -1,0 +1,183 @@
+"""What stands still though nothing fails has a person called."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from temporalio.api.activity.v1 import ActivityOptions
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.deployment.v1 import WorkerDeploymentOptions
+from temporalio.api.enums.v1 import WorkerVersioningMode
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import (
+    PauseActivityRequest,
+    PollWorkflowTaskQueueRequest,
+    SetWorkerDeploymentCurrentVersionRequest,
+    UpdateActivityOptionsRequest,
+)
+from temporalio.client import Client, WorkflowHandle
+from temporalio.service import RPCError
+
+from activities.clock import SystemClock
+from activities.queues import led_away
+from domain.names import ENGINE_QUEUE
+from domain.outcome import Phase
+from tests.fakes import Bell, ShiftedClock
+from tests.servers import AT_ONCE, new_server
+from tests.survival.waiting import until
+from tests.town import Town, engine_worker
+from tests.workflows.attacks import pending
+from workers.stalling import OVERDUE, Stalled
+
+pytestmark = [pytest.mark.server, pytest.mark.processes]
+NAMESPACE = "default"
+VERSIONED = WorkerVersioningMode.WORKER_VERSIONING_MODE_VERSIONED
+
+
+@pytest.fixture
+async def soaking(tmp_path: Path) -> AsyncIterator[tuple[Town, WorkflowHandle[Any, Any], Bell]]:
+    """A change in its soak, on a server of its own."""
+    bell = Bell()
+    async with AsyncExitStack() as stack:
+        client, _ = await stack.enter_async_context(new_server(AT_ONCE))
+        await stack.enter_async_context(engine_worker(client, bell))
+        town = await stack.enter_async_context(Town(client, bell, tmp_path))
+        await town.stands("1.0.0", town.dev)
+        town.change_place(town.dev, soak=timedelta(minutes=5))
+        await town.promote("2.0.0", town.dev)
+        await town.until_change(town.dev, Phase.SOAKING)
+        change = await town.change(town.dev)
+        yield town, change, bell
+        bell.alarms.clear()
+        await change.terminate("the test is over")
+
+
+async def seen(client: Client, bell: Bell, wanted: int) -> Stalled:
+    """Look until so many were called; a workflow is listed a little after it has begun."""
+    stalled = Stalled(client, bell, SystemClock())
+    async with asyncio.timeout(20):
+        while len(bell.alarms) < wanted:
+            await stalled.look_round()
+            await asyncio.sleep(0.1)
+    await stalled.look_round()
+    assert len(bell.alarms) == wanted, "each is told once"
+    return stalled
+
+
+async def test_a_paused_soak_has_a_person_called(
+    soaking: tuple[Town, WorkflowHandle[Any, Any], Bell],
+) -> None:
+    """It has no time-out while it is: the change held its lane for ever, served and without a receipt."""
+    town, change, bell = soaking
+    where = WorkflowExecution(workflow_id=change.id)
+    await town.client.workflow_service.pause_activity(
+        PauseActivityRequest(namespace=NAMESPACE, execution=where, id=await pending(change, "soak"))
+    )
+
+    await seen(town.client, bell, 1)
+
+    assert (
+        bell.alarms[0].headline
+        == f"{change.id}: its activity soak is paused, and has no time-out while it is"
+    )
+    assert bell.alarms[0].subject == town.subject(town.dev)
+
+
+async def test_an_activity_that_is_led_elsewhere_has_a_person_called(
+    soaking: tuple[Town, WorkflowHandle[Any, Any], Bell],
+) -> None:
+    town, change, bell = soaking
+    options = ActivityOptions(task_queue=TaskQueue(name="nowhere"))
+    request = UpdateActivityOptionsRequest(
+        namespace=NAMESPACE,
+        execution=WorkflowExecution(workflow_id=change.id),
+        id=await pending(change, "soak"),
+        activity_options=options,
+    )
+    request.update_mask.paths.append("task_queue.name")
+    await town.client.workflow_service.update_activity_options(request)
+
+    await seen(town.client, bell, 1)
+
+    assert bell.alarms[0].headline == f"{change.id}: its activity soak is led to the queue “nowhere”"
+
+
+async def test_an_activity_is_overdue_exactly_when_its_time_is_long_up(
+    soaking: tuple[Town, WorkflowHandle[Any, Any], Bell],
+) -> None:
+    town, change, bell = soaking
+    clock = ShiftedClock()
+    stalled = Stalled(town.client, bell, clock)
+    described = (await change.describe()).raw_description.pending_activities
+    (soak,) = [one for one in described if one.activity_type.name == "soak"]
+    left = soak.expiration_time.ToDatetime(SystemClock().now().tzinfo) - SystemClock().now()
+
+    async def is_listed() -> bool:
+        return bool((await town.client.count_workflows(f"WorkflowId='{change.id}'")).count)
+
+    await until(is_listed)
+
+    clock.offset = left + OVERDUE - timedelta(seconds=20)
+    await stalled.look_round()
+    assert bell.alarms == []
+    clock.offset = left + OVERDUE + timedelta(seconds=20)
+    await stalled.look_round()
+
+    (alarm,) = bell.alarms
+    assert alarm.headline == f"{change.id}: its activity soak is long overdue, and nothing ends it"
+
+
+async def test_an_engines_queue_that_is_led_away_has_a_person_called(
+    soaking: tuple[Town, WorkflowHandle[Any, Any], Bell],
+) -> None:
+    """No task begins then, and so none fails: nobody else would notice. What is led away again is told anew."""
+    town, _, bell = soaking
+    service = town.client.workflow_service
+    options = WorkerDeploymentOptions(
+        deployment_name="evil dep",
+        build_id="b1",
+        worker_versioning_mode=VERSIONED,
+    )
+    poll = PollWorkflowTaskQueueRequest(
+        namespace=NAMESPACE,
+        task_queue=TaskQueue(name=ENGINE_QUEUE),
+        identity="evil",
+        deployment_options=options,
+    )
+    with suppress(RPCError):
+        await service.poll_workflow_task_queue(poll, retry=False, timeout=timedelta(seconds=3))
+
+    async def lead(build: str) -> None:
+        await service.set_worker_deployment_current_version(
+            SetWorkerDeploymentCurrentVersionRequest(
+                namespace=NAMESPACE,
+                deployment_name="evil dep",
+                build_id=build,
+                identity="evil",
+                ignore_missing_task_queues=True,
+                allow_no_pollers=True,
+            )
+        )
+
+    await lead("b1")
+    stalled = await seen(town.client, bell, 1)
+    await lead("")
+
+    async def is_back() -> bool:
+        return not await led_away(town.client, ENGINE_QUEUE)
+
+    await until(is_back)
+    await stalled.look_round()
+    await lead("b1")
+    async with asyncio.timeout(20):
+        while len(bell.alarms) < 2:
+            await stalled.look_round()
+    await lead("")
+
+    alarm = bell.alarms[0]
+    assert alarm.headline == "Nobody serves the engine's queue “towpath”"
+    assert "set-current-version --deployment-name 'evil dep' --unversioned -n default" in alarm.remedy

@@ -1,0 +1,123 @@
+"""A look for what stands still though nothing fails, so that nobody would notice.
+
+Whoever reaches the server can lead the engine's queue to a worker deployment of their own, which need not exist, or
+pause an activity, which then has no time-out, or lead it to a queue that nobody serves. The server says so of each.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from temporalio.api.common.v1 import WorkflowExecution as WorkflowExecutionId
+from temporalio.api.workflow.v1 import PendingActivityInfo
+from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionRequest
+from temporalio.client import Client, WorkflowExecution
+from temporalio.service import RPCError, RPCStatusCode
+
+from activities.calls import is_unreadable
+from activities.ports import Alarm, Clock, Notifier
+from activities.queues import led_away
+from domain.hints import temporal
+from domain.names import ENGINE_QUEUE, RUNNING_HERE, Subject, effects_queue
+from workers.rounds import Rounds
+from workers.witnessing import ENGINE, place_of
+
+EVERY: Final = timedelta(seconds=20)
+LANES_EVERY: Final = 15
+"""So many rounds apart lanes are looked at too: there are many of them, and few do anything."""
+OVERDUE: Final = timedelta(minutes=2)
+AT_ONCE: Final = 8
+LONGEST: Final = timedelta(minutes=10)
+REMEMBERED: Final = 10_000
+
+
+async def keep_seeing_stalled(
+    client: Client, notifier: Notifier, clock: Clock, every: timedelta = EVERY
+) -> None:
+    """Look, now and then. Ends by being cancelled."""
+    look = Stalled(client, notifier, clock)
+    rounds = Rounds("what stands still", "stalled_unseen", notifier, longest=LONGEST)
+    await rounds.keep(look.look_round, every)
+
+
+class Stalled:
+    """What stood still when it was looked for, and what of it people were told of."""
+
+    def __init__(self, client: Client, notifier: Notifier, clock: Clock) -> None:
+        self._client = client
+        self._notifier = notifier
+        self._clock = clock
+        self._rounds = 0
+        self._told: dict[str, None] = {}
+
+    async def look_round(self) -> None:
+        """Call a person, once, for each thing that stands still. What could not be told is told the next time."""
+        try:
+            await self._look_at_queue()
+        finally:  # what keeps one from being seen keeps nobody from the others
+            await self._look_at_workflows()
+
+    async def _look_at_queue(self) -> None:
+        why = await led_away(self._client, ENGINE_QUEUE)
+        if not why:
+            self._told.pop(ENGINE_QUEUE, None)
+            return
+        headline = f"Nobody serves the engine's queue “{ENGINE_QUEUE}”"
+        subject = Subject.model_construct(service="", environment=ENGINE)
+        await self._call(ENGINE_QUEUE, Alarm(subject, headline, f"No workflow goes on: {why}", f"led/{why}"))
+
+    async def _look_at_workflows(self) -> None:
+        kinds = ["ChangeWorkflow"] + (["LaneWorkflow"] if self._rounds % LANES_EVERY == 0 else [])
+        self._rounds += 1
+        query = f"{RUNNING_HERE} AND WorkflowType IN ({', '.join(map(repr, kinds))})"
+        rows = [row async for row in self._client.list_workflows(query)]
+        for first in range(0, len(rows), AT_ONCE):
+            await asyncio.gather(*map(self._look_at, rows[first : first + AT_ONCE]))
+
+    async def _look_at(self, row: WorkflowExecution) -> None:
+        request = DescribeWorkflowExecutionRequest(
+            namespace=self._client.namespace,
+            execution=WorkflowExecutionId(workflow_id=row.id, run_id=row.run_id),
+        )
+        try:
+            seen = await self._client.workflow_service.describe_workflow_execution(request, retry=False)
+        except RPCError as error:
+            if is_unreadable(error) or error.status is RPCStatusCode.NOT_FOUND:
+                return  # it has ended, or is ended for that
+            raise
+        subject, environment = place_of(row.id)
+        about = subject or Subject.model_construct(service="", environment=environment)
+        queues = {ENGINE_QUEUE, effects_queue(environment)}
+        for pending in seen.pending_activities:
+            for why in _why_stalled(pending, queues, self._clock.now()):
+                what = f"{row.id}: its activity {pending.activity_type.name} {why}"
+                command = temporal("describe", row.id, self._client.namespace)
+                key = f"{row.run_id}/{pending.activity_id}/{why}"
+                await self._call(
+                    key,
+                    Alarm(
+                        about, what, f"See docs/how-to/recover.md (a change stands still):\n{command}", key
+                    ),
+                )
+
+    async def _call(self, key: str, alarm: Alarm) -> None:
+        if key in self._told:
+            return
+        await self._notifier.call(alarm)
+        self._told[key] = None
+        while len(self._told) > REMEMBERED:
+            del self._told[next(iter(self._told))]
+
+
+def _why_stalled(pending: PendingActivityInfo, queues: set[str], now: datetime) -> Iterator[str]:
+    """Say why an activity will not be done: none of ours is ever paused or led elsewhere, or late for long."""
+    queue = pending.activity_options.task_queue.name
+    if pending.paused:
+        yield "is paused, and has no time-out while it is"
+    elif queue and queue not in queues:
+        yield f"is led to the queue “{queue[:200]}”"
+    elif pending.HasField("expiration_time"):
+        late = now - pending.expiration_time.ToDatetime(UTC)
+        if late > OVERDUE:
+            yield "is long overdue, and nothing ends it"
