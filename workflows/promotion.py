@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from pydantic import ValidationError
 from temporalio import workflow
@@ -44,6 +44,10 @@ with workflow.unsafe.imports_passed_through():
     from workflows.errand import errand
     from workflows.promotion_doors import Carried, Ending, PromotionDoors
     from workflows.steering import is_long
+
+
+HEARD_LATER: Final = "heard-later"
+"""A patch: an older run that was refused by a worker which came late left its record open."""
 
 
 @workflow.defn(failure_exception_types=[ValidationError])  # a paper that nobody can read is no plan
@@ -309,7 +313,9 @@ class PromotionWorkflow(PromotionDoors):
     def _end(self, ending: Ending) -> Report:
         self._ending = ending
         self._log.record(OutcomeRecord(at=workflow.now(), outcome=ending.outcome, why=ending.why))
-        self._is_unheard = self._log.phase is Phase.NO_WORKER
+        was_silent = self._log.phase is Phase.NO_WORKER
+        # A worker that came later, and has drawn up the terms, keeps the record too.
+        self._is_unheard = was_silent and not (self._proposal and workflow.patched(HEARD_LATER))
         self._log.enter(Phase.ENDED)
         publish(
             {

@@ -183,6 +183,22 @@ async def test_one_that_nobody_hears_ends_all_the_same(town: Town, monkeypatch: 
     assert (told.outcome, told.closed) == ("cancelled", ENDED)
 
 
+async def test_one_that_a_worker_refuses_which_came_late_is_closed(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was never in staging. It has ended, and whoever reads the record is not told that it is still open."""
+    monkeypatch.setattr(patience, "NOTICE_AFTER", timedelta(seconds=1))
+    await town.close(town.production)
+    handle = await town.promote("9.9.9", town.production)
+    await town.until(handle, Phase.NO_WORKER)
+    await town.open(town.production)
+    ended = await asyncio.wait_for(handle.result(), 20)
+
+    assert ended.outcome is Outcome.REFUSED
+    told, *_ = told_of(await audit(town), "9.9.9", town.production)
+    assert (told.outcome, told.closed) == ("refused", ENDED)
+
+
 async def test_one_that_is_reset_while_its_change_soaks_is_not_done_yet(town: Town) -> None:
     """
     What stands there is put back, as nobody asks for it any more. The run that asks anew places it, in its own turn.
