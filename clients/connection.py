@@ -42,6 +42,16 @@ class EmbeddedServer(Value):
         """Tell whether the server still lives, or whoever began it, which then says that it has died."""
         return any(_lives(one) for one in (self.pid, self.process) if one)
 
+    @property
+    def source(self) -> str:
+        """Say whose server it is."""
+        whose = f"`towpath up`, process {self.pid}"
+        return (
+            f"of {whose}"
+            if _lives(self.pid)
+            else f"left by {whose}, which has died: start it again with `towpath up`"
+        )
+
 
 def _lives(pid: int) -> bool:
     try:
@@ -117,7 +127,7 @@ def find_way(state: Path = HERE, profile: str = "") -> tuple[ClientConnectConfig
     if "target_host" in chosen:
         return chosen, Way(chosen["target_host"], "named by the profile or TEMPORAL_ADDRESS")
     found = embedded_server(state)
-    way = Way(found.address, f"of `towpath up`, process {found.pid}") if found else _default()
+    way = Way(found.address, found.source) if found else _default()
     return {**chosen, "target_host": way.address}, way
 
 

@@ -47,7 +47,7 @@ def _judge(seen: Overview, workflow_id: str, signal: Signal) -> str:
         return "no change is under way" if seen.lane and seen.lane.turn is None else ""
     if seen.change.phase is Phase.ENDED:
         return ""
-    return at_change(seen.change.phase, signal)[1]
+    return at_change(Phase.HELD if seen.change.will_hold else seen.change.phase, signal)[1]
 
 
 async def steer(  # noqa: PLR0913 - what a word consists of

@@ -4,6 +4,12 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 
+def end_with_suggestion(word: str, known: Iterable[str]) -> str:
+    """Say the same as the end of a sentence, with its mark."""
+    said = suggest(word, known)
+    return said if said.endswith("?") else f"{said}."
+
+
 def suggest(word: str, known: Iterable[str]) -> str:
     """Say what to write instead of a word that is not known: the nearest one, else all there are."""
     words = {one.casefold(): one for one in known}

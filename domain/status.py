@@ -84,6 +84,8 @@ class ChangeStatus(Value):
     waits_for: str = ""
     remedy: str = ""
     stuck_on: Fence | None = None
+    will_hold: bool = False
+    """Somebody has said hold, and it holds before its next step."""
     refused: tuple[RefusedRecord, ...] = ()
     records: tuple[Record, ...] = ()
     head: Digest | None = None

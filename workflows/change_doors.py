@@ -95,6 +95,7 @@ class ChangeDoors(Steered):
             waits_for=self._log.waits_for,
             remedy=self._log.remedy,
             stuck_on=self._stuck_on,
+            will_hold=self._will_hold,
             refused=self._log.refused,
             records=self._log.chain.records,
             head=self._log.chain.head,
@@ -118,8 +119,12 @@ class ChangeDoors(Steered):
                 self._times_opened += 1
         self._note_override(signal, word, proof)
 
+    @property
+    def _will_hold(self) -> bool:
+        return self._held and not self._undoing
+
     def _check(self, signal: Signal) -> None:
-        phase = Phase.HELD if self._held and not self._undoing else self._log.phase
+        phase = Phase.HELD if self._will_hold else self._log.phase
         does, why = at_change(phase, signal)
         if does is Does.REFUSE:
             raise RefusedError(why)

@@ -17,7 +17,7 @@ from clients.cli.terminal import say_aside
 from clients.trouble import NobodyPollsError, UsageError
 from domain.names import is_identifier
 from domain.outcome import Exit
-from domain.spelling import suggest
+from domain.spelling import end_with_suggestion
 from workers.settings import surroundings
 
 if TYPE_CHECKING:
@@ -45,7 +45,8 @@ async def _asked(work: Callable[["Towpath"], Awaitable[Exit | None]], by: str | 
     except NobodyPollsError as nobody:
         known = environments_of(place)
         if nobody.environment and known and nobody.environment not in known:
-            hint = f"{place.folder} has no environment “{nobody.environment}”: {suggest(nobody.environment, known)}"
+            meant = end_with_suggestion(nobody.environment, known)
+            hint = f"{place.folder} has no environment “{nobody.environment}”: {meant}"
             raise NobodyPollsError(f"{nobody}\n{hint}", nobody.environment) from nobody
         raise
     except RPCError as error:
@@ -63,17 +64,17 @@ def keep_core_quiet() -> None:
 def need_known_service(service: str) -> None:
     """Raise ``UsageError`` where this folder knows services, and not this one."""
     here = surroundings()
-    known = find_configuration(here)
+    known = find_configuration(here, service)
     if known and known.services and service not in known.services:
         raise UsageError(
-            f"There is no service “{service}” in {here.folder}: {suggest(service, known.services)}"
+            f"There is no service “{service}” in {here.folder}: {end_with_suggestion(service, known.services)}"
         )
 
 
 async def need_service(towpath: "Towpath", service: str, environment: str) -> None:
     """Raise ``UsageError`` where this folder knows others, and no lane knows this one either: it is a slip."""
     here = surroundings()
-    known = find_configuration(here)
+    known = find_configuration(here, service)
     if not known or not known.services or not is_identifier(service) or not is_identifier(environment):
         return
     file = known.services.get(service)
@@ -84,7 +85,7 @@ async def need_service(towpath: "Towpath", service: str, environment: str) -> No
     need_known_service(service)
     if file is None:
         return
-    road = suggest(environment, file.environments)
+    road = end_with_suggestion(environment, file.environments)
     raise UsageError(f"{service} does not go to “{environment}”, by {here.folder}: {road}")
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from clients.cli.grammar import AsJson, ForEnvironment, ForService
-from clients.cli.reading import open_archive, open_releases, read_configuration
+from clients.cli.reading import open_archive, open_releases, read_about
 from clients.cli.recalling import read_time
 from clients.cli.terminal import leave, say, say_aside, say_json, say_plain
 from clients.trouble import UsageError
@@ -56,7 +56,7 @@ IntoBundle = Annotated[
 def verify(
     service: ForService = "", environment: ForEnvironment = "", head: Head = "", as_json: AsJson = False
 ) -> None:
-    """Check every seal and signature, and that no receipt or record was altered or is missing. Ends with 10 if so."""
+    """Check every seal and signature, and that no receipt or record was altered or is missing; else end with 10."""
     found = _audit(service, environment, head)
     if as_json:
         say_json(found)
@@ -121,7 +121,7 @@ def _bundle(into: Path, service: str, environment: str) -> None:
 
     place = surroundings()
     _named(service, environment)
-    keys = {name: one.key for name, one in read_configuration(place).environments.items()}
+    keys = {name: one.key for name, one in read_about(place).environments.items()}
     if environment and environment not in keys:
         raise UsageError(
             f"There is no environment “{environment}” in {place.folder}, so nobody knows its key."

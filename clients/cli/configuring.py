@@ -7,13 +7,13 @@ from pydantic import JsonValue, TypeAdapter
 
 from clients.cli.doctoring import config
 from clients.cli.grammar import AsJson, EnvironmentName, Service
-from clients.cli.reading import read_configuration
+from clients.cli.reading import read_about
 from clients.cli.terminal import plain, say_json, say_table
 from clients.trouble import UsageError
 from domain.configuration_files import service_file
 from domain.names import Subject
 from domain.rule import cut
-from domain.spelling import suggest
+from domain.spelling import end_with_suggestion
 from domain.value import Value, say_duration
 from workers.settings import Surroundings, surroundings
 
@@ -57,16 +57,16 @@ def _effective(place: Surroundings, service: str, environment: str) -> Effective
     from activities.configuration_showing import effective
     from activities.targets import TARGETS
 
-    configuration = read_configuration(place)
+    configuration = read_about(place, service)
     if service not in configuration.services:
         raise UsageError(
             f"There is no service “{plain(service)}” in {place.folder}: "
-            f"{suggest(service, configuration.services)}."
+            f"{end_with_suggestion(service, configuration.services)}"
         )
     road = configuration.services[service].environments
     if environment not in road:
         raise UsageError(
-            f"{service} does not go to “{plain(environment)}”: {suggest(environment, road)}. Its road is in "
+            f"{service} does not go to “{plain(environment)}”: {end_with_suggestion(environment, road)} Its road is in "
             f"{service_file(service)}."
         )
     targets = {name: kind.settings for name, kind in TARGETS.items()}

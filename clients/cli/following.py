@@ -41,7 +41,7 @@ class Doubt:
             return None
         if seen.change and seen.change.phase is Phase.STUCK:
             return Exit.UNSETTLED
-        if Phase.NO_WORKER in {view.phase for view in (seen.promotion, seen.pipeline) if view}:
+        if Phase.NO_WORKER in {view.phase for view in (seen.promotion, seen.pipeline, seen.change) if view}:
             return Exit.NOBODY_POLLS
         for stop in seen.stops.values():
             if (verdict := self.verdict(stop)) is not None:

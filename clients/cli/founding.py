@@ -15,7 +15,7 @@ from clients.trouble import UsageError
 from domain.configuration_files import ORGANISATION_FILE, environment_file, service_file
 from domain.names import is_identifier
 from domain.release import Kind
-from domain.spelling import suggest
+from domain.spelling import end_with_suggestion, suggest
 from workers.settings import surroundings
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def schema(kind: SchemaName = "") -> None:
     """Print the JSON Schema of a kind of file, or of all three, for editors."""
     known = known_schemas()
     if kind and kind not in known:
-        raise UsageError(f"There is no kind of file “{plain(kind)}”: {suggest(kind, known)}.")
+        raise UsageError(f"There is no kind of file “{plain(kind)}”: {end_with_suggestion(kind, known)}")
     typer.echo(json.dumps(known[kind] if kind else known, indent=2, ensure_ascii=False))
 
 
@@ -132,7 +132,8 @@ def make_environment_key(name: NewName) -> None:
     configuration = read_configuration(place)
     if name not in configuration.environments:
         raise UsageError(
-            f"There is no environment “{plain(name)}” in {place.folder}: {suggest(name, configuration.environments)}."
+            f"There is no environment “{plain(name)}” in {place.folder}: "
+            f"{end_with_suggestion(name, configuration.environments)}"
         )
     make_published_key(place, configuration, name)
     say(
@@ -156,7 +157,7 @@ def new_service(
     path = _folder()
     _refuse_known(path, service_file(name))
     if target not in TARGETS:
-        raise UsageError(f"There is no target “{plain(target)}”: {suggest(target, TARGETS)}.")
+        raise UsageError(f"There is no target “{plain(target)}”: {end_with_suggestion(target, TARGETS)}")
     asked = component or [_ask("What is it made of, as in site=content?", "--component NAME=KIND")]
     parts = dict(map(_component, asked))
     if len(parts) < len(asked):

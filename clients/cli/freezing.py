@@ -24,7 +24,9 @@ Why = Annotated[
 ]
 Lasts = Annotated[
     str,
-    typer.Option("--for", metavar="TIME", help="How long, as in 90s, 2h or 1d; without it, until thawed."),
+    typer.Option(
+        "--for", metavar="TIME", help="How long, as in 90s, 2h or 1d; without it, until somebody ends it."
+    ),
 ]
 
 
@@ -95,7 +97,8 @@ def thaw(
 
     async def work(towpath: "Towpath") -> Exit:
         _need_one(environment, everywhere=everywhere)
-        if environment:
+        # What the server has frozen is thawed, whether or not the folder knows it.
+        if environment and not (await towpath.environment(environment).status()).freeze:
             await need_known(towpath, environment)
         names = [environment] if environment else await _known(towpath, frozen=True)
         return await _each(names, lambda name: _thaw(towpath, name, _Word(actor, comment, "", signs)))

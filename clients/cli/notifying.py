@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from clients.cli.grammar import AsJson
-from clients.cli.reading import read_configuration
+from clients.cli.reading import read_about
 from clients.cli.terminal import leave, say, say_json
 from clients.trouble import UsageError
 from domain.outcome import Exit
-from domain.spelling import suggest
+from domain.spelling import end_with_suggestion
 from domain.value import Value
 from workers.settings import Surroundings, surroundings
 
@@ -55,7 +55,7 @@ def _notify() -> None:
 def try_out(channel: ChannelName = "", event: EventName = "", as_json: AsJson = False) -> None:
     """Send a test notice now, from this machine, and say for each channel what came of it."""
     place = surroundings()
-    organisation = read_configuration(place).organisation
+    organisation = read_about(place).organisation
     meant = _read_event(event)
     channels = _chosen(organisation, channel, meant)
     trials = asyncio.run(_try_all(place, channels, meant))
@@ -79,7 +79,9 @@ def _read_event(written: str) -> "Event | None":
     try:
         return Event(written)
     except ValueError as error:
-        raise UsageError(f"“{written[:80]}” is not an event; {suggest(written, list(Event))}") from error
+        raise UsageError(
+            f"“{written[:80]}” is not an event; {end_with_suggestion(written, list(Event))}"
+        ) from error
 
 
 def _chosen(organisation: "Organisation", channel: str, event: "Event | None") -> tuple[str, ...]:
@@ -91,7 +93,9 @@ def _chosen(organisation: "Organisation", channel: str, event: "Event | None") -
             "towpath.yaml names no channels, so nobody is told anything. See docs/how-to/notifications.md."
         )
     if channel and channel not in organisation.channels:
-        raise UsageError(f"There is no channel “{channel[:80]}”; {suggest(channel, organisation.channels)}")
+        raise UsageError(
+            f"There is no channel “{channel[:80]}”; {end_with_suggestion(channel, organisation.channels)}"
+        )
     names = (channel,) if channel else tuple(organisation.channels)
     if event is None:
         return names

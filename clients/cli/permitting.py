@@ -6,7 +6,7 @@ import typer
 
 from clients.cli.configuring import Lines
 from clients.cli.grammar import AsJson
-from clients.cli.reading import read_configuration
+from clients.cli.reading import read_about
 from clients.cli.terminal import leave, plain, say, say_aside, say_json
 from clients.trouble import UsageError
 from domain.configuration import Configuration
@@ -15,7 +15,7 @@ from domain.names import Subject
 from domain.outcome import Exit
 from domain.permission import Permission, permission
 from domain.roles import ASKS_FOR, OF_THE_ENVIRONMENT, Door, Role
-from domain.spelling import suggest
+from domain.spelling import end_with_suggestion
 from domain.value import Value
 from workers.settings import Surroundings, surroundings
 
@@ -58,7 +58,7 @@ def can(person: Person, verb: Verb, where: Where, as_json: AsJson = False) -> No
 
 
 def _judge(place: Surroundings, person: str, verb: str, where: list[str]) -> Verdict:
-    configuration = read_configuration(place)
+    configuration = read_about(place, where[0] if len(where) == 2 else "")
     door = _door(verb)
     service, environment = _place(configuration, place, where)
     if service is None and door not in OF_THE_ENVIRONMENT:
@@ -93,7 +93,7 @@ def _door(verb: str) -> Door | Shortcut:
         if verb in set(words):
             return words(verb)
     raise UsageError(
-        f"“{plain(verb)}” is nothing that is asked for here: {suggest(verb, [*Door, *Shortcut])}."
+        f"“{plain(verb)}” is nothing that is asked for here: {end_with_suggestion(verb, [*Door, *Shortcut])}"
     )
 
 
@@ -106,7 +106,9 @@ def _place(configuration: Configuration, place: Surroundings, where: list[str]) 
         (service, "service", configuration.services),
     ):
         if name is not None and name not in known:
-            raise UsageError(f"There is no {what} “{plain(name)}” in {place.folder}: {suggest(name, known)}.")
+            raise UsageError(
+                f"There is no {what} “{plain(name)}” in {place.folder}: {end_with_suggestion(name, known)}"
+            )
     return service, environment
 
 

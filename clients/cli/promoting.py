@@ -154,6 +154,7 @@ def promote(
         from clients.speaking import need_engine
 
         await _check_order(towpath, "promote", service, version, environment)
+        await need_service(towpath, service, environment)
         promotion = await towpath.promote(
             service, version, environment, by=actor, reason=reason, signer=signs, urgency=urgency
         )
@@ -187,6 +188,8 @@ def _walk(
         from clients.cli.walking import follow_walk
         from clients.speaking import need_engine
 
+        for one in through:
+            await need_service(towpath, service, one)
         walk = await towpath.walk(
             service, version, through, by=actor, reason=reason, signer=signs, passing=passing
         )

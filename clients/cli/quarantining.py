@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from clients.cli.freezing import Why
 from clients.cli.grammar import By, Comment, Service, Version
 from clients.cli.identity import who_am_i
-from clients.cli.reading import open_releases, read_configuration
+from clients.cli.reading import open_releases, read_about
 from clients.cli.releasing import done_with_store, release
 from clients.cli.terminal import say, say_aside, say_commands
 from clients.trouble import UsageError
@@ -52,7 +52,7 @@ def _say_unheeded(place: Surroundings, made: "Quarantine") -> None:
     """Say where it changes nothing, since its sender may not: each environment judges that for itself."""
     from domain.permission import why_may_not
 
-    configuration = read_configuration(place)
+    configuration = read_about(place, made.service)
     door = Door.UNQUARANTINE if made.lifted else Door.QUARANTINE
     for environment in configuration.environments:
         if why := why_may_not(configuration, made.by.name, door, environment, made.service):

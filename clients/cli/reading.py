@@ -41,11 +41,12 @@ def read_about(place: "Surroundings", service: str = "") -> "Configuration":
         raise UsageError(str(error)) from error
 
 
-def find_configuration(place: "Surroundings") -> "Configuration | None":
-    """Return the folder's configuration, or None where it has none that can be read."""
+def find_configuration(place: "Surroundings", service: str = "") -> "Configuration | None":
+    """Return what the folder says of this service, or of none; None where that cannot be read."""
     from workers.wiring import settings_of
 
-    return settings_of(place).inspect().configuration
+    found = settings_of(place).inspect()
+    return None if service in found.unsound else found.sound
 
 
 def spaces_of(place: "Surroundings") -> "Mapping[str, Space]":

@@ -11,7 +11,7 @@ from clients.cli.asking import need_known_service, signer
 from clients.cli.carrying import carrying
 from clients.cli.grammar import AsJson, Key, Service, Version
 from clients.cli.identity import find_me
-from clients.cli.reading import open_releases, read_configuration
+from clients.cli.reading import open_releases, read_about
 from clients.cli.sourcing import parts_of, revision_of, unfolded
 from clients.cli.terminal import quoted, say, say_aside, say_commands, say_json, say_table
 from clients.trouble import ClientError, DeclinedError, UsageError
@@ -85,7 +85,7 @@ def create(
 
     place = surroundings()
     signs = signer(key)
-    named = parts_of(read_configuration(place), service, source, component or [])
+    named = parts_of(read_about(place, service), service, source, component or [])
     with (
         carrying(f"Packing {version} of {service} …") as shown,
         unfolded(named, revision) as (parts, commit),
@@ -118,7 +118,7 @@ def create(
 def list_(service: OptionalService = "", as_json: AsJson = False) -> None:
     """List the releases of a service, or of all, oldest first."""
     place = surroundings()
-    services = [service] if service else sorted(read_configuration(place).services)
+    services = [service] if service else sorted(read_about(place).services)
     found, quarantined = done_with_store(_list(open_releases(place), services))
     if as_json:
         say_json(Releases(releases=found, quarantined=tuple(quarantined.values())))

@@ -222,6 +222,8 @@ def _show_change(change: ChangeStatus, in_vain: str) -> None:
         f"The change of turn {change.turn} is {change.phase}{waits}; since {_ago(change.since)}.",
         STYLES.get(change.phase, "bold"),
     )
+    if change.will_hold and change.phase is not Phase.HELD:
+        say("  it holds before its next step, as somebody has said", "yellow")
     if in_vain:
         say(f"  tried again and again, and fails: {in_vain}", "yellow")
     for record in change.records:

@@ -6,6 +6,7 @@ import json
 import pytest
 from temporalio.client import Client
 
+from clients.client import Towpath
 from domain.inventory import EnvironmentList, EnvironmentSummary
 from domain.outcome import Exit, Outcome, Phase
 from domain.windows import Schedule
@@ -101,3 +102,19 @@ async def test_all_environments_are_frozen_and_thawed_at_once(
     assert f"{town.dev} is not frozen" in thawed.said
     assert f"{town.staging} is open" in thawed.said
     assert (neither.code, both.code) == (Exit.USAGE, Exit.USAGE)
+
+
+async def test_what_is_frozen_is_thawed_by_a_name_that_no_folder_knows(
+    town: Town, towpath: CommandLine
+) -> None:
+    """It was frozen by whoever knows no folder, or has left the folder since: the server has it."""
+    (towpath.folder / "environments").mkdir()
+    (towpath.folder / "environments/dev.yaml").write_text("environment: dev\n")
+    (towpath.folder / "towpath.yaml").write_text("store: store\n")
+    gone = f"gone-{town.service}"
+    await Towpath(town.client).environment(gone).freeze("x", by="olga@example.com")
+
+    thawed = await towpath.type("thaw", gone)
+    again = await towpath.type("thaw", gone)
+
+    assert (thawed.code, again.code) == (Exit.DONE, Exit.USAGE), thawed.said + again.said

@@ -112,11 +112,16 @@ async def test_a_release_walks_to_production_by_the_command_line(home: CommandLi
     examined = await home.type("doctor", "--json")
     (home.folder / "services/other.yaml").write_text("service: other\n")  # somebody else is at work
     rolled_back = await home.type("rollback", "storefront", "production", "--watch")
+    listed = await home.type("release", "list")
+    (home.folder / "services/storefront.yaml").write_text("service: storefront\n")
+    broken = await home.type("rollback", "storefront", "dev", "--watch")
     up.terminate()
     stopped = await ended(up)
 
-    for ran in (created, to_dev, asked, approved, watched, examined, rolled_back, stopped):
+    for ran in (created, to_dev, asked, approved, watched, examined, rolled_back, listed, stopped):
         assert ran.code == Exit.DONE, ran.said
+    assert broken.code == Exit.NOBODY_POLLS, broken.said
+    assert "environments is missing" in broken.said
     assert served == "version 1"
     findings = json.loads(examined.out)["findings"]
     assert {one["verdict"] for one in findings} <= {"good", "doubtful"}
@@ -230,11 +235,15 @@ async def test_the_libraries_own_words_are_not_printed_beside_a_commands(home: C
     assert "temporalio_client" not in first + ran.said
 
 
-@pytest.mark.parametrize("verb", ["rollback", "adopt"])
-async def test_what_is_asked_of_a_service_that_nobody_knows_is_a_slip(beside: CommandLine, verb: str) -> None:
+@pytest.mark.parametrize(
+    "words", ["rollback {} {}", "adopt {} {}", "promote {} 1.0.0 {}", "promote {} 1.0.0 --through {}"]
+)
+async def test_what_is_asked_of_a_service_that_nobody_knows_is_a_slip(
+    beside: CommandLine, words: str
+) -> None:
     """Nothing is begun: a lane of that name would be there for ever. So is an environment that it does not go to."""
-    slip = await beside.type(verb, "storefornt", "dev")
-    nowhere = await beside.type(verb, "storefront", "qa")
+    slip = await beside.type(*words.format("storefornt", "dev").split())
+    nowhere = await beside.type(*words.format("storefront", "qa").split())
     lanes = await beside.type("status", "storefornt")
 
     assert (slip.code, nowhere.code, lanes.code) == (Exit.USAGE,) * 3

@@ -305,3 +305,19 @@ async def test_a_rollback_is_listed_among_all_that_has_ended(town: Town, towpath
 
     assert re.search(rf"^{change_id(subject, rollback)} +rolled back ", ran.out, re.MULTILINE)
     assert change_id(subject, promotion) not in ran.out
+
+
+async def test_a_hold_is_taken_back_before_it_holds(town: Town, towpath: CommandLine) -> None:
+    """While a soak lasts it was neither shown, nor could anybody resume."""
+    town.change_place(town.dev, soak=timedelta(minutes=5))
+    await town.promote("1.0.0", town.dev)
+    await town.until_change(town.dev, Phase.SOAKING)
+
+    held = await towpath.type("hold", town.service, town.dev)
+    seen = await towpath.type("status", town.service, town.dev)
+    resumed = await towpath.type("resume", town.service, town.dev)
+    again = await towpath.type("status", town.service, town.dev)
+
+    assert (held.code, resumed.code) == (Exit.DONE, Exit.DONE), resumed.said
+    assert "it holds before its next step" in seen.said
+    assert "it holds" not in again.said
