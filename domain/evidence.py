@@ -132,7 +132,8 @@ def _what(account: Account) -> str:
 
 def _deeds(account: Account) -> Iterator[str]:
     if account.deeds:
-        yield "* Done:" if account.stood else "* Done, and undone again:"
+        undone = "undone again" if account.healthy else "undone again in part"
+        yield "* Done:" if account.stood else f"* Done, and {undone}:"
     yield from (f"    * {_one_line(deed)}" for deed in account.deeds[:MOST_DEEDS])
     if (more := len(account.deeds) - MOST_DEEDS) > 0:
         yield f"    * and {more} more"

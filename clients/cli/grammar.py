@@ -125,7 +125,15 @@ def read_workflow_id(words: list[str]) -> str:
     )
 
 
-_PARTS: Final = {"promotion": 3, "pipeline": 2, "change": 3, "plan": 3, "lane": 2, "environment": 1}
+_PARTS: Final = {
+    "promotion": 3,
+    "pipeline": 2,
+    "change": 3,
+    "plan": 3,
+    "way": 3,
+    "lane": 2,
+    "environment": 1,
+}
 
 
 def _read_id(text: str) -> str:

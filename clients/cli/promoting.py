@@ -27,7 +27,7 @@ from clients.cli.terminal import say, say_commands, say_json
 from clients.cli.validating import Github, JunitFile, report
 from clients.trouble import NobodyPollsError, UsageError
 from domain.names import is_identifier
-from domain.outcome import Exit
+from domain.outcome import Exit, Phase
 from domain.urgency import REASON_WANTED, Urgency
 from workers.settings import surroundings
 
@@ -301,7 +301,9 @@ def rollback(
         raise UsageError("--even-so goes with --without-server.")
 
     async def work(towpath: "Towpath") -> Exit:
+        from clients.cli.advising import remedies, say_next
         from clients.cli.following import follow_wish, say_answer, see_lane
+        from clients.overview import look
 
         await need_service(towpath, service, environment)
         wish = await towpath.rollback(
@@ -312,6 +314,14 @@ def rollback(
             return await follow_wish(wish)
         with suppress(TimeoutError):
             return say_answer(wish, await asyncio.wait_for(wish.result(), A_MOMENT))
+        seen = await look(wish.lane.client, wish.lane.id)
+        if seen.change and seen.change.phase is Phase.STUCK:
+            say(
+                f"It waits for turn {seen.change.turn}, which is stuck: {seen.change.waits_for}",
+                "bold yellow",
+            )
+            say_next(remedies(seen))
+            return Exit.UNSETTLED
         say_commands([f"{see_lane(wish)} --watch"])
         return Exit.DONE
 

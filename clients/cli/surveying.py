@@ -143,6 +143,8 @@ def _rows(place: Place) -> Iterator[tuple[str, ...]]:
         yield (place.service, place.environment, "nothing yet" if not place.trouble else "unknown", "", lane)
     for one in place.stands:
         holds = f"{one.component} {_version(one)}"
+        if _is_unsettled(place):  # what stands there now, nobody knows before it is settled
+            holds = f"{one.component} unknown ({_version(one)} before)"
         yield (place.service, place.environment, holds, _since(one), lane)
 
 
@@ -186,18 +188,23 @@ def _with_plans(found: EnvironmentView, known: "Configuration | None") -> Enviro
     return found.but(planned=file.schedule.say(now), places=places)
 
 
+def _is_unsettled(place: Place) -> bool:
+    return bool(place.unsettled) or place.phase is Phase.UNSETTLED
+
+
 def _show_place(place: Place) -> None:
-    bad = place.unsettled or place.phase is Phase.UNSETTLED
+    bad = _is_unsettled(place)
     say(
         f"{place.service}: {place.trouble or place.phase or 'nothing was ever changed'}",
         "red" if bad else "bold",
     )
     _show_gates(place)
+    before = ", as it was before what is unsettled" if bad else ""
     for one in place.stands:
-        say(f"  {one.component} {_version(one)}{_history(one)}")
+        say(f"  {one.component} {_version(one)}{_history(one)}{before}")
     for sentence in place.disagreements:
         say(f"  {sentence}", "yellow")
-    if place.health:
+    if place.health and not bad:
         health = place.health
         verdict = "well" if health.healthy else "not well"
         proof = "" if health.proven else ", revision unproven"

@@ -122,6 +122,8 @@ async def test_a_stuck_undo_ends_the_watch_with_20_and_skip_ends_it_with_16(
     town.world.stuck.add(town.place(town.dev))
 
     stuck = await towpath.type("promote", *words(town, "2.0.0", town.dev), "--watch")
+    back = await towpath.type("rollback", town.service, town.dev)
+    listed = await towpath.type("services", town.service)
     told = [line.strip() for line in stuck.out.splitlines() if line.strip().startswith("towpath skip")]
     skipped = await towpath.type(*told[0].split()[1:])
     async for seen in watch_lane(Lane(town.client, town.subject(town.dev))):
@@ -130,7 +132,10 @@ async def test_a_stuck_undo_ends_the_watch_with_20_and_skip_ends_it_with_16(
             break
     ran = await towpath.type("status", *words(town, "2.0.0", town.dev), "--watch")
 
-    assert stuck.code == Exit.UNSETTLED
+    assert (stuck.code, back.code) == (Exit.UNSETTLED, Exit.UNSETTLED)
+    assert "which is stuck" in back.said
+    assert f"towpath retry {town.service} {town.dev}" in back.said
+    assert "site unknown (1.0.0 before)" in listed.said
     assert (skipped.code, ran.code) == (Exit.DONE, Exit.SETTLED_BY_HAND)
     lane = rf"^{lane_id(town.subject(town.dev))} +idle "
     async with asyncio.timeout(20):  # the list hears of it a little later

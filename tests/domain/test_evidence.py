@@ -88,11 +88,13 @@ def test_what_was_undone_or_left_undone_is_said() -> None:
 
     text = tell_audit(Audit(accounts=(undone, back)))
     nothing = tell_audit(Audit(accounts=(back.but(deeds=()),)))
+    left = tell_audit(Audit(accounts=(undone.but(healthy=False),)))
 
     assert "* Done, and undone again:\n    * site at 0:" in text
     assert "    * and 3 more\n" in text
     assert "## shop in production: rollback of turn 7, rolled back\n" in text
     assert "* Done" not in nothing
+    assert "* Done, and undone again in part:" in left
     assert "left undone, because a person said to" in nothing
     assert "**Something of it was left undone, because a person said to**" in text
 
