@@ -1,7 +1,8 @@
 """A look for what stands still though nothing fails, so that nobody would notice.
 
 Whoever reaches the server can lead the engine's queue to a worker deployment of their own, which need not exist, or
-pause an activity, which then has no time-out, or lead it to a queue that nobody serves. The server says so of each.
+pin a workflow to one, pause an activity, which then has no time-out, or lead it to a queue that nobody serves. The
+server says so of each.
 """
 
 import asyncio
@@ -26,6 +27,7 @@ from workers.witnessing import ENGINE, place_of
 EVERY: Final = timedelta(seconds=20)
 LANES_EVERY: Final = 15
 """So many rounds apart lanes are looked at too: there are many of them, and few do anything."""
+PINNED: Final = f"{RUNNING_HERE} AND TemporalWorkflowVersioningBehavior IS NOT NULL"
 OVERDUE: Final = timedelta(minutes=2)
 AT_ONCE: Final = 8
 LONGEST: Final = timedelta(minutes=10)
@@ -55,6 +57,7 @@ class Stalled:
         """Call a person, once, for each thing that stands still. What could not be told is told the next time."""
         try:
             await self._look_at_queue()
+            await self._look_at_pinned()
         finally:  # what keeps one from being seen keeps nobody from the others
             await self._look_at_workflows()
 
@@ -66,6 +69,24 @@ class Stalled:
         headline = f"Nobody serves the engine's queue “{ENGINE_QUEUE}”"
         subject = Subject.model_construct(service="", environment=ENGINE)
         await self._call(ENGINE_QUEUE, Alarm(subject, headline, f"No workflow goes on: {why}", f"led/{why}"))
+
+    async def _look_at_pinned(self) -> None:
+        try:
+            rows = [row async for row in self._client.list_workflows(PINNED)]
+        except RPCError as error:
+            if error.status is RPCStatusCode.INVALID_ARGUMENT:
+                return  # a server that is too old for it pins nothing
+            raise
+        for row in rows:
+            subject, environment = place_of(row.id)
+            about = subject or Subject.model_construct(service="", environment=environment)
+            headline = f"{row.id}: it is pinned to a worker deployment, and none of our workers is of one"
+            key = f"pinned/{row.run_id}"
+            await self._call(key, Alarm(about, headline, self._see(row), key))
+
+    def _see(self, row: WorkflowExecution) -> str:
+        command = temporal("describe", row.id, self._client.namespace)
+        return f"See docs/how-to/recover.md (a change stands still):\n{command}"
 
     async def _look_at_workflows(self) -> None:
         kinds = ["ChangeWorkflow"] + (["LaneWorkflow"] if self._rounds % LANES_EVERY == 0 else [])
@@ -92,14 +113,8 @@ class Stalled:
         for pending in seen.pending_activities:
             for why in _why_stalled(pending, queues, self._clock.now()):
                 what = f"{row.id}: its activity {pending.activity_type.name} {why}"
-                command = temporal("describe", row.id, self._client.namespace)
                 key = f"{row.run_id}/{pending.activity_id}/{why}"
-                await self._call(
-                    key,
-                    Alarm(
-                        about, what, f"See docs/how-to/recover.md (a change stands still):\n{command}", key
-                    ),
-                )
+                await self._call(key, Alarm(about, what, self._see(row), key))
 
     async def _call(self, key: str, alarm: Alarm) -> None:
         if key in self._told:

@@ -13,11 +13,13 @@ from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.deployment.v1 import WorkerDeploymentOptions
 from temporalio.api.enums.v1 import WorkerVersioningMode
 from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflow.v1 import VersioningOverride
 from temporalio.api.workflowservice.v1 import (
     PauseActivityRequest,
     PollWorkflowTaskQueueRequest,
     SetWorkerDeploymentCurrentVersionRequest,
     UpdateActivityOptionsRequest,
+    UpdateWorkflowExecutionOptionsRequest,
 )
 from temporalio.client import Client, WorkflowHandle
 from temporalio.service import RPCError
@@ -131,16 +133,10 @@ async def test_an_activity_is_overdue_exactly_when_its_time_is_long_up(
     assert alarm.headline == f"{change.id}: its activity soak is long overdue, and nothing ends it"
 
 
-async def test_an_engines_queue_that_is_led_away_has_a_person_called(
-    soaking: tuple[Town, WorkflowHandle[Any, Any], Bell],
-) -> None:
-    """No task begins then, and so none fails: nobody else would notice. What is led away again is told anew."""
-    town, _, bell = soaking
-    service = town.client.workflow_service
+async def make_known(client: Client) -> None:
+    """Have the server know a deployment: one poll, of somebody who never comes back, is enough."""
     options = WorkerDeploymentOptions(
-        deployment_name="evil dep",
-        build_id="b1",
-        worker_versioning_mode=VERSIONED,
+        deployment_name="evil dep", build_id="b1", worker_versioning_mode=VERSIONED
     )
     poll = PollWorkflowTaskQueueRequest(
         namespace=NAMESPACE,
@@ -149,7 +145,49 @@ async def test_an_engines_queue_that_is_led_away_has_a_person_called(
         deployment_options=options,
     )
     with suppress(RPCError):
-        await service.poll_workflow_task_queue(poll, retry=False, timeout=timedelta(seconds=3))
+        await client.workflow_service.poll_workflow_task_queue(
+            poll, retry=False, timeout=timedelta(seconds=3)
+        )
+
+
+async def test_a_workflow_that_is_pinned_has_a_person_called(
+    soaking: tuple[Town, WorkflowHandle[Any, Any], Bell],
+) -> None:
+    """No task of it comes to a worker of ours any more, and none fails."""
+    town, _, bell = soaking
+    await make_known(town.client)
+    lane = town.lane(town.dev).id
+    request = UpdateWorkflowExecutionOptionsRequest(
+        namespace=NAMESPACE, workflow_execution=WorkflowExecution(workflow_id=lane)
+    )
+    pinned = request.workflow_execution_options.versioning_override.pinned
+    pinned.behavior = VersioningOverride.PinnedOverrideBehavior.PINNED_OVERRIDE_BEHAVIOR_PINNED
+    pinned.version.deployment_name, pinned.version.build_id = "evil dep", "b1"
+    request.update_mask.paths.append("versioning_override")
+
+    async def pin() -> bool:
+        with suppress(RPCError):  # until the server has heard of the version
+            await town.client.workflow_service.update_workflow_execution_options(request, retry=False)
+            return True
+        return False
+
+    await until(pin)
+
+    await seen(town.client, bell, 1)
+
+    assert bell.alarms[0].headline == (
+        f"{lane}: it is pinned to a worker deployment, and none of our workers is of one"
+    )
+    assert bell.alarms[0].subject == town.subject(town.dev)
+
+
+async def test_an_engines_queue_that_is_led_away_has_a_person_called(
+    soaking: tuple[Town, WorkflowHandle[Any, Any], Bell],
+) -> None:
+    """No task begins then, and so none fails: nobody else would notice. What is led away again is told anew."""
+    town, _, bell = soaking
+    service = town.client.workflow_service
+    await make_known(town.client)
 
     async def lead(build: str) -> None:
         await service.set_worker_deployment_current_version(
