@@ -17,6 +17,7 @@ from temporalio.client import Client, WorkflowExecution
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.calls import is_unreadable
+from activities.effects import EffectActivities
 from activities.ports import Alarm, Clock, Notifier
 from activities.queues import led_away
 from domain.hints import temporal
@@ -29,6 +30,8 @@ LANES_EVERY: Final = 15
 """So many rounds apart lanes are looked at too: there are many of them, and few do anything."""
 PINNED: Final = f"{RUNNING_HERE} AND TemporalWorkflowVersioningBehavior IS NOT NULL"
 OVERDUE: Final = timedelta(minutes=2)
+FAR: Final = timedelta(minutes=30)
+"""Whatever of ours fails is tried again sooner."""
 AT_ONCE: Final = 8
 LONGEST: Final = timedelta(minutes=10)
 REMEMBERED: Final = 10_000
@@ -109,9 +112,10 @@ class Stalled:
             raise
         subject, environment = place_of(row.id)
         about = subject or Subject.model_construct(service="", environment=environment)
-        queues = {ENGINE_QUEUE, effects_queue(environment)}
         for pending in seen.pending_activities:
-            for why in _why_stalled(pending, queues, self._clock.now()):
+            does_effects = hasattr(EffectActivities, pending.activity_type.name)
+            queue = effects_queue(environment) if does_effects else ENGINE_QUEUE
+            for why in _why_stalled(pending, queue, self._clock.now()):
                 what = f"{row.id}: its activity {pending.activity_type.name} {why}"
                 key = f"{row.run_id}/{pending.activity_id}/{why}"
                 await self._call(key, Alarm(about, what, self._see(row), key))
@@ -125,13 +129,17 @@ class Stalled:
             del self._told[next(iter(self._told))]
 
 
-def _why_stalled(pending: PendingActivityInfo, queues: set[str], now: datetime) -> Iterator[str]:
+def _why_stalled(pending: PendingActivityInfo, its_queue: str, now: datetime) -> Iterator[str]:
     """Say why an activity will not be done: none of ours is ever paused or led elsewhere, or late for long."""
     queue = pending.activity_options.task_queue.name
     if pending.paused:
         yield "is paused, and has no time-out while it is"
-    elif queue and queue not in queues:
+    elif queue and queue != its_queue:
         yield f"is led to the queue “{queue[:200]}”"
+    elif pending.HasField("next_attempt_schedule_time") and (
+        pending.next_attempt_schedule_time.ToDatetime(UTC) - now > FAR
+    ):
+        yield "is not tried again for a long time"
     elif pending.HasField("expiration_time"):
         late = now - pending.expiration_time.ToDatetime(UTC)
         if late > OVERDUE:

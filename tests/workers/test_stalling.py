@@ -89,11 +89,13 @@ async def test_a_paused_soak_has_a_person_called(
     assert bell.alarms[0].subject == town.subject(town.dev)
 
 
+@pytest.mark.parametrize("queue", ["nowhere", ENGINE_QUEUE])
 async def test_an_activity_that_is_led_elsewhere_has_a_person_called(
-    soaking: tuple[Town, WorkflowHandle[Any, Any], Bell],
+    soaking: tuple[Town, WorkflowHandle[Any, Any], Bell], queue: str
 ) -> None:
+    """A queue of ours is elsewhere too, where nobody does what only an environment's worker does."""
     town, change, bell = soaking
-    options = ActivityOptions(task_queue=TaskQueue(name="nowhere"))
+    options = ActivityOptions(task_queue=TaskQueue(name=queue))
     request = UpdateActivityOptionsRequest(
         namespace=NAMESPACE,
         execution=WorkflowExecution(workflow_id=change.id),
@@ -105,7 +107,7 @@ async def test_an_activity_that_is_led_elsewhere_has_a_person_called(
 
     await seen(town.client, bell, 1)
 
-    assert bell.alarms[0].headline == f"{change.id}: its activity soak is led to the queue “nowhere”"
+    assert bell.alarms[0].headline == f"{change.id}: its activity soak is led to the queue “{queue}”"
 
 
 async def test_an_activity_is_overdue_exactly_when_its_time_is_long_up(
