@@ -4,7 +4,7 @@ import asyncio
 import tempfile
 from collections.abc import Coroutine
 from concurrent.futures import Future
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
 from typing import Any, ClassVar, Final, TypeVar
 
@@ -175,9 +175,16 @@ class LaneLife(RuleBasedStateMachine):
     @rule(gate=st.sampled_from(["freeze", "pin"]))
     def shut(self, gate: str) -> None:
         if gate not in self.life.gates:
+            self._let_deed_begin()
             self.life.shut(gate)
             word = {"by": OLGA, "reason": "stop the line", **self._of(gate)}
             self.run(self._tell_environment(gate, word))
+
+    def _let_deed_begin(self) -> None:
+        """A gate that is shut between the turn and its first deed stops that: here it comes later."""
+        if self.life.blocked and self.life.running:
+            with suppress(TimeoutError):  # one that is held has none
+                self.run(asyncio.wait_for(self.town.world.reached.wait(), 3))
 
     @precondition(lambda self: self.life.gates)
     @rule(which=WHICH)
@@ -193,6 +200,7 @@ class LaneLife(RuleBasedStateMachine):
         """The next deed will stay in its middle."""
         self.life.blocked = True
         self.town.world.slow[self.at] = asyncio.Event()
+        self.town.world.reached.clear()
 
     @precondition(lambda self: self.life.blocked)
     @rule()
