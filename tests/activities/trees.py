@@ -55,9 +55,9 @@ def _reap_one(path: Path) -> "File | Link | Tree":
 
 
 _signs = st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"], exclude_characters="/\\")
-_reserved = {".", "..", ".git", ".well-known", "index.html", "missing"}
+_reserved = {".", "..", ".git", ".towpath", ".well-known", "index.html", "missing"}
 _names = st.text(_signs, min_size=1, max_size=60).filter(
-    lambda name: name not in _reserved and len(name.encode()) <= 255
+    lambda name: name.casefold() not in _reserved and len(name.encode()) <= 255
 )
 _files = st.builds(File, st.binary(max_size=1500), st.booleans())
 _links = st.builds(Link, st.sampled_from(["index.html", "./missing", "."]))
