@@ -1,9 +1,20 @@
-"""What an error of a call to the server means."""
+"""Calls to the server: what their errors mean, and one that takes no answer for an answer."""
 
 from typing import Final
 
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.workflowservice.v1 import (
+    DescribeWorkflowExecutionRequest,
+    DescribeWorkflowExecutionResponse,
+)
+from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
+_TO_ALL: Final = {
+    RPCStatusCode.RESOURCE_EXHAUSTED,
+    RPCStatusCode.PERMISSION_DENIED,
+    RPCStatusCode.UNAUTHENTICATED,
+}
 _SILENT: Final = {RPCStatusCode.UNAVAILABLE, RPCStatusCode.CANCELLED, RPCStatusCode.DEADLINE_EXCEEDED}
 _UNDECODED: Final = "failed to decode Protobuf message"
 
@@ -15,6 +26,29 @@ def is_away(error: RPCError) -> bool:
     )
 
 
+def concerns_all(error: RPCError) -> bool:
+    """Tell whether it is said to whoever asks, whatever they ask about."""
+    return is_away(error) or error.status in _TO_ALL
+
+
 def is_unreadable(error: RPCError) -> bool:
     """Tell whether the server answered, and with what the SDK cannot read: a worker is handed the same."""
     return error.status is RPCStatusCode.INTERNAL and _UNDECODED in error.message
+
+
+async def describe(
+    client: Client, workflow_id: str, run: str = ""
+) -> DescribeWorkflowExecutionResponse | None:
+    """Describe a run, or the newest of an id; None where there is none, or what it was given cannot be read.
+
+    Asked once: what cannot be read is not asked for again and again. Raises ``RPCError``.
+    """
+    request = DescribeWorkflowExecutionRequest(
+        namespace=client.namespace, execution=WorkflowExecution(workflow_id=workflow_id, run_id=run)
+    )
+    try:
+        return await client.workflow_service.describe_workflow_execution(request, retry=False)
+    except RPCError as error:
+        if is_unreadable(error) or error.status is RPCStatusCode.NOT_FOUND:
+            return None
+        raise

@@ -15,16 +15,15 @@ async def led_away(client: Client, queue: str) -> str:
 
     Raises ``RPCError``.
     """
-    request = DescribeTaskQueueRequest(
-        namespace=client.namespace,
-        task_queue=TaskQueue(name=queue),
-        task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
-    )
-    info = (await client.workflow_service.describe_task_queue(request, retry=False)).versioning_info
-    for version in (info.current_deployment_version, info.ramping_deployment_version):
-        if version.deployment_name:
-            name = quote(version.deployment_name[:200])
-            back = f"set-current-version --deployment-name {name} --unversioned -n {client.namespace}"
-            command = f"temporal worker deployment {back}"
-            return f"it is led to the worker deployment {name}, which is none of ours: {command}"
+    for kind in (TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY):
+        request = DescribeTaskQueueRequest(
+            namespace=client.namespace, task_queue=TaskQueue(name=queue), task_queue_type=kind
+        )
+        info = (await client.workflow_service.describe_task_queue(request, retry=False)).versioning_info
+        for version in (info.current_deployment_version, info.ramping_deployment_version):
+            if version.deployment_name:
+                name = quote(version.deployment_name[:200])
+                back = f"set-current-version --deployment-name {name} --unversioned -n {client.namespace}"
+                command = f"temporal worker deployment {back}"
+                return f"it is led to the worker deployment {name}, which is none of ours: {command}"
     return ""

@@ -15,8 +15,7 @@ from temporalio.service import RPCError
 from activities.calls import is_away
 from activities.mistakes import BrokenConfigurationError
 from activities.ports import Alarm, Notifier
-from domain.names import Subject
-from workers.witnessing import ENGINE
+from workers.witnessing import OF_THE_ENGINE
 
 LONGEST: Final = timedelta(minutes=2)
 """A round that takes longer is given up: something in it does not answer."""
@@ -84,7 +83,7 @@ class Rounds:
 
     def _alarm(self, why: str) -> Alarm:
         return Alarm(
-            Subject.model_construct(service="", environment=ENGINE),
+            OF_THE_ENGINE,
             f"The engine cannot look for {self._what}: {why[:300]}",
             "It goes on trying. See docs/how-to/recover.md (the engine is blind): towpath doctor",
             f"blind/{self._event}",

@@ -10,24 +10,23 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from temporalio.api.common.v1 import WorkflowExecution as WorkflowExecutionId
 from temporalio.api.workflow.v1 import PendingActivityInfo
-from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionRequest
 from temporalio.client import Client, WorkflowExecution
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities.calls import is_unreadable
+from activities.calls import describe
 from activities.effects import EffectActivities
 from activities.ports import Alarm, Clock, Notifier
 from activities.queues import led_away
 from domain.hints import temporal
-from domain.names import ENGINE_QUEUE, RUNNING_HERE, Subject, effects_queue
+from domain.names import ENGINE_QUEUE, RUNNING_HERE, effects_queue
 from workers.rounds import Rounds
-from workers.witnessing import ENGINE, place_of
+from workers.witnessing import OF_THE_ENGINE, about
 
 EVERY: Final = timedelta(seconds=20)
-LANES_EVERY: Final = 15
-"""So many rounds apart lanes are looked at too: there are many of them, and few do anything."""
+SELDOM: Final = ("LaneWorkflow", "PromotionWorkflow", "EnvironmentWorkflow")
+"""There are many of them, and few do anything: five minutes are soon enough."""
+SELDOM_EVERY: Final = 15
 PINNED: Final = f"{RUNNING_HERE} AND TemporalWorkflowVersioningBehavior IS NOT NULL"
 OVERDUE: Final = timedelta(minutes=2)
 FAR: Final = timedelta(minutes=30)
@@ -59,19 +58,18 @@ class Stalled:
     async def look_round(self) -> None:
         """Call a person, once, for each thing that stands still. What could not be told is told the next time."""
         try:
-            await self._look_at_queue()
+            await self._look_at_queue(ENGINE_QUEUE)
             await self._look_at_pinned()
         finally:  # what keeps one from being seen keeps nobody from the others
             await self._look_at_workflows()
 
-    async def _look_at_queue(self) -> None:
-        why = await led_away(self._client, ENGINE_QUEUE)
+    async def _look_at_queue(self, queue: str) -> None:
+        why = await led_away(self._client, queue)
         if not why:
-            self._told.pop(ENGINE_QUEUE, None)
+            self._told.pop(queue, None)
             return
-        headline = f"Nobody serves the engine's queue “{ENGINE_QUEUE}”"
-        subject = Subject.model_construct(service="", environment=ENGINE)
-        await self._call(ENGINE_QUEUE, Alarm(subject, headline, f"No workflow goes on: {why}", f"led/{why}"))
+        headline, remedy = f"Nobody serves the queue “{queue}”", f"Nothing on it goes on: {why}"
+        await self._call(queue, Alarm(OF_THE_ENGINE, headline, remedy, f"led/{queue}/{why}"))
 
     async def _look_at_pinned(self) -> None:
         try:
@@ -81,44 +79,36 @@ class Stalled:
                 return  # a server that is too old for it pins nothing
             raise
         for row in rows:
-            subject, environment = place_of(row.id)
-            about = subject or Subject.model_construct(service="", environment=environment)
-            headline = f"{row.id}: it is pinned to a worker deployment, and none of our workers is of one"
-            key = f"pinned/{row.run_id}"
-            await self._call(key, Alarm(about, headline, self._see(row), key))
-
-    def _see(self, row: WorkflowExecution) -> str:
-        command = temporal("describe", row.id, self._client.namespace)
-        return f"See docs/how-to/recover.md (a change stands still):\n{command}"
+            await self._call_about(
+                row, "it is pinned to a worker deployment, and none of our workers is of one"
+            )
 
     async def _look_at_workflows(self) -> None:
-        kinds = ["ChangeWorkflow"] + (["LaneWorkflow"] if self._rounds % LANES_EVERY == 0 else [])
+        kinds = ("ChangeWorkflow", *(SELDOM if self._rounds % SELDOM_EVERY == 0 else ()))
         self._rounds += 1
         query = f"{RUNNING_HERE} AND WorkflowType IN ({', '.join(map(repr, kinds))})"
         rows = [row async for row in self._client.list_workflows(query)]
+        for queue in sorted({effects_queue(about(row.id).environment) for row in rows}):
+            await self._look_at_queue(queue)
         for first in range(0, len(rows), AT_ONCE):
             await asyncio.gather(*map(self._look_at, rows[first : first + AT_ONCE]))
 
     async def _look_at(self, row: WorkflowExecution) -> None:
-        request = DescribeWorkflowExecutionRequest(
-            namespace=self._client.namespace,
-            execution=WorkflowExecutionId(workflow_id=row.id, run_id=row.run_id),
-        )
-        try:
-            seen = await self._client.workflow_service.describe_workflow_execution(request, retry=False)
-        except RPCError as error:
-            if is_unreadable(error) or error.status is RPCStatusCode.NOT_FOUND:
-                return  # it has ended, or is ended for that
-            raise
-        subject, environment = place_of(row.id)
-        about = subject or Subject.model_construct(service="", environment=environment)
+        seen = await describe(self._client, row.id, row.run_id)
+        if seen is None:
+            return  # it has ended, or is ended for that
         for pending in seen.pending_activities:
-            does_effects = hasattr(EffectActivities, pending.activity_type.name)
-            queue = effects_queue(environment) if does_effects else ENGINE_QUEUE
+            kind = pending.activity_type.name
+            does_effects = hasattr(EffectActivities, kind)
+            queue = effects_queue(about(row.id).environment) if does_effects else ENGINE_QUEUE
             for why in _why_stalled(pending, queue, self._clock.now()):
-                what = f"{row.id}: its activity {pending.activity_type.name} {why}"
-                key = f"{row.run_id}/{pending.activity_id}/{why}"
-                await self._call(key, Alarm(about, what, self._see(row), key))
+                await self._call_about(row, f"its activity {kind} {why}")
+
+    async def _call_about(self, row: WorkflowExecution, why: str) -> None:
+        command = temporal("describe", row.id, self._client.namespace)
+        remedy = f"See docs/how-to/recover.md (a change stands still):\n{command}"
+        key = f"{row.run_id}/{why}"
+        await self._call(key, Alarm(about(row.id), f"{row.id}: {why}", remedy, key))
 
     async def _call(self, key: str, alarm: Alarm) -> None:
         if key in self._told:

@@ -6,14 +6,11 @@ again, by another engine or after a crash, has been told already, and the server
 """
 
 import asyncio
-from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple, TypeVar
 
 import structlog
-from temporalio.api.common.v1 import WorkflowExecution as WorkflowExecutionId
-from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionRequest
 from temporalio.client import (
     Client,
     WorkflowContinuedAsNewError,
@@ -28,7 +25,7 @@ from temporalio.common import (
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.asking import ask_status
-from activities.calls import is_away, is_unreadable
+from activities.calls import concerns_all, describe
 from activities.mistakes import BrokenConfigurationError
 from activities.ports import Clock, Notifier, Settings
 from domain.configuration import Configuration
@@ -62,8 +59,9 @@ LOOKING_BACK: Final = timedelta(hours=1)
 FURTHEST_BACK: Final = timedelta(days=1)
 REMEMBERED: Final = 10_000
 ROW: Final = timedelta(seconds=20)
-TRIES: Final = 3
-"""What could not be told of one workflow so often is given up."""
+TRIES: Final = 8
+"""What could not be told of one workflow so often, in some nine minutes, is given up."""
+AT_ONCE: Final = 10
 
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
 _HERE: Final = f"TaskQueue='{ENGINE_QUEUE}'"
@@ -101,6 +99,13 @@ async def keep_telling(
     await Rounds("what people are to be told of", "teller_blind", notifier).keep(teller.look_round, every)
 
 
+class _Failed(NamedTuple):
+    """How often a workflow could not be told of, and when that is tried again."""
+
+    times: int
+    again: datetime
+
+
 class _Asked(NamedTuple):
     """When a workflow was asked where it stands, and what visibility said of it then."""
 
@@ -120,7 +125,7 @@ class Teller:
         self._asked: dict[str, _Asked] = {}
         self._done: set[str] = set()
         self._told: dict[str, None] = {}
-        self._failed: Counter[str] = Counter()
+        self._failed: dict[str, _Failed] = {}
 
     async def look_round(self) -> None:
         """Look once. Where it raises, nothing is taken for told that was not."""
@@ -148,14 +153,26 @@ class Teller:
         rows = [row async for row in self._client.list_workflows(_RUNNING)]
         wanted = [row for row in rows if _may_matter(configuration, row)]
         self._asked = {row.run_id: self._asked[row.run_id] for row in wanted if row.run_id in self._asked}
-        for row in sorted(filter(self._is_due, wanted), key=self._turn)[:ASKED_AT_ONCE]:
-            await self._is_done_with(row, self._tell_of_running(configuration, row))
+        due = sorted(filter(self._is_due, wanted), key=self._turn)[:ASKED_AT_ONCE]
+        async for row, _ in self._told_of(due, lambda row: self._tell_of_running(configuration, row)):
             self._asked[row.run_id] = _Asked(_said(row, PHASE), self._clock.now())
 
     async def _tell_of_running(self, configuration: Configuration, row: WorkflowExecution) -> None:
         handle: WorkflowHandle[Any, Any] = self._client.get_workflow_handle(row.id, run_id=row.run_id)
         if notices := await self._ask(configuration, row, handle):
             await self._tell(configuration, notices)
+
+    async def _told_of(
+        self, rows: Sequence[WorkflowExecution], tell: Callable[[WorkflowExecution], Awaitable[None]]
+    ) -> AsyncIterator[tuple[WorkflowExecution, bool]]:
+        """Tell of some at once, and yield whether that is done: one that does not answer has few wait for it."""
+        for first in range(0, len(rows), AT_ONCE):
+            some = rows[first : first + AT_ONCE]
+            telling = (self._is_done_with(row, tell(row)) for row in some)
+            for row, done in zip(some, await asyncio.gather(*telling, return_exceptions=True), strict=True):
+                if isinstance(done, BaseException):
+                    raise done
+                yield row, done
 
     async def _is_done_with(self, row: WorkflowExecution, telling: Awaitable[None]) -> bool:
         """Tell of one workflow, and say whether that was done, or was tried often enough.
@@ -168,13 +185,22 @@ class Teller:
         except BrokenConfigurationError:
             raise
         except Exception as error:
-            if isinstance(error, RPCError) and is_away(error):
+            if isinstance(error, RPCError) and concerns_all(error):
                 raise
-            self._failed[row.run_id] += 1
+            times = self._times(row) + 1
+            self._failed[row.run_id] = _Failed(times, self._clock.now() + EVERY * 2**times)
             log.warning("not_told", workflow=row.id, run=row.run_id, why=str(error) or type(error).__name__)
-            return self._failed[row.run_id] >= TRIES
+            return times >= TRIES
         self._failed.pop(row.run_id, None)
         return True
+
+    def _times(self, row: WorkflowExecution) -> int:
+        failed = self._failed.get(row.run_id)
+        return failed.times if failed else 0
+
+    def _is_tried(self, row: WorkflowExecution) -> bool:
+        failed = self._failed.get(row.run_id)
+        return failed is None or failed.again <= self._clock.now()
 
     def _is_due(self, row: WorkflowExecution) -> bool:
         """What has a place in the lane has nothing more to say until it ends; what waits is asked now and then."""
@@ -206,15 +232,19 @@ class Teller:
         since = self._closed_since.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         query = f"{_HERE} AND (({_PROMOTIONS}) OR ({_CHANGES})) AND CloseTime >= '{since}'"
         rows = [row async for row in self._client.list_workflows(query)]
-        ends = sorted((row.close_time, row.run_id, row) for row in rows if row.close_time)
-        for _, run, row in ends:
-            if run not in self._done and await self._is_done_with(row, self._tell_of_end(configuration, row)):
-                self._done.add(run)
-        self._done &= {run for _, run, _ in ends}
+        ends = {row.run_id: row.close_time for row in rows if row.close_time}
+        new = [row for row in rows if row.run_id in ends and row.run_id not in self._done]
+        # What failed before comes last: whoever made it up keeps nobody waiting.
+        due = sorted(filter(self._is_tried, new), key=lambda row: (self._times(row), ends[row.run_id]))
+        async for row, done in self._told_of(due, lambda row: self._tell_of_end(configuration, row)):
+            if done:
+                self._done.add(row.run_id)
+        self._done &= ends.keys()
         while len(self._failed) > REMEMBERED:
             del self._failed[next(iter(self._failed))]
         if ends:
-            self._closed_since = max(self._closed_since, ends[-1][0] - OVERLAP)
+            untold = [close for run, close in ends.items() if run not in self._done]
+            self._closed_since = max(self._closed_since, min([max(ends.values()) - OVERLAP, *untold]))
 
     async def _tell_of_end(self, configuration: Configuration, row: WorkflowExecution) -> None:
         await self._tell(configuration, [one async for one in self._ending(configuration, row)])
@@ -247,16 +277,8 @@ class Teller:
 
     async def _goes_on(self, row: WorkflowExecution) -> bool:
         """Tell whether another run took its place: a reset terminates the one before, and so may a person."""
-        request = DescribeWorkflowExecutionRequest(
-            namespace=self._client.namespace, execution=WorkflowExecutionId(workflow_id=row.id)
-        )
-        try:
-            newest = await self._client.workflow_service.describe_workflow_execution(request, retry=False)
-        except RPCError as error:
-            if is_unreadable(error) or error.status is RPCStatusCode.NOT_FOUND:
-                return False
-            raise
-        return newest.workflow_execution_info.execution.run_id != row.run_id
+        newest = await describe(self._client, row.id)
+        return newest is not None and newest.workflow_execution_info.execution.run_id != row.run_id
 
     # What is told.
 

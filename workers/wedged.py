@@ -24,10 +24,10 @@ from activities.calls import is_unreadable
 from activities.ports import Alarm, Clock, Notifier
 from domain.attempt import Kind
 from domain.hints import temporal
-from domain.names import ENGINE_QUEUE, ENVIRONMENT, SERVICE, STORY, WEDGED, Subject
+from domain.names import ENGINE_QUEUE, ENVIRONMENT, SERVICE, STORY, WEDGED
 from workers.blinding import can_list, delete_unlistable
 from workers.rounds import Rounds
-from workers.witnessing import ENGINE, place_of
+from workers.witnessing import OF_THE_ENGINE, about
 from workflows.doorkeeper import Sighting, Witness
 
 EVERY: Final = timedelta(seconds=15)
@@ -35,7 +35,7 @@ LONGEST: Final = timedelta(minutes=10)
 """All there is may be much, and servers answer so many questions a second."""
 UNREADABLE: Final = "its history holds what no worker can read, such as a failure nested too deeply"
 SLEEPING: Final = "it was started to begin some other day, and nothing would wake it before"
-ASLEEP: Final = timedelta(seconds=1)
+ASLEEP: Final = timedelta(seconds=2)
 UNLISTABLE: Final = "it was started with what nobody can list, such as a memo nested too deeply"
 ALL_EVERY: Final = 240
 """So many rounds apart, an hour, and at first all there is is listed: what was begun long ago may change."""
@@ -142,12 +142,14 @@ class Wedged:
     async def _read_new(self) -> None:
         """Read what was begun since the last time, once each, and find what stands in the place of ours."""
         until = self._clock.now() - NEWEST
-        query = f"{_IN_OUR_WAY} AND StartTime >= '{_utc(self._since)}' AND StartTime < '{_utc(until)}'"
-        rows = [row async for row in self._client.list_workflows(query)]
+        query = f"{_IN_OUR_WAY} AND StartTime >= '{_utc(self._since)}'"
+        all_new = [row async for row in self._client.list_workflows(query)]
+        for row in all_new:
+            if not _is_strange(row) and await self._sleeps(row):
+                # What a cron begins is another run by the time that one is ended.
+                await self._end(row, None, Kind.START, "start", SLEEPING)
+        rows = [row for row in all_new if row.start_time < until]
         self._strangers |= {row.run_id: row for row in rows if _is_strange(row)}
-        for row in rows:
-            if _sleeps(row) and not _is_strange(row):
-                await self._end(row, Kind.START, "start", SLEEPING)
         await self._end_unreadable([row for row in rows if row.run_id not in self._read])
         self._since = max(self._since, until - OVERLAP)
         self._read = {run: began for run, began in self._read.items() if began >= self._since}
@@ -168,22 +170,49 @@ class Wedged:
             if await is_readable(self._client, row) or await is_readable(self._client, row):
                 self._read[row.run_id] = row.start_time
                 return False
-            await self._end(row, Kind.UNREADABLE, "history", UNREADABLE)
+            await self._end(row, row.run_id, Kind.UNREADABLE, "history", UNREADABLE)
         except RPCError as error:
             if error.status is not RPCStatusCode.NOT_FOUND:
                 log.warning("wedged_unread", workflow=row.id, run=row.run_id, why=error.message)
                 return False
         return True
 
-    async def _end(self, row: WorkflowExecution, kind: Kind, door: str, why: str) -> None:
+    async def _sleeps(self, row: WorkflowExecution) -> bool:
+        """Tell whether it is to begin some other day, by a delay or a cron: none of ours is, and no signal wakes it.
+
+        What goes on as new is kept waiting by the server too, for a second at most; and so is a cron of a second.
+        """
+        waits = (row.execution_time or row.start_time) - row.start_time
+        return waits > ASLEEP or (waits > timedelta() and await _has_cron(self._client, row))
+
+    async def _end(self, row: WorkflowExecution, run: str | None, kind: Kind, door: str, why: str) -> None:
+        """End this run, or whichever is the newest, and tell of it. What has ended by itself is not told of."""
         try:
-            await self._client.get_workflow_handle(row.id, run_id=row.run_id).terminate(why)
+            await self._client.get_workflow_handle(row.id, run_id=run).terminate(why)
         except RPCError as error:
             if error.status is not RPCStatusCode.NOT_FOUND:
                 raise
             return
         log.error("ended", workflow=row.id, run=row.run_id, why=why)
         self._witness(Sighting(kind, door, why, "", row.id, row.run_id, self._client.namespace))
+
+
+async def _has_cron(client: Client, row: WorkflowExecution) -> bool:
+    """Read in how it was begun whether it is begun again and again."""
+    request = GetWorkflowExecutionHistoryRequest(
+        namespace=client.namespace,
+        execution=WorkflowExecutionId(workflow_id=row.id, run_id=row.run_id),
+        maximum_page_size=1,
+    )
+    try:
+        page = await client.workflow_service.get_workflow_execution_history(request, retry=False)
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND or is_unreadable(error):
+            return False  # it is gone, or is ended for that
+        raise
+    return any(
+        event.workflow_execution_started_event_attributes.cron_schedule for event in page.history.events
+    )
 
 
 async def is_readable(client: Client, row: WorkflowExecution) -> bool:
@@ -215,11 +244,6 @@ def _is_strange(row: WorkflowExecution) -> bool:
     return len(names) == parts > 0 and (row.workflow_type, row.task_queue) != (kind, ENGINE_QUEUE)
 
 
-def _sleeps(row: WorkflowExecution) -> bool:
-    """Tell whether it is to begin some other day, by a delay or a cron: none of ours is, and no signal wakes it."""
-    return row.execution_time is not None and row.execution_time - row.start_time > ASLEEP
-
-
 def _say_wedged(name: str) -> str:
     return f"{name}: it fails at every attempt to go on"
 
@@ -231,11 +255,10 @@ def _say_strange(name: str) -> str:
 def _alarm(rows: Sequence[WorkflowExecution], say: Callable[[str], str], namespace: str) -> Alarm:
     """Call for a person: of one workflow with its own name, of many with the first few."""
     first = rows[0]
-    subject, environment = place_of(first.id)
     others = f" and {len(rows) - 1} others" if len(rows) > 1 else ""
     commands = "\n".join(temporal("describe", row.id, namespace) for row in rows[:NAMED])
     return Alarm(
-        subject or Subject.model_construct(service="", environment=environment),
+        about(first.id),
         say(f"{first.id}{others}"),
         f"See why, and docs/how-to/recover.md (a workflow is wedged):\n{commands}",
         f"wedged/{first.run_id}",
@@ -244,7 +267,7 @@ def _alarm(rows: Sequence[WorkflowExecution], say: Callable[[str], str], namespa
 
 def _blindness(namespace: str) -> Alarm:
     return Alarm(
-        Subject.model_construct(service="", environment=ENGINE),
+        OF_THE_ENGINE,
         f"The engine cannot list what runs in the namespace “{namespace}”",
         "A workflow there was started with what nobody can read, and the server has not deleted it. Until it is gone, "
         "nobody is told of what happens, and a lane that was terminated is not woken. See docs/how-to/recover.md "

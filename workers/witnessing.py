@@ -14,6 +14,8 @@ from workflows.doorkeeper import Sighting, Witness
 
 ENGINE: Final = "towpath"
 """The name under which an engine tells of what was tried in environments that are served elsewhere."""
+OF_THE_ENGINE: Final = Subject.model_construct(service="", environment=ENGINE)
+"""What an alarm is about that is of no environment."""
 
 
 def witness_to(engine: Attempts, served: Mapping[str, Attempts], clock: Clock) -> Witness:
@@ -40,6 +42,12 @@ def witness_to(engine: Attempts, served: Mapping[str, Attempts], clock: Clock) -
         loop.call_soon_threadsafe(note, Tried(seen.kind, attempt, seen.namespace))
 
     return witness
+
+
+def about(workflow_id: str) -> Subject:
+    """Return whom an alarm of a workflow is about: a service in an environment, or an environment alone."""
+    subject, environment = place_of(workflow_id)
+    return subject or Subject.model_construct(service="", environment=environment)
 
 
 def place_of(workflow_id: str) -> tuple[Subject | None, str]:

@@ -18,11 +18,12 @@ from clients.trouble import NobodyPollsError, UsageError
 from domain.names import is_identifier
 from domain.outcome import Exit
 from domain.spelling import end_with_suggestion
-from workers.settings import surroundings
+from workers.settings import Surroundings, surroundings
 
 if TYPE_CHECKING:
     from clients.client import Towpath
     from clients.signing import Signer
+    from domain.configuration import Configuration
 
 
 def ask(work: Callable[["Towpath"], Awaitable[Exit | None]], by: str | None = None) -> NoReturn:
@@ -34,12 +35,10 @@ def ask(work: Callable[["Towpath"], Awaitable[Exit | None]], by: str | None = No
 async def _asked(work: Callable[["Towpath"], Awaitable[Exit | None]], by: str | None) -> Exit | None:
     from temporalio.service import RPCError
 
-    from clients.client import Towpath
     from clients.connection import explain
 
-    keep_core_quiet()
     place = surroundings()
-    towpath = await Towpath.connect(place.state, identity=by, lives=spaces_of(place))
+    towpath = await connected(place, by)
     try:
         return await _told(towpath, work)
     except NobodyPollsError as nobody:
@@ -53,12 +52,18 @@ async def _asked(work: Callable[["Towpath"], Awaitable[Exit | None]], by: str | 
         raise await explain(towpath.client, error) from error
 
 
-def keep_core_quiet() -> None:
-    """Have the SDK write nothing of its own beside what a command says: each of its failures is told in a sentence."""
+async def connected(place: Surroundings, by: str | None = None) -> "Towpath":
+    """Connect to wherever the folder's environments live. Raises ``ClientError``.
+
+    The SDK then writes nothing of its own beside what a command says: each of its failures is told in a sentence.
+    """
     from temporalio.runtime import Runtime, TelemetryConfig
+
+    from clients.client import Towpath
 
     with suppress(RuntimeError):  # it has one: it keeps that
         Runtime.set_default(Runtime(telemetry=TelemetryConfig(logging=None)))
+    return await Towpath.connect(place.state, identity=by, lives=spaces_of(place))
 
 
 def need_known_service(service: str) -> None:
@@ -66,9 +71,12 @@ def need_known_service(service: str) -> None:
     here = surroundings()
     known = find_configuration(here, service)
     if known and known.services and service not in known.services:
-        raise UsageError(
-            f"There is no service “{service}” in {here.folder}: {end_with_suggestion(service, known.services)}"
-        )
+        raise _unknown(service, known, here)
+
+
+def _unknown(service: str, known: "Configuration", here: Surroundings) -> UsageError:
+    meant = end_with_suggestion(service, known.services)
+    return UsageError(f"There is no service “{service}” in {here.folder}: {meant}")
 
 
 async def need_service(towpath: "Towpath", service: str, environment: str) -> None:
@@ -82,9 +90,8 @@ async def need_service(towpath: "Towpath", service: str, environment: str) -> No
         return
     if await towpath.lane(service, environment).find():
         return
-    need_known_service(service)
     if file is None:
-        return
+        raise _unknown(service, known, here)
     road = end_with_suggestion(environment, file.environments)
     raise UsageError(f"{service} does not go to “{environment}”, by {here.folder}: {road}")
 

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
-from clients.cli.asking import keep_core_quiet
-from clients.cli.reading import open_archive, read_configuration, spaces_of
+from clients.cli.asking import connected
+from clients.cli.reading import open_archive, read_configuration
 from clients.cli.terminal import leave, say, say_aside, say_json, say_table
 from clients.trouble import ClientError
 from domain.configuration_files import service_file
@@ -118,13 +118,11 @@ async def _count_workers(place: Surroundings, names: list[str], unread: list[str
     """Return how many workers each environment has; nothing where no server can be asked."""
     from temporalio.service import RPCError
 
-    from clients.client import Towpath
     from clients.connection import explain
     from clients.inventory import ask_each, count_workers
 
-    keep_core_quiet()
     try:
-        spaces = (await Towpath.connect(place.state, lives=spaces_of(place))).spaces
+        spaces = (await connected(place)).spaces
     except ClientError as error:
         unread.append(str(error))
         return {}

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
-from clients.cli.asking import keep_core_quiet
+from clients.cli.asking import connected
 from clients.cli.grammar import AsJson
-from clients.cli.reading import environments_of, known_schemas, spaces_of
+from clients.cli.reading import environments_of, known_schemas
 from clients.cli.terminal import leave, say, say_json
 from clients.trouble import ClientError, UsageError
 from domain.hints import temporal
@@ -221,13 +221,10 @@ async def _reviews(place: Surroundings) -> Finding:
 
 
 async def _server(place: Surroundings, environments: list[str]) -> AsyncIterator[Finding]:
-    from clients.client import Towpath
     from clients.connection import find_way
 
-    keep_core_quiet()
     try:
-        lives = spaces_of(place)
-        spaces = (await Towpath.connect(place.state, lives=lives)).spaces
+        spaces = (await connected(place)).spaces
         ways = {id(spaces.home): find_way(place.state)[1]}
     except ClientError as error:
         yield _bad("server", str(error), error.exit)

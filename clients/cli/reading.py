@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING
 from clients.trouble import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from activities.archive import Archive
+    from activities.configuration_folder import ConfigurationFolder
     from activities.ports import Store
     from domain.configuration import Configuration
     from domain.review import Review
@@ -18,13 +19,7 @@ if TYPE_CHECKING:
 
 def read_configuration(place: "Surroundings") -> "Configuration":
     """Raises ``UsageError`` with everything that is wrong in the folder."""
-    from activities.mistakes import BrokenConfigurationError
-    from workers.wiring import settings_of
-
-    try:
-        return settings_of(place).current()
-    except BrokenConfigurationError as error:
-        raise UsageError(str(error)) from error
+    return _read(_settings(place).current)
 
 
 def read_about(place: "Surroundings", service: str = "") -> "Configuration":
@@ -32,20 +27,27 @@ def read_about(place: "Surroundings", service: str = "") -> "Configuration":
 
     Raises ``UsageError`` with everything that is wrong where its own file is broken, or what all share.
     """
-    from activities.mistakes import BrokenConfigurationError
+    return _read(lambda: _settings(place).about(service))
+
+
+def _settings(place: "Surroundings") -> "ConfigurationFolder":
     from workers.wiring import settings_of
 
+    return settings_of(place)
+
+
+def _read(how: "Callable[[], Configuration]") -> "Configuration":
+    from activities.mistakes import BrokenConfigurationError
+
     try:
-        return settings_of(place).about(service)
+        return how()
     except BrokenConfigurationError as error:
         raise UsageError(str(error)) from error
 
 
 def find_configuration(place: "Surroundings", service: str = "") -> "Configuration | None":
     """Return what the folder says of this service, or of none; None where that cannot be read."""
-    from workers.wiring import settings_of
-
-    found = settings_of(place).inspect()
+    found = _settings(place).inspect()
     return None if service in found.unsound else found.sound
 
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from clients.cli.asking import keep_core_quiet
+from clients.cli.asking import connected
 from clients.cli.grammar import Again, AsJson, ForEnvironment, ForService
-from clients.cli.reading import maybe_archive, spaces_of
+from clients.cli.reading import maybe_archive
 from clients.cli.repeating import repeat
 from clients.cli.terminal import leave, say, say_aside, say_commands, say_json, say_table
 from clients.trouble import ClientError, NoServerError, UsageError
@@ -68,14 +68,12 @@ async def _look_back(archive: "tuple[Store, Archive] | None", wanted: Wanted) ->
     """Ask the server and the store; where the server is away, receipts tell what they can."""
     from temporalio.service import RPCError
 
-    from clients.client import Towpath
     from clients.connection import explain
     from clients.past import look_back
 
-    keep_core_quiet()
     try:
         place = surroundings()
-        spaces = (await Towpath.connect(place.state, lives=spaces_of(place))).spaces
+        spaces = (await connected(place)).spaces
     except NoServerError as error:
         if archive is None:
             raise

@@ -16,6 +16,7 @@ from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflow.v1 import VersioningOverride
 from temporalio.api.workflowservice.v1 import (
     PauseActivityRequest,
+    PollActivityTaskQueueRequest,
     PollWorkflowTaskQueueRequest,
     SetWorkerDeploymentCurrentVersionRequest,
     UpdateActivityOptionsRequest,
@@ -26,7 +27,7 @@ from temporalio.service import RPCError
 
 from activities.clock import SystemClock
 from activities.queues import led_away
-from domain.names import ENGINE_QUEUE
+from domain.names import ENGINE_QUEUE, effects_queue
 from domain.outcome import Phase
 from tests.fakes import Bell, ShiftedClock
 from tests.servers import AT_ONCE, new_server
@@ -135,21 +136,29 @@ async def test_an_activity_is_overdue_exactly_when_its_time_is_long_up(
     assert alarm.headline == f"{change.id}: its activity soak is long overdue, and nothing ends it"
 
 
-async def make_known(client: Client) -> None:
+async def make_known(client: Client, queue: str = ENGINE_QUEUE) -> None:
     """Have the server know a deployment: one poll, of somebody who never comes back, is enough."""
     options = WorkerDeploymentOptions(
         deployment_name="evil dep", build_id="b1", worker_versioning_mode=VERSIONED
     )
-    poll = PollWorkflowTaskQueueRequest(
-        namespace=NAMESPACE,
-        task_queue=TaskQueue(name=ENGINE_QUEUE),
-        identity="evil",
-        deployment_options=options,
-    )
+    service, briefly, place = client.workflow_service, timedelta(seconds=3), TaskQueue(name=queue)
     with suppress(RPCError):
-        await client.workflow_service.poll_workflow_task_queue(
-            poll, retry=False, timeout=timedelta(seconds=3)
-        )
+        if queue == ENGINE_QUEUE:
+            await service.poll_workflow_task_queue(
+                PollWorkflowTaskQueueRequest(
+                    namespace=NAMESPACE, task_queue=place, identity="evil", deployment_options=options
+                ),
+                retry=False,
+                timeout=briefly,
+            )
+        else:
+            await service.poll_activity_task_queue(
+                PollActivityTaskQueueRequest(
+                    namespace=NAMESPACE, task_queue=place, identity="evil", deployment_options=options
+                ),
+                retry=False,
+                timeout=briefly,
+            )
 
 
 async def test_a_workflow_that_is_pinned_has_a_person_called(
@@ -183,13 +192,15 @@ async def test_a_workflow_that_is_pinned_has_a_person_called(
     assert bell.alarms[0].subject == town.subject(town.dev)
 
 
-async def test_an_engines_queue_that_is_led_away_has_a_person_called(
-    soaking: tuple[Town, WorkflowHandle[Any, Any], Bell],
+@pytest.mark.parametrize("is_engines", [True, False])
+async def test_a_queue_that_is_led_away_has_a_person_called(
+    soaking: tuple[Town, WorkflowHandle[Any, Any], Bell], *, is_engines: bool
 ) -> None:
     """No task begins then, and so none fails: nobody else would notice. What is led away again is told anew."""
     town, _, bell = soaking
     service = town.client.workflow_service
-    await make_known(town.client)
+    queue = ENGINE_QUEUE if is_engines else effects_queue(town.dev)
+    await make_known(town.client, queue)
 
     async def lead(build: str) -> None:
         await service.set_worker_deployment_current_version(
@@ -208,7 +219,7 @@ async def test_an_engines_queue_that_is_led_away_has_a_person_called(
     await lead("")
 
     async def is_back() -> bool:
-        return not await led_away(town.client, ENGINE_QUEUE)
+        return not await led_away(town.client, queue)
 
     await until(is_back)
     await stalled.look_round()
@@ -219,5 +230,5 @@ async def test_an_engines_queue_that_is_led_away_has_a_person_called(
     await lead("")
 
     alarm = bell.alarms[0]
-    assert alarm.headline == "Nobody serves the engine's queue “towpath”"
+    assert alarm.headline == f"Nobody serves the queue “{queue}”"
     assert "set-current-version --deployment-name 'evil dep' --unversioned -n default" in alarm.remedy

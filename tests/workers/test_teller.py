@@ -3,7 +3,7 @@
 import asyncio
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from temporalio import workflow
 from temporalio.api.common.v1 import Payload
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 from temporalio.common import RawValue, SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
+from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities.clock import SystemClock
@@ -20,6 +21,7 @@ from clients.client import Towpath
 from domain.approval import Answer
 from domain.names import ENGINE_QUEUE, ENVIRONMENT, OUTCOME, STORY, promotion_id
 from domain.names import SERVICE as ABOUT
+from domain.notice import NoticeOrder
 from domain.outcome import Outcome, Phase
 from domain.status import PromotionStatus, Report
 from domain.value import short
@@ -27,6 +29,7 @@ from tests.channels import Hook, MailBox
 from tests.fakes import Bell, ShiftedClock
 from tests.survival.waiting import until as come_true
 from tests.workers.site import SUBJECT, lay_out, release, until
+from workers.posting import post
 from workers.running import engine_worker, environment_worker
 from workers.server import embedded, temporal_binary
 from workers.settings import Surroundings, variables_for
@@ -300,6 +303,39 @@ async def test_what_somebody_made_up_keeps_nobody_from_hearing_of_others(
             await _seen(server, teller)
 
     assert not [title for title in hook.titles if "0.0.1" in title]
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError("for a while"), RPCError("too much", RPCStatusCode.RESOURCE_EXHAUSTED, b"")], ids=str
+)
+async def test_what_could_not_be_told_for_a_while_is_told_later(
+    server: Client, hook: Hook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """Others that have ended since are told meanwhile, and do not have it forgotten."""
+    monkeypatch.setattr("workers.teller.OVERLAP", timedelta())
+    place = written(tmp_path, f"channels: {{hook: '{hook.url}'}}\nnotify: [{{to: [hook]}}]\n")
+    left = 4
+
+    async def fail_first(client: Client, order: NoticeOrder) -> None:
+        nonlocal left
+        if "1.0.0" in order.notice.title and left:
+            left -= 1
+            raise error
+        await post(client, order)
+
+    monkeypatch.setattr("workers.teller.post", fail_first)
+    clock = ShiftedClock()
+    teller = Teller(server, settings_of(place), clock)
+    async with at_work(server, place), asyncio.timeout(60):
+        await decide(await asked(server, place, "1.0.0"), "reject")
+        await decide(await asked(server, place, "2.0.0"), "reject")
+        while "1.0.0 of shop in dev: rejected" not in hook.titles:
+            clock.offset += timedelta(seconds=40)
+            with suppress(RPCError):
+                await _seen(server, teller)
+
+    assert left == 0
+    assert "2.0.0 of shop in dev: rejected" in hook.titles
 
 
 async def _until_ended(client: Client, handle: WorkflowHandle[Any, Any]) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from temporalio.api.common.v1 import WorkflowExecution
@@ -34,6 +35,20 @@ BO = "bo@example.com"
 async def audit(town: Town) -> Audit:
     archive = Archive(town.store, Keyring(town.folder / "keys", town.settings))
     return await Auditor(town.store, archive, Credulous()).audit(town.service, "", "")
+
+
+async def reset(town: Town, handle: WorkflowHandle[Any, Any], event: int) -> None:
+    """Have its newest run begin anew after this task."""
+    described = await handle.describe()
+    await town.client.workflow_service.reset_workflow_execution(
+        ResetWorkflowExecutionRequest(
+            namespace=town.client.namespace,
+            workflow_execution=WorkflowExecution(workflow_id=described.id, run_id=described.run_id),
+            reason="to see",
+            workflow_task_finish_event_id=event,
+            request_id="again",
+        )
+    )
 
 
 def told_of(found: Audit, version: str, environment: str) -> list[Told]:
@@ -128,16 +143,7 @@ async def test_one_that_was_reset_goes_on_from_what_is_kept(town: Town) -> None:
         for event in history
         if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
     ]
-    described = await handle.describe()
-    await town.client.workflow_service.reset_workflow_execution(
-        ResetWorkflowExecutionRequest(
-            namespace=town.client.namespace,
-            workflow_execution=WorkflowExecution(workflow_id=described.id, run_id=described.run_id),
-            reason="to see",
-            workflow_task_finish_event_id=begun[1],
-            request_id="again",
-        )
-    )
+    await reset(town, handle, begun[1])
     again = town.promotion_of("1.0", town.production)
     await reject(town, again)
     await again.result()
@@ -208,16 +214,7 @@ async def test_one_that_is_reset_while_its_change_soaks_is_not_done_yet(town: To
     town.change_place(town.dev, soak=timedelta(seconds=6))
     handle = await town.promote("1.0", town.dev)
     await town.until_change(town.dev, Phase.SOAKING)
-    described = await handle.describe()
-    await town.client.workflow_service.reset_workflow_execution(
-        ResetWorkflowExecutionRequest(
-            namespace=town.client.namespace,
-            workflow_execution=WorkflowExecution(workflow_id=described.id, run_id=described.run_id),
-            reason="to see",
-            workflow_task_finish_event_id=3,
-            request_id="again",
-        )
-    )
+    await reset(town, handle, 3)
 
     report = await asyncio.wait_for(town.promotion_of("1.0", town.dev).result(), 40)
 
