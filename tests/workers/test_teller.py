@@ -33,7 +33,7 @@ from workers.posting import post
 from workers.running import engine_worker, environment_worker
 from workers.server import embedded, temporal_binary
 from workers.settings import Surroundings, variables_for
-from workers.teller import Teller, keep_telling
+from workers.teller import EVERY, TRIES, Teller, keep_telling
 from workers.wiring import settings_of
 from workflows.reaching import reach
 
@@ -306,15 +306,25 @@ async def test_what_somebody_made_up_keeps_nobody_from_hearing_of_others(
 
 
 @pytest.mark.parametrize(
-    "error", [ValueError("for a while"), RPCError("too much", RPCStatusCode.RESOURCE_EXHAUSTED, b"")], ids=str
+    ("error", "left"),
+    [
+        (ValueError("for a while"), TRIES - 1),
+        (RPCError("too much is asked", RPCStatusCode.RESOURCE_EXHAUSTED, b""), 2 * TRIES),
+    ],
+    ids=["of its own", "of the server"],
 )
 async def test_what_could_not_be_told_for_a_while_is_told_later(
-    server: Client, hook: Hook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+    server: Client,
+    hook: Hook,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    error: Exception,
+    left: int,
 ) -> None:
     """Others that have ended since are told meanwhile, and do not have it forgotten."""
     monkeypatch.setattr("workers.teller.OVERLAP", timedelta())
     place = written(tmp_path, f"channels: {{hook: '{hook.url}'}}\nnotify: [{{to: [hook]}}]\n")
-    left = 4
 
     async def fail_first(client: Client, order: NoticeOrder) -> None:
         nonlocal left
@@ -330,7 +340,7 @@ async def test_what_could_not_be_told_for_a_while_is_told_later(
         await decide(await asked(server, place, "1.0.0"), "reject")
         await decide(await asked(server, place, "2.0.0"), "reject")
         while "1.0.0 of shop in dev: rejected" not in hook.titles:
-            clock.offset += timedelta(seconds=40)
+            clock.offset += EVERY * 2**TRIES
             with suppress(RPCError):
                 await _seen(server, teller)
 
