@@ -184,7 +184,7 @@ class Bookkeeping:
     def _trail(self, workflow_id: str, run: str) -> Trail | None:
         """Return the trail of a run; None where it is no promotion into this environment."""
         try:
-            service, environment, version = read_id(workflow_id, "promotion", 3)
+            service, environment, version = read_id(workflow_id, "promotion")
         except MisnamedWorkflowError:
             return None
         if environment != self._tools.environment or not run:

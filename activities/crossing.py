@@ -17,6 +17,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from activities.errands import Silence, WhySilent, why_silent_at
 from activities.spaces import Spaces, say_shut
+from domain.kinds import PROMOTION
 from domain.names import (
     ACTOR,
     ENGINE_QUEUE,
@@ -134,7 +135,7 @@ async def _promote(client: Client, request: Request) -> bool:
     }
     try:
         await client.start_workflow(
-            "PromotionWorkflow",
+            PROMOTION,
             request,
             id=workflow_id,
             task_queue=ENGINE_QUEUE,

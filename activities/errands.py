@@ -14,10 +14,11 @@ from temporalio.common import (
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.asking import Runs
-from activities.lanes import LANE, is_run_by_engine
+from activities.lanes import is_run_by_engine
 from activities.ports import Alarm, Notifier
 from activities.spaces import Spaces
 from domain.answer import OwnWord, Told
+from domain.kinds import LANE, PROMOTION
 from domain.names import ENGINE_QUEUE, ENVIRONMENT, PHASE, SERVICE, STORY, Subject, environment_id, lane_id
 from domain.order import Call
 from domain.outcome import Phase
@@ -34,7 +35,6 @@ TOLD: Final = "told"
 ASK_AGAIN: Final = "ask_again"
 TELL_OF_THAW: Final = "tell_of_thaw"
 GATE_OPENED: Final = "gate_opened"
-PROMOTION: Final = "PromotionWorkflow"
 HAS_RUN: Final = 4
 """Events: with fewer a workflow's first task is not done, as where it was started with a delay. It answers nothing."""
 

@@ -1,15 +1,13 @@
 """Whose turn it is, by the server's own word: a change is the child of the lane that gave it its turn."""
 
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from temporalio.client import Client, WorkflowExecutionDescription, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.asking import LISTENING
+from domain.kinds import CHANGE, LANE
 from domain.names import ENGINE_QUEUE, MisnamedWorkflowError, Subject, change_id, lane_id, read_id
-
-LANE: Final = "LaneWorkflow"
-CHANGE: Final = "ChangeWorkflow"
 
 
 class Caller(NamedTuple):
@@ -58,7 +56,7 @@ def is_run_by_engine(found: WorkflowExecutionDescription, kind: str) -> bool:
 
 def _turn(workflow_id: str, subject: Subject) -> int | None:
     try:
-        service, environment, turn = read_id(workflow_id, "change", 3)
+        service, environment, turn = read_id(workflow_id, "change")
     except MisnamedWorkflowError:
         return None
     return int(turn) if (service, environment) == (subject.service, subject.environment) else None

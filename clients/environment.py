@@ -20,6 +20,7 @@ from clients.speaking import (
 )
 from clients.trouble import DeclinedError, NobodyPollsError
 from domain.doors import FreezeWord, PinWord, UnpinWord, Word
+from domain.kinds import ENVIRONMENT_WORKFLOW
 from domain.names import ENGINE_QUEUE, ENVIRONMENT, STORY, environment_id
 from domain.override import OverrideWord
 from domain.saying import Saying, freezing, pinning, thawing, unpinning
@@ -73,7 +74,7 @@ class Environment:
     async def _begin(self, signal: str, word: Value) -> None:
         """Say it; an environment that has no workflow yet gets one by it."""
         await self.client.start_workflow(
-            "EnvironmentWorkflow",
+            ENVIRONMENT_WORKFLOW,
             id=self.id,
             task_queue=ENGINE_QUEUE,
             start_signal=signal,

@@ -24,6 +24,7 @@ from clients.trouble import DeclinedError, NobodyPollsError, UsageError
 from domain.actor import Actor
 from domain.answer import Answer, Ask, Withdrawal
 from domain.doors import Signal, Word
+from domain.kinds import LANE
 from domain.names import ENGINE_QUEUE, ENVIRONMENT, SERVICE, STORY, Subject, lane_id
 from domain.signature import WordSignature
 from domain.status import LaneStatus
@@ -144,7 +145,7 @@ class Lane:
         ask = Ask(asker=f"person/{uuid4()}", number=FIRST, request=request, dated=SystemClock().now())
         names = {SERVICE: self.subject.service, ENVIRONMENT: self.subject.environment, STORY: "lane"}
         await self.client.start_workflow(
-            "LaneWorkflow",
+            LANE,
             id=self.id,
             task_queue=ENGINE_QUEUE,
             start_signal=ASK,

@@ -15,12 +15,12 @@ from temporalio.common import SearchAttributeKey
 from temporalio.service import RPCError
 
 from activities.asking import ask_status
-from activities.lanes import CHANGE
 from activities.spaces import Anywhere, client_for
 from clients.connection import explain
 from clients.speaking import NO_ENGINE, START_ENGINE, hear_status, is_missing, why_in_vain
 from clients.trouble import UsageError
 from domain.hints import USUAL_NAMESPACE
+from domain.kinds import CHANGE
 from domain.names import (
     ACTOR,
     ENVIRONMENT,

@@ -26,6 +26,7 @@ from clients.trouble import DeclinedError, FailedError, NobodyPollsError, UsageE
 from domain.actor import Actor
 from domain.approval import Answer, DecideAnswer, Decision, Verdict
 from domain.doors import Signal, Word
+from domain.kinds import PROMOTION
 from domain.names import (
     ACTOR,
     ENGINE_QUEUE,
@@ -67,7 +68,7 @@ class Promotion:
         how = "" if request.urgency is Urgency.USUAL else f" ({request.urgency})"
         try:
             await self.client.start_workflow(
-                "PromotionWorkflow",
+                PROMOTION,
                 request,
                 id=self.id,
                 task_queue=ENGINE_QUEUE,

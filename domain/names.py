@@ -81,21 +81,32 @@ def notice_id(key: str) -> str:
     return f"notice/{key.removeprefix('sha256:')[:32]}"
 
 
-def read_id(workflow_id: str, story: str, parts: int) -> tuple[str, ...]:
+_FORMS: Final = {
+    "promotion": "<service>/<environment>/<version>",
+    "plan": "<service>/<environment>/<version>",
+    "way": "<service>/<environment>/<version>",
+    "pipeline": "<service>/<version>",
+    "lane": "<service>/<environment>",
+    "change": "<service>/<environment>/<turn>",
+    "review": "<service>/<environment>/<turn>",
+    "environment": "<environment>",
+}
+"""What stands behind the story in the id of its workflow."""
+
+
+def read_id(workflow_id: str, story: str) -> tuple[str, ...]:
     """Take a workflow id apart: ``promotion/shop/production/1.4.0`` → ``("shop", "production", "1.4.0")``.
 
-    The last part of a change's id is its turn, in plain digits. Raises ``MisnamedWorkflowError`` with a
-    sentence where the id is not of that story.
+    A turn is in plain digits. Raises ``MisnamedWorkflowError`` with a sentence where the id is not of that story.
     """
+    form = _FORMS[story]
     kind, *names = workflow_id.split("/")
-    is_whole = kind == story and len(names) == parts and all(map(is_identifier, names))
-    if is_whole and (story != "change" or _is_turn(names[-1])):
+    is_whole = kind == story and len(names) == form.count("<") and all(map(is_identifier, names))
+    if is_whole and (not form.endswith("<turn>") or _is_turn(names[-1])):
         return tuple(names)
-    last = "turn" if story == "change" else "version"
-    pair = "version" if story == "pipeline" else "environment"
-    form = {3: f"{story}/<service>/<environment>/<{last}>", 2: f"{story}/<service>/<{pair}>"}
-    expected = form.get(parts, f"{story}/<environment>")
-    message = f"A {story} workflow must be started under the id {expected}; “{workflow_id[:200]}” is not one."
+    message = (
+        f"A {story} workflow must be started under the id {story}/{form}; “{workflow_id[:200]}” is not one."
+    )
     raise MisnamedWorkflowError(message)
 
 
@@ -109,10 +120,6 @@ def is_number(text: str) -> bool:
 
 
 ENGINE_QUEUE: Final = "towpath"
-RUNNING_HERE: Final = f"TaskQueue='{ENGINE_QUEUE}' AND ExecutionStatus='Running'"
-"""A query for all that an engine's worker is to run, whatever its kind, and whoever started it."""
-WEDGED: Final = f"{RUNNING_HERE} AND TemporalReportedProblems IS NOT NULL"
-"""A query for what of it fails at every attempt to go on."""
 """Where workflows and their local activities run."""
 
 

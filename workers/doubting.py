@@ -23,7 +23,7 @@ class Task(NamedTuple):
 async def why_no_change(client: Client, doer: Doer) -> str:
     """Say why a workflow is no change of its lane's, or nothing where it is one: anybody can give one that name."""
     try:
-        service, environment, _ = read_id(doer.workflow_id, "change", 3)
+        service, environment, _ = read_id(doer.workflow_id, "change")
     except MisnamedWorkflowError:
         return ""
     lane = lane_id(Subject(service=service, environment=environment))

@@ -11,6 +11,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from activities.asking import ask_status
 from activities.ports import Notifier, Settings
+from domain.kinds import ENVIRONMENT_WORKFLOW
 from domain.names import ENGINE_QUEUE, ENVIRONMENT, STORY, environment_id
 from domain.status import EnvironmentStatus
 from workers.rounds import Rounds
@@ -62,7 +63,7 @@ async def guard(client: Client, environment: str) -> None:
     """Have an environment's workflow ask its worker about every word; one that is not there is born of it."""
     pairs = [(ENVIRONMENT, environment), (STORY, "environment")]
     await client.start_workflow(
-        "EnvironmentWorkflow",
+        ENVIRONMENT_WORKFLOW,
         id=environment_id(environment),
         task_queue=ENGINE_QUEUE,
         start_signal=GUARD,

@@ -15,7 +15,8 @@ from temporalio.service import RPCError, RPCStatusCode
 from activities.calls import is_unreadable
 from activities.errands import AWAKE, lane_message
 from activities.ports import Notifier
-from domain.names import PHASE, RUNNING_HERE, STORY, MisnamedWorkflowError, Subject, lane_id, read_id
+from domain.kinds import RUNNING_HERE
+from domain.names import PHASE, STORY, MisnamedWorkflowError, Subject, lane_id, read_id
 from domain.outcome import Phase
 from workers.rounds import Rounds
 
@@ -42,7 +43,7 @@ async def _waited_for(client: Client) -> list[Subject]:
     names: set[tuple[str, ...]] = set()
     async for row in client.list_workflows(WAITING):
         with suppress(MisnamedWorkflowError):  # whoever started it has chosen what it says of itself
-            names.add(read_id(row.id, "promotion", 3)[:2])
+            names.add(read_id(row.id, "promotion")[:2])
     return [Subject(service=service, environment=environment) for service, environment in sorted(names)]
 
 

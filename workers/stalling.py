@@ -19,12 +19,13 @@ from activities.effects import EffectActivities
 from activities.ports import Alarm, Clock, Notifier
 from activities.queues import led_away
 from domain.hints import temporal
-from domain.names import ENGINE_QUEUE, RUNNING_HERE, effects_queue
+from domain.kinds import CHANGE, ENVIRONMENT_WORKFLOW, LANE, PROMOTION, RUNNING_HERE
+from domain.names import ENGINE_QUEUE, effects_queue
 from workers.rounds import Rounds
 from workers.witnessing import OF_THE_ENGINE, about
 
 EVERY: Final = timedelta(seconds=20)
-SELDOM: Final = ("LaneWorkflow", "PromotionWorkflow", "EnvironmentWorkflow")
+SELDOM: Final = (LANE, PROMOTION, ENVIRONMENT_WORKFLOW)
 """There are many of them, and few do anything: five minutes are soon enough."""
 SELDOM_EVERY: Final = 15
 PINNED: Final = f"{RUNNING_HERE} AND TemporalWorkflowVersioningBehavior IS NOT NULL"
@@ -84,7 +85,7 @@ class Stalled:
             )
 
     async def _look_at_workflows(self) -> None:
-        kinds = ("ChangeWorkflow", *(SELDOM if self._rounds % SELDOM_EVERY == 0 else ()))
+        kinds = (CHANGE, *(SELDOM if self._rounds % SELDOM_EVERY == 0 else ()))
         self._rounds += 1
         query = f"{RUNNING_HERE} AND WorkflowType IN ({', '.join(map(repr, kinds))})"
         rows = [row async for row in self._client.list_workflows(query)]

@@ -15,6 +15,7 @@ from activities.ports import Clock
 from activities.refusing import NOT_CLEARED, OVER
 from domain.attempt import SAYS, Kind
 from domain.attempt_telling import Tried
+from domain.kinds import CHANGE, ENVIRONMENT_WORKFLOW, LANE, PLAN, PROMOTION, REVIEW, WAY
 from domain.logbook import Attempt, Doer
 from domain.names import Subject
 from domain.order import Account, LookOrder, ProofOrder, StepOrder
@@ -29,13 +30,13 @@ from workflows.counting import ATTEMPTS
 
 OURS: Final = frozenset(
     {
-        "ChangeWorkflow",
-        "EnvironmentWorkflow",
-        "LaneWorkflow",
-        "PlanWorkflow",
-        "PromotionWorkflow",
-        "ReviewWorkflow",
-        "WayWorkflow",
+        CHANGE,
+        ENVIRONMENT_WORKFLOW,
+        LANE,
+        PLAN,
+        PROMOTION,
+        REVIEW,
+        WAY,
     }
 )
 """The kinds of workflow that order anything of an environment's worker."""

@@ -252,7 +252,7 @@ class ChangeWorkflow(Waiting):
 
     def _begin(self, warrant: object, carried: object) -> None:
         """Check how it was started: by its lane, under its own turn, with nothing carried over."""
-        service, environment, turn = read_id(workflow.info().workflow_id, "change", 3)
+        service, environment, turn = read_id(workflow.info().workflow_id, "change")
         if carried is not None or not turn.isdecimal():
             message = "A change is started by its lane, with a warrant and nothing else."
             raise BadStartError(message)

@@ -23,6 +23,7 @@ from temporalio.worker import (
 from domain.actor import PersonName
 from domain.attempt import Kind
 from domain.doors import LARGEST_MESSAGE
+from domain.kinds import CHANGE, ENVIRONMENT_WORKFLOW, LANE
 from domain.names import MisnamedWorkflowError, Subject, read_id
 from domain.terms import Request, Story
 from domain.value import Value
@@ -37,7 +38,7 @@ LONGEST_NAME: Final = 80
 """Bytes, of a name that nobody has proven."""
 RUN_ARGUMENTS: Final = 2
 """What it is about, and the state carried over from an earlier run."""
-NOT_BY_HAND: Final = frozenset({"ChangeWorkflow", "EnvironmentWorkflow", "LaneWorkflow"})
+NOT_BY_HAND: Final = frozenset({CHANGE, ENVIRONMENT_WORKFLOW, LANE})
 """Kinds of workflow that nobody starts by hand, but for an empty lane or environment."""
 
 
@@ -86,7 +87,7 @@ def read_request(content: object, kind: str) -> Request:
 
     Raises ``RefusedError`` or ``BadStartError`` with a sentence.
     """
-    service, environment, version = read_id(workflow.info().workflow_id, kind, 3)
+    service, environment, version = read_id(workflow.info().workflow_id, kind)
     subject = Subject(service=service, environment=environment)
     asked = read_value(content, Request)
     if (asked.story, asked.subject, asked.version) != (Story.PROMOTION, subject, version):

@@ -197,7 +197,7 @@ class EnvironmentWorkflow:
     @workflow.signal(description="For a promotion: be told when the gate opens")
     def tell_of_thaw(self, raw: RawValue) -> None:
         asker = read_value(workflow.payload_converter().from_payload(raw.payload), Waiter).asker
-        _, environment, _ = read_id(asker, "change" if asker.startswith("change/") else "promotion", 3)
+        _, environment, _ = read_id(asker, "change" if asker.startswith("change/") else "promotion")
         if environment != self._environment:
             message = f"it waits for {environment}"
             raise RefusedError(message)
@@ -227,7 +227,7 @@ class EnvironmentWorkflow:
         self._log.refuse(door, why, claimed)
 
     def _begin(self, environment: object, carried: object) -> None:
-        (name,) = read_id(workflow.info().workflow_id, "environment", 1)
+        (name,) = read_id(workflow.info().workflow_id, "environment")
         if environment is not None:
             message = "An environment is started without input: its id says which it is."
             raise BadStartError(message)

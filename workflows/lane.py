@@ -164,7 +164,7 @@ class LaneWorkflow(LaneHearing):
     # What it is made of.
 
     def _begin(self, subject: object, carried: object) -> None:
-        service, environment = read_id(workflow.info().workflow_id, "lane", 2)
+        service, environment = read_id(workflow.info().workflow_id, "lane")
         if subject is not None:
             message = "A lane is started without input: its id says what it is the lane of."
             raise BadStartError(message)

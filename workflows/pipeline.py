@@ -244,7 +244,7 @@ class PipelineWorkflow:
     # Its beginning and its end.
 
     def _begin(self, request: object, carried: object) -> None:
-        service, version = read_id(workflow.info().workflow_id, PIPELINE, 2)
+        service, version = read_id(workflow.info().workflow_id, PIPELINE)
         asked = read_value(request, WalkRequest)
         if (asked.service, asked.version) != (service, version):
             message = (

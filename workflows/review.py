@@ -42,7 +42,7 @@ class ReviewWorkflow:
         raise RefusedError(message)
 
     def _begin(self, word: object, carried: object) -> ReviewOrder:
-        service, environment, turn = read_id(workflow.info().workflow_id, "review", 3)
+        service, environment, turn = read_id(workflow.info().workflow_id, "review")
         said = read_value(word, ReviewWord)
         if carried is not None or not turn.isdecimal():
             message = (

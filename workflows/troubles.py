@@ -85,7 +85,7 @@ def _read(kind: TypeAdapter[ReadT], said: object) -> ReadT | None:
 
 
 def _is_of_this_turn(answer: Done | Undone) -> bool:
-    _, _, turn = read_id(workflow.info().workflow_id, "change", 3)
+    _, _, turn = read_id(workflow.info().workflow_id, "change")
     return turn == str(answer.turn)
 
 

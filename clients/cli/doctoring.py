@@ -12,7 +12,8 @@ from clients.cli.reading import environments_of, known_schemas
 from clients.cli.terminal import leave, say, say_json
 from clients.trouble import ClientError, UsageError
 from domain.hints import temporal
-from domain.names import ENGINE_QUEUE, WEDGED
+from domain.kinds import WEDGED
+from domain.names import ENGINE_QUEUE
 from domain.outcome import Exit
 from domain.value import Value
 from workers.settings import Surroundings, surroundings

@@ -19,6 +19,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from activities.clock import SystemClock
 from activities.ports import Alarm
 from domain.attempt import Kind
+from domain.kinds import OURS
 from domain.names import ENGINE_QUEUE, PHASE, SERVICE, STORY, lane_id
 from domain.outcome import Outcome, Phase
 from tests.fakes import Bell
@@ -27,7 +28,9 @@ from tests.servers import AT_ONCE, new_server
 from tests.town import Town, engine_worker
 from tests.workflows.attacks import pending
 from workers.blinding import can_list
-from workers.wedged import OURS, SLEEPING, UNLISTABLE, UNREADABLE, is_readable, keep_ending_wedged
+from workers.ending import SLEEPING, UNREADABLE, is_readable
+from workers.sight import UNLISTABLE
+from workers.wedged import keep_ending_wedged
 from workflows.doorkeeper import Sighting
 
 pytestmark = [pytest.mark.server, pytest.mark.processes]
@@ -184,7 +187,7 @@ async def test_many_that_nobody_can_read_are_ended_before_the_server_has_marked_
     """
     Each would be handed to the worker five times, which asks less and less often meanwhile.
     """
-    monkeypatch.setattr("workers.wedged.NEWEST", timedelta(seconds=1))
+    monkeypatch.setattr("workers.newcomers.NEWEST", timedelta(seconds=1))
     monkeypatch.setattr("workers.wedged.WEDGED", "WorkflowType='nothing'")
     ids = [f"mischief-{number}" for number in range(40)]
     for workflow_id in ids:
@@ -237,7 +240,7 @@ async def test_where_it_cannot_be_deleted_a_person_is_called_once(
         message = "no batches here"
         raise RPCError(message, RPCStatusCode.PERMISSION_DENIED, b"")
 
-    monkeypatch.setattr("workers.wedged.delete_unlistable", refuse)
+    monkeypatch.setattr("workers.sight.delete_unlistable", refuse)
     await quay.hide("hidden", "LaneWorkflow", ENGINE_QUEUE, {})
 
     await quay.until(lambda: bool(quay.bell.alarms))
@@ -254,7 +257,7 @@ async def test_a_history_that_cannot_be_had_keeps_nobody_from_the_others(
     """
     It may be had the next time, and is not taken for read meanwhile.
     """
-    monkeypatch.setattr("workers.wedged.NEWEST", timedelta())
+    monkeypatch.setattr("workers.newcomers.NEWEST", timedelta())
     monkeypatch.setattr("workers.wedged.WEDGED", "WorkflowType='nothing'")
     asked: list[str] = []
 
@@ -265,7 +268,7 @@ async def test_a_history_that_cannot_be_had_keeps_nobody_from_the_others(
             raise RPCError(message, RPCStatusCode.RESOURCE_EXHAUSTED, b"")
         return await is_readable(client, row)
 
-    monkeypatch.setattr("workers.wedged.is_readable", is_not_had)
+    monkeypatch.setattr("workers.ending.is_readable", is_not_had)
     for number in range(2):
         await quay.start(f"mischief-{number}", "LaneWorkflow", DEEPER_THAN_IS_READ)
 
@@ -283,7 +286,7 @@ async def test_of_what_stands_in_the_place_of_ours_a_person_is_told_before_the_s
     """
     With a long time-out of its tasks the server marks it after ten minutes, and on a queue that nobody polls never.
     """
-    monkeypatch.setattr("workers.wedged.NEWEST", timedelta())
+    monkeypatch.setattr("workers.newcomers.NEWEST", timedelta())
     monkeypatch.setattr("workers.wedged.WEDGED", "WorkflowType='nothing'")
     lane = lane_id(quay.town.subject(quay.town.dev))
     quay.bell.broken = 2
