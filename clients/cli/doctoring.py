@@ -1,7 +1,7 @@
 """``doctor`` and ``config check``: what is wrong here, and what to do about it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
@@ -13,7 +13,7 @@ from clients.cli.terminal import leave, say, say_json
 from clients.trouble import ClientError, UsageError
 from domain.hints import temporal
 from domain.kinds import WEDGED
-from domain.names import ENGINE_QUEUE
+from domain.names import ENGINE_QUEUE, effects_queue
 from domain.outcome import Exit
 from domain.value import Value
 from workers.settings import Surroundings, surroundings
@@ -272,31 +272,47 @@ async def _need_namespace(client: "Client") -> None:
 
 async def _work(client: "Client", environments: list[str]) -> AsyncIterator[Finding]:
     """Whether anybody does the work, and what of it needs a person."""
-    from activities.queues import led_away
     from clients.speaking import need_engine, need_environment
 
-    try:
-        await need_engine(client)
-        if away := await led_away(client, ENGINE_QUEUE):
-            yield _bad(
-                "workers", f"the engine's queue has workers, and none of its work: {away}", Exit.NOBODY_POLLS
-            )
-        else:
-            yield _good("workers", "the engine is served")
-    except ClientError as error:
-        yield _bad("workers", str(error), Exit.NOBODY_POLLS)
+    yield await _served(client, "the engine", ENGINE_QUEUE, need_engine(client))
     for name in environments:
-        try:
-            await need_environment(client, name)
-            yield _good("workers", f"{name} is served")
-        except ClientError as error:
-            yield _bad("workers", str(error), Exit.NOBODY_POLLS)
+        yield await _served(client, name, effects_queue(name), need_environment(client, name))
     for about, query, code, say_what in _NEEDY:
         found = [row.id async for row in client.list_workflows(query, limit=20)]
         for workflow_id in found:
             yield _bad(about, say_what(workflow_id, client.namespace), code)
         if not found:
             yield _good(about, "none")
+    async for finding in _standstill(client):
+        yield finding
+
+
+async def _served(client: "Client", who: str, queue: str, need: Awaitable[None]) -> Finding:
+    from activities.queues import led_away
+
+    try:
+        await need
+    except ClientError as error:
+        return _bad("workers", str(error), Exit.NOBODY_POLLS)
+    if away := await led_away(client, queue):
+        sentence = f"{who} has workers, and none of the work on its queue: {away}"
+        return _bad("workers", sentence, Exit.NOBODY_POLLS)
+    return _good("workers", f"{who} is served")
+
+
+async def _standstill(client: "Client") -> AsyncIterator[Finding]:
+    """What somebody paused, pinned or led elsewhere: nothing of it fails, and nothing of it goes on."""
+    from activities.clock import SystemClock
+    from workers.standstill import CHANGES, PAUSED, find_pinned, find_rows, find_still
+
+    rows = {row.run_id: row for query in (CHANGES, PAUSED) for row in await find_rows(client, query)}
+    found = await find_pinned(client)
+    found += [still async for still in find_still(client, list(rows.values()), SystemClock().now())]
+    for still in found:
+        sentence = f"{still.workflow_id}: {still.why}. See docs/how-to/recover.md (a change stands still)"
+        yield _bad("at a standstill", sentence, Exit.NOBODY_POLLS)
+    if not found:
+        yield _good("at a standstill", "none")
 
 
 def _say_wedged(workflow_id: str, namespace: str) -> str:

@@ -8,14 +8,17 @@ from typing import Final
 
 import pytest
 from temporalio import workflow
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.workflowservice.v1 import PauseActivityRequest, UnpauseActivityRequest
 from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from domain.names import ENGINE_QUEUE, SERVICE, STORY, Subject, promotion_id
-from domain.outcome import Exit
+from domain.outcome import Exit, Phase
 from tests.clients.conftest import CommandLine, Ran
 from tests.servers import AT_ONCE, new_server
 from tests.town import Town
+from tests.workflows.attacks import pending
 from workflows import patience
 from workflows.lane import search_attributes
 
@@ -65,6 +68,25 @@ async def test_an_undo_that_is_stuck(town: Town, towpath: CommandLine) -> None:
     assert_seen(shown("An undo is stuck"), seen, town=town, environment=town.dev)
     assert examined.code == Exit.UNSETTLED
     assert_seen(shown("A lane is unsettled"), examined, town=town, environment=town.dev)
+
+
+async def test_a_soak_that_somebody_paused(town: Town, towpath: CommandLine) -> None:
+    """Nothing of it fails: the doctor asks the server."""
+    await town.stands("1.0.0", town.dev)
+    town.change_place(town.dev, soak=timedelta(minutes=5))
+    await town.promote("2.0.0", town.dev)
+    await town.until_change(town.dev, Phase.SOAKING)
+    change = await town.change(town.dev)
+    where = WorkflowExecution(workflow_id=change.id)
+    activity = await pending(change, "soak")
+    service = town.client.workflow_service
+    await service.pause_activity(PauseActivityRequest(namespace="default", execution=where, id=activity))
+
+    examined = await towpath.type("doctor")
+    await service.unpause_activity(UnpauseActivityRequest(namespace="default", execution=where, id=activity))
+    await change.terminate("the test is over")
+
+    assert_seen(shown("A change stands still"), examined, town=town, environment=town.dev)
 
 
 async def test_an_environment_without_a_worker(

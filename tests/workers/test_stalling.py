@@ -34,7 +34,8 @@ from tests.servers import AT_ONCE, new_server
 from tests.survival.waiting import until
 from tests.town import Town, engine_worker
 from tests.workflows.attacks import pending
-from workers.stalling import OVERDUE, Stalled
+from workers.stalling import Stalled
+from workers.standstill import OVERDUE
 
 pytestmark = [pytest.mark.server, pytest.mark.processes]
 NAMESPACE = "default"
@@ -88,6 +89,23 @@ async def test_a_paused_soak_has_a_person_called(
         == f"{change.id}: its activity soak is paused, and has no time-out while it is"
     )
     assert bell.alarms[0].subject == town.subject(town.dev)
+
+
+async def test_what_is_paused_is_listed_whatever_it_is_an_activity_of(
+    soaking: tuple[Town, WorkflowHandle[Any, Any], Bell], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Most are looked at every few minutes only; which of them has anything paused, the server lists."""
+    town, change, bell = soaking
+    monkeypatch.setattr("workers.stalling.CHANGES", "WorkflowType='nothing'")
+    monkeypatch.setattr("workers.stalling.OTHERS", "WorkflowType='nothing'")
+    where = WorkflowExecution(workflow_id=change.id)
+    await town.client.workflow_service.pause_activity(
+        PauseActivityRequest(namespace=NAMESPACE, execution=where, id=await pending(change, "soak"))
+    )
+
+    await seen(town.client, bell, 1)
+
+    assert bell.alarms[0].headline.endswith("its activity soak is paused, and has no time-out while it is")
 
 
 @pytest.mark.parametrize("queue", ["nowhere", ENGINE_QUEUE])
