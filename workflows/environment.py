@@ -94,7 +94,7 @@ class EnvironmentWorkflow:
                 self._waiting = tuple(one for one in self._waiting if one not in free)
                 self._let_past = tuple(one for one in self._let_past if one not in free)
                 await errand(ErrandActivities.tell_of_thaw, ThawOrder(waiting=free), "tell of the thaw")
-            if is_long() and workflow.all_handlers_finished():
+            if self._may_go_on_anew():
                 carried = Carried(
                     freeze=self._freeze,
                     pins=self._pins,
@@ -114,8 +114,14 @@ class EnvironmentWorkflow:
         left = min(ends) - now if ends else None
         with contextlib.suppress(TimeoutError):
             await workflow.wait_condition(
-                lambda: self._stirred or is_long(), timeout=left, timeout_summary="a freeze or pin ends"
+                lambda: self._stirred or self._may_go_on_anew(),
+                timeout=left,
+                timeout_summary="a freeze or pin ends",
             )
+
+    def _may_go_on_anew(self) -> bool:
+        """Tell whether a new run would lose nothing: of a word that a worker still looks at, it would."""
+        return is_long() and workflow.all_handlers_finished()
 
     @workflow.signal(
         description='Freeze. Input: {"by": "you@example.com", "reason": "why", "lasts": "2h"}; lasts is optional'

@@ -3,7 +3,9 @@
 import pytest
 
 from domain.outcome import Outcome, Phase
+from domain.status import EnvironmentStatus
 from domain.terms import Story
+from tests.survival.waiting import until
 from tests.town import Town
 from workflows import patience
 
@@ -65,3 +67,31 @@ async def test_a_freeze_outlives_the_run_that_it_was_accepted_in(town: Town) -> 
     assert "stop the line" in status.waits_for
     await town.client.get_workflow_handle(environment.id).signal("thaw", {"by": "olga@example.com"})
     assert (await handle.result()).outcome is Outcome.PROMOTED
+
+
+async def test_an_environment_goes_on_anew_once_no_word_is_looked_at_any_more(town: Town) -> None:
+    """
+    Nobody is there to say who froze it, and meanwhile more and more is said: nothing is lost, and it answers.
+    """
+    environment = await town.freeze(town.dev)
+    await town.close(town.dev)
+    await environment.signal("guard", {})
+    await environment.signal("freeze", {"by": "olga@example.com", "reason": "seen late"})
+    for _ in range(40):
+        await environment.signal("thaw", {"nobody": True})
+
+    meanwhile = await environment.query("status", result_type=EnvironmentStatus)
+    await town.open(town.dev)
+    newest = town.client.get_workflow_handle(environment.id)
+
+    async def goes_on_anew() -> bool:
+        return (await newest.describe()).run_id != environment.first_execution_run_id
+
+    await until(goes_on_anew)
+    after = await newest.query("status", result_type=EnvironmentStatus)
+
+    assert meanwhile.freeze
+    assert meanwhile.freeze.reason == "stop the line"
+    assert after.freeze
+    assert after.freeze.reason == "seen late"
+    await newest.signal("thaw", {"by": "olga@example.com"})
