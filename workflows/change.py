@@ -32,7 +32,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.doorkeeper import BadStartError, read_value
     from workflows.errand import errand
     from workflows.troubles import FAILURES, Over, Trouble, cancelled, trouble_with
-    from workflows.undisturbed import undisturbed
+    from workflows.undisturbed import heed_cancel, undisturbed
     from workflows.waiting import Waiting
     from workflows.waves import side_by_side
 
@@ -140,6 +140,8 @@ class ChangeWorkflow(Waiting):
             if why := await errand(ErrandActivities.why_silent, silence, "why is there no answer?"):
                 self._log.enter(Phase.NO_WORKER, f"{self._subject.environment}: {why.text}", why.remedy)
                 publish({PHASE: Phase.NO_WORKER})
+            if self._warrant.request.may_give_up:
+                heed_cancel()
 
     def _unneeded(self, proposal: Proposal) -> Answer | None:
         if proposal.refusals:

@@ -55,6 +55,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.chronicle import Chronicle, Memory, publish
     from workflows.errand import errand
     from workflows.steering import is_long
+    from workflows.undisturbed import heed_cancel
 
 PIPELINE: Final = "pipeline"
 LONGEST_WHY: Final = 1000
@@ -204,6 +205,7 @@ class PipelineWorkflow:
             if why := await errand(CrossingActivities.why_no_way, silence, "why is there no answer?"):
                 self._log.enter(Phase.NO_WORKER, f"{environment}: {why.text}", why.remedy)
                 publish({PHASE: Phase.NO_WORKER})
+            heed_cancel()
             await workflow.wait_condition(lambda: asking.done() or is_long())
             if not asking.done():
                 self._go_on_in_a_new_run()

@@ -44,6 +44,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.errand import errand
     from workflows.promotion_doors import Carried, Ending, PromotionDoors
     from workflows.steering import is_long
+    from workflows.undisturbed import heed_cancel
 
 
 HEARD_LATER: Final = "heard-later"
@@ -257,6 +258,7 @@ class PromotionWorkflow(PromotionDoors):
             return
         request = ThawRequest(environment=self._subject.environment, asker=self._id)
         if await errand(ErrandActivities.hear_of_thaw, request, "be told when the gate opens"):
+            heed_cancel()
             await workflow.wait_condition(lambda: self._gate_opened or self._is_turned_down())
 
     async def _wait_for_opening(self, opens: datetime | None) -> None:
@@ -365,6 +367,7 @@ class PromotionWorkflow(PromotionDoors):
         if why := await errand(ErrandActivities.why_silent, silence, "why is there no answer?"):
             self._log.enter(Phase.NO_WORKER, f"{self._subject.environment}: {why.text}", why.remedy)
             publish({PHASE: Phase.NO_WORKER})
+        heed_cancel()
 
     async def _send(self, message: LaneMessage) -> None:
         await errand(ErrandActivities.ask_lane, message, f"{message.verb}: the lane of {self._subject}")

@@ -20,6 +20,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.errand import errand
     from workflows.rehearsing import Rehearsing
     from workflows.troubles import FAILURES, Trouble, cancelled, trouble_with
+    from workflows.undisturbed import heed_cancel
 
 
 class Waiting(Rehearsing):
@@ -104,6 +105,7 @@ class Waiting(Rehearsing):
             ErrandActivities.hear_of_thaw, request, "be told when the gate opens"
         )
         try:
+            heed_cancel()
             await workflow.wait_condition(
                 lambda: self._times_opened > opened or not will_hear,
                 timeout=max(min(opens, limit), timedelta()),
