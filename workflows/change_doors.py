@@ -52,6 +52,8 @@ class ChangeDoors(Steered):
         self._act = 0
         self._began = workflow.now()
         self._paused = timedelta()
+        self._waits = 0
+        self._waits_since = self._began
         self._held = False
         self._times_opened = 0
         self._undoing = False

@@ -1,6 +1,8 @@
 """The waits of a change: while it soaks, is held, or a gate is shut. Its budget counts none of them."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
 from temporalio import workflow
@@ -32,8 +34,8 @@ class Waiting(Rehearsing):
         if not soak:
             return
         self._log.enter(Phase.SOAKING, f"{say_duration(soak)} of good health")
-        self._soaked = await self._watch_until_it_yields(soak)
-        self._paused += workflow.now() - began
+        with self._not_counted():
+            self._soaked = await self._watch_until_it_yields(soak)
         if self._soaked is None:
             lasted = f"{say_duration(workflow.now() - began)} of {say_duration(soak)}"
             self._cut = f"its soak was cut short after {lasted}, for {self._makes_way_for}"
@@ -81,19 +83,23 @@ class Waiting(Rehearsing):
         """Stop here while somebody holds the change, for as long as the terms allow."""
         if not self._held:
             return
-        since, limit = workflow.now(), self._terms.hold_limit
+        limit = self._terms.hold_limit
         self._log.enter(Phase.HELD, "somebody to let it go on", self._command("resume"))
         try:
-            await workflow.wait_condition(lambda: not self._held, timeout=limit, timeout_summary="held")
+            with self._not_counted():
+                await workflow.wait_condition(lambda: not self._held, timeout=limit, timeout_summary="held")
         except TimeoutError:
             message = f"it was held for longer than {say_duration(limit)}"
             raise Trouble(message) from None
         except asyncio.CancelledError as cancel:
             raise cancelled() from cancel
-        self._paused += workflow.now() - since
 
     async def _wait_for_gate(self, closed: Refusal) -> None:
         """Wait between two steps until a gate opens, for as long as somebody might hold the change."""
+        with self._not_counted():
+            await self._until_it_opens(closed)
+
+    async def _until_it_opens(self, closed: Refusal) -> None:
         since, limit = workflow.now(), self._terms.hold_limit
         self._note_judgement("clearance", closed.why, passed=False)
         self._log.enter(Phase.WAITING_FOR_GATE, closed.why, closed.remedy)
@@ -117,7 +123,19 @@ class Waiting(Rehearsing):
                 raise Trouble(message) from None
         except asyncio.CancelledError as cancel:
             raise cancelled() from cancel
-        self._paused += workflow.now() - since
+
+    @contextmanager
+    def _not_counted(self) -> Iterator[None]:
+        """Wait outside the budget. What waits side by side waits once: from the first that waits to the last."""
+        if not self._waits:
+            self._waits_since = workflow.now()
+        self._waits += 1
+        try:
+            yield
+        finally:
+            self._waits -= 1
+            if not self._waits:
+                self._paused += workflow.now() - self._waits_since
 
     @property
     def _terms(self) -> Terms:

@@ -273,3 +273,33 @@ async def test_a_pivot_that_has_run_stays_and_the_receipt_says_so(town: Town) ->
     assert report.after["settings"] == Absent()
     assert str(report.after["schema"]).startswith("1.0.0")
     assert town.world.version(town.place(town.dev, "schema")) == "1.0.0"
+
+
+async def test_a_hold_of_what_is_done_side_by_side_is_one_hold(town: Town) -> None:
+    """Two places of a wave are held together: the next may take what is left of the budget, and no more."""
+    ats = ("eu-1", "eu-2", "us-1", "us-2", "ap-1")
+    spread(town, ats, parallel=2)
+    gates = {at: asyncio.Event() for at in ats}
+    town.world.slow |= {town.place(town.dev, f"site@{at}"): gate for at, gate in gates.items()}
+    handle = await town.promote("1.0.0", town.dev)
+    await town.world.reached.wait()
+    await town.until_change(town.dev, Phase.DEPLOYING)
+    change = await town.change(town.dev)
+    await change.signal("hold", {"by": "olga@example.com"})
+    await town.until_recorded(town.dev, "hold")
+    for gate in gates.values():
+        gate.set()
+    await town.until_change(town.dev, Phase.HELD)
+    await asyncio.sleep(2)
+    await change.signal("resume", {"by": "olga@example.com"})
+    assert (await handle.result()).outcome is Outcome.PROMOTED
+
+    begun = [
+        attributes.start_to_close_timeout.ToTimedelta()
+        async for event in change.fetch_history_events()
+        if event.HasField("activity_task_scheduled_event_attributes")
+        and (attributes := event.activity_task_scheduled_event_attributes).activity_type.name == "perform"
+    ]
+    budget, *_, left = begun
+    assert len(begun) == len(ats)
+    assert left <= budget, "a hold gives nobody more time than there was"
