@@ -224,10 +224,11 @@ class ShiftedClock:
 
 
 class Bell:
-    """A notifier that remembers whom it called."""
+    """A notifier that remembers whom it called. The same key twice is one alarm, as with any other."""
 
     def __init__(self) -> None:
         self.alarms: list[Alarm] = []
 
     async def call(self, alarm: Alarm) -> None:
-        self.alarms.append(alarm)
+        if alarm.key not in {one.key for one in self.alarms}:
+            self.alarms.append(alarm)

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Final
+from uuid import uuid4
 
 import structlog
 from temporalio.service import RPCError
@@ -43,6 +44,8 @@ class Rounds:
         self._longest = longest.total_seconds()
         self._blind = blind.total_seconds()
         self._since: float | None = None
+        self._times = 0
+        self._nonce = uuid4()
         self._is_told = False
         self._said = ""
 
@@ -71,7 +74,9 @@ class Rounds:
         if isinstance(error, BrokenConfigurationError) or (isinstance(error, RPCError) and is_away(error)):
             return  # that is told elsewhere, or there is nobody to ask
         now = asyncio.get_running_loop().time()
-        self._since = now if self._since is None else self._since
+        if self._since is None:
+            self._since = now
+            self._times += 1
         if self._is_told or now - self._since < self._blind:
             return
         try:
@@ -86,5 +91,5 @@ class Rounds:
             OF_THE_ENGINE,
             f"The engine cannot look for {self._what}: {why[:300]}",
             "It goes on trying. See docs/how-to/recover.md (the engine is blind): towpath doctor",
-            f"blind/{self._event}",
+            f"blind/{self._event}/{self._nonce}/{self._times}",
         )

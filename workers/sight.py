@@ -52,7 +52,7 @@ class Sight:
         self._blind += 1
         namespace = self._client.namespace
         if self._blind == BLIND:
-            await self._notifier.call(_blindness(namespace))
+            await self._notifier.call(_blindness(namespace, now))
         for begun in await delete_unlistable(self._client, OURS, now, UNLISTABLE):
             self._deleting_until = self._clock.now() + DELETING
             started = utc(begun)
@@ -66,12 +66,12 @@ def utc(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds")
 
 
-def _blindness(namespace: str) -> Alarm:
+def _blindness(namespace: str, now: datetime) -> Alarm:
     return Alarm(
         OF_THE_ENGINE,
         f"The engine cannot list what runs in the namespace “{namespace}”",
         "A workflow there was started with what nobody can read, and the server has not deleted it. Until it is gone, "
         "nobody is told of what happens, and a lane that was terminated is not woken. See docs/how-to/recover.md "
         f"(the engine is blind):\ntemporal batch list -n {namespace}",
-        f"blind/{namespace}",
+        f"blind/{namespace}/{utc(now)}",
     )

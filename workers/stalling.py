@@ -13,7 +13,7 @@ from activities.ports import Alarm, Clock, Notifier
 from activities.queues import led_away
 from domain.hints import temporal
 from domain.kinds import ENVIRONMENT_WORKFLOW, LANE, PROMOTION, RUNNING_HERE
-from domain.names import ENGINE_QUEUE, effects_queue
+from domain.names import ENGINE_QUEUE, Subject, effects_queue
 from workers.rounds import Rounds
 from workers.standstill import CHANGES, PAUSED, Still, find_pinned, find_rows, find_still
 from workers.witnessing import OF_THE_ENGINE, about
@@ -23,7 +23,6 @@ OTHERS: Final = f"{RUNNING_HERE} AND WorkflowType IN ('{LANE}', '{PROMOTION}', '
 OTHERS_EVERY: Final = 15
 """There are many of them, and few do anything: five minutes are soon enough."""
 LONGEST: Final = timedelta(minutes=10)
-REMEMBERED: Final = 10_000
 
 
 async def keep_seeing_stalled(
@@ -36,14 +35,16 @@ async def keep_seeing_stalled(
 
 
 class Stalled:
-    """What stood still when it was looked for, and what of it people were told of."""
+    """What stood still when it was looked for, since when, and what of it people were told of."""
 
     def __init__(self, client: Client, notifier: Notifier, clock: Clock) -> None:
         self._client = client
         self._notifier = notifier
         self._clock = clock
         self._rounds = 0
-        self._told: dict[str, None] = {}
+        self._since: dict[str, str] = {}
+        self._told: set[str] = set()
+        self._found: set[str] = set()
 
     async def look_round(self) -> None:
         """Call a person, once, for each thing that stands still. What could not be told is told the next time."""
@@ -54,38 +55,42 @@ class Stalled:
         finally:  # what keeps one from being seen keeps nobody from the others
             await self._look_at_workflows()
 
-    async def _look_at_queue(self, queue: str) -> None:
-        why = await led_away(self._client, queue)
-        if not why:
-            self._told.pop(queue, None)
-            return
-        headline, remedy = f"Nobody serves the queue “{queue}”", f"Nothing on it goes on: {why}"
-        await self._call(queue, Alarm(OF_THE_ENGINE, headline, remedy, f"led/{queue}/{why}"))
-
     async def _look_at_workflows(self) -> None:
-        seldom = [OTHERS] if self._rounds % OTHERS_EVERY == 0 else []
+        looks_at_all = self._rounds % OTHERS_EVERY == 0
         self._rounds += 1
         rows = {
             row.run_id: row
-            for query in (CHANGES, PAUSED, *seldom)
+            for query in (CHANGES, PAUSED, *([OTHERS] if looks_at_all else []))
             for row in await find_rows(self._client, query)
         }
         for queue in sorted({effects_queue(about(row.id).environment) for row in rows.values()}):
             await self._look_at_queue(queue)
         async for still in find_still(self._client, list(rows.values()), self._clock.now()):
             await self._call_about(still)
+        if looks_at_all:
+            self._forget_all_but_found()
+
+    async def _look_at_queue(self, queue: str) -> None:
+        if why := await led_away(self._client, queue):
+            headline, remedy = f"Nobody serves the queue “{queue}”", f"Nothing on it goes on: {why}"
+            await self._call(f"led/{queue}/{why}", OF_THE_ENGINE, headline, remedy)
 
     async def _call_about(self, still: Still) -> None:
         command = temporal("describe", still.workflow_id, self._client.namespace)
         remedy = f"See docs/how-to/recover.md (a change stands still):\n{command}"
-        key = f"{still.run_id}/{still.why}"
         headline = f"{still.workflow_id}: {still.why}"
-        await self._call(key, Alarm(about(still.workflow_id), headline, remedy, key))
+        await self._call(f"{still.run_id}/{still.why}", about(still.workflow_id), headline, remedy)
 
-    async def _call(self, key: str, alarm: Alarm) -> None:
-        if key in self._told:
-            return
-        await self._notifier.call(alarm)
-        self._told[key] = None
-        while len(self._told) > REMEMBERED:
-            del self._told[next(iter(self._told))]
+    async def _call(self, key: str, subject: Subject, headline: str, remedy: str) -> None:
+        """Call once for as long as it lasts: what comes again, later, is told anew."""
+        self._found.add(key)
+        since = self._since.setdefault(key, self._clock.now().isoformat())
+        if key not in self._told:
+            await self._notifier.call(Alarm(subject, headline, remedy, f"{key}/{since}"))
+            self._told.add(key)
+
+    def _forget_all_but_found(self) -> None:
+        """Forget what was not found for some minutes: what is found once more by then may never have been gone."""
+        self._since = {key: since for key, since in self._since.items() if key in self._found}
+        self._told &= self._found
+        self._found = set()

@@ -63,6 +63,7 @@ class ChangeDoors(Steered):
         self._helped = ""
         self._said: Signal | None = None
         self._stuck_on: Fence | None = None
+        self._calls = 0
         self._guard = Guard()
         self._words: list[Saying] = []
         self._log = Chronicle(Phase.PREPARING)

@@ -13,6 +13,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.effects import EffectActivities
     from activities.errands import ErrandActivities, WaitersOrder
     from domain.answer import Answer, Ask, Done, NotBegun, answer_of
+    from domain.fence import milliseconds
     from domain.hints import temporal
     from domain.journal import Recollection
     from domain.lane import LaneState, Running, ended, lost, next_change, recalled
@@ -207,7 +208,8 @@ class LaneWorkflow(LaneHearing):
             f"towpath doctor\n{temporal('describe', workflow.info().workflow_id, workflow.info().namespace)}"
         )
         self._log.enter(Phase.UNSETTLED, why, remedy)
-        call = Call(subject=subject, headline=why, remedy=remedy, key=f"{workflow.info().workflow_id}/recall")
+        key = f"{workflow.info().workflow_id}/recall/{milliseconds(workflow.now())}"
+        call = Call(subject=subject, headline=why, remedy=remedy, key=key)
         _ = workflow.start_activity_method(
             ErrandActivities.call_person,
             call,

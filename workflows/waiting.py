@@ -126,16 +126,17 @@ class Waiting(Rehearsing):
 
     @contextmanager
     def _not_counted(self) -> Iterator[None]:
-        """Wait outside the budget. What waits side by side waits once: from the first that waits to the last."""
+        """Wait outside the budget. What waits side by side waits once: from the first that waits to the last.
+
+        A wait that fails ends the way there, and with it the budget.
+        """
         if not self._waits:
             self._waits_since = workflow.now()
         self._waits += 1
-        try:
-            yield
-        finally:
-            self._waits -= 1
-            if not self._waits:
-                self._paused += workflow.now() - self._waits_since
+        yield
+        self._waits -= 1
+        if not self._waits:
+            self._paused += workflow.now() - self._waits_since
 
     @property
     def _terms(self) -> Terms:

@@ -115,6 +115,7 @@ class WayBack(ChangeDoors):
         """Call a person and wait: for what they say, or for the undos to succeed after all (None)."""
         before = self._log.phase
         self._said, self._stuck_on = None, fence
+        self._calls += 1
         remedy = f"{self._command('retry')}\n{self._command('skip')}"
         self._log.enter(Phase.STUCK, why, remedy)
         publish({PHASE: Phase.STUCK})
@@ -126,7 +127,7 @@ class WayBack(ChangeDoors):
                 subject=self._subject,
                 headline=f"{self._subject} is unsettled: {why}",
                 remedy=remedy,
-                key=f"{workflow.info().workflow_id}/{self._act}",
+                key=f"{workflow.info().workflow_id}/{self._act}/{self._calls}",
             ),
             start_to_close_timeout=patience.ERRAND,
             retry_policy=patience.NEVER_GIVE_UP,

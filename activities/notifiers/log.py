@@ -1,8 +1,12 @@
 """Calling for a person in the log, where an alert rule can find it."""
 
+from typing import Final
+
 import structlog
 
 from activities.ports import Alarm
+
+REMEMBERED: Final = 10_000
 
 log = structlog.get_logger(__name__)
 
@@ -11,7 +15,7 @@ class LogNotifier:
     """Writes one event for each alarm: a second call with the same key adds none."""
 
     def __init__(self) -> None:
-        self._called: set[str] = set()
+        self._called: dict[str, None] = {}
 
     async def call(self, alarm: Alarm) -> None:
         if alarm.key in self._called:
@@ -24,4 +28,6 @@ class LogNotifier:
             remedy=alarm.remedy,
             key=alarm.key,
         )
-        self._called.add(alarm.key)
+        self._called[alarm.key] = None
+        while len(self._called) > REMEMBERED:
+            del self._called[next(iter(self._called))]

@@ -61,6 +61,18 @@ async def test_a_look_that_goes_on_failing_has_a_person_called_once() -> None:
     assert alarm.headline == "The engine cannot look for what is looked for: made up"
 
 
+async def test_what_fails_anew_is_told_anew() -> None:
+    """The same key twice is one alarm: the second time has another."""
+    bell, blind = Bell(), timedelta(milliseconds=20)
+    look = Look(ValueError("made up"), 0)
+    keeping = asyncio.create_task(Rounds("what is looked for", "blind", bell, blind=blind).keep(look, SOON))
+    for times in (1, 2):
+        look.left, look.rounds = 20, 0
+        await until(lambda: look.rounds > 22)
+        assert len(bell.alarms) == times
+    keeping.cancel()
+
+
 async def test_a_look_that_hangs_is_given_up_and_told() -> None:
     rounds = 0
 

@@ -34,7 +34,7 @@ from tests.servers import AT_ONCE, new_server
 from tests.survival.waiting import until
 from tests.town import Town, engine_worker
 from tests.workflows.attacks import pending
-from workers.stalling import Stalled
+from workers.stalling import OTHERS_EVERY, Stalled
 from workers.standstill import OVERDUE
 
 pytestmark = [pytest.mark.server, pytest.mark.processes]
@@ -240,7 +240,8 @@ async def test_a_queue_that_is_led_away_has_a_person_called(
         return not await led_away(town.client, queue)
 
     await until(is_back)
-    await stalled.look_round()
+    for _ in range(2 * OTHERS_EVERY):
+        await stalled.look_round()
     await lead("b1")
     async with asyncio.timeout(20):
         while len(bell.alarms) < 2:

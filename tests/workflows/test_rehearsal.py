@@ -13,7 +13,8 @@ from domain.outcome import Outcome, Phase
 from domain.rule import RuleTerms
 from domain.status import PromotionStatus
 from domain.terms import Story, TargetTerms
-from tests.fakes import World
+from tests.fakes import Bell, World
+from tests.survival.waiting import until
 from tests.town import Town
 from tests.workflows.test_waves import FAKE, compose, events_of, written
 from workflows import patience
@@ -100,6 +101,23 @@ async def test_what_is_sick_when_it_was_put_back_has_failed_in_rehearsal(town: T
     assert report.outcome is Outcome.ROLLED_BACK
     assert "its undo failed in rehearsal" in report.why
     assert versions(town.world) == ["1.0.0", "2.0.0", "1.0.0"]
+
+
+async def test_where_trying_again_has_not_helped_a_person_is_called_again(town: Town, bell: Bell) -> None:
+    """Whoever tried, and went away, hears that it was in vain."""
+    await town.stands("1.0.0", town.dev)
+    rehearse(town)
+    town.world.before_write = lambda _, fence: town.world.sick.add("1.0.0") if fence.act == 2 else None
+    handle = await town.promote("2.0.0", town.dev)
+    await town.until_change(town.dev, Phase.STUCK)
+
+    await (await town.change(town.dev)).signal("retry", {"by": "olga@example.com"})
+    await until(lambda: len([one for one in bell.alarms if one.subject == town.subject(town.dev)]) == 2)
+    town.world.sick.clear()
+    await town.until_change(town.dev, Phase.STUCK)
+    await (await town.change(town.dev)).signal("retry", {"by": "olga@example.com"})
+
+    assert (await asyncio.wait_for(handle.result(), 30)).outcome is Outcome.ROLLED_BACK
 
 
 async def test_a_pivot_is_not_rehearsed_and_stays_meanwhile(town: Town) -> None:
