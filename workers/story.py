@@ -41,6 +41,7 @@ PASSED_THROUGH: Final = (
     "workflows.emergency",
     "workflows.errand",
     "workflows.lane_doors",
+    "workflows.last_word",
     "workflows.lane_hearing",
     "workflows.patience",
     "workflows.promotion_doors",

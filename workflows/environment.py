@@ -29,6 +29,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.chronicle import Chronicle, Memory
     from workflows.errand import errand
     from workflows.guard import Guard
+    from workflows.last_word import LastWord
     from workflows.steering import is_long
 
 
@@ -40,6 +41,10 @@ TOLD_AT_ONCE: Final = 100
 """So many are told within the time that an errand has."""
 HEARS_OVERRIDES: Final = "overrides-are-heard"
 """A patch: what an older run took of overrides, it took without asking."""
+LAST_WORD: Final = "last-word"
+"""A patch: an older run did not look at a thaw while the freeze before it was still looked at."""
+FREEZE: Final = "/freeze"
+"""What a word is about that is about no service: no service has such a name."""
 
 
 class Carried(Value):
@@ -74,6 +79,7 @@ class EnvironmentWorkflow:
         self._stirred = False
         self._guarded = False
         self._guard = Guard()
+        self._last_word = LastWord()
         self._log = Chronicle(Phase.IDLE)
 
     @workflow.run
@@ -129,7 +135,8 @@ class EnvironmentWorkflow:
     async def freeze(self, raw: RawValue) -> None:
         word = read_message(raw, FreezeWord)
         saying = freezing(self._environment, word)
-        actor = await self._heard(saying)
+        with self._last_word.on(FREEZE):
+            actor = await self._heard(saying)
         now = workflow.now()
         self._stirred = True
         self._freeze = Freeze(by=actor, reason=word.reason, since=now, until=saying.ends(now))
@@ -139,10 +146,11 @@ class EnvironmentWorkflow:
     async def thaw(self, raw: RawValue) -> None:
         word = read_message(raw, Word)
         # A signed word goes to the worker even so: it may remember a freeze that an earlier run of this was told of.
-        if self._freeze is None and not (self._guarded and word.signed):
+        if self._freeze is None and not self._may_be(FREEZE, word):
             message = "it is not frozen"
             raise RefusedError(message)
-        actor = await self._heard(thawing(self._environment, word))
+        with self._last_word.on(FREEZE):
+            actor = await self._heard(thawing(self._environment, word))
         self._stirred = True
         self._freeze = None
         self._log.record(OverrideRecord(at=workflow.now(), actor=actor, did="thaw", comment=word.comment))
@@ -156,7 +164,8 @@ class EnvironmentWorkflow:
         word = read_message(raw, PinWord)
         self._room_for(word.service, Pin(by=Actor(name=word.by), reason=word.reason, since=workflow.now()))
         saying = pinning(self._environment, word)
-        actor = await self._heard(saying)
+        with self._last_word.on(word.service):
+            actor = await self._heard(saying)
         now = workflow.now()
         pin = Pin(by=actor, reason=word.reason, since=now, until=saying.ends(now), release=word.release)
         self._pins = self._room_for(word.service, pin)
@@ -168,10 +177,11 @@ class EnvironmentWorkflow:
     )
     async def unpin(self, raw: RawValue) -> None:
         word = read_message(raw, UnpinWord)
-        if word.service not in self._pins and not (self._guarded and word.signed):
+        if word.service not in self._pins and not self._may_be(word.service, word):
             message = f"{word.service} is not pinned"
             raise RefusedError(message)
-        actor = await self._heard(unpinning(self._environment, word))
+        with self._last_word.on(word.service):
+            actor = await self._heard(unpinning(self._environment, word))
         self._stirred = True
         self._pins = {name: pin for name, pin in self._pins.items() if name != word.service}
         did = f"unpin {word.service}"
@@ -247,6 +257,12 @@ class EnvironmentWorkflow:
             self._overrides = state.overrides
             self._guarded, self._guard.taken = state.guarded, state.taken
             self._log.remember(state.memory)
+
+    def _may_be(self, gate: str, word: Word | UnpinWord) -> bool:
+        """Tell whether it may be shut without our knowing it yet: somebody's word on it is still looked at."""
+        if self._guarded and word.signed:
+            return True
+        return self._last_word.is_open(gate) and workflow.patched(LAST_WORD)
 
     async def _heard(self, saying: Saying) -> Actor:
         """Return who said it, and how far they are known. A worker is asked only where it has asked for that."""

@@ -4,6 +4,8 @@ from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
 from temporalio import workflow
+from temporalio.exceptions import ActivityError
+from temporalio.exceptions import TimeoutError as TimedOut
 
 from workflows.doorkeeper import RefusedError
 
@@ -60,9 +62,15 @@ class Guard:
                 said,
                 task_queue=effects_queue(environment),
                 start_to_close_timeout=patience.PROVING,
+                schedule_to_close_timeout=patience.HEARING,
                 retry_policy=patience.TRY_SOON,
                 summary=asks,
             )
+        except ActivityError as failure:
+            if not isinstance(failure.cause, TimedOut):
+                raise
+            message = f"no worker of {environment} has said whether you may; say it again when one is there"
+            raise RefusedError(message) from failure
         finally:
             self._hearing -= 1
         if heard.why:

@@ -26,6 +26,9 @@ HEARTBEAT: Final = timedelta(seconds=15)
 PROVING: Final = timedelta(seconds=30)
 """A signature is looked at by the environment's worker."""
 
+HEARING: Final = timedelta(hours=1)
+"""So long a word waits for its environment's worker; a signed one counts for no longer."""
+
 REVIEWING: Final = timedelta(minutes=2)
 """Whoever signs a review sits and waits for its environment's worker."""
 

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from temporalio.client import WorkflowHandle
 
 from activities.errands import ASK
+from activities.gatehouse import Gatehouse
 from clients.client import Towpath
 from clients.steering import steer
 from clients.trouble import DeclinedError
@@ -25,7 +26,7 @@ from domain.order import Account
 from domain.outcome import Outcome, Phase
 from domain.record import OverrideRecord
 from domain.roles import Roles
-from domain.saying import Heard, steering
+from domain.saying import Heard, Saying, steering
 from domain.status import ChangeStatus, EnvironmentStatus, LaneStatus, PromotionStatus, Report
 from domain.terms import Proposal, Request, Sealed, Story
 from domain.warrant import Warrant
@@ -33,6 +34,7 @@ from tests.people import People, needs_openssh
 from tests.town import PATIENCE, Town
 from tests.workflows.attacks import attacking, now
 from workers.guarding import guard, is_guarded
+from workflows import patience
 from workflows.wire import DATA_CONVERTER
 
 pytestmark = [pytest.mark.server, needs_openssh]
@@ -331,6 +333,52 @@ async def test_who_has_not_the_role_is_refused_by_the_rule(town: Town) -> None:
     assert (asked.outcome, ours.outcome) == (Outcome.REFUSED, Outcome.PROMOTED)
     assert f"{EVE} may not promote {town.service} in {town.dev}: {rule} request to {ANA}" in asked.why
     assert f"{EVE} may not roll back" in back.refusal.why
+
+
+async def test_of_two_words_the_later_counts_whichever_is_judged_first(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A script freezes and thaws: the freeze, which is looked at for longer, is no freeze when that is known."""
+    holders = {"people": [ANA]}
+    write(town, roles=Roles.model_validate({"request": holders, "operate": holders, "freeze": holders}))
+    await guard(town.client, town.dev)
+    handle = town.client.get_workflow_handle(environment_id(town.dev))
+    judge, thawed = Gatehouse._judge, asyncio.Event()
+
+    async def judge_freezes_last(gatehouse: Gatehouse, saying: Saying) -> Heard:
+        if saying.door == "freeze":
+            await thawed.wait()
+        return await judge(gatehouse, saying)
+
+    monkeypatch.setattr(Gatehouse, "_judge", judge_freezes_last)
+    await handle.signal("freeze", FreezeWord(by=ANA, reason="stop the line"))
+    await handle.signal("thaw", Word(by=ANA))
+    await until(handle, EnvironmentStatus, lambda now: now.records)
+    thawed.set()
+    status = await until(handle, EnvironmentStatus, lambda now: now.refused)
+    later = await refused(handle, EnvironmentStatus, "thaw", Word(by=ANA))
+    await handle.terminate()
+
+    assert status.freeze is None
+    assert [one.did for one in status.records if isinstance(one, OverrideRecord)] == ["thaw"]
+    assert "something else was said about it later, and that counts" in status.refused[-1].why
+    assert later == "it is not frozen"
+
+
+async def test_a_word_that_no_worker_hears_is_refused_in_the_end(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever said it may have gone; and what is never answered would keep the environment from a new run for ever."""
+    monkeypatch.setattr(patience, "HEARING", timedelta(seconds=1))
+    await guard(town.client, town.dev)
+    await town.close(town.dev)
+    handle = town.client.get_workflow_handle(environment_id(town.dev))
+
+    why = await refused(handle, EnvironmentStatus, "freeze", FreezeWord(by=ANA, reason="stop the line"))
+    await town.open(town.dev)
+    await handle.terminate()
+
+    assert why == f"no worker of {town.dev} has said whether you may; say it again when one is there"
 
 
 async def test_where_nothing_is_asked_no_worker_is(town: Town) -> None:
