@@ -21,6 +21,7 @@ async def own_word(asker: str) -> OwnWord:
         ErrandActivities.hear_promotion,
         asker,
         start_to_close_timeout=patience.ERRAND,
+        schedule_to_close_timeout=patience.ASKING_BACK,
         retry_policy=patience.TRY_A_WHILE,
         summary=f"what does {asker[:100]} say itself?",
     )

@@ -48,6 +48,9 @@ JOINING: Final = timedelta(days=3650)
 
 ERRAND: Final = timedelta(seconds=10)
 
+ASKING_BACK: Final = timedelta(seconds=15)
+"""A promotion that does not answer for itself keeps its lane no longer: somebody's rollback may wait behind it."""
+
 TELLING: Final = timedelta(days=1)
 """A channel that has not taken a notice for this long does not hear of it any more."""
 

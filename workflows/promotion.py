@@ -65,6 +65,7 @@ class PromotionWorkflow(PromotionDoors):
             ending = await self._tell()
         except (asyncio.CancelledError, ActivityError) as stop:
             ending = await self._stopped(stop)
+        self._ending = ending
         await until_heard(self._alarm)
         report = self._end(ending)
         if not (self._is_unheard or (ending.answer and ending.answer.recorded)):
@@ -313,7 +314,6 @@ class PromotionWorkflow(PromotionDoors):
         self._log.remember(carried.memory)
 
     def _end(self, ending: Ending) -> Report:
-        self._ending = ending
         self._log.record(OutcomeRecord(at=workflow.now(), outcome=ending.outcome, why=ending.why))
         was_silent = self._log.phase is Phase.NO_WORKER
         # A worker that came later, and has drawn up the terms, keeps the record too.

@@ -4,7 +4,8 @@ from datetime import datetime
 
 from temporalio import workflow
 from temporalio.common import RawValue
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import TimeoutError as TimedOut
 
 from workflows.doorkeeper import BadStartError, PosedError, RefusedError, read_message, read_value
 from workflows.steering import ABANDON, Steered
@@ -153,7 +154,7 @@ class PromotionDoors(Steered):
         return PromotionStatus(
             subject=self._subject,
             version=self._version,
-            phase=self._log.phase,
+            phase=self._phase,
             since=self._log.since,
             waits_for=self._log.waits_for,
             remedy=self._log.remedy,
@@ -179,7 +180,7 @@ class PromotionDoors(Steered):
         )
 
     async def _steer(self, signal: Signal, word: Word) -> None:
-        does, why = at_promotion(self._log.phase, signal)
+        does, why = at_promotion(self._phase, signal)
         if does is Does.REFUSE:
             raise RefusedError(why)
         if does is Does.PASS_ON:
@@ -244,9 +245,17 @@ class PromotionDoors(Steered):
                 order,
                 task_queue=effects_queue(self._subject.environment),
                 start_to_close_timeout=patience.PROVING,
+                schedule_to_close_timeout=patience.HEARING,
                 retry_policy=patience.TRY_SOON,
                 summary=f"is that the signature of {decision.actor.name[:60]}?",
             )
+        except ActivityError as failure:
+            if not isinstance(failure.cause, TimedOut):
+                raise
+            message = (
+                f"no worker of {order.environment} has looked at the signature; sign again when one is there"
+            )
+            raise RefusedError(message) from failure
         finally:
             self._checking -= 1
         self._books.kept(piece)
@@ -255,7 +264,7 @@ class PromotionDoors(Steered):
         return decision.but(actor=decision.actor.but(proof=Proof.SSH_SIGNATURE))
 
     def _check(self, signal: Signal, said: Said) -> None:
-        does, why = at_promotion(self._log.phase, signal)
+        does, why = at_promotion(self._phase, signal)
         if does is Does.REFUSE:
             raise RefusedError(why)
         if self._proposal is None or self._request is None:
@@ -272,6 +281,11 @@ class PromotionDoors(Steered):
         if votes and votes[-1].verdict == signal.value:
             message = f"{said.by} has said so already"
             raise RefusedError(message)
+
+    @property
+    def _phase(self) -> Phase:
+        """Where it stands. What has ended takes no more words, also while it waits for its alarm to be heard."""
+        return Phase.ENDED if self._ending else self._log.phase
 
     @property
     def _id(self) -> str:

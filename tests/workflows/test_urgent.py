@@ -5,12 +5,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from temporalio.client import WorkflowHandle
+from temporalio.client import WorkflowExecutionStatus, WorkflowHandle
 
 from activities.archive import Archive
 from activities.auditing import Auditor
 from activities.keyring import Keyring
-from activities.ports import BadSealError
+from activities.ports import Alarm, BadSealError
 from activities.reviews import Reviews
 from activities.signers import OpenSshSigners
 from clients.client import Towpath
@@ -24,7 +24,7 @@ from domain.names import environment_id, review_key
 from domain.notice import Event
 from domain.outcome import Outcome, Phase
 from domain.review import Review
-from domain.status import Report
+from domain.status import PromotionStatus, Report
 from domain.urgency import BreakGlass, Urgency
 from tests.fakes import Bell
 from tests.people import People, needs_openssh
@@ -128,6 +128,30 @@ async def test_a_broken_glass_calls_people_and_stays_open_until_somebody_else_ha
     assert f"    * It went past a gate that was shut: {past}\n" in tell_audit(found)
     with pytest.raises(DeclinedError, match="reviewed already"):
         await desk.sign(*where, by=BO, comment="on second thoughts")
+
+
+async def test_what_has_ended_takes_no_more_words_while_its_alarm_still_rings(
+    ready: Town, bell: Bell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No channel takes the alarm for a while: the promotion stays, says how it ended, and is steered no more."""
+    ringing, call = asyncio.Event(), bell.call
+
+    async def ring(alarm: Alarm) -> None:
+        await ringing.wait()
+        await call(alarm)
+
+    monkeypatch.setattr(bell, "call", ring)
+    handle = await ready.hurry(Urgency.BREAK_GLASS, "1.0.0", ready.production, DI)
+    status = await ready.until(handle, Phase.ENDED)
+    await handle.signal("hold", {"by": BO})
+    await ready.until(handle, Phase.ENDED)
+    refused = (await handle.query("status", result_type=PromotionStatus)).refused[-1]
+    assert (await handle.describe()).status is WorkflowExecutionStatus.RUNNING
+    ringing.set()
+
+    assert status.outcome is Outcome.PROMOTED
+    assert "ended" in refused.why
+    assert (await ended(handle)).outcome is Outcome.PROMOTED
 
 
 async def test_a_sick_release_is_put_back_whoever_broke_the_glass(ready: Town) -> None:
