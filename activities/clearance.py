@@ -24,7 +24,7 @@ from domain.environment import Holding, Placement, same
 from domain.fence import Fence
 from domain.gatekeeping import used
 from domain.journal import Entry, called_off
-from domain.names import Subject
+from domain.names import Subject, change_id
 from domain.order import StepOrder
 from domain.plan import Step, Undo
 from domain.refusal import Cause, Refusal
@@ -180,13 +180,18 @@ class Clearing:
         return Refusal(cause=Cause.FORBIDDEN, why=f"This warrant opens nothing: {why}.") if why else None
 
     async def settling(self, request: Request) -> None:
-        """Clear a settlement, which calls off deeds as it is drawn up: only the lane's open change may."""
+        """Clear a settlement, which calls off deeds as it is drawn up: only the lane's open change may.
+
+        One whose lane is gone, or has another turn open, has nobody to settle for: the next lane settles anew.
+        """
         word = await self._around.word(request.subject, Warrant(asker="", turn=0, request=request))
         if word.open_turn is None:
             caller = self._around.workflow_id
             why = f"The lane of {request.subject} has not given “{caller}” a turn to settle anything."
-            cause = Cause.UNANSWERED if word.unanswered else Cause.FORBIDDEN
-            raise not_cleared(Refusal(cause=cause, why=why), journaled=False)
+            is_posing = word.taken is not None and caller == change_id(request.subject, word.taken)
+            cause = Cause.FORBIDDEN if is_posing else Cause.GONE
+            refusal = Refusal(cause=Cause.UNANSWERED if word.unanswered else cause, why=why)
+            raise not_cleared(refusal, journaled=False)
 
     async def _refused(
         self, refusal: Refusal, subject: Subject, turn: int, *, journaled: bool

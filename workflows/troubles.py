@@ -13,7 +13,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.answer import Done, Undone
     from domain.names import read_id
     from domain.outcome import Outcome
-    from domain.refusal import Refusal
+    from domain.refusal import Cause, Refusal
     from workflows.doorkeeper import why_cancelled
 
 ReadT = TypeVar("ReadT")
@@ -40,6 +40,11 @@ class Trouble(Exception):
         self.refusal = refusal
         self.touched = touched
         """False where it is certain that this step has not begun."""
+
+    @property
+    def is_gone(self) -> bool:
+        """Tell whether nobody wants it done any more."""
+        return self.refusal is not None and self.refusal.cause is Cause.GONE
 
 
 class Over(Exception):

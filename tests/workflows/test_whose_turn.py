@@ -1,11 +1,15 @@
 """Whose turn it is, by the server's own word."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 
+from activities.clearance import Clearing
 from activities.lanes import Caller, Lane, find_lane, gave
 from domain.names import change_id, lane_id
+from domain.outcome import Outcome, Phase
+from domain.terms import Request
 from tests.town import Town
 from tests.workflows.attacks import attacking
 
@@ -52,3 +56,38 @@ async def test_a_lane_is_one_that_the_engine_runs(town: Town) -> None:
         anothers = await find_lane(town.client, subject)
 
     assert [never, resting, ended, anothers] == [None, Lane(), None, None]
+
+
+async def test_a_settlement_whose_lane_is_gone_makes_way_for_the_next_lane(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    A change is terminated, and then its lane, just as that begins to settle: each waited for the other for ever.
+    """
+    await town.stands("1.0.0", town.dev)
+    town.change_place(town.dev, soak=timedelta(minutes=5))
+    handle = await town.promote("2.0.0", town.dev)
+    await town.until_change(town.dev, Phase.SOAKING)
+    settling, begun, goes_on = Clearing.settling, asyncio.Event(), asyncio.Event()
+
+    async def settle_slowly(clearing: Clearing, request: Request) -> None:
+        begun.set()
+        await goes_on.wait()
+        await settling(clearing, request)
+
+    monkeypatch.setattr(Clearing, "settling", settle_slowly)
+    town.change_place(town.dev, soak=timedelta())
+    await (await town.change(town.dev)).terminate("by somebody")
+    await asyncio.wait_for(begun.wait(), 20)
+    await town.lane(town.dev).terminate("by somebody")
+    goes_on.set()
+
+    report = await asyncio.wait_for(handle.result(), 40)
+
+    assert report.outcome is Outcome.PROMOTED, report.why
+    assert [getattr(held, "version", "") for _, _, held in town.world.writes[-3:]] == [
+        "2.0.0",
+        "1.0.0",
+        "2.0.0",
+    ]
+    assert town.world.doubled() == []
