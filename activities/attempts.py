@@ -30,8 +30,13 @@ MOST_PENDING: Final = 100
 """Attempts between two rounds that are kept apart; of the others the number is."""
 MOST_TOLD: Final = 1000
 """Attempts that are known to have been told of."""
-MOST_DOUBTED: Final = 20
+MOST_DOUBTED: Final = 100
 """Things of one round of which it is looked up whether they are honest."""
+LOOKED_UP_AT_ONCE: Final = 8
+LOOKING_UP: Final = timedelta(seconds=20)
+"""So long what is known waits for what is looked up; that is looked up again with the next round."""
+TRIES: Final = 5
+"""What could not be looked up so many times is told as it is: somebody may keep it from being known."""
 MOST_UNTOLD: Final = 20
 """Alarms that no channel has taken yet."""
 
@@ -87,6 +92,14 @@ async def _unkept(*_: Attempt) -> None:
     """Where there is no logbook."""
 
 
+class Doubt(NamedTuple):
+    """What may be an attempt, and how often it was looked up in vain."""
+
+    tried: Tried
+    ask: Ask
+    tries: int = 1
+
+
 class Attempts:
     """What was tried in one environment: each is told once, and how often it came again is told later, in sum."""
 
@@ -95,7 +108,7 @@ class Attempts:
         self._notifier = notifier
         self._clock = clock
         self._keep = keep
-        self._doubted: dict[Digest, tuple[Tried, Ask]] = {}
+        self._doubted: dict[Digest, Doubt] = {}
         self._pending: dict[Digest, Tried] = {}
         self._unnamed = 0
         self._told: dict[Digest, None] = {}
@@ -116,7 +129,7 @@ class Attempts:
     def doubt(self, tried: Tried, ask: Ask) -> None:
         """Have it looked up whether this is an attempt: it may be honest, and look the same."""
         if len(self._doubted) < MOST_DOUBTED:
-            self._doubted[tried.key] = (tried, ask)
+            self._doubted[tried.key] = Doubt(tried, ask)
         self._news.set()
 
     async def keep_telling(self, pause: timedelta = PAUSE) -> None:
@@ -138,7 +151,7 @@ class Attempts:
 
     def _is_flooded(self) -> bool:
         """Tell whether more has come in a pause than is told apart: a few make nobody hear later of the next."""
-        return count(self._pending.values()) + len(self._doubted) + self._unnamed > AT_ONCE
+        return count(self._pending.values()) + self._unnamed > AT_ONCE
 
     async def tell(self) -> bool:
         """Write down and tell what was noted since the last time, if anything. What fails is left for the next."""
@@ -153,16 +166,22 @@ class Attempts:
         return bool(pending)
 
     async def _look_up(self) -> None:
-        doubted, self._doubted = self._doubted, {}
-        for key, (tried, ask) in doubted.items():
-            try:
-                why = await ask()
-            except Exception as error:  # noqa: BLE001  # it is looked up again
-                log.warning("attempt_in_doubt", environment=self._environment, why=str(error))
-                self._doubted.setdefault(key, (tried, ask))
-            else:
-                if why:
-                    self.note(tried._replace(attempt=tried.attempt.but(why=f"{why}; {tried.attempt.why}")))
+        doubted, self._doubted, turns = self._doubted, {}, asyncio.Semaphore(LOOKED_UP_AT_ONCE)
+        await asyncio.gather(*(self._look_up_one(key, doubt, turns) for key, doubt in doubted.items()))
+
+    async def _look_up_one(self, key: Digest, doubt: Doubt, turns: asyncio.Semaphore) -> None:
+        try:
+            async with asyncio.timeout(LOOKING_UP.total_seconds()), turns:
+                why = await doubt.ask()
+        except Exception as error:  # noqa: BLE001  # it is looked up again
+            log.warning("attempt_in_doubt", environment=self._environment, why=str(error))
+            if doubt.tries < TRIES:
+                self._doubted.setdefault(key, doubt._replace(tries=doubt.tries + 1))
+                return
+            why = f"whether it was honest cannot be found out ({str(error)[:200]})"
+        if why:
+            attempt = doubt.tried.attempt
+            self.note(doubt.tried._replace(attempt=attempt.but(why=f"{why}; {attempt.why}")))
 
     def _alarms(self, pending: Sequence[Tried], unnamed: int) -> Iterator[Alarm]:
         new = [one for one in pending if one.key not in self._told][:AT_ONCE]

@@ -11,6 +11,8 @@ ENVIRONMENT_WORKFLOW: Final = "EnvironmentWorkflow"
 PLAN: Final = "PlanWorkflow"
 WAY: Final = "WayWorkflow"
 REVIEW: Final = "ReviewWorkflow"
+NOTICE: Final = "NoticeWorkflow"
+PIPELINE: Final = "PipelineWorkflow"
 KIND_OF: Final = {"lane": LANE, "environment": ENVIRONMENT_WORKFLOW, "change": CHANGE, "promotion": PROMOTION}
 """Whose ids others go by, with what their ids begin with: whatever else has such an id stands in their way."""
 

@@ -6,6 +6,7 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.calls import is_unreadable
 from domain.logbook import Doer
 from domain.names import ENGINE_QUEUE, MisnamedWorkflowError, Subject, lane_id, read_id
 
@@ -46,6 +47,8 @@ async def why_ended(client: Client, task: Task) -> str:
     try:
         events = (await handle.fetch_history()).events
     except RPCError as error:
+        if is_unreadable(error):
+            return "what its history holds is more than anybody can read, and nothing of ours is"
         if error.status is not RPCStatusCode.NOT_FOUND:
             raise
         return ""

@@ -3,45 +3,120 @@
 from typing import Final
 
 import structlog
+from pydantic import ValidationError
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.enums.v1 import WorkflowExecutionStatus
+from temporalio.api.history.v1 import WorkflowExecutionStartedEventAttributes
+from temporalio.api.workflowservice.v1 import GetWorkflowExecutionHistoryRequest
 from temporalio.client import Client
 from temporalio.common import (
     SearchAttributeKey,
     SearchAttributePair,
     TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
     WorkflowIDReusePolicy,
 )
 from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
 
+from activities.calls import describe, is_unreadable
+from domain.kinds import NOTICE
 from domain.names import ENGINE_QUEUE, ENVIRONMENT, STORY, notice_id
-from domain.notice import NoticeOrder
+from domain.notice import Event, NoticeOrder
 
 LONGEST_SUMMARY: Final = 100
+_TELLING: Final = (
+    WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING,
+    WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_COMPLETED,
+)
 
 log = structlog.get_logger(__name__)
 
 
 async def post(client: Client, order: NoticeOrder) -> None:
-    """Have a notice told, once however often it is posted. Raises ``RPCError`` where no server takes it."""
-    notice = order.notice
-    pairs = [(STORY, "notice"), (ENVIRONMENT, notice.environment)]
+    """Have a notice told, once however often it is posted. Raises ``RPCError`` where no server takes it.
+
+    Its id can be foreseen, and whoever reaches the server may have put something else there: that makes way.
+    """
+    workflow_id = notice_id(order.notice.key)
     try:
-        await client.start_workflow(
-            "NoticeWorkflow",
-            order,
-            id=notice_id(notice.key),
-            task_queue=ENGINE_QUEUE,
-            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-            static_summary=notice.title[:LONGEST_SUMMARY],
-            search_attributes=TypedSearchAttributes(
-                [SearchAttributePair(SearchAttributeKey.for_keyword(key), value) for key, value in pairs]
-            ),
-        )
+        await _start(client, workflow_id, order, WorkflowIDReusePolicy.REJECT_DUPLICATE)
     except WorkflowAlreadyStartedError:
-        return
+        if await _tells(client, workflow_id, order):
+            return
+        log.warning("notice_in_the_way", workflow=workflow_id, title=order.notice.title)
+        await _start(client, workflow_id, order, WorkflowIDReusePolicy.ALLOW_DUPLICATE)
     log.info(
         "notice",
-        title=notice.title,
-        severity=notice.severity.value,
+        title=order.notice.title,
+        severity=order.notice.severity.value,
         channels=list(order.channels),
-        key=notice.key,
+        key=order.notice.key,
     )
+
+
+async def _start(client: Client, workflow_id: str, order: NoticeOrder, reuse: WorkflowIDReusePolicy) -> None:
+    in_its_place = reuse is WorkflowIDReusePolicy.ALLOW_DUPLICATE
+    terminate, fail = WorkflowIDConflictPolicy.TERMINATE_EXISTING, WorkflowIDConflictPolicy.FAIL
+    pairs = [(STORY, "notice"), (ENVIRONMENT, order.notice.environment)]
+    await client.start_workflow(
+        NOTICE,
+        order,
+        id=workflow_id,
+        task_queue=ENGINE_QUEUE,
+        id_reuse_policy=reuse,
+        id_conflict_policy=terminate if in_its_place else fail,
+        static_summary=order.notice.title[:LONGEST_SUMMARY],
+        search_attributes=TypedSearchAttributes(
+            [SearchAttributePair(SearchAttributeKey.for_keyword(key), value) for key, value in pairs]
+        ),
+    )
+
+
+async def _tells(client: Client, workflow_id: str, order: NoticeOrder) -> bool:
+    """Tell whether what goes by a notice's id tells it, or has told it: by these channels, and now."""
+    found = await describe(client, workflow_id)
+    if found is None or found.workflow_execution_info.status not in _TELLING:
+        return False
+    begun = await _begun(client, workflow_id, found.workflow_execution_info.execution.run_id)
+    if begun is None or (begun.workflow_type.name, begun.task_queue.name) != (NOTICE, ENGINE_QUEUE):
+        return False
+    if begun.cron_schedule or begun.first_workflow_task_backoff.ToTimedelta():
+        return False
+    try:
+        (told,) = await client.data_converter.decode(begun.input.payloads, [NoticeOrder])
+    except (ValidationError, ValueError, RuntimeError):
+        return False
+    return _is_same(told, order)
+
+
+async def _begun(
+    client: Client, workflow_id: str, run: str
+) -> WorkflowExecutionStartedEventAttributes | None:
+    """Return how a run was begun; None where it is gone, or nobody can read it."""
+    request = GetWorkflowExecutionHistoryRequest(
+        namespace=client.namespace,
+        execution=WorkflowExecution(workflow_id=workflow_id, run_id=run),
+        maximum_page_size=1,
+    )
+    try:
+        page = await client.workflow_service.get_workflow_execution_history(request, retry=False)
+    except RPCError as error:
+        if is_unreadable(error) or error.status is RPCStatusCode.NOT_FOUND:
+            return None
+        raise
+    return page.history.events[0].workflow_execution_started_event_attributes
+
+
+def _is_same(told: NoticeOrder, order: NoticeOrder) -> bool:
+    """Tell whether one notice tells what another would. Of a reminder, how long it has been is another time another."""
+    one, other = told.notice, order.notice
+    if (one.key, one.event, one.service, one.environment) != (
+        other.key,
+        other.event,
+        other.service,
+        other.environment,
+    ):
+        return False
+    is_titled_alike = one.title == other.title or one.event is Event.REMINDER
+    return is_titled_alike and set(told.channels) >= set(order.channels)

@@ -1,11 +1,20 @@
 """How people hear of what was tried: at once, once, and never so often that they stop to listen."""
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from activities.attempts import AT_ONCE, MOST_PENDING, Attempts, caught, overlooked, watched
+from activities.attempts import (
+    AT_ONCE,
+    MOST_DOUBTED,
+    MOST_PENDING,
+    TRIES,
+    Attempts,
+    caught,
+    overlooked,
+    watched,
+)
 from activities.ports import Alarm, ChannelError
 from domain.attempt import Kind
 from domain.attempt_telling import Tried, remedy
@@ -228,3 +237,65 @@ async def test_a_refusal_that_may_be_honest_is_looked_up() -> None:
 
     (alarm,) = bell.alarms
     assert "no lane started it; it has no turn" in alarm.remedy
+
+
+async def test_what_can_never_be_looked_up_is_told_in_the_end() -> None:
+    """Somebody may have seen to that: a history that nobody can read is looked up in vain each time."""
+    bell = Bell()
+    attempts = attempts_to(bell)
+
+    async def is_never_known() -> str:
+        message = "nobody can read it"
+        raise ValueError(message)
+
+    attempts.doubt(tried(), is_never_known)
+    for _ in range(TRIES - 1):
+        await attempts.tell()
+        assert bell.alarms == []
+    await attempts.tell()
+    await attempts.tell()
+
+    (alarm,) = bell.alarms
+    assert "whether it was honest cannot be found out (nobody can read it); it has no turn" in alarm.remedy
+
+
+async def test_what_is_known_does_not_wait_for_what_is_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hundred questions that nobody answers keep an attempt from nobody."""
+    monkeypatch.setattr("activities.attempts.LOOKING_UP", timedelta(seconds=0.2))
+    bell = Bell()
+    attempts = attempts_to(bell)
+
+    async def is_not_answered() -> str:
+        await asyncio.Event().wait()
+        return ""
+
+    for number in range(MOST_DOUBTED):
+        attempts.doubt(tried(by=f"unanswered-{number}"), is_not_answered)
+    attempts.note(tried(by="known"))
+    async with asyncio.timeout(5):
+        await attempts.tell()
+
+    assert [alarm.key for alarm in bell.alarms] == [tried(by="known").key]
+
+
+async def test_doubts_make_nobody_hear_later_of_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They may be honest, and may never be looked up: rounds stay as near to each other as they were."""
+    bell, slept = Loud(), list[float]()
+    attempts = attempts_to(bell)
+
+    async def is_never_known() -> str:
+        raise ValueError
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        raise asyncio.CancelledError
+
+    for number in range(AT_ONCE + 1):
+        attempts.doubt(tried(by=f"doubted-{number}"), is_never_known)
+    attempts.note(tried())
+    monkeypatch.setattr("activities.attempts.asyncio.sleep", sleep)
+    with pytest.raises(asyncio.CancelledError):
+        await attempts.keep_telling()
+    is_flooded = attempts._is_flooded()
+
+    assert (slept, is_flooded) == ([60], False)

@@ -20,6 +20,7 @@ from activities.clock import SystemClock
 from activities.ports import Alarm
 from domain.attempt import Kind
 from domain.kinds import OURS
+from domain.logbook import Doer
 from domain.names import ENGINE_QUEUE, PHASE, SERVICE, STORY, lane_id
 from domain.outcome import Outcome, Phase
 from tests.fakes import Bell
@@ -28,6 +29,7 @@ from tests.servers import AT_ONCE, new_server
 from tests.town import Town, engine_worker
 from tests.workflows.attacks import pending
 from workers.blinding import can_list
+from workers.doubting import Task, why_ended
 from workers.ending import SLEEPING, UNREADABLE, is_readable
 from workers.sight import UNLISTABLE
 from workers.wedged import keep_ending_wedged
@@ -147,9 +149,13 @@ async def test_a_change_that_nobody_can_read_is_ended_and_put_back(quay: Quay) -
     await town.until_change(town.dev, Phase.SOAKING)
     change = await town.change(town.dev)
 
-    await quay.fail(change.id, await pending(change, "soak"), DEEPER_THAN_IS_READ)
+    soak = await pending(change, "soak")
+    await quay.fail(change.id, soak, DEEPER_THAN_IS_READ)
+    doer = Doer(workflow_id=change.id, run=(await change.describe()).run_id)
+    told = await why_ended(town.client, Task(doer, soak, 1))
 
     report = await asyncio.wait_for(handle.result(), 60)
+    assert "more than anybody can read" in told
     assert report.outcome is Outcome.ROLLED_BACK
     assert town.world.version(town.place(town.dev)) == "1.0.0"
     assert [(one.kind, one.workflow_id, one.why) for one in quay.seen] == [
