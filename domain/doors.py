@@ -11,6 +11,8 @@ from domain.outcome import Phase
 from domain.signature import WordSignature
 from domain.value import Duration, Value
 
+NUDGE: Final = "nudge"
+"""A signal of the engine's own, which says nothing."""
 LARGEST_MESSAGE: Final = 16 * 1024
 """More bytes than this are refused at every door."""
 

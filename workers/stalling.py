@@ -1,21 +1,24 @@
 """A look for what stands still though nothing fails, so that nobody would notice.
 
 Whoever reaches the server can lead the engine's queue to a worker deployment of their own, which need not exist, or
-pin a workflow to one, pause an activity, which then has no time-out, or lead it to a queue that nobody serves.
+pin a workflow to one, pause an activity, which then has no time-out, or lead it to a queue that nobody serves. They
+can also take a task of a workflow's themselves, and answer it with nothing: what then rests is woken.
 """
 
 from datetime import timedelta
 from typing import Final
 
-from temporalio.client import Client
+import structlog
+from temporalio.client import Client, WorkflowExecution
 
 from activities.ports import Alarm, Clock, Notifier
 from activities.queues import led_away
 from domain.hints import temporal
 from domain.kinds import ENVIRONMENT_WORKFLOW, LANE, PROMOTION, RUNNING_HERE
 from domain.names import ENGINE_QUEUE, Subject, effects_queue
+from workers.idling import is_at_rest, is_patient, nudge, should_do
 from workers.rounds import Rounds
-from workers.standstill import CHANGES, PAUSED, Still, find_pinned, find_rows, find_still
+from workers.standstill import CHANGES, PAUSED, Still, described, find_pinned, find_rows, find_still
 from workers.witnessing import OF_THE_ENGINE, about
 
 EVERY: Final = timedelta(seconds=20)
@@ -23,6 +26,8 @@ OTHERS: Final = f"{RUNNING_HERE} AND WorkflowType IN ('{LANE}', '{PROMOTION}', '
 OTHERS_EVERY: Final = 15
 """There are many of them, and few do anything: five minutes are soon enough."""
 LONGEST: Final = timedelta(minutes=10)
+
+log = structlog.get_logger(__name__)
 
 
 async def keep_seeing_stalled(
@@ -44,6 +49,7 @@ class Stalled:
         self._rounds = 0
         self._since: dict[str, str] = {}
         self._told: set[str] = set()
+        self._woken: set[str] = set()
         self._found: set[str] = set()
 
     async def look_round(self) -> None:
@@ -65,8 +71,11 @@ class Stalled:
         }
         for queue in sorted({effects_queue(about(row.id).environment) for row in rows.values()}):
             await self._look_at_queue(queue)
-        async for still in find_still(self._client, list(rows.values()), self._clock.now()):
-            await self._call_about(still)
+        async for row, seen in described(self._client, list(rows.values())):
+            for still in find_still(row, seen, self._clock.now()):
+                await self._call_about(still)
+            if is_at_rest(seen):
+                await self._look_at_resting(row)
         if looks_at_all:
             self._forget_all_but_found()
 
@@ -74,6 +83,20 @@ class Stalled:
         if why := await led_away(self._client, queue):
             headline, remedy = f"Nobody serves the queue “{queue}”", f"Nothing on it goes on: {why}"
             await self._call(f"led/{queue}/{why}", OF_THE_ENGINE, headline, remedy)
+
+    async def _look_at_resting(self, row: WorkflowExecution) -> None:
+        """Wake, once, what should be doing something, and call a person where it does not go on by that."""
+        doing = await should_do(self._client, row)
+        if not doing:
+            return
+        key = f"{row.run_id}/{doing}"
+        self._found.add(key)
+        if key not in self._woken:
+            self._woken.add(key)
+            log.warning("nudged", workflow=row.id, run=row.run_id, doing=doing)
+            await nudge(self._client, row)
+        elif not is_patient(doing):
+            await self._call_about(Still(row.id, row.run_id, f"it should be {doing}, and does nothing"))
 
     async def _call_about(self, still: Still) -> None:
         command = temporal("describe", still.workflow_id, self._client.namespace)
@@ -93,4 +116,5 @@ class Stalled:
         """Forget what was not found for some minutes: what is found once more by then may never have been gone."""
         self._since = {key: since for key, since in self._since.items() if key in self._found}
         self._told &= self._found
+        self._woken &= self._found
         self._found = set()

@@ -5,7 +5,9 @@ from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
+from temporalio.api.enums.v1 import WorkflowExecutionStatus
 from temporalio.api.workflow.v1 import PendingActivityInfo
+from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionResponse
 from temporalio.client import Client, WorkflowExecution
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -22,6 +24,7 @@ OVERDUE: Final = timedelta(minutes=2)
 FAR: Final = timedelta(minutes=30)
 """Whatever of ours fails is tried again sooner."""
 AT_ONCE: Final = 8
+_RUNNING: Final = WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING
 
 
 class Still(NamedTuple):
@@ -48,16 +51,25 @@ async def find_pinned(client: Client) -> list[Still]:
     return [Still(row.id, row.run_id, why) for row in await find_rows(client, PINNED)]
 
 
-async def find_still(client: Client, rows: list[WorkflowExecution], now: datetime) -> AsyncIterator[Still]:
-    """Find those of which an activity will not be done, and say which: several at once are asked after."""
+async def described(
+    client: Client, rows: list[WorkflowExecution]
+) -> AsyncIterator[tuple[WorkflowExecution, DescribeWorkflowExecutionResponse]]:
+    """Describe workflows, several at once. What has ended, or is ended for that it cannot be read, is left out."""
     for first in range(0, len(rows), AT_ONCE):
         some = rows[first : first + AT_ONCE]
-        for row, seen in zip(
-            some, await asyncio.gather(*(describe(client, row.id, row.run_id) for row in some)), strict=True
-        ):
-            for pending in seen.pending_activities if seen else ():  # else it has ended, or is ended for that
-                for why in _why_stalled(pending, _its_queue(row.id, pending), now):
-                    yield Still(row.id, row.run_id, f"its activity {pending.activity_type.name} {why}")
+        seen = await asyncio.gather(*(describe(client, row.id, row.run_id) for row in some))
+        for row, one in zip(some, seen, strict=True):
+            if one is not None and one.workflow_execution_info.status == _RUNNING:
+                yield row, one
+
+
+def find_still(
+    row: WorkflowExecution, seen: DescribeWorkflowExecutionResponse, now: datetime
+) -> Iterator[Still]:
+    """Find the activities that will not be done, and say why."""
+    for pending in seen.pending_activities:
+        for why in _why_stalled(pending, _its_queue(row.id, pending), now):
+            yield Still(row.id, row.run_id, f"its activity {pending.activity_type.name} {why}")
 
 
 def _its_queue(workflow_id: str, pending: PendingActivityInfo) -> str:

@@ -11,7 +11,7 @@ from workflows.doorkeeper import RefusedError, read_message
 
 with workflow.unsafe.imports_passed_through():
     from domain.actor import Actor, Channel, Proof
-    from domain.doors import Signal, Word
+    from domain.doors import NUDGE, Signal, Word
     from domain.record import OverrideRecord
     from workflows import patience
     from workflows.chronicle import Chronicle
@@ -37,6 +37,12 @@ class Steered(ABC):
     )
     async def hold(self, raw: RawValue) -> None:
         await self._steer(Signal.HOLD, read_message(raw, Word))
+
+    @workflow.signal(  # noqa: B027 - nothing is all that it does
+        name=NUDGE, description="For the engine: see whether there is anything to do"
+    )
+    def nudge(self, _: RawValue) -> None:
+        """It is the task that comes of it which matters."""
 
     @workflow.signal(
         description='Let what is held go on. Input: {"by": "you@example.com", "comment": ""}',

@@ -303,11 +303,12 @@ async def _served(client: "Client", who: str, queue: str, need: Awaitable[None])
 async def _standstill(client: "Client") -> AsyncIterator[Finding]:
     """What somebody paused, pinned or led elsewhere: nothing of it fails, and nothing of it goes on."""
     from activities.clock import SystemClock
-    from workers.standstill import CHANGES, PAUSED, find_pinned, find_rows, find_still
+    from workers.standstill import CHANGES, PAUSED, described, find_pinned, find_rows, find_still
 
     rows = {row.run_id: row for query in (CHANGES, PAUSED) for row in await find_rows(client, query)}
     found = await find_pinned(client)
-    found += [still async for still in find_still(client, list(rows.values()), SystemClock().now())]
+    async for row, seen in described(client, list(rows.values())):
+        found += find_still(row, seen, SystemClock().now())
     for still in found:
         sentence = f"{still.workflow_id}: {still.why}. See docs/how-to/recover.md (a change stands still)"
         yield _bad("at a standstill", sentence, Exit.NOBODY_POLLS)

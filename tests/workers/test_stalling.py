@@ -18,17 +18,20 @@ from temporalio.api.workflowservice.v1 import (
     PauseActivityRequest,
     PollActivityTaskQueueRequest,
     PollWorkflowTaskQueueRequest,
+    RespondWorkflowTaskCompletedRequest,
     SetWorkerDeploymentCurrentVersionRequest,
     UpdateActivityOptionsRequest,
     UpdateWorkflowExecutionOptionsRequest,
 )
-from temporalio.client import Client, WorkflowHandle
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
+from temporalio.client import WorkflowExecution as WorkflowRow
 from temporalio.service import RPCError
 
 from activities.clock import SystemClock
 from activities.queues import led_away
+from domain.doors import NUDGE
 from domain.names import ENGINE_QUEUE, effects_queue
-from domain.outcome import Phase
+from domain.outcome import Outcome, Phase
 from tests.fakes import Bell, ShiftedClock
 from tests.servers import AT_ONCE, new_server
 from tests.survival.waiting import until
@@ -251,3 +254,110 @@ async def test_a_queue_that_is_led_away_has_a_person_called(
     alarm = bell.alarms[0]
     assert alarm.headline == f"Nobody serves the queue “{queue}”"
     assert "set-current-version --deployment-name 'evil dep' --unversioned -n default" in alarm.remedy
+
+
+async def steal(client: Client, workflow_id: str) -> None:
+    """Take a workflow's next task from the engine's queue, and answer it with nothing: any other is held as long."""
+    service = client.workflow_service
+    while True:
+        task = await service.poll_workflow_task_queue(
+            PollWorkflowTaskQueueRequest(
+                namespace=NAMESPACE, task_queue=TaskQueue(name=ENGINE_QUEUE), identity="eve"
+            )
+        )
+        if task.workflow_execution.workflow_id == workflow_id:
+            break
+    await service.respond_workflow_task_completed(
+        RespondWorkflowTaskCompletedRequest(namespace=NAMESPACE, task_token=task.task_token, identity="eve")
+    )
+
+
+@pytest.fixture
+async def robbed(tmp_path: Path) -> AsyncIterator[tuple[Town, Bell, WorkflowHandle[Any, Any]]]:
+    """A change that has deployed, and of which the next task was answered with nothing; its promotion."""
+    bell = Bell()
+    async with AsyncExitStack() as stack:
+        client, _ = await stack.enter_async_context(new_server(AT_ONCE))
+        town = await stack.enter_async_context(Town(client, bell, tmp_path))
+        await town.stands("1.0.0", town.dev)
+        gate = town.world.slow[town.place(town.dev)] = asyncio.Event()
+        town.world.sick.add("2.0.0")
+        async with engine_worker(client, bell):
+            promotion = await town.promote("2.0.0", town.dev)
+            await town.world.reached.wait()
+            change = await town.change(town.dev)
+        gate.set()
+        async with asyncio.timeout(30):
+            await steal(client, change.id)
+        await stack.enter_async_context(engine_worker(client, bell))
+        yield town, bell, promotion
+        for one in (promotion, change, town.lane(town.dev)):
+            with suppress(RPCError):
+                await one.terminate("the test is over")
+
+
+async def test_a_change_whose_task_was_taken_is_woken(
+    robbed: tuple[Town, Bell, WorkflowHandle[Any, Any]],
+) -> None:
+    """A sick release stood there, its status said that its health was checked, and nobody was called."""
+    town, bell, promotion = robbed
+    stalled = Stalled(town.client, bell, SystemClock())
+    status = await town.change_status(town.dev)
+
+    async def has_ended() -> bool:
+        await stalled.look_round()
+        return (await promotion.describe()).status is not WorkflowExecutionStatus.RUNNING
+
+    await until(has_ended)
+
+    assert status.phase is Phase.CHECKING_HEALTH
+    assert (await promotion.result()).outcome is Outcome.ROLLED_BACK
+    assert town.world.version(town.place(town.dev)) == "1.0.0"
+    assert bell.alarms == []
+
+
+async def test_where_waking_does_not_help_a_person_is_called(
+    robbed: tuple[Town, Bell, WorkflowHandle[Any, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its next task may be taken, too."""
+    town, bell, _ = robbed
+    woken = list[str]()
+
+    async def in_vain(_: Client, row: WorkflowRow) -> None:
+        woken.append(row.id)
+
+    monkeypatch.setattr("workers.stalling.nudge", in_vain)
+    change = await town.change(town.dev)
+
+    await seen(town.client, bell, 1)
+
+    assert woken == [change.id]
+    (alarm,) = bell.alarms
+    assert alarm.subject == town.subject(town.dev)
+    assert alarm.headline.startswith(f"{change.id}: it should be checking health, since ")
+    assert alarm.headline.endswith(", and does nothing")
+
+
+async def test_what_rests_as_it_should_is_left_alone(
+    soaking: tuple[Town, WorkflowHandle[Any, Any], Bell],
+) -> None:
+    """A promotion that waits for its lane, another that waits for approval, and a change that somebody holds."""
+    town, change, bell = soaking
+    await change.signal("hold", {"by": "olga@example.com"})
+    town.make("3.0.0")
+    waiting = await town.promote("3.0.0", town.dev)
+    await town.until(waiting, Phase.IN_LANE)
+    stalled = Stalled(town.client, bell, SystemClock())
+
+    for _ in range(3):
+        await stalled.look_round()
+    histories = [await one.fetch_history() for one in (waiting, change, town.lane(town.dev))]
+
+    nudges = [
+        event
+        for history in histories
+        for event in history.events
+        if event.workflow_execution_signaled_event_attributes.signal_name == NUDGE
+    ]
+    assert nudges == []
+    assert bell.alarms == []

@@ -343,7 +343,8 @@ async def test_of_two_words_the_later_counts_whichever_is_judged_first(
     write(town, roles=Roles.model_validate({"request": holders, "operate": holders, "freeze": holders}))
     await guard(town.client, town.dev)
     handle = town.client.get_workflow_handle(environment_id(town.dev))
-    judge, thawed = Gatehouse._judge, asyncio.Event()
+    thawed = asyncio.Event()
+    judge = Gatehouse._judge  # pyright: ignore[reportPrivateUsage]
 
     async def judge_freezes_last(gatehouse: Gatehouse, saying: Saying) -> Heard:
         if saying.door == "freeze":
