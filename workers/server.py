@@ -31,8 +31,10 @@ CLOSED: Final = {
     "limit.blobSize.error": "65536",
     "limit.blobSize.warn": "32768",
     "history.maxInFlightUpdatePayloads": "65536",
+    "activity.enableStandalone": "false",
 }
-"""No message of more than 64 KiB enters a history: a flood of big ones would end a workflow.
+"""No message of more than 64 KiB enters a history: a flood of big ones would end a workflow. And nobody but a workflow
+has an activity done.
 
 An update is not looked at for that before it has been taken, but for what is under way of them at once. The server
 looks at the size for an error only past that for a warning, which is 512 KiB where nobody says.

@@ -1,8 +1,9 @@
 """A look for what stands still though nothing fails, so that nobody would notice.
 
-Whoever reaches the server can lead the engine's queue to a worker deployment of their own, which need not exist, or
-pin a workflow to one, pause an activity, which then has no time-out, or lead it to a queue that nobody serves. They
-can also take a task of a workflow's themselves, and answer it with nothing: what then rests is woken.
+Whoever reaches the server can close the namespace, slow a queue to nothing, lead it to a worker deployment of their
+own, which need not exist, or pin a workflow to one, pause an activity, which then has no time-out, or lead it to a
+queue that nobody serves. They can also take a task of a workflow's themselves, and answer it with nothing: what rests
+by that is woken.
 """
 
 from datetime import timedelta
@@ -12,7 +13,7 @@ import structlog
 from temporalio.client import Client, WorkflowExecution
 
 from activities.ports import Alarm, Clock, Notifier
-from activities.queues import led_away
+from activities.queues import held_up, why_closed
 from domain.hints import temporal
 from domain.kinds import ENVIRONMENT_WORKFLOW, LANE, PROMOTION, RUNNING_HERE
 from domain.names import ENGINE_QUEUE, Subject, effects_queue
@@ -55,6 +56,7 @@ class Stalled:
     async def look_round(self) -> None:
         """Call a person, once, for each thing that stands still. What could not be told is told the next time."""
         try:
+            await self._look_at_namespace()
             await self._look_at_queue(ENGINE_QUEUE)
             for still in await find_pinned(self._client):
                 await self._call_about(still)
@@ -79,10 +81,15 @@ class Stalled:
         if looks_at_all:
             self._forget_all_but_found()
 
+    async def _look_at_namespace(self) -> None:
+        if why := await why_closed(self._client):
+            headline = f"Nothing can be begun in the namespace “{self._client.namespace}”"
+            await self._call(f"closed/{self._client.namespace}", OF_THE_ENGINE, headline, why)
+
     async def _look_at_queue(self, queue: str) -> None:
-        if why := await led_away(self._client, queue):
-            headline, remedy = f"Nobody serves the queue “{queue}”", f"Nothing on it goes on: {why}"
-            await self._call(f"led/{queue}/{why}", OF_THE_ENGINE, headline, remedy)
+        if why := await held_up(self._client, queue):
+            headline = f"Nothing goes on that is on the queue “{queue}”"
+            await self._call(f"held/{queue}/{why}", OF_THE_ENGINE, headline, f"See why: {why}")
 
     async def _look_at_resting(self, row: WorkflowExecution) -> None:
         """Wake, once, what should be doing something, and call a person where it does not go on by that."""

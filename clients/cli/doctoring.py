@@ -246,11 +246,14 @@ async def _namespace(client: "Client", environments: list[str]) -> AsyncIterator
     """What there has to be in a namespace, for those that live in it."""
     from temporalio.service import RPCError
 
+    from activities.queues import why_closed
     from clients.connection import explain, missing_attributes, say_missing
 
     try:
-        await _need_namespace(client)
-        yield _good("namespace", f"“{client.namespace}” is there")
+        if closed := await why_closed(client):
+            yield _bad("namespace", closed, Exit.NO_SERVER)
+        else:
+            yield _good("namespace", f"“{client.namespace}” is there")
         missing = await missing_attributes(client)
         if missing:
             yield _bad("search attributes", say_missing(missing, client.namespace), Exit.NO_SERVER)
@@ -261,13 +264,6 @@ async def _namespace(client: "Client", environments: list[str]) -> AsyncIterator
     except RPCError as error:
         explained = await explain(client, error)
         yield _bad("namespace", str(explained), explained.exit)
-
-
-async def _need_namespace(client: "Client") -> None:
-    from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
-
-    request = DescribeNamespaceRequest(namespace=client.namespace)
-    await client.workflow_service.describe_namespace(request)
 
 
 async def _work(client: "Client", environments: list[str]) -> AsyncIterator[Finding]:
@@ -288,14 +284,14 @@ async def _work(client: "Client", environments: list[str]) -> AsyncIterator[Find
 
 
 async def _served(client: "Client", who: str, queue: str, need: Awaitable[None]) -> Finding:
-    from activities.queues import led_away
+    from activities.queues import held_up
 
     try:
         await need
     except ClientError as error:
         return _bad("workers", str(error), Exit.NOBODY_POLLS)
-    if away := await led_away(client, queue):
-        sentence = f"{who} has workers, and none of the work on its queue: {away}"
+    if why := await held_up(client, queue):
+        sentence = f"{who} has workers, and none of the work on its queue: {why}"
         return _bad("workers", sentence, Exit.NOBODY_POLLS)
     return _good("workers", f"{who} is served")
 

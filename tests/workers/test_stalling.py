@@ -1,7 +1,9 @@
 """What stands still though nothing fails has a person called."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import shlex
+from asyncio.subprocess import DEVNULL, PIPE, STDOUT
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
 from pathlib import Path
@@ -11,16 +13,19 @@ import pytest
 from temporalio.api.activity.v1 import ActivityOptions
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.deployment.v1 import WorkerDeploymentOptions
-from temporalio.api.enums.v1 import WorkerVersioningMode
+from temporalio.api.enums.v1 import TaskQueueType, WorkerVersioningMode
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflow.v1 import VersioningOverride
 from temporalio.api.workflowservice.v1 import (
+    DeprecateNamespaceRequest,
     PauseActivityRequest,
     PollActivityTaskQueueRequest,
     PollWorkflowTaskQueueRequest,
     RespondWorkflowTaskCompletedRequest,
     SetWorkerDeploymentCurrentVersionRequest,
+    SetWorkerDeploymentRampingVersionRequest,
     UpdateActivityOptionsRequest,
+    UpdateTaskQueueConfigRequest,
     UpdateWorkflowExecutionOptionsRequest,
 )
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
@@ -28,15 +33,17 @@ from temporalio.client import WorkflowExecution as WorkflowRow
 from temporalio.service import RPCError
 
 from activities.clock import SystemClock
-from activities.queues import led_away
+from activities.queues import held_up
 from domain.doors import NUDGE
 from domain.names import ENGINE_QUEUE, effects_queue
 from domain.outcome import Outcome, Phase
+from tests.clients.conftest import CommandLine
 from tests.fakes import Bell, ShiftedClock
 from tests.servers import AT_ONCE, new_server
 from tests.survival.waiting import until
 from tests.town import Town, engine_worker
 from tests.workflows.attacks import pending
+from workers.server import temporal_binary
 from workers.stalling import OTHERS_EVERY, Stalled
 from workers.standstill import OVERDUE
 
@@ -213,47 +220,114 @@ async def test_a_workflow_that_is_pinned_has_a_person_called(
     assert bell.alarms[0].subject == town.subject(town.dev)
 
 
-@pytest.mark.parametrize("is_engines", [True, False])
-async def test_a_queue_that_is_led_away_has_a_person_called(
-    soaking: tuple[Town, WorkflowHandle[Any, Any], Bell], *, is_engines: bool
-) -> None:
-    """No task begins then, and so none fails: nobody else would notice. What is led away again is told anew."""
-    town, _, bell = soaking
-    service = town.client.workflow_service
-    queue = ENGINE_QUEUE if is_engines else effects_queue(town.dev)
-    await make_known(town.client, queue)
-
-    async def lead(build: str) -> None:
-        await service.set_worker_deployment_current_version(
-            SetWorkerDeploymentCurrentVersionRequest(
-                namespace=NAMESPACE,
-                deployment_name="evil dep",
-                build_id=build,
-                identity="evil",
-                ignore_missing_task_queues=True,
-                allow_no_pollers=True,
-            )
+async def lead_away(client: Client, queue: str) -> None:
+    await make_known(client, queue)
+    await client.workflow_service.set_worker_deployment_current_version(
+        SetWorkerDeploymentCurrentVersionRequest(
+            namespace=NAMESPACE,
+            deployment_name="evil dep",
+            build_id="b1",
+            identity="evil",
+            ignore_missing_task_queues=True,
+            allow_no_pollers=True,
         )
+    )
 
-    await lead("b1")
+
+async def ramp_up(client: Client, queue: str) -> None:
+    await make_known(client, queue)
+    await client.workflow_service.set_worker_deployment_ramping_version(
+        SetWorkerDeploymentRampingVersionRequest(
+            namespace=NAMESPACE,
+            deployment_name="evil dep",
+            build_id="b1",
+            percentage=100,
+            identity="evil",
+            ignore_missing_task_queues=True,
+            allow_no_pollers=True,
+        )
+    )
+
+
+async def slow_down(client: Client, queue: str) -> None:
+    activities = TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY
+    request = UpdateTaskQueueConfigRequest(namespace=NAMESPACE, task_queue=queue, task_queue_type=activities)
+    request.update_queue_rate_limit.rate_limit.requests_per_second = 0
+    await client.workflow_service.update_task_queue_config(request)
+
+
+@pytest.mark.parametrize("hold_up", [lead_away, ramp_up, slow_down])
+@pytest.mark.parametrize("is_engines", [True, False])
+async def test_a_queue_that_is_held_up_has_a_person_called(
+    soaking: tuple[Town, WorkflowHandle[Any, Any], Bell],
+    hold_up: Callable[[Client, str], Awaitable[None]],
+    *,
+    is_engines: bool,
+) -> None:
+    """No task begins then, and so none fails: nobody else would notice. The command that they are told ends it.
+
+    What is held up again, later, is told anew.
+    """
+    town, _, bell = soaking
+    queue = ENGINE_QUEUE if is_engines else effects_queue(town.dev)
+
+    async def is_held_up() -> bool:
+        return bool(await held_up(town.client, queue))
+
+    async def is_free() -> bool:
+        return not await is_held_up()
+
+    await hold_up(town.client, queue)
+    await until(is_held_up)
     stalled = await seen(town.client, bell, 1)
-    await lead("")
-
-    async def is_back() -> bool:
-        return not await led_away(town.client, queue)
-
-    await until(is_back)
+    (alarm,) = bell.alarms
+    await type_out(town.client, alarm.remedy.partition(": temporal ")[2])
+    await until(is_free)
     for _ in range(2 * OTHERS_EVERY):
         await stalled.look_round()
-    await lead("b1")
+    await hold_up(town.client, queue)
     async with asyncio.timeout(20):
         while len(bell.alarms) < 2:
             await stalled.look_round()
-    await lead("")
+    await type_out(town.client, bell.alarms[1].remedy.partition(": temporal ")[2])
 
-    alarm = bell.alarms[0]
-    assert alarm.headline == f"Nobody serves the queue “{queue}”"
-    assert "set-current-version --deployment-name 'evil dep' --unversioned -n default" in alarm.remedy
+    assert alarm.headline == f"Nothing goes on that is on the queue “{queue}”"
+
+
+async def type_out(client: Client, command: str) -> None:
+    """Have the real ``temporal`` run what somebody pastes."""
+    address = client.service_client.config.target_host
+    program = await asyncio.create_subprocess_exec(
+        temporal_binary(),
+        *shlex.split(command),
+        "--address",
+        address,
+        stdin=DEVNULL,
+        stdout=PIPE,
+        stderr=STDOUT,
+    )
+    out, _ = await asyncio.wait_for(program.communicate(), 20)
+    assert program.returncode == 0, out.decode()
+
+
+async def test_a_namespace_that_is_closed_has_a_person_called_at_once_and_directly(
+    soaking: tuple[Town, WorkflowHandle[Any, Any], Bell],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nothing can be begun there, no notice either; what runs goes on. The server takes it back by no command."""
+    town, _, bell = soaking
+    offline = CommandLine(tmp_path, capsys, monkeypatch)
+    offline.set(TEMPORAL_ADDRESS=town.client.service_client.config.target_host)
+    await town.client.workflow_service.deprecate_namespace(DeprecateNamespaceRequest(namespace=NAMESPACE))
+
+    await seen(town.client, bell, 1)
+    examined = await offline.type("doctor")
+
+    assert bell.alarms[0].headline == "Nothing can be begun in the namespace “default”"
+    assert "is deprecated" in bell.alarms[0].remedy
+    assert "✗ namespace: the namespace “default” is deprecated" in examined.out
 
 
 async def steal(client: Client, workflow_id: str) -> None:
