@@ -16,6 +16,7 @@ _TO_ALL: Final = {
     RPCStatusCode.UNAUTHENTICATED,
 }
 _SILENT: Final = {RPCStatusCode.UNAVAILABLE, RPCStatusCode.CANCELLED, RPCStatusCode.DEADLINE_EXCEEDED}
+_CLOSED: Final = "Namespace has invalid state"
 _UNDECODED: Final = "failed to decode Protobuf message"
 
 
@@ -28,7 +29,7 @@ def is_away(error: RPCError) -> bool:
 
 def concerns_all(error: RPCError) -> bool:
     """Tell whether it is said to whoever asks, whatever they ask about."""
-    return is_away(error) or error.status in _TO_ALL
+    return is_away(error) or error.status in _TO_ALL or _CLOSED in error.message
 
 
 def is_unreadable(error: RPCError) -> bool:

@@ -70,6 +70,7 @@ from domain.urgency import Urgency
 from domain.value import digest_of, short
 from tests.fakes import Bell, FakeCheck, FakeTarget, FixedSettings, MemoryStore, ShiftedClock, World
 from tests.news import news
+from workers.ordered import Ordered
 from workers.staffing import effects, messages
 from workers.story import ABROAD, WORKFLOWS
 from workers.watching import Watching
@@ -95,7 +96,7 @@ def engine_worker(
         task_queue=ENGINE_QUEUE,
         workflows=ABROAD if abroad else WORKFLOWS,
         activities=messages(verbs, crossing, abroad=abroad),
-        interceptors=[Doorkeeper(witness)],
+        interceptors=[Doorkeeper(witness), Ordered(witness)],
         workflow_runner=UnsandboxedWorkflowRunner(),
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
         max_cached_workflows=remembers,

@@ -17,6 +17,7 @@ from workers.dumping import leave_no_dumps
 from workers.guarding import keep_guarding
 from workers.lookout import keep_lookout
 from workers.metering import Metering
+from workers.ordered import Ordered
 from workers.overseeing import GRACE, overseeing
 from workers.reckoning import keep_reckoning
 from workers.settings import Surroundings
@@ -59,7 +60,7 @@ def engine_worker(
         task_queue=ENGINE_QUEUE,
         workflows=ABROAD if abroad else WORKFLOWS,
         activities=errands(place, known, abroad=abroad).activities,
-        interceptors=[Doorkeeper(witness), Metering()],
+        interceptors=[Doorkeeper(witness), Ordered(witness), Metering()],
         workflow_runner=UnsandboxedWorkflowRunner(),
         sticky_queue_schedule_to_start_timeout=STICKY,
         graceful_shutdown_timeout=GRACE,
