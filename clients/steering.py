@@ -2,14 +2,15 @@
 
 from typing import Final
 
-from activities.spaces import Anywhere
+from activities.spaces import Anywhere, client_for
 from clients.hearing import Ear
 from clients.overview import Overview, look
 from clients.signing import Signer
 from clients.speaking import made, tell
 from clients.trouble import DeclinedError, NobodyPollsError, UsageError
 from domain.doors import Does, Signal, Word, at_change, at_promotion
-from domain.names import change_id, promotion_id
+from domain.kinds import CHANGES
+from domain.names import ENVIRONMENT, SERVICE, change_id, promotion_id
 from domain.outcome import Phase
 from domain.saying import steering
 from domain.status import ChangeStatus, PromotionStatus
@@ -30,6 +31,16 @@ async def _seen(client: Anywhere, workflow_id: str) -> Overview:
     if workflow_id.split("/", maxsplit=1)[0] not in STEERED:
         raise UsageError(f"“{workflow_id}” is not steered: promotions, lanes and changes are.")
     return await look(client, workflow_id)
+
+
+async def _stray_of(client: Anywhere, seen: Overview) -> str:
+    """Return the change that still runs of an earlier lane, where this one waits for it: it hears its words itself."""
+    if not seen.is_open or seen.lane is None or seen.lane.turn is not None:
+        return ""
+    subject = seen.lane.subject
+    query = f"{CHANGES} AND {SERVICE}='{subject.service}' AND {ENVIRONMENT}='{subject.environment}'"
+    strays = [row.id async for row in client_for(client, seen.id).list_workflows(query)]
+    return strays[0] if strays else ""
 
 
 def _judge(seen: Overview, workflow_id: str, signal: Signal) -> str:
@@ -58,13 +69,15 @@ async def steer(  # noqa: PLR0913 - what a word consists of
     by: str,
     comment: str = "",
     signer: Signer | None = None,
-) -> None:
-    """Send the word, and hear what becomes of it.
+) -> str:
+    """Send the word, hear what becomes of it, and return whom it was said to: a lane's stray change hears it itself.
 
     ``signer`` signs it with the sender's key, where the environment asks for that: for the change of this turn, or
     for the promotion that waits. Raises ``DeclinedError`` where it would not be taken, is refused, or comes too late.
     """
     seen = await _seen(client, workflow_id)
+    if stray := await _stray_of(client, seen):
+        workflow_id, seen = stray, await _seen(client, stray)
     if refused := _judge(seen, workflow_id, signal):
         raise DeclinedError(f"{workflow_id} would not take {signal}: {refused}.")
     word = made(Word, by=by, comment=comment)
@@ -76,6 +89,7 @@ async def steer(  # noqa: PLR0913 - what a word consists of
     ear = await Ear.at(client, _id_of(hearer) if hearer else workflow_id)
     await tell(client.get_workflow_handle(workflow_id), signal, word, gone)
     await ear.hear(signal)
+    return workflow_id
 
 
 def _hearer(seen: Overview) -> ChangeStatus | PromotionStatus | None:

@@ -22,6 +22,8 @@ _IS_ABOUT_OURS: Final = " OR ".join(f"{name} IS NOT NULL" for name in (STORY, SE
 
 RUNNING_HERE: Final = f"TaskQueue='{ENGINE_QUEUE}' AND {_RUNS}"
 """All that an engine's worker is to run, whatever its kind, and whoever started it."""
+CHANGES: Final = f"{RUNNING_HERE} AND WorkflowType='{CHANGE}'"
+"""The changes among them."""
 WEDGED: Final = f"{RUNNING_HERE} AND TemporalReportedProblems IS NOT NULL"
 """What of it fails at every attempt to go on."""
 IN_OUR_WAY: Final = f"{_RUNS} AND (TaskQueue='{ENGINE_QUEUE}' OR {_HAS_SUCH_AN_ID})"

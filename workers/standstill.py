@@ -13,11 +13,10 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from activities.calls import describe
 from activities.effects import EffectActivities
-from domain.kinds import CHANGE, RUNNING_HERE
+from domain.kinds import RUNNING_HERE
 from domain.names import ENGINE_QUEUE, effects_queue
 from workers.witnessing import about
 
-CHANGES: Final = f"{RUNNING_HERE} AND WorkflowType='{CHANGE}'"
 PAUSED: Final = f"{RUNNING_HERE} AND TemporalPauseInfo IS NOT NULL"
 PINNED: Final = f"{RUNNING_HERE} AND TemporalWorkflowVersioningBehavior IS NOT NULL"
 OVERDUE: Final = timedelta(minutes=2)

@@ -199,9 +199,11 @@ def _steer(verb: str, words: list[str], me: _Said) -> None:
         from domain.doors import Signal
 
         signal: Signal = Signal(verb)
-        await steer(towpath.spaces, workflow_id, signal, by=me.by, comment=me.comment, signer=me.signs)
-        say(f"{signal} is said to {workflow_id}. What comes of it:")
-        say_commands([f"towpath status {workflow_id}"])
+        heard = await steer(
+            towpath.spaces, workflow_id, signal, by=me.by, comment=me.comment, signer=me.signs
+        )
+        say(f"{signal} is said to {heard}. What comes of it:")
+        say_commands([f"towpath status {heard}"])
         return Exit.DONE
 
     ask(work, me.by)

@@ -12,7 +12,7 @@ from clients.cli.reading import environments_of, known_schemas
 from clients.cli.terminal import leave, say, say_json
 from clients.trouble import ClientError, UsageError
 from domain.hints import temporal
-from domain.kinds import WEDGED
+from domain.kinds import CHANGES, WEDGED
 from domain.names import ENGINE_QUEUE, effects_queue
 from domain.outcome import Exit
 from domain.value import Value
@@ -299,7 +299,7 @@ async def _served(client: "Client", who: str, queue: str, need: Awaitable[None])
 async def _standstill(client: "Client") -> AsyncIterator[Finding]:
     """What somebody paused, pinned or led elsewhere: nothing of it fails, and nothing of it goes on."""
     from activities.clock import SystemClock
-    from workers.standstill import CHANGES, PAUSED, described, find_pinned, find_rows, find_still
+    from workers.standstill import PAUSED, described, find_pinned, find_rows, find_still
 
     rows = {row.run_id: row for query in (CHANGES, PAUSED) for row in await find_rows(client, query)}
     found = await find_pinned(client)

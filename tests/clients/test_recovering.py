@@ -14,7 +14,7 @@ from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from domain.names import ENGINE_QUEUE, SERVICE, STORY, Subject, promotion_id
-from domain.outcome import Exit, Phase
+from domain.outcome import Exit, Outcome, Phase
 from tests.clients.conftest import CommandLine, Ran
 from tests.servers import AT_ONCE, new_server
 from tests.town import Town
@@ -68,6 +68,28 @@ async def test_an_undo_that_is_stuck(town: Town, towpath: CommandLine) -> None:
     assert_seen(shown("An undo is stuck"), seen, town=town, environment=town.dev)
     assert examined.code == Exit.UNSETTLED
     assert_seen(shown("A lane is unsettled"), examined, town=town, environment=town.dev)
+
+
+async def test_an_undo_that_is_stuck_and_whose_lane_is_gone(town: Town, towpath: CommandLine) -> None:
+    """The next lane waits for the change that still runs, and a word to the lane reaches that change."""
+    await town.stands("1.0.0", town.dev)
+    town.world.sick.add("2.0.0")
+    town.world.stuck.add(town.place(town.dev))
+    town.make("2.0.0")
+    town.make("3.0.0")
+    first = await town.promote("2.0.0", town.dev)
+    await town.until_change(town.dev, Phase.STUCK)
+    await town.lane(town.dev).terminate("by mistake")
+    after = await town.promote("3.0.0", town.dev)
+    await town.until(after, Phase.IN_LANE)
+    town.world.stuck.clear()
+
+    said = await towpath.type("retry", town.service, town.dev, "--by", "olga@example.com")
+
+    assert said.code == Exit.DONE, said.said
+    assert "retry is said to change/" in said.out
+    assert (await asyncio.wait_for(first.result(), 30)).outcome is Outcome.ROLLED_BACK
+    assert (await asyncio.wait_for(after.result(), 30)).outcome is Outcome.PROMOTED
 
 
 async def test_a_soak_that_somebody_paused(town: Town, towpath: CommandLine) -> None:
