@@ -25,6 +25,7 @@ from domain.status import PromotionStatus
 from domain.trail import ENDED, Page, Piece, Trail, by_receipt
 from domain.value import Digest
 from domain.warrant import Facts
+from domain.workflow_types import PROMOTION
 
 LAST_WORDS: Final = timedelta(hours=1)
 """A workflow that has ended and does not answer for so long after is not asked any more."""
@@ -145,7 +146,7 @@ class Bookkeeping:
         if not others:
             return []
         query = (
-            f"WorkflowType='PromotionWorkflow' AND ExecutionStatus='Running' "
+            f"WorkflowType='{PROMOTION}' AND ExecutionStatus='Running' "
             f"AND {SERVICE}='{subject.service}' AND {ENVIRONMENT}='{subject.environment}'"
         )
         running = {found.run_id async for found in activity.client().list_workflows(query)}
@@ -157,7 +158,7 @@ class Bookkeeping:
         Looked for once in the life of a worker: they can only have been while it was not there.
         """
         query = (
-            f"WorkflowType='PromotionWorkflow' AND ExecutionStatus!='Running' "
+            f"WorkflowType='{PROMOTION}' AND ExecutionStatus!='Running' "
             f"AND {SERVICE}='{subject.service}' AND {ENVIRONMENT}='{subject.environment}'"
         )
         ended = [found async for found in activity.client().list_workflows(query, limit=AT_ONCE)]

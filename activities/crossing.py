@@ -7,17 +7,14 @@ from typing import Any, Final
 from temporalio import activity
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.common import (
-    SearchAttributeKey,
-    SearchAttributePair,
-    TypedSearchAttributes,
     WorkflowIDConflictPolicy,
 )
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.errands import Silence, WhySilent, why_silent_at
+from activities.labels import search_attributes
 from activities.spaces import Spaces, say_shut
-from domain.kinds import PROMOTION
 from domain.names import (
     ACTOR,
     ENGINE_QUEUE,
@@ -26,6 +23,7 @@ from domain.names import (
     RELEASE,
     SERVICE,
     STORY,
+    environment_of,
     promotion_id,
     way_id,
 )
@@ -35,6 +33,7 @@ from domain.status import Report
 from domain.telling import tell_asked
 from domain.terms import Request, Story
 from domain.value import Value
+from domain.workflow_types import PROMOTION, WAY
 
 LOST: Final = "Lost"
 WALK: Final = "walk"
@@ -66,14 +65,14 @@ class CrossingActivities:
         names = {SERVICE: subject.service, ENVIRONMENT: subject.environment, STORY: "way", RELEASE: version}
         try:
             asking = await client.start_workflow(
-                "WayWorkflow",
+                WAY,
                 request,
                 id=way_id(subject, version),
                 task_queue=ENGINE_QUEUE,
                 result_type=Waymark,
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
                 static_summary=f"What lies before {subject.environment}?",
-                search_attributes=_keywords(names),
+                search_attributes=search_attributes(names),
             )
         except RPCError as error:
             if why := say_shut(client, subject.environment, error):
@@ -90,7 +89,7 @@ class CrossingActivities:
     @activity.defn
     async def why_no_way(self, waiting: Silence) -> WhySilent | None:
         """Say why an environment has not answered which way leads there. None: it is at work."""
-        environment = waiting.queue.rpartition("/")[2]
+        environment = environment_of(waiting.queue)
         try:
             return await why_silent_at(self._spaces.of(environment), waiting)
         except RPCError as error:
@@ -141,7 +140,7 @@ async def _promote(client: Client, request: Request) -> bool:
             task_queue=ENGINE_QUEUE,
             static_summary=f"{version} of {subject.service} → {subject.environment}",
             static_details=tell_asked(request.actor, request.reason),
-            search_attributes=_keywords(names),
+            search_attributes=search_attributes(names),
             memo={WALK: walk},
         )
     except WorkflowAlreadyStartedError:
@@ -181,8 +180,3 @@ async def _end_of(handle: WorkflowHandle[Any, Any]) -> Any:
     finally:
         for task in (ended, leaving):
             task.cancel()
-
-
-def _keywords(values: dict[str, str]) -> TypedSearchAttributes:
-    pairs = [(SearchAttributeKey.for_keyword(name), value) for name, value in values.items()]
-    return TypedSearchAttributes([SearchAttributePair(key, value) for key, value in pairs])

@@ -7,23 +7,31 @@ from temporalio.api.enums.v1 import PendingActivityState
 from temporalio.client import Client, WorkflowQueryRejectedError
 from temporalio.common import (
     QueryRejectCondition,
-    SearchAttributeKey,
-    SearchAttributePair,
-    TypedSearchAttributes,
 )
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.asking import Runs
+from activities.labels import search_attributes
 from activities.lanes import is_run_by_engine
 from activities.ports import Alarm, Notifier
 from activities.spaces import Spaces
 from domain.answer import OwnWord, Told
-from domain.kinds import LANE, PROMOTION
-from domain.names import ENGINE_QUEUE, ENVIRONMENT, PHASE, SERVICE, STORY, Subject, environment_id, lane_id
+from domain.names import (
+    ENGINE_QUEUE,
+    ENVIRONMENT,
+    PHASE,
+    SERVICE,
+    STORY,
+    Subject,
+    environment_id,
+    environment_of,
+    lane_id,
+)
 from domain.order import Call
 from domain.outcome import Phase
 from domain.status import LaneStatus, PromotionStatus
 from domain.value import Value
+from domain.workflow_types import LANE, PROMOTION
 
 ASK: Final = "ask"
 WITHDRAW: Final = "withdraw"
@@ -187,7 +195,7 @@ class ErrandActivities:
     @activity.defn
     async def why_silent(self, waiting: Silence) -> WhySilent | None:
         """Say why an environment has not answered a workflow yet: nobody there, or failing. None: it is at work."""
-        environment = waiting.queue.rpartition("/")[2]
+        environment = environment_of(waiting.queue)
         here = activity.info().workflow_namespace
         there = self._spaces.said_of(environment) if self._spaces else ""
         if there and there != f"the namespace “{here}”":
@@ -249,7 +257,7 @@ async def why_silent_at(client: Client, waiting: Silence) -> WhySilent | None:
         if pending.last_failure.message:
             why = f"its worker tries again and again, and fails: {pending.last_failure.message}"
             return WhySilent(text=why, remedy="towpath doctor")
-    environment = waiting.queue.rpartition("/")[2]
+    environment = environment_of(waiting.queue)
     why = f"nobody asks {waiting.queue} for work"
     return WhySilent(text=why, remedy=f"towpath worker --environments {environment}")
 
@@ -259,12 +267,12 @@ async def lane_message(client: Client, subject: Subject, verb: str, content: dic
     # Nearly always it is there, and a signal alone takes half the time of one that may have to start it.
     if await _signal(client, lane_id(subject), verb, content):
         return
-    pairs = [
-        (SERVICE, subject.service),
-        (ENVIRONMENT, subject.environment),
-        (STORY, "lane"),
-        (PHASE, Phase.IDLE.value),
-    ]
+    names = {
+        SERVICE: subject.service,
+        ENVIRONMENT: subject.environment,
+        STORY: "lane",
+        PHASE: Phase.IDLE,
+    }
     await client.start_workflow(
         LANE,
         id=lane_id(subject),
@@ -272,9 +280,7 @@ async def lane_message(client: Client, subject: Subject, verb: str, content: dic
         start_signal=verb,
         start_signal_args=[content],
         static_summary=f"The lane of {subject}",
-        search_attributes=TypedSearchAttributes(
-            [SearchAttributePair(SearchAttributeKey.for_keyword(key), value) for key, value in pairs]
-        ),
+        search_attributes=search_attributes(names),
     )
 
 

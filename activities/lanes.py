@@ -6,8 +6,8 @@ from temporalio.client import Client, WorkflowExecutionDescription, WorkflowExec
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.asking import LISTENING
-from domain.kinds import CHANGE, LANE
 from domain.names import ENGINE_QUEUE, MisnamedWorkflowError, Subject, change_id, lane_id, read_id
+from domain.workflow_types import CHANGE, LANE
 
 
 class Caller(NamedTuple):

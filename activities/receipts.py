@@ -42,6 +42,7 @@ from domain.soak import judge_soak
 from domain.terms import Proposal, Story, TargetTerms
 from domain.turn import never_done
 from domain.warrant import Facts
+from domain.workflow_types import CHANGE
 
 TRIES_IN_SILENCE: Final = 7
 """So often a way back is tried, within about a minute, before a person has to hear of it."""
@@ -239,7 +240,7 @@ class Receipts:
         journals = await self._archive.journal_turns(subject)
         strays = {change_id(subject, turn) for turn in journals if turn not in closed}
         running = (
-            f"WorkflowType='ChangeWorkflow' AND ExecutionStatus='Running' "
+            f"WorkflowType='{CHANGE}' AND ExecutionStatus='Running' "
             f"AND {SERVICE}='{subject.service}' AND {ENVIRONMENT}='{subject.environment}'"
         )
         strays |= {found.id async for found in client.list_workflows(running)}

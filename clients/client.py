@@ -8,6 +8,7 @@ from typing import Any, Final, Self
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
+from activities.labels import search_attributes
 from activities.spaces import Spaces
 from clients.connection import HERE, connect
 from clients.environment import Environment
@@ -16,7 +17,6 @@ from clients.promotion import Promotion
 from clients.signing import Signer
 from clients.spaces import join_spaces
 from clients.speaking import (
-    attributes,
     in_words,
     is_at_work,
     made,
@@ -43,6 +43,7 @@ from domain.status import WalkReport
 from domain.telling import tell_asked
 from domain.terms import Proposal, Request
 from domain.urgency import Urgency
+from domain.workflow_types import PIPELINE
 
 NOWHERE_ELSE: Final[Mapping[str, Space]] = {}
 PLANNING: Final = 15.0
@@ -143,14 +144,14 @@ class Towpath:
         names = {SERVICE: service, STORY: "pipeline", RELEASE: version, PHASE: Phase.PREPARING, ACTOR: by}
         try:
             await self.client.start_workflow(
-                "PipelineWorkflow",
+                PIPELINE,
                 request,
                 id=pipeline_id(service, version),
                 task_queue=ENGINE_QUEUE,
                 result_type=WalkReport,
                 static_summary=f"{version} of {service} → {' and '.join(wanted)}",
                 static_details=tell_asked(actor, reason),
-                search_attributes=attributes(names),
+                search_attributes=search_attributes(names),
             )
         except WorkflowAlreadyStartedError:
             return await self._join(walk, wanted)

@@ -7,11 +7,11 @@ from typing import Any, TypeVar
 from temporalio.client import Client, WorkflowHandle
 from temporalio.service import RPCError
 
+from activities.labels import search_attributes
 from clients.signing import Signer
 from clients.speaking import (
     NO_ENGINE,
     START_ENGINE,
-    attributes,
     hear_status,
     in_words,
     is_missing,
@@ -20,12 +20,12 @@ from clients.speaking import (
 )
 from clients.trouble import DeclinedError, NobodyPollsError
 from domain.doors import FreezeWord, PinWord, UnpinWord, Word
-from domain.kinds import ENVIRONMENT_WORKFLOW
 from domain.names import ENGINE_QUEUE, ENVIRONMENT, STORY, environment_id
 from domain.override import OverrideWord
 from domain.saying import Saying, freezing, pinning, thawing, unpinning
 from domain.status import EnvironmentStatus
 from domain.value import Value
+from domain.workflow_types import ENVIRONMENT_WORKFLOW
 
 WordT = TypeVar("WordT", FreezeWord, PinWord, UnpinWord, Word)
 
@@ -80,7 +80,7 @@ class Environment:
             start_signal=signal,
             start_signal_args=[word],
             static_summary=f"The environment {self.name}",
-            search_attributes=attributes({ENVIRONMENT: self.name, STORY: "environment"}),
+            search_attributes=search_attributes({ENVIRONMENT: self.name, STORY: "environment"}),
         )
 
     @in_words

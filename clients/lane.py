@@ -8,11 +8,11 @@ from temporalio.service import RPCError
 
 from activities.clock import SystemClock
 from activities.errands import ASK, WITHDRAW
+from activities.labels import search_attributes
 from clients.signing import Signer
 from clients.speaking import (
     NO_ENGINE,
     START_ENGINE,
-    attributes,
     hear_status,
     in_words,
     is_missing,
@@ -24,11 +24,11 @@ from clients.trouble import DeclinedError, NobodyPollsError, UsageError
 from domain.actor import Actor
 from domain.answer import Answer, Ask, Withdrawal
 from domain.doors import Signal, Word
-from domain.kinds import LANE
 from domain.names import ENGINE_QUEUE, ENVIRONMENT, SERVICE, STORY, Subject, lane_id
 from domain.signature import WordSignature
 from domain.status import LaneStatus
 from domain.terms import Request, Story
+from domain.workflow_types import LANE
 
 FIRST: Final = 1
 
@@ -151,6 +151,6 @@ class Lane:
             start_signal=ASK,
             start_signal_args=[ask],
             static_summary=f"The lane of {self.subject}",
-            search_attributes=attributes(names),
+            search_attributes=search_attributes(names),
         )
         return Wish(self, ask)

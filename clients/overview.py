@@ -20,7 +20,6 @@ from clients.connection import explain
 from clients.speaking import NO_ENGINE, START_ENGINE, hear_status, is_missing, why_in_vain
 from clients.trouble import UsageError
 from domain.hints import USUAL_NAMESPACE
-from domain.kinds import CHANGE
 from domain.names import (
     ACTOR,
     ENVIRONMENT,
@@ -47,6 +46,7 @@ from domain.status import (
 )
 from domain.terms import Story
 from domain.value import Value
+from domain.workflow_types import CHANGE
 
 
 class Overview(Value):

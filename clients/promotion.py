@@ -8,11 +8,11 @@ from temporalio.common import TypedSearchAttributes, WorkflowIDConflictPolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
+from activities.labels import search_attributes
 from clients.signing import Signer
 from clients.speaking import (
     NO_ENGINE,
     START_ENGINE,
-    attributes,
     decide,
     hear_status,
     in_words,
@@ -26,7 +26,6 @@ from clients.trouble import DeclinedError, FailedError, NobodyPollsError, UsageE
 from domain.actor import Actor
 from domain.approval import Answer, DecideAnswer, Decision, Verdict
 from domain.doors import Signal, Word
-from domain.kinds import PROMOTION
 from domain.names import (
     ACTOR,
     ENGINE_QUEUE,
@@ -46,6 +45,7 @@ from domain.status import PromotionStatus, Report
 from domain.telling import tell_asked
 from domain.terms import Proposal, Request, Story
 from domain.urgency import Urgency
+from domain.workflow_types import PLAN, PROMOTION
 
 
 class Promotion:
@@ -88,7 +88,7 @@ class Promotion:
         await need_engine(self.client)
         await need_environment(self.client, self.subject.environment)
         return await self.client.start_workflow(
-            "PlanWorkflow",
+            PLAN,
             request,
             id=plan_id(self.subject, self.version),
             task_queue=ENGINE_QUEUE,
@@ -101,7 +101,7 @@ class Promotion:
     def _names(self, story: str, more: Mapping[str, str]) -> TypedSearchAttributes:
         service, environment = self.subject.service, self.subject.environment
         names = {SERVICE: service, ENVIRONMENT: environment, STORY: story, RELEASE: self.version}
-        return attributes({**names, **more})
+        return search_attributes({**names, **more})
 
     @in_words
     async def status(self) -> PromotionStatus:

@@ -5,10 +5,12 @@ from typing import TYPE_CHECKING
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
-from clients.speaking import attributes, in_words, made, need_engine, need_environment
+from activities.labels import search_attributes
+from clients.speaking import in_words, made, need_engine, need_environment
 from clients.trouble import DeclinedError, FailedError
 from domain.names import ENGINE_QUEUE, ENVIRONMENT, SERVICE, STORY, Subject
 from domain.review import ReviewWord, review_id
+from domain.workflow_types import REVIEW
 
 if TYPE_CHECKING:
     from domain.signature import Signature
@@ -30,13 +32,13 @@ class ReviewDesk:
         word = made(ReviewWord, by=by, comment=comment, signed=signed)
         try:
             why: str = await self.client.execute_workflow(
-                "ReviewWorkflow",
+                REVIEW,
                 word,
                 id=review_id(subject, turn),
                 task_queue=ENGINE_QUEUE,
                 result_type=str,
                 static_summary=f"The review of turn {turn} of {subject}",
-                search_attributes=attributes(
+                search_attributes=search_attributes(
                     {SERVICE: subject.service, ENVIRONMENT: subject.environment, STORY: "review"}
                 ),
             )

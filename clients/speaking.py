@@ -1,7 +1,7 @@
 """How clients speak with workflows: how long they listen, and what they take for an answer."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import timedelta
 from functools import wraps
 from typing import Any, Concatenate, Final, ParamSpec, Protocol, TypeVar
@@ -16,7 +16,6 @@ from temporalio.client import (
     WorkflowUpdateFailedError,
     WorkflowUpdateRPCTimeoutOrCancelledError,
 )
-from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -96,15 +95,6 @@ def made(model: Callable[..., ModelT], **fields: object) -> ModelT:
             for fault in error.errors()[:5]
         ]
         raise UsageError(f"That cannot be sent: {'; '.join(clauses)}.") from error
-
-
-def attributes(values: Mapping[str, str]) -> TypedSearchAttributes:
-    pairs = [
-        SearchAttributePair(SearchAttributeKey.for_keyword(name), value)
-        for name, value in values.items()
-        if value
-    ]
-    return TypedSearchAttributes(pairs)
 
 
 async def hear_status(handle: WorkflowHandle[Any, Any], model: type[ModelT]) -> ModelT | None:

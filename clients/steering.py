@@ -9,11 +9,11 @@ from clients.signing import Signer
 from clients.speaking import made, tell
 from clients.trouble import DeclinedError, NobodyPollsError, UsageError
 from domain.doors import Does, Signal, Word, at_change, at_promotion
-from domain.kinds import CHANGES
 from domain.names import ENVIRONMENT, SERVICE, change_id, promotion_id
 from domain.outcome import Phase
 from domain.saying import steering
 from domain.status import ChangeStatus, PromotionStatus
+from domain.workflow_types import CHANGES
 
 STEERED: Final = ("promotion", "lane", "change")
 

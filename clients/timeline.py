@@ -15,7 +15,7 @@ from clients.inventory import CHANGES, ask_each
 from clients.overview import list_rows
 from clients.speaking import is_missing
 from clients.watching import Ears
-from domain.names import ENVIRONMENT, SERVICE, STORY
+from domain.names import ENVIRONMENT, SERVICE, STORY, is_promotion
 from domain.record import Record
 from domain.status import ChangeStatus, PromotionStatus
 from domain.value import Value
@@ -91,7 +91,7 @@ async def happenings(
 async def _records(client: Anywhere, workflow_id: str) -> tuple[Record, ...]:
     handle: WorkflowHandle[Any, Any] = client.get_workflow_handle(workflow_id)
     try:
-        if workflow_id.startswith("promotion/"):
+        if is_promotion(workflow_id):
             promotion = await ask_status(handle, PromotionStatus)
             return promotion.records if promotion else ()
         change = await ask_status(handle, ChangeStatus)

@@ -114,6 +114,20 @@ def _is_turn(text: str) -> bool:
     return text.isdecimal() and str(int(text)) == text
 
 
+def names_in(workflow_id: str, count: int) -> tuple[str, ...]:
+    """Return what stands behind the story in an id, as it stands there; empty texts for what is not there.
+
+    For whoever has to say something before the id is checked: ``read_id`` checks it.
+    """
+    _, *names = workflow_id.split("/")
+    return (*names, *[""] * count)[:count]
+
+
+def is_promotion(workflow_id: str) -> bool:
+    """Tell whether an id says that it is a promotion's: people who ask by a command have another."""
+    return workflow_id.startswith("promotion/")
+
+
 def is_number(text: str) -> bool:
     """Tell whether a text is a number in the one way in which keys have it."""
     return len(text) <= _LONGEST_NUMBER and text.isdecimal() and str(int(text)) == text
@@ -126,6 +140,11 @@ ENGINE_QUEUE: Final = "towpath"
 def effects_queue(environment: str) -> str:
     """Name the queue that only this environment's own workers serve."""
     return f"{ENGINE_QUEUE}/{environment}"
+
+
+def environment_of(queue: str) -> str:
+    """Name the environment whose workers serve a queue."""
+    return queue.rpartition("/")[2]
 
 
 _LONGEST_NUMBER: Final = 18

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from domain.approval import Decision, Verdict
 from domain.hints import USUAL_NAMESPACE, approve_commands, keyed, temporal
-from domain.names import Subject, environment_id, promotion_id
+from domain.names import Subject, environment_id, is_promotion, promotion_id
 from domain.notice import Event, Notice, key_of
 from domain.outcome import Outcome, Phase
 from domain.record import DecisionRecord, OutcomeRecord, OverrideRecord
@@ -68,7 +68,7 @@ def of_promotion(
 def ended(id_: str, last: Last, outcome: Outcome, why: str) -> Notice:
     """Return the notice of an ending, as its last record tells it."""
     _, service, environment, name = id_.split("/")
-    words = f"{service} {name} {environment}" if id_.startswith("promotion/") else id_
+    words = f"{service} {name} {environment}" if is_promotion(id_) else id_
     title = f"{last.what} of {last.subject}: {outcome}"
     key, event = key_of(id_, last.run), Event(outcome.value)
     return _about(last.subject, event, key, last.at, title, why, f"towpath status {words}")

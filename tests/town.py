@@ -18,6 +18,7 @@ from activities.auditing import Auditor
 from activities.crossing import CrossingActivities
 from activities.errands import ErrandActivities
 from activities.keyring import Keyring, make_key
+from activities.labels import search_attributes
 from activities.logbook import Logbook
 from activities.ports import Desk, Notifier, Place, Rule
 from activities.rules import RULES
@@ -75,7 +76,6 @@ from workers.staffing import effects, messages
 from workers.story import ABROAD, WORKFLOWS
 from workers.watching import Watching
 from workflows.doorkeeper import Doorkeeper, Witness, unseen
-from workflows.lane import search_attributes
 
 PATIENCE = timedelta(seconds=20)
 

@@ -6,14 +6,14 @@ from typing import Final
 
 import structlog
 from temporalio.client import Client, WorkflowExecutionStatus
-from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.asking import ask_status
+from activities.labels import search_attributes
 from activities.ports import Notifier, Settings
-from domain.kinds import ENVIRONMENT_WORKFLOW
 from domain.names import ENGINE_QUEUE, ENVIRONMENT, STORY, environment_id
 from domain.status import EnvironmentStatus
+from domain.workflow_types import ENVIRONMENT_WORKFLOW
 from workers.rounds import Rounds
 
 EVERY: Final = timedelta(seconds=30)
@@ -61,7 +61,6 @@ async def is_guarded(client: Client, environment: str) -> bool:
 
 async def guard(client: Client, environment: str) -> None:
     """Have an environment's workflow ask its worker about every word; one that is not there is born of it."""
-    pairs = [(ENVIRONMENT, environment), (STORY, "environment")]
     await client.start_workflow(
         ENVIRONMENT_WORKFLOW,
         id=environment_id(environment),
@@ -69,8 +68,6 @@ async def guard(client: Client, environment: str) -> None:
         start_signal=GUARD,
         start_signal_args=[{}],
         static_summary=f"The environment {environment}",
-        search_attributes=TypedSearchAttributes(
-            [SearchAttributePair(SearchAttributeKey.for_keyword(key), value) for key, value in pairs]
-        ),
+        search_attributes=search_attributes({ENVIRONMENT: environment, STORY: "environment"}),
     )
     log.info("guarded", environment=environment)

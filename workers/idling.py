@@ -13,9 +13,9 @@ from temporalio.service import RPCError, RPCStatusCode
 from activities.asking import ask_status
 from activities.lanes import find_lane
 from domain.doors import NUDGE
-from domain.kinds import CHANGE, LANE, PROMOTION
 from domain.outcome import Phase
 from domain.status import ChangeStatus, LaneStatus, PromotionStatus
+from domain.workflow_types import CHANGE, LANE, PROMOTION
 
 PATIENT: Final = frozenset({Phase.HELD, Phase.WAITING_FOR_GATE, Phase.STUCK})
 """Phases in which a change may wait for people alone."""

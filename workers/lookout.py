@@ -15,9 +15,9 @@ from temporalio.service import RPCError, RPCStatusCode
 from activities.calls import is_unreadable
 from activities.errands import AWAKE, lane_message
 from activities.ports import Notifier
-from domain.kinds import RUNNING_HERE
 from domain.names import PHASE, STORY, MisnamedWorkflowError, Subject, lane_id, read_id
 from domain.outcome import Phase
+from domain.workflow_types import RUNNING_HERE
 from workers.rounds import Rounds
 
 EVERY: Final = timedelta(seconds=30)

@@ -10,8 +10,8 @@ from typing import Final
 from temporalio.client import Client, WorkflowExecution
 
 from activities.ports import Clock
-from domain.kinds import IN_OUR_WAY, KIND_OF
 from domain.names import ENGINE_QUEUE, MisnamedWorkflowError, read_id
+from domain.workflow_types import IN_OUR_WAY, TYPE_OF
 from workers.ending import Ending, has_cron
 from workers.sight import utc
 
@@ -62,10 +62,10 @@ class Newcomers:
 def is_strange(row: WorkflowExecution) -> bool:
     """Tell whether it has the id of one of ours and is none: a person knows whether it is meant."""
     story, *_ = row.id.split("/")
-    if story not in KIND_OF:
+    if story not in TYPE_OF:
         return False
     try:
         read_id(row.id, story)
     except MisnamedWorkflowError:
         return False
-    return (row.workflow_type, row.task_queue) != (KIND_OF[story], ENGINE_QUEUE)
+    return (row.workflow_type, row.task_queue) != (TYPE_OF[story], ENGINE_QUEUE)

@@ -10,9 +10,6 @@ from temporalio.api.history.v1 import WorkflowExecutionStartedEventAttributes
 from temporalio.api.workflowservice.v1 import GetWorkflowExecutionHistoryRequest
 from temporalio.client import Client
 from temporalio.common import (
-    SearchAttributeKey,
-    SearchAttributePair,
-    TypedSearchAttributes,
     WorkflowIDConflictPolicy,
     WorkflowIDReusePolicy,
 )
@@ -20,9 +17,10 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.calls import describe, is_unreadable
-from domain.kinds import NOTICE
+from activities.labels import search_attributes
 from domain.names import ENGINE_QUEUE, ENVIRONMENT, STORY, notice_id
 from domain.notice import Event, NoticeOrder
+from domain.workflow_types import NOTICE
 
 LONGEST_SUMMARY: Final = 100
 _TELLING: Final = (
@@ -58,7 +56,6 @@ async def post(client: Client, order: NoticeOrder) -> None:
 async def _start(client: Client, workflow_id: str, order: NoticeOrder, reuse: WorkflowIDReusePolicy) -> None:
     in_its_place = reuse is WorkflowIDReusePolicy.ALLOW_DUPLICATE
     terminate, fail = WorkflowIDConflictPolicy.TERMINATE_EXISTING, WorkflowIDConflictPolicy.FAIL
-    pairs = [(STORY, "notice"), (ENVIRONMENT, order.notice.environment)]
     await client.start_workflow(
         NOTICE,
         order,
@@ -67,9 +64,7 @@ async def _start(client: Client, workflow_id: str, order: NoticeOrder, reuse: Wo
         id_reuse_policy=reuse,
         id_conflict_policy=terminate if in_its_place else fail,
         static_summary=order.notice.title[:LONGEST_SUMMARY],
-        search_attributes=TypedSearchAttributes(
-            [SearchAttributePair(SearchAttributeKey.for_keyword(key), value) for key, value in pairs]
-        ),
+        search_attributes=search_attributes({STORY: "notice", ENVIRONMENT: order.notice.environment}),
     )
 
 

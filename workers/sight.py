@@ -8,7 +8,7 @@ from temporalio.client import Client
 
 from activities.ports import Alarm, Clock, Notifier
 from domain.attempt import Kind
-from domain.kinds import OURS
+from domain.workflow_types import OURS
 from workers.blinding import can_list, delete_unlistable
 from workers.witnessing import OF_THE_ENGINE
 from workflows.doorkeeper import Sighting, Witness

@@ -15,8 +15,8 @@ from temporalio.client import Client, WorkflowExecution
 from activities.ports import Alarm, Clock, Notifier
 from activities.queues import held_up, why_closed
 from domain.hints import temporal
-from domain.kinds import CHANGES, ENVIRONMENT_WORKFLOW, LANE, PROMOTION, RUNNING_HERE
 from domain.names import ENGINE_QUEUE, Subject, effects_queue
+from domain.workflow_types import CHANGES, ENVIRONMENT_WORKFLOW, LANE, PROMOTION, RUNNING_HERE
 from workers.idling import is_at_rest, is_patient, nudge, should_do
 from workers.rounds import Rounds
 from workers.standstill import PAUSED, Still, described, find_pinned, find_rows, find_still

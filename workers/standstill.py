@@ -13,8 +13,8 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from activities.calls import describe
 from activities.effects import EffectActivities
-from domain.kinds import RUNNING_HERE
 from domain.names import ENGINE_QUEUE, effects_queue
+from domain.workflow_types import RUNNING_HERE
 from workers.witnessing import about
 
 PAUSED: Final = f"{RUNNING_HERE} AND TemporalPauseInfo IS NOT NULL"

@@ -44,6 +44,7 @@ from domain.noticing import Last, ended, lost, of_environment, of_promotion
 from domain.outcome import Outcome, Phase
 from domain.status import ChangeStatus, EnvironmentStatus, PromotionStatus, Report
 from domain.value import Value
+from domain.workflow_types import CHANGE, NOTICE, PROMOTION
 from workers.posting import post
 from workers.rounds import Rounds
 
@@ -65,8 +66,8 @@ AT_ONCE: Final = 10
 
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
 _HERE: Final = f"TaskQueue='{ENGINE_QUEUE}'"
-_PROMOTIONS: Final = f"{STORY}='promotion' AND WorkflowType='PromotionWorkflow'"
-_CHANGES: Final = f"{STORY} IN ('rollback', 'settlement', 'adoption') AND WorkflowType='ChangeWorkflow'"
+_PROMOTIONS: Final = f"{STORY}='promotion' AND WorkflowType='{PROMOTION}'"
+_CHANGES: Final = f"{STORY} IN ('rollback', 'settlement', 'adoption') AND WorkflowType='{CHANGE}'"
 _STANDING: Final = ", ".join(
     f"'{phase}'"
     for phase in (Phase.WAITING_FOR_APPROVAL, Phase.WAITING_FOR_GATE, Phase.NO_WORKER, Phase.IN_LANE)
@@ -143,7 +144,7 @@ class Teller:
         """Return since when things are told: whoever writes a first route does not hear of the whole past."""
         now = self._clock.now()
         newest = now
-        async for row in self._client.list_workflows(f"{_HERE} AND WorkflowType='NoticeWorkflow'", limit=1):
+        async for row in self._client.list_workflows(f"{_HERE} AND WorkflowType='{NOTICE}'", limit=1):
             newest = min(row.start_time, now)
         return max(newest - LOOKING_BACK, now - FURTHEST_BACK)
 

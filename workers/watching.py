@@ -15,7 +15,6 @@ from activities.ports import Clock
 from activities.refusing import NOT_CLEARED, OVER
 from domain.attempt import SAYS, Kind
 from domain.attempt_telling import Tried
-from domain.kinds import CHANGE, ENVIRONMENT_WORKFLOW, LANE, PLAN, PROMOTION, REVIEW, WAY
 from domain.logbook import Attempt, Doer
 from domain.names import Subject
 from domain.order import Account, LookOrder, ProofOrder, StepOrder
@@ -25,6 +24,7 @@ from domain.saying import Saying
 from domain.statement import Statement
 from domain.terms import Request
 from domain.warrant import Warrant
+from domain.workflow_types import CHANGE, ENVIRONMENT_WORKFLOW, LANE, PLAN, PROMOTION, REVIEW, WAY
 from workers.doubting import Task, why_ended, why_no_change
 from workflows.counting import ATTEMPTS
 

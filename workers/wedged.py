@@ -15,7 +15,7 @@ from temporalio.service import RPCError
 from activities.calls import is_unreadable
 from activities.ports import Alarm, Clock, Notifier
 from domain.hints import temporal
-from domain.kinds import WEDGED
+from domain.workflow_types import WEDGED
 from workers.ending import Ending
 from workers.newcomers import Newcomers
 from workers.rounds import Rounds

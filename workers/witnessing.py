@@ -9,7 +9,7 @@ from activities.ports import Clock
 from domain.attempt import SAYS
 from domain.attempt_telling import Tried
 from domain.logbook import Attempt, Doer
-from domain.names import Subject, is_identifier
+from domain.names import Subject, is_identifier, names_in
 from workflows.doorkeeper import Sighting, Witness
 
 ENGINE: Final = "towpath"
@@ -52,8 +52,8 @@ def about(workflow_id: str) -> Subject:
 
 def place_of(workflow_id: str) -> tuple[Subject | None, str]:
     """Read in an id what it is about. Whoever started the workflow has chosen it."""
-    kind, first, second, *_ = (*workflow_id.split("/"), "", "", "")
-    if kind == "environment" and is_identifier(first):
+    first, second = names_in(workflow_id, 2)
+    if workflow_id.startswith("environment/") and is_identifier(first):
         return None, first
     if is_identifier(first) and is_identifier(second):
         return Subject(service=first, environment=second), second

@@ -16,7 +16,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.attempt import Kind
     from domain.doors import Does, Signal, Word, at_change
     from domain.fence import Fence
-    from domain.names import Subject
+    from domain.names import Subject, names_in
     from domain.outcome import Phase
     from domain.plan import Deed
     from domain.saying import Saying, steering
@@ -37,7 +37,7 @@ class ChangeDoors(Steered):
     """A change's state, and the doors by which it changes from outside."""
 
     def __init__(self) -> None:
-        _, service, environment, turn, *_ = (*workflow.info().workflow_id.split("/"), "", "", "")
+        service, environment, turn = names_in(workflow.info().workflow_id, 3)
         self._subject = Subject.model_construct(service=service, environment=environment)
         self._turn = int(turn) if turn.isdecimal() else 0
         self._given: Warrant | None = None

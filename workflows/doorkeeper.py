@@ -23,10 +23,10 @@ from temporalio.worker import (
 from domain.actor import PersonName
 from domain.attempt import Kind
 from domain.doors import LARGEST_MESSAGE
-from domain.kinds import CHANGE, ENVIRONMENT_WORKFLOW, LANE
 from domain.names import MisnamedWorkflowError, Subject, read_id
 from domain.terms import Request, Story
 from domain.value import Value
+from domain.workflow_types import CHANGE, ENVIRONMENT_WORKFLOW, LANE
 from workflows.counting import count_attempt
 
 ModelT = TypeVar("ModelT", bound=Value)

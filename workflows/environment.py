@@ -17,7 +17,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.actor import Actor, Channel, Proof
     from domain.doors import FreezeWord, PinWord, UnpinWord, Word
     from domain.gate import Freeze, Pin
-    from domain.names import read_id
+    from domain.names import names_in, read_id
     from domain.outcome import Phase
     from domain.override import LONGEST, Override, OverrideOrder, OverrideWord, fitting, overriding
     from domain.record import OverrideRecord
@@ -318,7 +318,7 @@ class EnvironmentWorkflow:
 
 
 def _service_of(asker: str) -> str:
-    _, service, *_ = (*asker.split("/"), "")
+    (service,) = names_in(asker, 1)
     return service
 
 

@@ -1,17 +1,16 @@
 """The lane of a service in an environment: one change at a time, and nothing before what is unsettled."""
 
 import asyncio
-from collections.abc import Mapping
 from typing import Any
 
 from temporalio import workflow
-from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 from temporalio.exceptions import ChildWorkflowError, WorkflowAlreadyStartedError
 from temporalio.workflow import ChildWorkflowHandle, ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
     from activities.effects import EffectActivities
     from activities.errands import ErrandActivities, WaitersOrder
+    from activities.labels import search_attributes
     from domain.answer import Answer, Ask, Done, NotBegun, answer_of
     from domain.fence import milliseconds
     from domain.hints import temporal
@@ -237,16 +236,6 @@ class LaneWorkflow(LaneHearing):
     def _go_on_in_a_new_run(self) -> None:
         carried = Carried(lane=self._lane, memory=self._log.memory, answers=self._answers)
         workflow.continue_as_new(args=[None, carried])
-
-
-def search_attributes(values: Mapping[str, str]) -> TypedSearchAttributes:
-    """Return search attributes of ours for a workflow to be started with; empty ones are left out."""
-    pairs = [
-        SearchAttributePair(SearchAttributeKey.for_keyword(name), value)
-        for name, value in values.items()
-        if value
-    ]
-    return TypedSearchAttributes(pairs)
 
 
 def _slots(ask: Ask) -> int:

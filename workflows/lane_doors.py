@@ -17,7 +17,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.fence import is_too_far_ahead, milliseconds
     from domain.journal import Recollection
     from domain.lane import LaneState
-    from domain.names import PHASE, Subject
+    from domain.names import PHASE, Subject, is_promotion, names_in
     from domain.outcome import Phase
     from domain.status import LaneStatus
     from domain.telling import tell_lane
@@ -45,7 +45,7 @@ class LaneDoors(Steered):
     """A lane's state, and the doors by which it changes from outside."""
 
     def __init__(self) -> None:
-        _, service, environment, *_ = (*workflow.info().workflow_id.split("/"), "", "", "")
+        service, environment = names_in(workflow.info().workflow_id, 2)
         subject = Subject.model_construct(service=service, environment=environment)
         self._lane = LaneState.model_construct(subject=subject)
         self._memory: Recollection | None = None
@@ -79,9 +79,7 @@ class LaneDoors(Steered):
     @workflow.signal(description="For whoever asked: ask no longer")
     async def withdraw(self, raw: RawValue) -> None:
         said = self._read(raw, Withdrawal)
-        self._heard.append(
-            await self._withdrawn_by_itself(said) if said.asker.startswith("promotion/") else said
-        )
+        self._heard.append(await self._withdrawn_by_itself(said) if is_promotion(said.asker) else said)
 
     @workflow.signal(description="For a promotion: pass on what somebody says to its change")
     def steer(self, raw: RawValue) -> None:

@@ -13,7 +13,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.answer import Answer, Ask, NotBegun, Order, OwnWord, Told, Withdrawal, Yielding, answer_of
     from domain.attempt import Kind
     from domain.doors import Word
-    from domain.names import effects_queue
+    from domain.names import effects_queue, is_promotion
     from domain.queueing import asked, rivals, withdrawn, without, yields_to
     from domain.refusal import Cause, Refusal
     from workflows import patience
@@ -157,7 +157,7 @@ class LaneHearing(LaneDoors):
         """Remember the answer, for whoever asks back; a promotion is told that there is one."""
         others = _beside(self._answers, asker, told)
         self._answers = dict(_that_fit([*others, (asker, told)][-patience.REMEMBERED_ANSWERS :]))
-        if asker.startswith("promotion/"):
+        if is_promotion(asker):
             await errand(ErrandActivities.tell, TellOrder(asker=asker, told=told), f"answer {asker}")
 
 

@@ -24,6 +24,7 @@ with workflow.unsafe.imports_passed_through():
         STORY,
         Subject,
         effects_queue,
+        names_in,
         promotion_id,
         read_id,
         way_id,
@@ -80,7 +81,7 @@ class PipelineWorkflow:
     """
 
     def __init__(self) -> None:
-        _, self._service, self._version, *_ = (*workflow.info().workflow_id.split("/"), "", "")
+        self._service, self._version = names_in(workflow.info().workflow_id, 2)
         self._request: WalkRequest | None = None
         self._road: Road = ()
         self._walks: dict[str, asyncio.Task[Report]] = {}

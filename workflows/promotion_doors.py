@@ -27,7 +27,7 @@ with workflow.unsafe.imports_passed_through():
         why_posed,
     )
     from domain.doors import Does, Signal, Word, at_promotion
-    from domain.names import Subject, effects_queue, promotion_id
+    from domain.names import Subject, effects_queue, names_in, promotion_id
     from domain.order import ProofOrder
     from domain.outcome import Outcome, Phase
     from domain.record import DecisionRecord
@@ -71,7 +71,7 @@ class PromotionDoors(Steered):
     takes = "approve, reject, hold, resume, retry and skip"
 
     def __init__(self) -> None:
-        _, service, environment, version, *_ = (*workflow.info().workflow_id.split("/"), "", "", "")
+        service, environment, version = names_in(workflow.info().workflow_id, 3)
         self._subject = Subject.model_construct(service=service, environment=environment)
         self._version = version
         self._request: Request | None = None

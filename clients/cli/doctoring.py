@@ -12,10 +12,10 @@ from clients.cli.reading import environments_of, known_schemas
 from clients.cli.terminal import leave, say, say_json
 from clients.trouble import ClientError, UsageError
 from domain.hints import temporal
-from domain.kinds import CHANGES, WEDGED
 from domain.names import ENGINE_QUEUE, effects_queue
 from domain.outcome import Exit
 from domain.value import Value
+from domain.workflow_types import CHANGES, WEDGED
 from workers.settings import Surroundings, surroundings
 
 if TYPE_CHECKING:

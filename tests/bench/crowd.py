@@ -11,6 +11,7 @@ from typing import Final
 
 from temporalio.client import Client
 
+from activities.labels import search_attributes
 from domain.names import (
     ACTOR,
     ENGINE_QUEUE,
@@ -28,7 +29,6 @@ from domain.terms import Story
 from tests.bench.figures import Figure
 from workers.server import embedded, temporal_binary
 from workers.settings import variables_for
-from workflows.lane import search_attributes
 from workflows.reaching import reach
 
 LANES: Final = 2000

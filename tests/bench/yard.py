@@ -18,6 +18,7 @@ from temporalio.worker import (
 
 from activities.clock import SystemClock
 from activities.keyring import Keyring, make_key
+from activities.labels import search_attributes
 from activities.ports import AlreadyExistsError, Deed, Expected, Finding, Observation, Place
 from activities.signers import OpenSshSigners
 from activities.stores.local import FolderStore
@@ -61,7 +62,6 @@ from workers.overseeing import GRACE
 from workers.running import THROTTLE, engine_worker
 from workers.settings import surroundings
 from workers.staffing import effects
-from workflows.lane import search_attributes
 
 APPROVER = "bo@example.com"
 

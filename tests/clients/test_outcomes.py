@@ -10,6 +10,7 @@ import pytest
 from temporalio import workflow
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
+from activities.labels import search_attributes
 from clients.cli.advising import remedies
 from clients.lane import Lane
 from clients.overview import look
@@ -26,7 +27,6 @@ from tests.clients.conftest import CommandLine, ended, words
 from tests.replaying import PUPPET
 from tests.town import Town
 from tests.workflows.attacks import PuppetWorkflow
-from workflows.lane import search_attributes
 
 pytestmark = pytest.mark.server
 

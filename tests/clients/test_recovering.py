@@ -13,6 +13,7 @@ from temporalio.api.workflowservice.v1 import PauseActivityRequest, UnpauseActiv
 from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
+from activities.labels import search_attributes
 from domain.names import ENGINE_QUEUE, SERVICE, STORY, Subject, promotion_id
 from domain.outcome import Exit, Outcome, Phase
 from tests.clients.conftest import CommandLine, Ran
@@ -20,7 +21,6 @@ from tests.servers import AT_ONCE, new_server
 from tests.town import Town
 from tests.workflows.attacks import pending
 from workflows import patience
-from workflows.lane import search_attributes
 
 pytestmark = pytest.mark.server
 

@@ -14,11 +14,14 @@ from domain.names import (
     change_id,
     effects_queue,
     environment_id,
+    environment_of,
     is_identifier,
+    is_promotion,
     journal_key,
     journal_prefix,
     lane_id,
     manifest_key,
+    names_in,
     pipeline_id,
     promotion_id,
     read_id,
@@ -87,6 +90,20 @@ def test_an_id_of_another_form_is_refused_with_the_right_one(workflow_id: str, s
         MisnamedWorkflowError, match=f"must be started under the id {story}/<.*>; “{workflow_id}”"
     ):
         read_id(workflow_id, story)
+
+
+@given(subject=subjects, version=identifiers)
+def test_what_an_id_holds_is_told_before_it_is_checked(subject: Subject, version: str) -> None:
+    """Whoever started a workflow has chosen its id: what is not there is empty, what is too much is left."""
+    whole = (subject.service, subject.environment, version)
+
+    assert names_in(promotion_id(subject, version), 3) == whole
+    assert names_in(f"{promotion_id(subject, version)}/more", 3) == whole
+    assert names_in(lane_id(subject), 3) == (subject.service, subject.environment, "")
+    assert names_in(version, 2) == ("", "")
+    assert is_promotion(promotion_id(subject, version))
+    assert not is_promotion(lane_id(subject))
+    assert environment_of(effects_queue(subject.environment)) == subject.environment
 
 
 @given(name=near_names | few_names)

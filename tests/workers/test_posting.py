@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from temporalio.client import Client
 
-from domain.kinds import NOTICE
 from domain.names import ENGINE_QUEUE, notice_id
 from domain.notice import Event, Notice, NoticeOrder, key_of
+from domain.workflow_types import NOTICE
 from tests.channels import Hook
 from tests.survival.waiting import until
 from tests.workers.site import lay_out

@@ -19,10 +19,10 @@ from temporalio.service import RPCError, RPCStatusCode
 from activities.clock import SystemClock
 from activities.ports import Alarm
 from domain.attempt import Kind
-from domain.kinds import OURS
 from domain.logbook import Doer
 from domain.names import ENGINE_QUEUE, PHASE, SERVICE, STORY, lane_id
 from domain.outcome import Outcome, Phase
+from domain.workflow_types import OURS
 from tests.fakes import Bell
 from tests.raw_grpc import field, groups, send
 from tests.servers import AT_ONCE, new_server

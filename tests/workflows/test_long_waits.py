@@ -10,6 +10,7 @@ from temporalio.client import WorkflowHandle
 from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 
+from activities.labels import search_attributes
 from domain.actor import Actor
 from domain.approval import Answer
 from domain.approval_written import Approval
@@ -24,7 +25,6 @@ from domain.value import short
 from domain.windows import Window
 from tests.town import PATIENCE, Town
 from workflows import patience
-from workflows.lane import search_attributes
 
 pytestmark = pytest.mark.server
 BO, LEE = "bo@example.com", "lee@example.com"

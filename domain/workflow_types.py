@@ -13,11 +13,11 @@ WAY: Final = "WayWorkflow"
 REVIEW: Final = "ReviewWorkflow"
 NOTICE: Final = "NoticeWorkflow"
 PIPELINE: Final = "PipelineWorkflow"
-KIND_OF: Final = {"lane": LANE, "environment": ENVIRONMENT_WORKFLOW, "change": CHANGE, "promotion": PROMOTION}
+TYPE_OF: Final = {"lane": LANE, "environment": ENVIRONMENT_WORKFLOW, "change": CHANGE, "promotion": PROMOTION}
 """Whose ids others go by, with what their ids begin with: whatever else has such an id stands in their way."""
 
 _RUNS: Final = "ExecutionStatus='Running'"
-_HAS_SUCH_AN_ID: Final = " OR ".join(f"WorkflowId STARTS_WITH '{story}/'" for story in KIND_OF)
+_HAS_SUCH_AN_ID: Final = " OR ".join(f"WorkflowId STARTS_WITH '{story}/'" for story in TYPE_OF)
 _IS_ABOUT_OURS: Final = " OR ".join(f"{name} IS NOT NULL" for name in (STORY, SERVICE, ENVIRONMENT))
 
 RUNNING_HERE: Final = f"TaskQueue='{ENGINE_QUEUE}' AND {_RUNS}"

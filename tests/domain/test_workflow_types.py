@@ -3,7 +3,7 @@
 import pytest
 from temporalio import workflow
 
-from domain import kinds
+from domain import workflow_types
 from domain.names import MisnamedWorkflowError, read_id
 from workers.story import WORKFLOWS
 
@@ -12,14 +12,16 @@ def test_every_kind_that_is_named_is_one_that_workers_run() -> None:
     """A name that no worker knows would start what nobody runs."""
     ours = {workflow._Definition.must_from_class(one).name for one in WORKFLOWS}
     named = {
-        value for name, value in vars(kinds).items() if name.isupper() and str(value).endswith("Workflow")
+        value
+        for name, value in vars(workflow_types).items()
+        if name.isupper() and str(value).endswith("Workflow")
     }
 
     assert named <= ours
-    assert set(kinds.KIND_OF.values()) <= named
+    assert set(workflow_types.TYPE_OF.values()) <= named
 
 
-@pytest.mark.parametrize("story", kinds.KIND_OF)
+@pytest.mark.parametrize("story", workflow_types.TYPE_OF)
 def test_every_story_that_ids_begin_with_is_read(story: str) -> None:
     """What cannot be read has a sentence, and no error of another kind."""
     with pytest.raises(MisnamedWorkflowError, match=f"under the id {story}/<"):
