@@ -24,7 +24,7 @@ from clients.speaking import (
 )
 from clients.trouble import DeclinedError, FailedError, NobodyPollsError, UsageError
 from domain.actor import Actor
-from domain.approval import Answer, DecideAnswer, Decision, Verdict
+from domain.approval import DecideWord, Decision, DecisionWord, Verdict
 from domain.doors import Signal, Word
 from domain.names import (
     ACTOR,
@@ -155,7 +155,7 @@ class Promotion:
         signed: Signature | None = None,
     ) -> None:
         """Leave a decision as a bare signal. What comes of it is seen in the status alone."""
-        answer = made(Answer, by=by, plan=plan, comment=comment, signed=signed)
+        answer = made(DecisionWord, by=by, plan=plan, comment=comment, signed=signed)
         await tell(self._handle, verdict, answer, self._over())
 
     def sign(
@@ -218,7 +218,7 @@ class Promotion:
     async def _decide(
         self, verdict: Verdict, plan: str, by: str, comment: str, signed: Signature | None
     ) -> str:
-        word = made(DecideAnswer, by=by, plan=plan, comment=comment, decision=verdict, signed=signed)
+        word = made(DecideWord, by=by, plan=plan, comment=comment, decision=verdict, signed=signed)
         return await decide(self._handle, word, self._over())
 
     def _missing(self) -> UsageError:

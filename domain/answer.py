@@ -1,5 +1,6 @@
 """What is said between a promotion, its lane and a change."""
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field
@@ -189,3 +190,18 @@ def answer_of(receipt: Receipt) -> Done | Undone:
     if receipt.settled is Settled.DONE:
         return Done(turn=receipt.turn, outcome=receipt.outcome, after=after, evidence=receipt.evidence)
     return Undone(turn=receipt.turn, outcome=receipt.outcome, why=receipt.why, after=after)
+
+
+def remember(answers: Mapping[str, Told], asker: str, told: Told, *, most: int, size: int) -> dict[str, Told]:
+    """Return the newest answers by asker with this one: so many at most, and of so many bytes; the newest always.
+
+    Beside it stays, by its mark, what another ask of the same name and number was told.
+    """
+    others = {key: said for key, said in answers.items() if key not in {asker, told.ask}}
+    before = answers.get(asker)
+    if before and before.ask and before.number == told.number and told.ask not in {"", before.ask}:
+        others[before.ask] = before
+    newest = [*others.items(), (asker, told)][-most:]
+    sizes = [len(said.canonical()) for _, said in newest]
+    fits = [sum(sizes[index:]) <= size for index in range(len(newest))]
+    return dict(one for one, fit in zip(newest, [*fits[:-1], True], strict=True) if fit)

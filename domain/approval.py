@@ -24,7 +24,7 @@ class Verdict(StrEnum):
     REJECT = "reject"
 
 
-class Answer(Value):
+class DecisionWord(Value):
     """What a person writes at the door, for ``approve`` and ``reject``."""
 
     by: PersonName
@@ -34,7 +34,7 @@ class Answer(Value):
     """By the person's own key, over the whole decision; ``towpath approve --print`` writes it."""
 
 
-class DecideAnswer(Answer):
+class DecideWord(DecisionWord):
     """What a person writes for the update ``decide``."""
 
     decision: Verdict
@@ -238,7 +238,7 @@ def has_lapsed(
     return now > max(ends, policy.windows.closes(max(complete)) or ends)
 
 
-def why_posed(policy: Policy, requester: Requester, answer: Answer) -> Kind | None:
+def why_posed(policy: Policy, requester: Requester, answer: DecisionWord) -> Kind | None:
     """Tell of what kind an answer is that nobody honest gives in their own name; None where it may be a mistake."""
     if policy.signed and answer.signed is None:
         return Kind.UNSIGNED
@@ -254,7 +254,7 @@ def why_posed(policy: Policy, requester: Requester, answer: Answer) -> Kind | No
     return Kind.POSING if poses else None
 
 
-def why_not_counted(policy: Policy, requester: Requester, answer: Answer, intent: Digest) -> str:
+def why_not_counted(policy: Policy, requester: Requester, answer: DecisionWord, intent: Digest) -> str:
     """Say in a sentence why this answer would not count, or nothing where it would."""
     waiting = short(intent)
     if not answer.plan:

@@ -27,7 +27,7 @@ from activities.spaces import Spaces
 from activities.tools import Tools
 from domain.actor import Actor
 from domain.answer import Ask
-from domain.approval import Answer
+from domain.approval import DecisionWord
 from domain.approval_written import Approval
 from domain.attempt import SAYS
 from domain.attempt import Kind as Attempted
@@ -427,7 +427,7 @@ class Town:
     async def approve(self, handle: WorkflowHandle[Any, Any], by: str = "bo@example.com") -> None:
         status = await self.until(handle, Phase.WAITING_FOR_APPROVAL)
         assert status.intent
-        await handle.signal("approve", Answer(by=by, plan=short(status.intent)))
+        await handle.signal("approve", DecisionWord(by=by, plan=short(status.intent)))
 
     async def until(self, handle: WorkflowHandle[Any, Any], *phases: Phase) -> PromotionStatus:
         """Wait until a promotion stands in one of these phases."""

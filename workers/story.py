@@ -42,7 +42,7 @@ PASSED_THROUGH: Final = (
     "workflows.errand",
     "workflows.lane_doors",
     "workflows.last_word",
-    "workflows.lane_hearing",
+    "workflows.lane_inbox",
     "workflows.patience",
     "workflows.promotion_doors",
     "workflows.steering",

@@ -49,7 +49,7 @@ class Bookkeeper:
 
     async def _keep_up(self) -> None:
         while True:
-            await workflow.wait_condition(lambda: self._log.is_long)
+            await workflow.wait_condition(lambda: self._log.is_filling)
             with suppress(ActivityError):  # what is still remembered is tried again
                 await self._keep(self.piece(), patience.KEEPING_UP)
 

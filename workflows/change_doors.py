@@ -108,7 +108,7 @@ class ChangeDoors(Steered):
         self._check(signal)
         saying, proof = steering(workflow.info().workflow_id, self._subject, signal, word), Proof.NONE
         if self._proposal and self._proposal.terms.guarded:
-            proof = await self._guard.hear(saying)
+            proof = await self._guard.admit(saying)
             self._check(signal)  # things may have moved on meanwhile
         if signal is Signal.SKIP:
             self._words = [*self._words, saying][-MOST_WORDS:]

@@ -68,7 +68,7 @@ class Chronicle:
             self.record(RefusedRecord(at=workflow.now(), door="any", why=why))
 
     @property
-    def is_long(self) -> bool:
+    def is_filling(self) -> bool:
         """Tell whether so much is not kept yet that it should be soon."""
         return self._fills(LONG)
 

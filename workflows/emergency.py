@@ -40,10 +40,10 @@ def alarm_for(proposal: Proposal) -> Alarm | None:
     return ringing
 
 
-async def until_heard(alarm: Alarm | None) -> None:
+async def until_delivered(alarm: Alarm | None) -> None:
     """Let an alarm that still rings be heard before its promotion ends. No channel that is away holds that up long."""
     if alarm is None or alarm.done():
         return
-    heard = workflow.wait_condition(alarm.done, timeout=patience.HEARD, timeout_summary="the alarm")
+    delivered = workflow.wait_condition(alarm.done, timeout=patience.DELIVERING, timeout_summary="the alarm")
     with suppress(TimeoutError):
-        await undisturbed(asyncio.create_task(heard))
+        await undisturbed(asyncio.create_task(delivered))

@@ -30,7 +30,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.errand import errand
     from workflows.guard import Guard
     from workflows.last_word import LastWord
-    from workflows.steering import is_long
+    from workflows.steering import wants_new_run
 
 
 LARGEST_PINS: Final = 16 * 1024
@@ -127,7 +127,7 @@ class EnvironmentWorkflow:
 
     def _may_go_on_anew(self) -> bool:
         """Tell whether a new run would lose nothing: of a word that a worker still looks at, it would."""
-        return is_long() and workflow.all_handlers_finished()
+        return wants_new_run() and workflow.all_handlers_finished()
 
     @workflow.signal(
         description='Freeze. Input: {"by": "you@example.com", "reason": "why", "lasts": "2h"}; lasts is optional'
@@ -136,7 +136,7 @@ class EnvironmentWorkflow:
         word = read_message(raw, FreezeWord)
         saying = freezing(self._environment, word)
         with self._last_word.on(FREEZE):
-            actor = await self._heard(saying)
+            actor = await self._speaker(saying)
         now = workflow.now()
         self._stirred = True
         self._freeze = Freeze(by=actor, reason=word.reason, since=now, until=saying.ends(now))
@@ -150,7 +150,7 @@ class EnvironmentWorkflow:
             message = "it is not frozen"
             raise RefusedError(message)
         with self._last_word.on(FREEZE):
-            actor = await self._heard(thawing(self._environment, word))
+            actor = await self._speaker(thawing(self._environment, word))
         self._stirred = True
         self._freeze = None
         self._log.record(OverrideRecord(at=workflow.now(), actor=actor, did="thaw", comment=word.comment))
@@ -165,7 +165,7 @@ class EnvironmentWorkflow:
         self._room_for(word.service, Pin(by=Actor(name=word.by), reason=word.reason, since=workflow.now()))
         saying = pinning(self._environment, word)
         with self._last_word.on(word.service):
-            actor = await self._heard(saying)
+            actor = await self._speaker(saying)
         now = workflow.now()
         pin = Pin(by=actor, reason=word.reason, since=now, until=saying.ends(now), release=word.release)
         self._pins = self._room_for(word.service, pin)
@@ -181,7 +181,7 @@ class EnvironmentWorkflow:
             message = f"{word.service} is not pinned"
             raise RefusedError(message)
         with self._last_word.on(word.service):
-            actor = await self._heard(unpinning(self._environment, word))
+            actor = await self._speaker(unpinning(self._environment, word))
         self._stirred = True
         self._pins = {name: pin for name, pin in self._pins.items() if name != word.service}
         did = f"unpin {word.service}"
@@ -201,7 +201,7 @@ class EnvironmentWorkflow:
         if word.lasts > LONGEST:
             message = f"no override lasts longer than {say_duration(LONGEST)}; write less"
             raise RefusedError(message)
-        actor = await self._heard_override(word)
+        actor = await self._overrider(word)
         now = workflow.now()
         self._overrides = self._room_for_override(overriding(word, actor, now), now)
         self._stirred = True
@@ -264,15 +264,15 @@ class EnvironmentWorkflow:
             return True
         return self._last_word.is_open(gate) and workflow.patched(LAST_WORD)
 
-    async def _heard(self, saying: Saying) -> Actor:
+    async def _speaker(self, saying: Saying) -> Actor:
         """Return who said it, and how far they are known. A worker is asked only where it has asked for that."""
-        proof = await self._guard.hear(saying) if self._guarded or saying.signed else Proof.NONE
+        proof = await self._guard.admit(saying) if self._guarded or saying.signed else Proof.NONE
         return Actor(name=saying.by, proof=proof, channel=Channel.SIGNAL)
 
-    async def _heard_override(self, word: OverrideWord) -> Actor:
+    async def _overrider(self, word: OverrideWord) -> Actor:
         order, proof = OverrideOrder(environment=self._environment, word=word), Proof.NONE
         if (self._guarded or word.signed) and workflow.patched(HEARS_OVERRIDES):
-            proof = await self._guard.hear_override(order)
+            proof = await self._guard.admit_override(order)
         return Actor(name=word.by, proof=proof, channel=Channel.SIGNAL)
 
     def _room_for_override(self, one: Override, now: datetime) -> tuple[Override, ...]:
@@ -300,7 +300,7 @@ class EnvironmentWorkflow:
 
     def _to_tell(self, now: datetime) -> tuple[str, ...]:
         """Return who has to wait no longer here; and before a new run the first of a crowd, who come again to that."""
-        crowd = _too_many(self._waiting) if is_long() else 0
+        crowd = _too_many(self._waiting) if wants_new_run() else 0
         free = [
             one
             for place, one in enumerate(self._waiting)

@@ -30,7 +30,7 @@ class Guard:
         self.taken: tuple[str, ...] = ()
         self._hearing = 0
 
-    async def hear(self, saying: Saying) -> Proof:
+    async def admit(self, saying: Saying) -> Proof:
         """Return how far the sender is known. Raises ``RefusedError`` with the rule that the word breaks."""
         self._refuse_twice(saying)
         asks = f"may {saying.by[:60]} {saying.door}?"
@@ -40,7 +40,7 @@ class Guard:
             self.taken = (*self.taken, saying.signed.nonce)[-MOST_REMEMBERED:]
         return proof
 
-    async def hear_override(self, order: OverrideOrder) -> Proof:
+    async def admit_override(self, order: OverrideOrder) -> Proof:
         """Do the same for an override. Whether it was said before, whoever remembers them knows."""
         asks = f"may {order.word.by[:60]} override?"
         return await self._ask(EffectActivities.hear_override, order, order.environment, asks)

@@ -38,13 +38,13 @@ with workflow.unsafe.imports_passed_through():
     from workflows.doorkeeper import BadStartError, read_value
     from workflows.errand import errand
     from workflows.lane_doors import Carried
-    from workflows.lane_hearing import LaneHearing
-    from workflows.steering import is_long
+    from workflows.lane_inbox import LaneInbox
+    from workflows.steering import wants_new_run
     from workflows.undisturbed import undisturbed
 
 
 @workflow.defn
-class LaneWorkflow(LaneHearing):
+class LaneWorkflow(LaneInbox):
     """Queue and lock: hears who asks, runs one change as its child, settles what was lost, answers."""
 
     # The story.
@@ -62,14 +62,14 @@ class LaneWorkflow(LaneHearing):
         if not self._lane.recalled:
             await self._recall()
         while True:
-            await self._hear()
+            await self._read_inbox()
             if self._change and self._change.done():
                 await self._close(self._change)
             elif self._change is None and not self._lane.recalled:
                 await self._learn()
             elif begun := self._next_change():
                 await self._begin_change(begun)
-            elif self._change is None and not self._heard and self._may_go_on_anew():
+            elif self._change is None and not self._inbox and self._may_go_on_anew():
                 self._go_on_in_a_new_run()
             else:
                 await workflow.wait_condition(self._has_something_to_do)
@@ -78,7 +78,7 @@ class LaneWorkflow(LaneHearing):
         """A newborn lane knows nothing: it asks the environment's worker, and those who waited for an earlier one."""
         memory = await self._recollect()
         self._lane = recalled(self._lane, memory)
-        known = tuple(message.asker for message in self._heard if isinstance(message, Ask))
+        known = tuple(message.asker for message in self._inbox if isinstance(message, Ask))
         order = WaitersOrder(subject=self._lane.subject, known=known)
         await errand(ErrandActivities.call_waiters, order, "call whoever waits")
 
@@ -222,16 +222,16 @@ class LaneWorkflow(LaneHearing):
 
     def _has_something_to_do(self) -> bool:
         if self._change:
-            return bool(self._heard) or self._change.done()
+            return bool(self._inbox) or self._change.done()
         return (
-            bool(self._heard or self._lane.queue or self._lane.unsettled)
+            bool(self._inbox or self._lane.queue or self._lane.unsettled)
             or not self._lane.recalled
             or self._may_go_on_anew()
         )
 
     def _may_go_on_anew(self) -> bool:
         """What is being looked into would be lost with the run."""
-        return is_long() and workflow.all_handlers_finished()
+        return wants_new_run() and workflow.all_handlers_finished()
 
     def _go_on_in_a_new_run(self) -> None:
         carried = Carried(lane=self._lane, memory=self._log.memory, answers=self._answers)

@@ -49,7 +49,7 @@ class LaneDoors(Steered):
         subject = Subject.model_construct(service=service, environment=environment)
         self._lane = LaneState.model_construct(subject=subject)
         self._memory: Recollection | None = None
-        self._heard: list[Ask | Withdrawal | Order] = []
+        self._inbox: list[Ask | Withdrawal | Order] = []
         self._change: ChildWorkflowHandle[ChangeWorkflow, Answer] | None = None
         self._inquiries = 0
         self._believed: Ask | None = None
@@ -74,16 +74,16 @@ class LaneDoors(Steered):
         moments = (ask.dated, proposal.drawn_up if proposal else None)
         believed = [one for one in moments if one and not is_too_far_ahead(milliseconds(one), now)]
         dated = max(believed, default=None)
-        self._heard.append(ask.but(lane=terms, since=ask.since or now, dated=dated))
+        self._inbox.append(ask.but(lane=terms, since=ask.since or now, dated=dated))
 
     @workflow.signal(description="For whoever asked: ask no longer")
     async def withdraw(self, raw: RawValue) -> None:
         said = self._read(raw, Withdrawal)
-        self._heard.append(await self._withdrawn_by_itself(said) if is_promotion(said.asker) else said)
+        self._inbox.append(await self._withdrawn_by_itself(said) if is_promotion(said.asker) else said)
 
     @workflow.signal(description="For a promotion: pass on what somebody says to its change")
     def steer(self, raw: RawValue) -> None:
-        self._heard.append(self._read(raw, Order))
+        self._inbox.append(self._read(raw, Order))
 
     @workflow.signal(description="For a change: it needs a person, or no longer does")
     def stuck(self, raw: RawValue) -> None:
@@ -100,7 +100,7 @@ class LaneDoors(Steered):
     )
     def awake(self, raw: RawValue) -> None:
         word = self._read(raw, Awake)
-        self._hear_of_turn(word.turn, lost=word.lost)
+        self._learn_of_turn(word.turn, lost=word.lost)
 
     @workflow.query
     def status(self) -> LaneStatus:
@@ -122,7 +122,7 @@ class LaneDoors(Steered):
 
     async def _steer(self, signal: Signal, word: Word) -> None:
         order = Order(signal=signal, by=word.by, comment=word.comment, signed=word.signed)
-        self._heard.append(order)
+        self._inbox.append(order)
 
     async def _withdrawn_by_itself(self, said: Withdrawal) -> Withdrawal:
         """Ask a promotion itself: whoever can signal can say that it withdraws, and have undone what it began."""
@@ -139,10 +139,10 @@ class LaneDoors(Steered):
             raise PosedError(why, Kind.SPEAKING, said.asker)
         raise RefusedError(why)
 
-    def _hear_of_turn(self, turn: int, *, lost: bool) -> None:
+    def _learn_of_turn(self, turn: int, *, lost: bool) -> None:
         """A turn that this lane never gave was taken without the engine: recall before the next change.
 
-        So it is with one that is over for this lane, and of which the environment's worker finds no receipt.
+        The same holds for a turn that this lane takes for over, and of which the environment's worker finds no receipt.
         """
         if lost or turn > self._lane.last_turn:
             self._lane = self._lane.but(recalled=False)

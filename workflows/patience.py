@@ -32,7 +32,7 @@ HEARING: Final = timedelta(hours=1)
 REVIEWING: Final = timedelta(minutes=2)
 """Whoever signs a review sits and waits for its environment's worker."""
 
-HEARD: Final = timedelta(minutes=5)
+DELIVERING: Final = timedelta(minutes=5)
 """So long a promotion that has ended waits for its alarm to be heard."""
 
 UNDOING: Final = timedelta(minutes=30)

@@ -55,7 +55,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows import patience
     from workflows.chronicle import Chronicle, Memory, publish
     from workflows.errand import errand
-    from workflows.steering import is_long
+    from workflows.steering import wants_new_run
     from workflows.undisturbed import heed_cancel
 
 PIPELINE: Final = "pipeline"
@@ -123,7 +123,7 @@ class PipelineWorkflow:
                     await self._arrive(environment, self._walks.pop(environment))
             if ending := self._end_reached() or await self._go_on():
                 return ending
-            await workflow.wait_condition(self._has_arrived_or_is_long)
+            await workflow.wait_condition(self._has_arrived_or_wants_new_run)
             if not self._has_arrived():
                 self._go_on_in_a_new_run()
 
@@ -207,7 +207,7 @@ class PipelineWorkflow:
                 self._log.enter(Phase.NO_WORKER, f"{environment}: {why.text}", why.remedy)
                 publish({PHASE: Phase.NO_WORKER})
             heed_cancel()
-            await workflow.wait_condition(lambda: asking.done() or is_long())
+            await workflow.wait_condition(lambda: asking.done() or wants_new_run())
             if not asking.done():
                 self._go_on_in_a_new_run()
         return await asking
@@ -298,8 +298,8 @@ class PipelineWorkflow:
     def _has_arrived(self) -> bool:
         return any(walked.done() for walked in self._walks.values())
 
-    def _has_arrived_or_is_long(self) -> bool:
-        return self._has_arrived() or is_long()
+    def _has_arrived_or_wants_new_run(self) -> bool:
+        return self._has_arrived() or wants_new_run()
 
     @property
     def _asked(self) -> WalkRequest:

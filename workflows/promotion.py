@@ -40,14 +40,14 @@ with workflow.unsafe.imports_passed_through():
     from workflows import patience
     from workflows.chronicle import publish
     from workflows.doorkeeper import BadStartError, read_request, read_value, why_cancelled
-    from workflows.emergency import alarm_for, until_heard
+    from workflows.emergency import alarm_for, until_delivered
     from workflows.errand import errand
     from workflows.promotion_doors import Carried, Ending, PromotionDoors
-    from workflows.steering import is_long
+    from workflows.steering import wants_new_run
     from workflows.undisturbed import heed_cancel
 
 
-HEARD_LATER: Final = "heard-later"
+RECORDED_LATER: Final = "heard-later"
 """A patch: an older run that was refused by a worker which came late left its record open."""
 
 
@@ -66,9 +66,9 @@ class PromotionWorkflow(PromotionDoors):
         except (asyncio.CancelledError, ActivityError) as stop:
             ending = await self._stopped(stop)
         self._ending = ending
-        await until_heard(self._alarm)
+        await until_delivered(self._alarm)
         report = self._end(ending)
-        if not (self._is_unheard or (ending.answer and ending.answer.recorded)):
+        if not (self._is_unrecorded or (ending.answer and ending.answer.recorded)):
             await self._books.close()
         return report
 
@@ -221,9 +221,9 @@ class PromotionWorkflow(PromotionDoors):
             if workflow.cancellation_reason() is not None and not self._stopping:
                 raise asyncio.CancelledError
             await self._wait_for_word()
-            while self._orders:
-                await self._send(self._orders.pop(0))
-            if self._has_news and (answer := await self._hear()):
+            while self._outbox:
+                await self._send(self._outbox.pop(0))
+            if self._has_news and (answer := await self._ask_back()):
                 return answer
 
     async def _wait_for_word(self) -> None:
@@ -231,13 +231,13 @@ class PromotionWorkflow(PromotionDoors):
         patiently = None if self._is_published else patience.PUBLISH_AFTER
         try:
             await workflow.wait_condition(
-                lambda: self._has_news or bool(self._orders), timeout=patiently, timeout_summary="in the lane"
+                lambda: self._has_news or bool(self._outbox), timeout=patiently, timeout_summary="in the lane"
             )
         except TimeoutError:
             self._is_published = True
             publish({PHASE: Phase.IN_LANE})
 
-    async def _hear(self) -> Answer | None:
+    async def _ask_back(self) -> Answer | None:
         """Believe the lane's own word only. Where it has none, the news was false, or the lane forgot us."""
         self._has_news = False
         hearing = Hearing(subject=self._subject, asker=self._id, number=self._number, ask=self._mark)
@@ -317,7 +317,7 @@ class PromotionWorkflow(PromotionDoors):
         self._log.record(OutcomeRecord(at=workflow.now(), outcome=ending.outcome, why=ending.why))
         was_silent = self._log.phase is Phase.NO_WORKER
         # A worker that came later, and has drawn up the terms, keeps the record too.
-        self._is_unheard = was_silent and not (self._proposal and workflow.patched(HEARD_LATER))
+        self._is_unrecorded = was_silent and not (self._proposal and workflow.patched(RECORDED_LATER))
         self._log.enter(Phase.ENDED)
         publish(
             {
@@ -347,7 +347,7 @@ class PromotionWorkflow(PromotionDoors):
         """Wait, across as many runs as it takes, until it is ready; ``TimeoutError`` past the deadline."""
         left = max(deadline - workflow.now(), timedelta())
         await workflow.wait_condition(
-            lambda: ready() or (is_long() and not self._checking), timeout=left, timeout_summary=what
+            lambda: ready() or (wants_new_run() and not self._checking), timeout=left, timeout_summary=what
         )
         if not ready() and self._sealed and self._waiting_since:
             carried = Carried(

@@ -15,10 +15,10 @@ with workflow.unsafe.imports_passed_through():
     from activities.errands import ASK, STEER, WITHDRAW, LaneMessage
     from domain.actor import Actor, Channel, Proof
     from domain.answer import Ask, Done, Order, Told, Undone, Withdrawal
-    from domain.approval import Answer as Said
     from domain.approval import (
-        DecideAnswer,
+        DecideWord,
         Decision,
+        DecisionWord,
         Policy,
         Standing,
         Verdict,
@@ -86,7 +86,7 @@ class PromotionDoors(Steered):
         self._escalated = 0
         self._has_news = False
         self._is_published = False
-        self._orders: list[LaneMessage] = []
+        self._outbox: list[LaneMessage] = []
         self._gate_opened = False
         self._checking = 0
         self._guard = Guard()
@@ -94,7 +94,7 @@ class PromotionDoors(Steered):
         self._withdrawal: Withdrawal | None = None
         self._alarm: Alarm | None = None
         self._ending: Ending | None = None
-        self._is_unheard = False
+        self._is_unrecorded = False
         self._log = Chronicle(Phase.PREPARING)
         self._books = Bookkeeper(self._log, self._subject)
 
@@ -103,21 +103,21 @@ class PromotionDoors(Steered):
         unfinished_policy=ABANDON,
     )
     async def approve(self, raw: RawValue) -> None:
-        await self._decide(Verdict.APPROVE, read_message(raw, Said), Channel.SIGNAL)
+        await self._decide(Verdict.APPROVE, read_message(raw, DecisionWord), Channel.SIGNAL)
 
     @workflow.signal(
         description='Keep it out. Input: {"by": "you@example.com", "comment": "why", "plan": "its first 8 digits"}',
         unfinished_policy=ABANDON,
     )
     async def reject(self, raw: RawValue) -> None:
-        await self._decide(Verdict.REJECT, read_message(raw, Said), Channel.SIGNAL)
+        await self._decide(Verdict.REJECT, read_message(raw, DecisionWord), Channel.SIGNAL)
 
     @workflow.update(
         description='Approve or reject, and hear at once. Input: {"by": "…", "decision": "approve", "plan": "…"}',
         unfinished_policy=ABANDON,
     )
     async def decide(self, raw: RawValue) -> str:
-        said = read_message(raw, DecideAnswer)
+        said = read_message(raw, DecideWord)
         await self._decide(said.decision, said, Channel.UPDATE)
         taken = f"{said.decision} by {said.by} of plan {said.plan} is taken"
         return f"{taken}: it stays out, unless its change has begun" if self._is_under_way() else taken
@@ -125,7 +125,7 @@ class PromotionDoors(Steered):
     @decide.validator
     def _may_decide(self, raw: RawValue) -> None:
         try:
-            said = read_message(raw, DecideAnswer)
+            said = read_message(raw, DecideWord)
             self._check(Signal(said.decision.value), said)
         except RefusedError as error:
             raise ApplicationError(str(error), type="Refused", non_retryable=True) from None
@@ -140,9 +140,9 @@ class PromotionDoors(Steered):
 
     @workflow.signal(description="For a newborn lane: it does not know who waited for the one before")
     def ask_again(self, _: RawValue) -> None:
-        is_to_be_said = any(order.verb == ASK for order in self._orders)
+        is_to_be_said = any(order.verb == ASK for order in self._outbox)
         if self._log.phase is Phase.IN_LANE and not is_to_be_said:
-            self._orders += self._said_to_lane()
+            self._outbox += self._said_to_lane()
 
     @workflow.signal(description="For the environment: the gate is open")
     def gate_opened(self, _: RawValue) -> None:
@@ -186,25 +186,25 @@ class PromotionDoors(Steered):
         if does is Does.PASS_ON:
             self._pass_on(signal, word)
             return
-        proof = await self._heard(steering(self._id, self._subject, signal, word))
+        proof = await self._proof_of(steering(self._id, self._subject, signal, word))
         self._gate_opened = True
         self._note_override(signal, word, proof)
 
     def _pass_on(self, signal: Signal, word: Word) -> None:
         """Let the change judge it, and record it where it is not known at once whether that takes it."""
         order = Order(signal=signal, by=word.by, comment=word.comment, asker=self._id, signed=word.signed)
-        self._orders.append(self._message(STEER, order))
+        self._outbox.append(self._message(STEER, order))
         if not self._is_guarded:
             self._note_override(signal, word)
 
-    async def _heard(self, saying: Saying) -> Proof:
-        return await self._guard.hear(saying) if self._is_guarded else Proof.NONE
+    async def _proof_of(self, saying: Saying) -> Proof:
+        return await self._guard.admit(saying) if self._is_guarded else Proof.NONE
 
     @property
     def _is_guarded(self) -> bool:
         return self._proposal is not None and self._proposal.terms.guarded
 
-    async def _decide(self, verdict: Verdict, said: Said, channel: Channel) -> None:
+    async def _decide(self, verdict: Verdict, said: DecisionWord, channel: Channel) -> None:
         """Take a decision; judged here for comfort, at the effect for real."""
         self._check(Signal(verdict.value), said)
         proposal = self._proposal
@@ -224,7 +224,7 @@ class PromotionDoors(Steered):
         self._decisions = (*self._decisions, decision)
         self._log.record(DecisionRecord(at=workflow.now(), decision=decision))
         if self._is_under_way() and self._is_turned_down():
-            self._orders.append(self._withdraw(spares_running=True))
+            self._outbox.append(self._withdraw(spares_running=True))
 
     async def _proven(self, proposal: Proposal, decision: Decision, signature: Signature) -> Decision:
         """Have the environment's worker look at a signature, so that nobody waits on one that will not count."""
@@ -263,7 +263,7 @@ class PromotionDoors(Steered):
             raise RefusedError(why)
         return decision.but(actor=decision.actor.but(proof=Proof.SSH_SIGNATURE))
 
-    def _check(self, signal: Signal, said: Said) -> None:
+    def _check(self, signal: Signal, said: DecisionWord) -> None:
         does, why = at_promotion(self._phase, signal)
         if does is Does.REFUSE:
             raise RefusedError(why)

@@ -80,7 +80,7 @@ class Steered(ABC):
         self._log.record(OverrideRecord(at=workflow.now(), actor=actor, did=did, comment=word.comment))
 
 
-def is_long() -> bool:
+def wants_new_run() -> bool:
     """Tell whether this run's history is long enough to go on in a new one."""
     info = workflow.info()
     return info.is_continue_as_new_suggested() or info.get_current_history_length() > patience.LONGEST_HISTORY

@@ -130,9 +130,9 @@ def _write_out(
     promotion: "Promotion", verdict: "Verdict", digits: str, me: _Said, signed: "Signature | None"
 ) -> Exit:
     """Print what the Temporal UI, or its command line, is to be given as the signal's input."""
-    from domain.approval import Answer
+    from domain.approval import DecisionWord
 
-    answer = Answer(by=me.by, comment=me.comment, plan=digits, signed=signed)
+    answer = DecisionWord(by=me.by, comment=me.comment, plan=digits, signed=signed)
     say_json(answer)
     say_aside(f"That is the input of the signal “{verdict}” to the workflow {promotion.id}.")
     return Exit.DONE

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from temporalio.client import Client, WorkflowHandle
 
-from domain.approval import Answer
+from domain.approval import DecisionWord
 from domain.outcome import Outcome, Phase
 from domain.status import PromotionStatus
 from domain.value import short
@@ -140,13 +140,13 @@ async def _until(handle: Handle, phase: Phase) -> PromotionStatus:
     raise AssertionError(f"{handle.id} never stood in {phase}")
 
 
-async def _approval(handle: Handle) -> Answer:
+async def _approval(handle: Handle) -> DecisionWord:
     status: PromotionStatus = await handle.query("status", result_type=PromotionStatus)
     assert status.intent
-    return Answer(by=APPROVER, plan=short(status.intent))
+    return DecisionWord(by=APPROVER, plan=short(status.intent))
 
 
-async def _approve(handles: Sequence[Handle], approvals: Sequence[Answer]) -> None:
+async def _approve(handles: Sequence[Handle], approvals: Sequence[DecisionWord]) -> None:
     for handle, approval in zip(handles, approvals, strict=True):
         await handle.signal("approve", approval)
 

@@ -25,7 +25,7 @@ from activities.stores.local import FolderStore
 from activities.tools import Tools
 from domain.actor import Actor
 from domain.answer import Ask
-from domain.approval import Answer
+from domain.approval import DecisionWord
 from domain.approval_written import Approval
 from domain.configuration import Configuration
 from domain.configuration_files import (
@@ -273,10 +273,10 @@ class Yard:
             search_attributes=search_attributes(attributes),
         )
 
-    def approval(self, workflow_id: str) -> Answer:
+    def approval(self, workflow_id: str) -> DecisionWord:
         """Return the approval of a plan that was drawn up in this process."""
         proposal = Proposal.model_validate_json(self.watch.plans[workflow_id].text)
-        return Answer(by=APPROVER, plan=short(proposal.plan.intent))
+        return DecisionWord(by=APPROVER, plan=short(proposal.plan.intent))
 
     async def ask_rollback(self, subject: Subject) -> None:
         """Ask a lane as an operator's command does."""

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from domain.actor import Actor, Channel, Proof
 from domain.approval import (
-    Answer,
     Decision,
+    DecisionWord,
     Party,
     Policy,
     Quorum,
@@ -212,7 +212,7 @@ def test_an_answer_is_refused_in_words_exactly_when_it_would_not_count(
     policy: Policy, who: str, how: int, plan: str, verdict: Verdict
 ) -> None:
     """Nobody is told “recorded” whose word counts for nothing, nor turned away whose word counts."""
-    answer = Answer(by=TYPED[who][how % len(TYPED[who])], plan=plan)
+    answer = DecisionWord(by=TYPED[who][how % len(TYPED[who])], plan=plan)
     names_this = plan in {PLAN, PLAN[:15], PLAN[7:15].upper()}
     decision = Decision(
         actor=Actor(name=answer.by), verdict=verdict, intent=PLAN if names_this else OTHER, at=NOON
@@ -236,7 +236,7 @@ def test_a_refusal_says_what_to_do_instead(by: str, plan: str, why: str) -> None
     """The sentence is for the one who typed it."""
     policy = Policy(quorum=1, approvers=("ana", "bo"), valid=timedelta(hours=1))
 
-    assert why_not_counted(policy, REQUESTER, Answer(by=by, plan=plan), PLAN).startswith(why)
+    assert why_not_counted(policy, REQUESTER, DecisionWord(by=by, plan=plan), PLAN).startswith(why)
 
 
 def test_a_plan_waits_for_every_quorum_by_name() -> None:
@@ -254,7 +254,7 @@ def test_a_plan_waits_for_every_quorum_by_name() -> None:
 def test_an_author_is_told_why_their_word_does_not_count() -> None:
     """The rule is named, and only where it holds."""
     policy = Policy(quorum=1, approvers=("bo",), valid=timedelta(hours=1), author="Bo")
-    answer = Answer(by="bo", plan=PLAN)
+    answer = DecisionWord(by="bo", plan=PLAN)
 
     assert why_not_counted(policy, REQUESTER, answer, PLAN) == ""
     apart = policy.but(separate=(Party.AUTHOR,))
@@ -275,7 +275,7 @@ def test_an_author_does_not_decide_by_another_name_of_theirs(tmp_path: Path) -> 
         author="ci",
         author_key=key_of(ssh),
     )
-    answer = Answer(by="bo", plan=PLAN, signed=Signature(at=NOON, expires=NOON, ssh=ssh))
+    answer = DecisionWord(by="bo", plan=PLAN, signed=Signature(at=NOON, expires=NOON, ssh=ssh))
 
     assert why_not_counted(policy, REQUESTER, answer, PLAN).startswith("ci made this release, and nobody")
     assert why_posed(policy, REQUESTER, answer) is Kind.POSING
@@ -287,7 +287,7 @@ def test_where_nobody_may_approve_the_refusal_says_so() -> None:
     """An empty group is a finding for whoever configures it."""
     policy = Policy(quorum=1, approvers=(), valid=timedelta(hours=1))
 
-    assert why_not_counted(policy, REQUESTER, Answer(by="bo", plan=PLAN), PLAN).endswith(
+    assert why_not_counted(policy, REQUESTER, DecisionWord(by="bo", plan=PLAN), PLAN).endswith(
         "approvers are: nobody"
     )
 

@@ -10,7 +10,7 @@ from temporalio.client import Client, WorkflowHandle
 from activities.keyring import make_key
 from activities.releases import create_release
 from domain.actor import Actor
-from domain.approval import Answer
+from domain.approval import DecisionWord
 from domain.names import ENGINE_QUEUE, Subject, promotion_id
 from domain.outcome import Phase
 from domain.release import Kind
@@ -69,7 +69,7 @@ async def approved(client: Client, version: str) -> WorkflowHandle[Any, Report]:
     )
     status = await until(handle, Phase.WAITING_FOR_APPROVAL)
     assert status.intent
-    await handle.signal("approve", Answer(by="bo@example.com", plan=short(status.intent)))
+    await handle.signal("approve", DecisionWord(by="bo@example.com", plan=short(status.intent)))
     return handle
 
 

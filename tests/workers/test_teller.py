@@ -18,7 +18,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities.clock import SystemClock
 from clients.client import Towpath
-from domain.approval import Answer
+from domain.approval import DecisionWord
 from domain.names import ENGINE_QUEUE, ENVIRONMENT, OUTCOME, STORY, promotion_id
 from domain.names import SERVICE as ABOUT
 from domain.notice import NoticeOrder
@@ -78,10 +78,12 @@ async def at_work(client: Client, place: Surroundings) -> AsyncIterator[None]:
 
 
 async def decide(handle: WorkflowHandle[Any, Report], verdict: str) -> Report:
-    """Answer as an approver does, and wait for the end."""
+    """DecisionWord as an approver does, and wait for the end."""
     status: PromotionStatus = await handle.query("status", result_type=PromotionStatus)
     assert status.intent
-    await handle.signal(verdict, Answer(by="bo@example.com", comment="indeed", plan=short(status.intent)))
+    await handle.signal(
+        verdict, DecisionWord(by="bo@example.com", comment="indeed", plan=short(status.intent))
+    )
     return await handle.result()
 
 
@@ -203,7 +205,7 @@ async def test_what_a_killed_engine_has_not_told_the_next_one_tells(
             await hook.until_told("1.0.0 of shop in dev: approval wanted")
             status: PromotionStatus = await handle.query("status", result_type=PromotionStatus)
         assert status.intent
-        await handle.signal("approve", Answer(by="bo@example.com", plan=short(status.intent)))
+        await handle.signal("approve", DecisionWord(by="bo@example.com", plan=short(status.intent)))
         async with an_engine(server, place):
             assert (await handle.result()).outcome is Outcome.PROMOTED
             await hook.until_told("1.0.0 of shop in dev: approved", "1.0.0 of shop in dev: promoted")

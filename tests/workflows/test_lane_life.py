@@ -27,7 +27,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import Worker
 
 from domain.answer import NotBegun
-from domain.approval import Answer
+from domain.approval import DecisionWord
 from domain.approval_written import Approval
 from domain.environment import Holding, Placement
 from domain.names import ENGINE_QUEUE, environment_id
@@ -374,7 +374,7 @@ class LaneLife(RuleBasedStateMachine):
 
     async def _decide(self, verdict: str, one: Mine, who: str) -> None:
         plan = short(self.intents[one.version][-1])
-        await self._handle(one).signal(verdict, Answer(by=who, plan=plan))
+        await self._handle(one).signal(verdict, DecisionWord(by=who, plan=plan))
 
     async def _tell_environment(self, signal: str, word: dict[str, str]) -> None:
         await self.stage.client.start_workflow(

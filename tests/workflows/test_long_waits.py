@@ -12,7 +12,7 @@ from temporalio.testing import WorkflowEnvironment
 
 from activities.labels import search_attributes
 from domain.actor import Actor
-from domain.approval import Answer
+from domain.approval import DecisionWord
 from domain.approval_written import Approval
 from domain.configuration_files import Organisation
 from domain.names import ENGINE_QUEUE, SERVICE, promotion_id
@@ -90,7 +90,7 @@ async def test_who_is_asked_after_a_while_counts_by_the_environments_own_clock(
     """Before that their word is refused; where only the workflow believes that the time has come, at the effect."""
     handle = await asked(ready, skipping)
     first = await status_of(handle)
-    early = Answer(by=LEE, plan=short(first.intent or ""))
+    early = DecisionWord(by=LEE, plan=short(first.intent or ""))
     await handle.signal("approve", early)
     refused = await status_of(handle)
 
@@ -100,7 +100,7 @@ async def test_who_is_asked_after_a_while_counts_by_the_environments_own_clock(
     assert await skipping.fast_forward(handle, timedelta(hours=4, minutes=1))
     ready.clock.offset = timedelta(hours=5)
     due = await status_of(handle)
-    await handle.signal("approve", Answer(by=LEE, plan=short(again.intent or "")))
+    await handle.signal("approve", DecisionWord(by=LEE, plan=short(again.intent or "")))
     report = await asyncio.wait_for(handle.result(), PATIENCE.total_seconds())
 
     assert "is not an approver here" in refused.refused[-1].why
@@ -121,7 +121,7 @@ async def test_sixty_days_are_waited_through_with_reminders_and_runs_and_then_ar
     assert await skipping.fast_forward(handle, timedelta(days=29))
     last = await status_of(handle)
     ready.clock.offset = timedelta(days=59)
-    await handle.signal("approve", Answer(by=BO, plan=short(first.intent or "")))
+    await handle.signal("approve", DecisionWord(by=BO, plan=short(first.intent or "")))
     report = await asyncio.wait_for(handle.result(), PATIENCE.total_seconds())
     ready.clock.offset = timedelta()
     ready.world.held.clear()

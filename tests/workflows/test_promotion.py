@@ -7,7 +7,7 @@ import pytest
 from temporalio.testing import WorkflowEnvironment
 
 from domain.actor import Actor
-from domain.approval import Answer
+from domain.approval import DecisionWord
 from domain.approval_written import Approval
 from domain.environment import Placement
 from domain.names import ENGINE_QUEUE, promotion_id
@@ -154,7 +154,7 @@ async def test_a_quorum_of_two_needs_two_people(town: Town) -> None:
 
     status = await handle.query("status")
     assert status["phase"] == Phase.WAITING_FOR_APPROVAL
-    await handle.signal("approve", Answer(by="cy@example.com", plan=short(status["intent"])))
+    await handle.signal("approve", DecisionWord(by="cy@example.com", plan=short(status["intent"])))
     report = await handle.result()
     assert report.outcome is Outcome.PROMOTED
 

@@ -15,7 +15,7 @@ from activities.archive import Archive
 from activities.auditing import Auditor
 from activities.keyring import Keyring
 from activities.retention import prune_releases
-from domain.approval import Answer, Verdict
+from domain.approval import DecisionWord, Verdict
 from domain.audit import Audit, Told
 from domain.evidence import tell_audit
 from domain.fence import Fence
@@ -66,7 +66,7 @@ def segments(town: Town, version: str, environment: str) -> list[Segment]:
 
 async def reject(town: Town, handle: WorkflowHandle[object, object]) -> None:
     status = await town.until(handle, Phase.WAITING_FOR_APPROVAL)
-    answer = Answer(by=BO, comment="not on a Friday", plan=short(status.intent or ""))
+    answer = DecisionWord(by=BO, comment="not on a Friday", plan=short(status.intent or ""))
     await handle.signal("reject", answer)
 
 

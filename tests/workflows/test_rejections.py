@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from temporalio.client import WorkflowHandle
 
-from domain.approval import Answer
+from domain.approval import DecisionWord
 from domain.outcome import Outcome, Phase
 from domain.status import PromotionStatus, Report
 from domain.value import short
@@ -23,7 +23,7 @@ async def ended(handle: WorkflowHandle[Any, Any]) -> Report:
 
 async def rejects(handle: WorkflowHandle[Any, Any], by: str) -> str:
     status: PromotionStatus = await handle.query("status", result_type=PromotionStatus)
-    said = Answer(by=by, plan=short(status.intent or ""), comment="it leaks").model_dump(mode="json")
+    said = DecisionWord(by=by, plan=short(status.intent or ""), comment="it leaks").model_dump(mode="json")
     answer: str = await handle.execute_update("decide", {**said, "decision": "reject"})
     return answer
 

@@ -12,7 +12,7 @@ from temporalio.client import WorkflowHandle, WorkflowUpdateFailedError
 
 from clients.client import Towpath
 from domain.actor import Actor, Proof
-from domain.approval import Answer, Decision, Verdict
+from domain.approval import Decision, DecisionWord, Verdict
 from domain.approval_written import Approval
 from domain.attempt import Kind
 from domain.names import environment_id, manifest_key
@@ -59,10 +59,10 @@ class Gate(NamedTuple):
         """Sign an approval in the name of ``by``, with the key of somebody."""
         return self.people.signer(whose).sign_decision(self.proposal, self.decision(by, comment))
 
-    def answer(self, signed: Signature | None, by: str = BO, comment: str = "") -> Answer:
-        return Answer(by=by, plan=short(self.proposal.plan.intent), comment=comment, signed=signed)
+    def answer(self, signed: Signature | None, by: str = BO, comment: str = "") -> DecisionWord:
+        return DecisionWord(by=by, plan=short(self.proposal.plan.intent), comment=comment, signed=signed)
 
-    async def refused(self, answer: Answer) -> str:
+    async def refused(self, answer: DecisionWord) -> str:
         """Send an approval as a signal; return the sentence that it is refused with."""
         before = len((await self.status()).refused)
         await self.handle.signal("approve", answer)
@@ -174,50 +174,50 @@ async def test_two_signed_approvals_cost_twenty_events(town: Town, people: Peopl
     assert waited[0] - first <= 20
 
 
-def _unsigned(gate: Gate) -> Answer:
+def _unsigned(gate: Gate) -> DecisionWord:
     return gate.answer(None)
 
 
-def _of_another_person(gate: Gate) -> Answer:
+def _of_another_person(gate: Gate) -> DecisionWord:
     return gate.answer(gate.sign(whose=CY))
 
 
-def _of_a_stranger(gate: Gate) -> Answer:
+def _of_a_stranger(gate: Gate) -> DecisionWord:
     return gate.answer(gate.sign(whose=EVE))
 
 
-def _with_another_comment(gate: Gate) -> Answer:
+def _with_another_comment(gate: Gate) -> DecisionWord:
     return gate.answer(gate.sign(comment="not yet!"), comment="yes!")
 
 
-def _for_another_plan(gate: Gate) -> Answer:
+def _for_another_plan(gate: Gate) -> DecisionWord:
     other = gate._replace(proposal=gate.proposal.but(plan=gate.proposal.plan.but(version="2.0")))
     return gate.answer(other.sign())
 
 
-def _with_a_later_end(gate: Gate) -> Answer:
+def _with_a_later_end(gate: Gate) -> DecisionWord:
     signed = gate.sign()
     return gate.answer(signed.but(expires=signed.expires + timedelta(days=1)))
 
 
-def _dated_ahead(gate: Gate) -> Answer:
+def _dated_ahead(gate: Gate) -> DecisionWord:
     signed = gate.sign()
     return gate.answer(signed.but(at=signed.at + timedelta(days=1)))
 
 
-def _that_is_none(gate: Gate) -> Answer:
+def _that_is_none(gate: Gate) -> DecisionWord:
     return gate.answer(gate.sign().but(ssh="-----BEGIN SSH SIGNATURE-----\nAAAA\n"))
 
 
-def _of_the_requester_as_another(gate: Gate) -> Answer:
+def _of_the_requester_as_another(gate: Gate) -> DecisionWord:
     return gate.answer(gate.sign(whose=ANA))
 
 
-def _of_the_requester(gate: Gate) -> Answer:
+def _of_the_requester(gate: Gate) -> DecisionWord:
     return gate.answer(gate.sign(whose=ANA, by=ANA), by=ANA)
 
 
-ATTEMPTS: Final[tuple[tuple[Callable[[Gate], Answer], str, Kind | None], ...]] = (
+ATTEMPTS: Final[tuple[tuple[Callable[[Gate], DecisionWord], str, Kind | None], ...]] = (
     (_unsigned, "decisions here are signed", Kind.UNSIGNED),
     (_of_another_person, f"it was signed with the key of {CY}, not with one of {BO}'s", Kind.SIGNATURE),
     (_of_a_stranger, "its key is nobody's in allowed_signers", Kind.SIGNATURE),

@@ -1,7 +1,7 @@
-"""What a lane hears, one message at a time, and whom it tells: who waits, who makes way, who is answered."""
+"""A lane's inbox, read one message at a time: who waits, who makes way, who is answered."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 
 from temporalio import workflow
@@ -10,7 +10,18 @@ from temporalio.exceptions import FailureError
 with workflow.unsafe.imports_passed_through():
     from activities.effects import EffectActivities
     from activities.errands import ASK, YIELD_SOAK, ErrandActivities, TellOrder
-    from domain.answer import Answer, Ask, NotBegun, Order, OwnWord, Told, Withdrawal, Yielding, answer_of
+    from domain.answer import (
+        Answer,
+        Ask,
+        NotBegun,
+        Order,
+        OwnWord,
+        Told,
+        Withdrawal,
+        Yielding,
+        answer_of,
+        remember,
+    )
     from domain.attempt import Kind
     from domain.doors import Word
     from domain.names import effects_queue, is_promotion
@@ -24,20 +35,20 @@ with workflow.unsafe.imports_passed_through():
     from workflows.undisturbed import undisturbed
 
 
-class LaneHearing(LaneDoors):
-    """A lane's ears and mouth; the rules are the domain's."""
+class LaneInbox(LaneDoors):
+    """What becomes of each message; the rules are the domain's."""
 
-    async def _hear(self) -> None:
+    async def _read_inbox(self) -> None:
         """Take what was said since, one at a time."""
-        while self._heard:
-            message = self._heard.pop(0)
+        while self._inbox:
+            message = self._inbox.pop(0)
             match message:
                 case Ask():
-                    await self._hear_ask(message)
+                    await self._take_ask(message)
                 case Withdrawal():
-                    await self._hear_withdrawal(message)
+                    await self._take_withdrawal(message)
                 case Order():
-                    await self._hear_order(message)
+                    await self._take_order(message)
         running = self._lane.running
         if self._change and running and running.cancelling and not self._cancelled:
             self._cancelled = running.cancelling
@@ -56,7 +67,7 @@ class LaneHearing(LaneDoors):
             with suppress(FailureError):  # it has just ended
                 await undisturbed(asyncio.create_task(yielding))
 
-    async def _hear_ask(self, ask: Ask) -> None:
+    async def _take_ask(self, ask: Ask) -> None:
         newest = self._memory.newest if self._memory else None
         receipt = newest if newest and ask.intent and newest.intent == ask.intent else None
         others = rivals(self._lane, ask)
@@ -73,16 +84,17 @@ class LaneHearing(LaneDoors):
             await self._line_up(ask)
 
     async def _line_up(self, ask: Ask) -> None:
-        """Take an ask, and turn away whom it makes needless."""
-        lane, turned_away = asked(self._lane, ask)
+        """Take an ask, and turn away whom it makes needless, once those whom they make way for have said so."""
         believed: list[Ask] = []
-        while doubted := [one.newer for one in turned_away if one.newer and one.newer not in believed]:
-            newer = doubted[0]
+        while True:
+            lane, turned_away = asked(self._lane, ask)
+            newer = next((one.newer for one in turned_away if one.newer and one.newer not in believed), None)
+            if newer is None:
+                break
             if await self._is_own(newer):
                 believed.append(newer)
             elif newer == ask:
                 return
-            lane, turned_away = asked(self._lane, ask)
         self._lane = lane
         for other, refusal, _ in turned_away:
             await self._tell((other,), NotBegun(turn=0, refusal=refusal))
@@ -126,7 +138,7 @@ class LaneHearing(LaneDoors):
         except FailureError:
             return f"no worker of {self._lane.subject.environment} could say whether you may; ask again"
 
-    async def _hear_withdrawal(self, message: Withdrawal) -> None:
+    async def _take_withdrawal(self, message: Withdrawal) -> None:
         self._lane = withdrawn(
             self._lane, message.asker, message.reason, spares_running=message.spares_running
         )
@@ -136,7 +148,7 @@ class LaneHearing(LaneDoors):
                 message.asker, Told(number=message.number, answer=NotBegun(turn=0, refusal=gone))
             )
 
-    async def _hear_order(self, order: Order) -> None:
+    async def _take_order(self, order: Order) -> None:
         running = self._lane.running
         if self._change is None or running is None:
             self.refused(order.signal, "no change is under way")
@@ -155,23 +167,7 @@ class LaneHearing(LaneDoors):
 
     async def _answer(self, asker: str, told: Told) -> None:
         """Remember the answer, for whoever asks back; a promotion is told that there is one."""
-        others = _beside(self._answers, asker, told)
-        self._answers = dict(_that_fit([*others, (asker, told)][-patience.REMEMBERED_ANSWERS :]))
+        most, size = patience.REMEMBERED_ANSWERS, patience.REMEMBERED_BYTES
+        self._answers = remember(self._answers, asker, told, most=most, size=size)
         if is_promotion(asker):
             await errand(ErrandActivities.tell, TellOrder(asker=asker, told=told), f"answer {asker}")
-
-
-def _beside(answers: Mapping[str, Told], asker: str, told: Told) -> list[tuple[str, Told]]:
-    """Return what is remembered beside a new answer: of the same number what another ask in that name was told."""
-    others = {key: said for key, said in answers.items() if key not in {asker, told.ask}}
-    before = answers.get(asker)
-    if before and before.ask and before.number == told.number and told.ask not in {"", before.ask}:
-        others[before.ask] = before
-    return list(others.items())
-
-
-def _that_fit(answers: Sequence[tuple[str, Told]]) -> list[tuple[str, Told]]:
-    """Return the newest answers that fit into a status together; the newest always."""
-    sizes = [len(told.canonical()) for _, told in answers]
-    fits = [sum(sizes[index:]) <= patience.REMEMBERED_BYTES for index in range(len(answers))]
-    return [one for one, fit in zip(answers, [*fits[:-1], True], strict=True) if fit]
