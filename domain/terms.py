@@ -31,6 +31,11 @@ class Story(StrEnum):
     SETTLEMENT = "settlement"
     ADOPTION = "adoption"
 
+    @property
+    def of_its_change(self) -> str:
+        """What the change that comes of it is called: a promotion has something deployed."""
+        return "deploy" if self is Story.PROMOTION else self.value
+
 
 UNSIGNED_REQUEST: Final = "it is not signed; name a key by --key, or in TOWPATH_SIGNING_KEY"
 """How it ends where nothing but the requester's signature is missing."""

@@ -11,7 +11,7 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from activities.effects import EffectActivities
-    from activities.errands import AWAKE, ErrandActivities, Silence
+    from activities.errands import AWAKE, ErrandActivities
     from domain.answer import Answer, Done, NotBegun, Undone
     from domain.doors import Signal
     from domain.drawing import outcome_of
@@ -30,7 +30,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows import patience
     from workflows.chronicle import publish
     from workflows.doorkeeper import BadStartError, read_value
-    from workflows.errand import errand
+    from workflows.silence import notice_silence
     from workflows.troubles import FAILURES, Over, Trouble, cancelled, trouble_with
     from workflows.undisturbed import heed_cancel, undisturbed
     from workflows.waiting import Waiting
@@ -48,8 +48,8 @@ class ChangeWorkflow(Waiting):
     # The story.
 
     @workflow.run
-    async def run(self, warrant: Any = None, carried: Any = None) -> Answer:
-        self._begin(warrant, carried)
+    async def run(self, warrant: Any = None, _: Any = None) -> Answer:
+        self._begin(warrant)
         try:
             answer = await self._tell()
         except Over as over:
@@ -140,10 +140,8 @@ class ChangeWorkflow(Waiting):
         try:
             await workflow.wait_condition(drawing.done, timeout=patience.NOTICE_AFTER)
         except TimeoutError:
-            silence = Silence(workflow_id=workflow.info().workflow_id, queue=self._queue)
-            if why := await errand(ErrandActivities.why_silent, silence, "why is there no answer?"):
-                self._log.enter(Phase.NO_WORKER, f"{self._subject.environment}: {why.text}", why.remedy)
-                publish({PHASE: Phase.NO_WORKER})
+            here = workflow.info().workflow_id
+            await notice_silence(self._log, ErrandActivities.why_silent, here, self._queue)
             if self._warrant.request.may_give_up:
                 heed_cancel()
 
@@ -256,12 +254,9 @@ class ChangeWorkflow(Waiting):
 
     # What it is made of.
 
-    def _begin(self, warrant: object, carried: object) -> None:
-        """Check how it was started: by its lane, under its own turn, with nothing carried over."""
+    def _begin(self, warrant: object) -> None:
+        """Check how it was started: by its lane, and under its own turn."""
         service, environment, turn = read_id(workflow.info().workflow_id, "change")
-        if carried is not None or not turn.isdecimal():
-            message = "A change is started by its lane, with a warrant and nothing else."
-            raise BadStartError(message)
         given = read_value(warrant, Warrant)
         subject = Subject(service=service, environment=environment)
         if (given.request.subject, given.turn) != (subject, int(turn)):

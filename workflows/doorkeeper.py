@@ -199,6 +199,7 @@ class _Doorkeeper(WorkflowInboundInterceptor):
         self._entered = True
         _see_now.set(self._see)
         try:
+            _refuse_carried_by_hand(input.args)
             return await super().execute_workflow(input)
         except (BadStartError, MisnamedWorkflowError, RefusedError) as error:
             if workflow.info().workflow_type in NOT_BY_HAND or _is_carried_by_hand(input.args):
@@ -254,6 +255,12 @@ class _Doorkeeper(WorkflowInboundInterceptor):
 def _is_carried_by_hand(args: Sequence[object]) -> bool:
     """Tell whether somebody has made up the state of an earlier run."""
     return args[RUN_ARGUMENTS - 1] is not None and not workflow.info().continued_run_id
+
+
+def _refuse_carried_by_hand(args: Sequence[object]) -> None:
+    if _is_carried_by_hand(args):
+        message = "Two inputs came. State is carried over from an earlier run only, never by hand: start it with one."
+        raise BadStartError(message)
 
 
 def _claimed_in(args: Sequence[object]) -> str:

@@ -6,18 +6,16 @@ from contextlib import suppress
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from activities.errands import ErrandActivities
     from domain.notice import Event
     from domain.order import Call
     from domain.terms import Proposal
     from domain.urgency import Urgency
     from workflows import patience
+    from workflows.calling import Ringing, call_person
     from workflows.undisturbed import undisturbed
 
-Alarm = workflow.ActivityHandle[None]
 
-
-def alarm_for(proposal: Proposal) -> Alarm | None:
+def alarm_for(proposal: Proposal) -> Ringing | None:
     """Begin to call people by every channel, where the glass is broken for this proposal."""
     request = proposal.request
     if request.urgency is not Urgency.BREAK_GLASS:
@@ -30,17 +28,10 @@ def alarm_for(proposal: Proposal) -> Alarm | None:
         key=f"{workflow.info().workflow_id}/{proposal.plan.intent}",
         event=Event.GLASS_BROKEN,
     )
-    ringing: Alarm = workflow.start_activity_method(
-        ErrandActivities.call_person,
-        call,
-        start_to_close_timeout=patience.ERRAND,
-        retry_policy=patience.NEVER_GIVE_UP,
-        summary=f"call people: the glass is broken in {subject.environment}",
-    )
-    return ringing
+    return call_person(call, f"call people: the glass is broken in {subject.environment}")
 
 
-async def until_delivered(alarm: Alarm | None) -> None:
+async def until_delivered(alarm: Ringing | None) -> None:
     """Let an alarm that still rings be heard before its promotion ends. No channel that is away holds that up long."""
     if alarm is None or alarm.done():
         return

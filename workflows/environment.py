@@ -247,9 +247,6 @@ class EnvironmentWorkflow:
         if environment is not None:
             message = "An environment is started without input: its id says which it is."
             raise BadStartError(message)
-        if carried is not None and not workflow.info().continued_run_id:
-            message = "State is carried over from an earlier run only, never by hand. Start it without input."
-            raise BadStartError(message)
         self._environment = name
         if carried is not None:
             state = read_value(carried, Carried)

@@ -34,6 +34,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.terms import Proposal
     from domain.warrant import Warrant
     from workflows import patience
+    from workflows.calling import call_person
     from workflows.change import ChangeWorkflow
     from workflows.doorkeeper import BadStartError, read_value
     from workflows.errand import errand
@@ -112,7 +113,7 @@ class LaneWorkflow(LaneInbox):
                 {
                     SERVICE: subject.service,
                     ENVIRONMENT: subject.environment,
-                    STORY: "deploy" if ask.request.story == "promotion" else ask.request.story,
+                    STORY: ask.request.story.of_its_change,
                     RELEASE: ask.request.version or "",
                     PHASE: Phase.PREPARING,
                 }
@@ -168,9 +169,6 @@ class LaneWorkflow(LaneInbox):
         if subject is not None:
             message = "A lane is started without input: its id says what it is the lane of."
             raise BadStartError(message)
-        if carried is not None and not workflow.info().continued_run_id:
-            message = "State is carried over from an earlier run only. Start a lane without input."
-            raise BadStartError(message)
         self._lane = LaneState(subject=Subject(service=service, environment=environment))
         if carried is not None:
             state = read_value(carried, Carried)
@@ -209,13 +207,7 @@ class LaneWorkflow(LaneInbox):
         self._log.enter(Phase.UNSETTLED, why, remedy)
         key = f"{workflow.info().workflow_id}/recall/{milliseconds(workflow.now())}"
         call = Call(subject=subject, headline=why, remedy=remedy, key=key)
-        _ = workflow.start_activity_method(
-            ErrandActivities.call_person,
-            call,
-            start_to_close_timeout=patience.ERRAND,
-            retry_policy=patience.NEVER_GIVE_UP,
-            summary=f"call a person: {subject} cannot be recalled",
-        )
+        _ = call_person(call, f"call a person: {subject} cannot be recalled")
 
     def _next_change(self) -> LaneState | None:
         return None if self._change else next_change(self._lane, workflow.now())

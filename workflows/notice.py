@@ -26,8 +26,8 @@ class NoticeWorkflow:
     """
 
     @workflow.run
-    async def run(self, order: Any = None, carried: Any = None) -> Sent:
-        asked = self._begin(order, carried)
+    async def run(self, order: Any = None, _: Any = None) -> Sent:
+        asked = self._begin(order)
         whys = await asyncio.gather(*(self._tell(asked, channel) for channel in asked.channels))
         told = tuple(channel for channel, why in zip(asked.channels, whys, strict=True) if not why)
         untold = tuple(channel for channel, why in zip(asked.channels, whys, strict=True) if why)
@@ -60,13 +60,11 @@ class NoticeWorkflow:
         message = "a notice takes no signals: it is told, or given up on after a day"
         raise RefusedError(message)
 
-    def _begin(self, order: object, carried: object) -> NoticeOrder:
+    def _begin(self, order: object) -> NoticeOrder:
         asked = read_value(order, NoticeOrder)
         rightful = notice_id(asked.notice.key)
-        if workflow.info().workflow_id != rightful or carried is not None:
-            message = (
-                f"This notice is told once, by a workflow with the id {rightful} and nothing carried over."
-            )
+        if workflow.info().workflow_id != rightful:
+            message = f"This notice is told once, by a workflow with the id {rightful}."
             raise BadStartError(message)
         return asked
 

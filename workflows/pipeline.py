@@ -12,7 +12,6 @@ from workflows.doorkeeper import BadStartError, RefusedError, read_value, why_ca
 
 with workflow.unsafe.imports_passed_through():
     from activities.crossing import CrossingActivities
-    from activities.errands import Silence
     from domain.actor import Actor, Channel
     from domain.names import (
         ACTOR,
@@ -55,6 +54,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows import patience
     from workflows.chronicle import Chronicle, Memory, publish
     from workflows.errand import errand
+    from workflows.silence import notice_silence
     from workflows.steering import wants_new_run
     from workflows.undisturbed import heed_cancel
 
@@ -202,10 +202,7 @@ class PipelineWorkflow:
             await workflow.wait_condition(asking.done, timeout=patience.NOTICE_AFTER)
         except TimeoutError:
             way = way_id(self._subject(environment), self._version)
-            silence = Silence(workflow_id=way, queue=effects_queue(environment))
-            if why := await errand(CrossingActivities.why_no_way, silence, "why is there no answer?"):
-                self._log.enter(Phase.NO_WORKER, f"{environment}: {why.text}", why.remedy)
-                publish({PHASE: Phase.NO_WORKER})
+            await notice_silence(self._log, CrossingActivities.why_no_way, way, effects_queue(environment))
             heed_cancel()
             await workflow.wait_condition(lambda: asking.done() or wants_new_run())
             if not asking.done():
@@ -254,9 +251,6 @@ class PipelineWorkflow:
                 f"The request is for {asked.version} of {asked.service}, and the workflow id for {version} "
                 f"of {service}."
             )
-            raise BadStartError(message)
-        if carried is not None and not workflow.info().continued_run_id:
-            message = "State is carried over from an earlier run only. Start a walk with the request alone."
             raise BadStartError(message)
         self._request = asked
         if carried is not None:

@@ -9,13 +9,13 @@ from temporalio.common import RawValue
 from temporalio.exceptions import ActivityError, ApplicationError
 from temporalio.exceptions import TimeoutError as TimedOut
 
-from workflows.doorkeeper import BadStartError, RefusedError, read_request
+from workflows.doorkeeper import RefusedError, read_request
 
 with workflow.unsafe.imports_passed_through():
     from activities.effects import EffectActivities
     from domain.names import effects_queue
     from domain.order import order_drawing
-    from domain.terms import Proposal, Request
+    from domain.terms import Proposal
     from workflows import patience
 
 NOBODY_CAME: Final = timedelta(seconds=30)
@@ -30,8 +30,8 @@ class PlanWorkflow:
     """
 
     @workflow.run
-    async def run(self, request: Any = None, carried: Any = None) -> Proposal:
-        asked = self._begin(request, carried)
+    async def run(self, request: Any = None, _: Any = None) -> Proposal:
+        asked = read_request(request, "plan")
         environment = asked.subject.environment
         try:
             sealed = await workflow.execute_activity_method(
@@ -55,13 +55,6 @@ class PlanWorkflow:
         del name
         message = "a plan takes no signals: it is read, and then promoted or not"
         raise RefusedError(message)
-
-    def _begin(self, request: object, carried: object) -> Request:
-        asked = read_request(request, "plan")
-        if carried is not None:
-            message = "A plan is asked for with the request alone: nothing is carried into it."
-            raise BadStartError(message)
-        return asked
 
 
 def _why(failure: ActivityError, environment: str) -> str:

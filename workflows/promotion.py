@@ -12,7 +12,7 @@ from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from activities.effects import EffectActivities
-    from activities.errands import ASK, ErrandActivities, Hearing, LaneMessage, Silence, ThawRequest
+    from activities.errands import ASK, ErrandActivities, Hearing, LaneMessage, ThawRequest
     from domain.actor import Actor, Channel
     from domain.answer import Answer, Done, NotBegun, Undone
     from domain.approval import Standing
@@ -39,10 +39,11 @@ with workflow.unsafe.imports_passed_through():
     from domain.value import say_duration
     from workflows import patience
     from workflows.chronicle import publish
-    from workflows.doorkeeper import BadStartError, read_request, read_value, why_cancelled
+    from workflows.doorkeeper import read_request, read_value, why_cancelled
     from workflows.emergency import alarm_for, until_delivered
     from workflows.errand import errand
     from workflows.promotion_doors import Carried, Ending, PromotionDoors
+    from workflows.silence import notice_silence
     from workflows.steering import wants_new_run
     from workflows.undisturbed import heed_cancel
 
@@ -148,7 +149,8 @@ class PromotionWorkflow(PromotionDoors):
         try:
             await workflow.wait_condition(drawing.done, timeout=patience.NOTICE_AFTER)
         except TimeoutError:
-            await self._notice_silence(queue)
+            await notice_silence(self._log, ErrandActivities.why_silent, self._id, queue)
+            heed_cancel()
         self._sealed = await drawing
         self._books.kept(piece)
         self._proposal = Proposal.model_validate_json(self._sealed.text)
@@ -291,18 +293,12 @@ class PromotionWorkflow(PromotionDoors):
     # Its beginning and its end.
 
     def _begin(self, request: object, carried: object) -> None:
-        """Check how it was started: its id and the request agree, and nothing is carried over by hand."""
-        asked = read_request(request, "promotion")
-        if carried is not None and not workflow.info().continued_run_id:
-            message = (
-                "State is carried over from an earlier run only. Start a promotion with the request alone."
-            )
-            raise BadStartError(message)
-        self._request = asked
+        """Check how it was started: its id and the request agree."""
+        self._request = read_request(request, "promotion")
         if carried is not None:
             self._carry_on(read_value(carried, Carried))
         else:
-            self._log.record(RequestRecord(at=workflow.now(), request=asked))
+            self._log.record(RequestRecord(at=workflow.now(), request=self._request))
 
     def _carry_on(self, carried: Carried) -> None:
         self._sealed = carried.sealed
@@ -360,14 +356,6 @@ class PromotionWorkflow(PromotionDoors):
                 memory=self._log.memory,
             )
             workflow.continue_as_new(args=[self._asked, carried])
-
-    async def _notice_silence(self, queue: str) -> None:
-        """Find out why the environment does not answer, and say so where nobody is at work on it."""
-        silence = Silence(workflow_id=self._id, queue=queue)
-        if why := await errand(ErrandActivities.why_silent, silence, "why is there no answer?"):
-            self._log.enter(Phase.NO_WORKER, f"{self._subject.environment}: {why.text}", why.remedy)
-            publish({PHASE: Phase.NO_WORKER})
-        heed_cancel()
 
     async def _send(self, message: LaneMessage) -> None:
         await errand(ErrandActivities.ask_lane, message, f"{message.verb}: the lane of {self._subject}")

@@ -40,8 +40,8 @@ with workflow.unsafe.imports_passed_through():
     from domain.value import Value, short
     from workflows import patience
     from workflows.bookkeeper import Bookkeeper
+    from workflows.calling import Ringing
     from workflows.chronicle import Chronicle, Memory
-    from workflows.emergency import Alarm
     from workflows.guard import Guard
 
 
@@ -92,7 +92,7 @@ class PromotionDoors(Steered):
         self._guard = Guard()
         self._stopping = False
         self._withdrawal: Withdrawal | None = None
-        self._alarm: Alarm | None = None
+        self._alarm: Ringing | None = None
         self._ending: Ending | None = None
         self._is_unrecorded = False
         self._log = Chronicle(Phase.PREPARING)

@@ -6,7 +6,7 @@ from typing import Any
 from temporalio import workflow
 from temporalio.common import RawValue
 
-from workflows.doorkeeper import BadStartError, RefusedError, read_value
+from workflows.doorkeeper import RefusedError, read_value
 
 with workflow.unsafe.imports_passed_through():
     from activities.effects import EffectActivities
@@ -23,8 +23,8 @@ class ReviewWorkflow:
     """
 
     @workflow.run
-    async def run(self, word: Any = None, carried: Any = None) -> str:
-        order = self._begin(word, carried)
+    async def run(self, word: Any = None, _: Any = None) -> str:
+        order = _order(word)
         return await workflow.execute_activity_method(
             EffectActivities.review,
             order,
@@ -41,13 +41,8 @@ class ReviewWorkflow:
         message = "a review takes no signals: it is signed by `towpath review sign`"
         raise RefusedError(message)
 
-    def _begin(self, word: object, carried: object) -> ReviewOrder:
-        service, environment, turn = read_id(workflow.info().workflow_id, "review")
-        said = read_value(word, ReviewWord)
-        if carried is not None or not turn.isdecimal():
-            message = (
-                "A review is started with what its reviewer says, by the id review/SERVICE/ENVIRONMENT/TURN."
-            )
-            raise BadStartError(message)
-        subject = Subject(service=service, environment=environment)
-        return ReviewOrder(subject=subject, turn=int(turn), word=said)
+
+def _order(word: object) -> ReviewOrder:
+    service, environment, turn = read_id(workflow.info().workflow_id, "review")
+    said = read_value(word, ReviewWord)
+    return ReviewOrder(subject=Subject(service=service, environment=environment), turn=int(turn), word=said)

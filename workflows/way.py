@@ -7,13 +7,12 @@ from temporalio import workflow
 from temporalio.common import RawValue
 from temporalio.exceptions import ActivityError, ApplicationError
 
-from workflows.doorkeeper import BadStartError, RefusedError, read_request
+from workflows.doorkeeper import RefusedError, read_request
 
 with workflow.unsafe.imports_passed_through():
     from activities.effects import EffectActivities
     from domain.names import effects_queue
     from domain.road import Waymark
-    from domain.terms import Request
     from workflows import patience
 
 
@@ -25,8 +24,8 @@ class WayWorkflow:
     """
 
     @workflow.run
-    async def run(self, request: Any = None, carried: Any = None) -> Waymark:
-        asked = self._begin(request, carried)
+    async def run(self, request: Any = None, _: Any = None) -> Waymark:
+        asked = read_request(request, "way")
         environment = asked.subject.environment
         try:
             return await workflow.execute_activity_method(
@@ -47,10 +46,3 @@ class WayWorkflow:
         del name
         message = "the way takes no signals: it is asked for by a walk"
         raise RefusedError(message)
-
-    def _begin(self, request: object, carried: object) -> Request:
-        asked = read_request(request, "way")
-        if carried is not None:
-            message = "The way is asked for with the request alone: nothing is carried into it."
-            raise BadStartError(message)
-        return asked

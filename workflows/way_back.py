@@ -22,6 +22,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.value import say_duration
     from domain.warrant import Warrant
     from workflows import patience
+    from workflows.calling import call_person
     from workflows.change_doors import ChangeDoors
     from workflows.chronicle import publish
     from workflows.doorkeeper import BadStartError
@@ -120,19 +121,10 @@ class WayBack(ChangeDoors):
         self._log.enter(Phase.STUCK, why, remedy)
         publish({PHASE: Phase.STUCK})
         await self._tell_lane(STUCK, Stuck(turn=self._turn, stuck=True))
-        # Nobody waits for the call to get through: it is tried for ever, beside what it is about.
-        _ = workflow.start_activity_method(
-            ErrandActivities.call_person,
-            Call(
-                subject=self._subject,
-                headline=f"{self._subject} is unsettled: {why}",
-                remedy=remedy,
-                key=f"{workflow.info().workflow_id}/{self._act}/{self._calls}",
-            ),
-            start_to_close_timeout=patience.ERRAND,
-            retry_policy=patience.NEVER_GIVE_UP,
-            summary=f"call a person: {self._subject} is unsettled",
-        )
+        headline = f"{self._subject} is unsettled: {why}"
+        key = f"{workflow.info().workflow_id}/{self._act}/{self._calls}"
+        call = Call(subject=self._subject, headline=headline, remedy=remedy, key=key)
+        _ = call_person(call, f"call a person: {self._subject} is unsettled")
         await _wait_undisturbed(lambda: self._said is not None or _all_done(meanwhile))
         self._stuck_on = None
         self._log.enter(before)

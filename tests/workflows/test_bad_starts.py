@@ -70,14 +70,15 @@ SAYS: Final[dict[str, Mapping[str, str]]] = {
         "bytes": f"it is binary, {NEEDED}",
         "a protocol buffer as JSON": f"it is binary, {NEEDED}",
         "an unknown encoding": f"it is binary, {NEEDED}",
-        "two inputs": f"it is a text, {NEEDED}",
+        "two inputs": "State is carried over from an earlier run only, never by hand",
         "three inputs": "It takes one JSON object to start this; 3 inputs came.",
     },
 }
 """What each of them is told by workflows that are started with a request, and by the others."""
-SAYS["ChangeWorkflow"] = {**SAYS["a request"], "two inputs": "with a warrant and nothing else"}
+SAYS["ChangeWorkflow"] = SAYS["a request"]
 SAYS["LaneWorkflow"] = SAYS["EnvironmentWorkflow"] = {
     **dict.fromkeys(RUBBISH, "is started without input"),
+    "two inputs": SAYS["a request"]["two inputs"],
     "three inputs": SAYS["a request"]["three inputs"],
 }
 
