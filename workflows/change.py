@@ -30,6 +30,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows import patience
     from workflows.chronicle import publish
     from workflows.doorkeeper import BadStartError, read_value
+    from workflows.rehearsing import Rehearsing
     from workflows.silence import notice_silence
     from workflows.troubles import FAILURES, Over, Trouble, cancelled, trouble_with
     from workflows.undisturbed import heed_cancel, undisturbed
@@ -42,7 +43,7 @@ ORPHANS_END: Final = "orphans-end"
 
 
 @workflow.defn(failure_exception_types=[ValidationError])  # a paper that nobody can read is no plan
-class ChangeWorkflow(Waiting):
+class ChangeWorkflow(Waiting, Rehearsing):
     """The critical section: a plan's steps one by one, health, soak, receipt; or everything put back."""
 
     # The story.

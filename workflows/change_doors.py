@@ -1,4 +1,4 @@
-"""What people may say to a change, and what it shows of itself."""
+"""What people may say to a change, what it shows of itself, and what its chapters have in common."""
 
 from datetime import timedelta
 from typing import Final
@@ -6,27 +6,30 @@ from typing import Final
 from temporalio import workflow
 from temporalio.common import RawValue
 
-from workflows.doorkeeper import PosedError, RefusedError, read_value
+from workflows.doorkeeper import NotBegunError, PosedError, RefusedError, read_value
 from workflows.steering import Steered
 
 with workflow.unsafe.imports_passed_through():
-    from activities.errands import ErrandActivities
+    from activities.errands import ErrandActivities, LaneMessage
     from domain.actor import Proof
-    from domain.answer import Yielding
+    from domain.answer import Stuck, Yielding
     from domain.attempt import Kind
     from domain.doors import Does, Signal, Word, at_change
     from domain.fence import Fence
-    from domain.names import Subject, names_in
+    from domain.hints import keyed
+    from domain.names import Subject, effects_queue, names_in
     from domain.outcome import Phase
     from domain.plan import Deed
+    from domain.record import JudgementRecord
     from domain.saying import Saying, steering
     from domain.status import ChangeStatus
     from domain.telling import tell_change
-    from domain.terms import Proposal, Sealed, Story
+    from domain.terms import Proposal, Sealed, Story, Terms
     from domain.warrant import Warrant
     from workflows.chronicle import Chronicle
     from workflows.errand import errand
     from workflows.guard import Guard
+    from workflows.troubles import cancelled
 
 
 MOST_WORDS: Final = 5
@@ -34,7 +37,7 @@ MOST_WORDS: Final = 5
 
 
 class ChangeDoors(Steered):
-    """A change's state, and the doors by which it changes from outside."""
+    """A change's state, the doors by which it changes from outside, and what its chapters share."""
 
     def __init__(self) -> None:
         service, environment, turn = names_in(workflow.info().workflow_id, 3)
@@ -134,6 +137,44 @@ class ChangeDoors(Steered):
         if self._proposal is None and signal is Signal.HOLD:
             message = "nothing is drawn up yet that could be held; say it again once it is"
             raise RefusedError(message)
+
+    # What its chapters have in common.
+
+    @property
+    def _queue(self) -> str:
+        return effects_queue(self._subject.environment)
+
+    @property
+    def _warrant(self) -> Warrant:
+        if self._given is None:
+            message = "A change that has not begun was asked for its warrant."
+            raise NotBegunError(message)
+        return self._given
+
+    async def _tell_lane(self, verb: str, content: Stuck | None = None) -> None:
+        said = content.model_dump(mode="json") if content else {}
+        message = LaneMessage(subject=self._subject, verb=verb, content=said)
+        await errand(ErrandActivities.ask_lane, message, f"{verb}: the lane of {self._subject}")
+
+    @property
+    def _terms(self) -> Terms:
+        if self._proposal is None:
+            message = "A change that has no plan yet was asked for its terms."
+            raise NotBegunError(message)
+        return self._proposal.terms
+
+    def _stop_if_cancelled(self) -> None:
+        """A deed that finishes in spite of a cancel swallows it (sdk-python#620): ask after every step."""
+        going_forward = self._proposal is not None and self._proposal.is_forward and not self._undoing
+        if going_forward and workflow.cancellation_reason() is not None:
+            raise cancelled()
+
+    def _command(self, verb: str) -> str:
+        command = f"towpath {verb} {self._subject.service} {self._subject.environment}"
+        return keyed(command, signed=self._proposal is not None and self._proposal.terms.approval.signed)
+
+    def _note_judgement(self, of: str, *sentences: str, passed: bool) -> None:
+        self._log.record(JudgementRecord(at=workflow.now(), of=of, passed=passed, sentences=sentences))
 
     def details(self) -> str:
         return tell_change(self.status())

@@ -55,6 +55,10 @@ class PosedError(RefusedError):
         self.claimed = claimed
 
 
+class NotBegunError(RuntimeError):
+    """A workflow was asked what it knows only once it has begun: a mistake in its code, which waits for its mending."""
+
+
 class BadStartError(Exception):
     """A workflow was started in a way that it cannot go on from. It fails, with this sentence."""
 

@@ -8,7 +8,7 @@ from temporalio import workflow
 from temporalio.common import RawValue
 from temporalio.exceptions import ActivityError, ApplicationError, FailureError
 
-from workflows.doorkeeper import BadStartError, RefusedError, read_value, why_cancelled
+from workflows.doorkeeper import BadStartError, NotBegunError, RefusedError, read_value, why_cancelled
 
 with workflow.unsafe.imports_passed_through():
     from activities.crossing import CrossingActivities
@@ -299,7 +299,7 @@ class PipelineWorkflow:
     def _asked(self) -> WalkRequest:
         if self._request is None:
             message = "A walk that has not begun was asked where it leads."
-            raise BadStartError(message)
+            raise NotBegunError(message)
         return self._request
 
     def _subject(self, environment: str) -> Subject:

@@ -7,7 +7,7 @@ from temporalio.common import RawValue
 from temporalio.exceptions import ActivityError, ApplicationError
 from temporalio.exceptions import TimeoutError as TimedOut
 
-from workflows.doorkeeper import BadStartError, PosedError, RefusedError, read_message, read_value
+from workflows.doorkeeper import NotBegunError, PosedError, RefusedError, read_message, read_value
 from workflows.steering import ABANDON, Steered
 
 with workflow.unsafe.imports_passed_through():
@@ -295,7 +295,7 @@ class PromotionDoors(Steered):
     def _asked(self) -> Request:
         if self._request is None:
             message = "A promotion that has not begun was asked what it asks for."
-            raise BadStartError(message)
+            raise NotBegunError(message)
         return self._request
 
     def _ask(self) -> Ask:

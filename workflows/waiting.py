@@ -14,18 +14,17 @@ with workflow.unsafe.imports_passed_through():
     from domain.names import PHASE
     from domain.outcome import Phase
     from domain.refusal import Refusal
-    from domain.terms import Sealed, Terms
+    from domain.terms import Sealed
     from domain.value import say_duration
     from workflows import patience
+    from workflows.change_doors import ChangeDoors
     from workflows.chronicle import publish
-    from workflows.doorkeeper import BadStartError
     from workflows.errand import errand
-    from workflows.rehearsing import Rehearsing
     from workflows.troubles import FAILURES, Trouble, cancelled, trouble_with
     from workflows.undisturbed import heed_cancel
 
 
-class Waiting(Rehearsing):
+class Waiting(ChangeDoors):
     """How a change waits, and what ends a wait."""
 
     async def _soak(self) -> None:
@@ -137,16 +136,3 @@ class Waiting(Rehearsing):
         self._waits -= 1
         if not self._waits:
             self._paused += workflow.now() - self._waits_since
-
-    @property
-    def _terms(self) -> Terms:
-        if self._proposal is None:
-            message = "A change that has no plan yet was asked for its terms."
-            raise BadStartError(message)
-        return self._proposal.terms
-
-    def _stop_if_cancelled(self) -> None:
-        """A deed that finishes in spite of a cancel swallows it (sdk-python#620): ask after every step."""
-        going_forward = self._proposal is not None and self._proposal.is_forward and not self._undoing
-        if going_forward and workflow.cancellation_reason() is not None:
-            raise cancelled()

@@ -9,24 +9,20 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from activities.effects import EffectActivities
-    from activities.errands import STUCK, ErrandActivities, LaneMessage
+    from activities.errands import STUCK
     from domain.answer import Stuck
     from domain.doors import Signal
     from domain.fence import Fence
-    from domain.hints import keyed
-    from domain.names import PHASE, effects_queue
+    from domain.names import PHASE
     from domain.order import Call, Performed, StepOrder
     from domain.outcome import Phase
     from domain.plan import Deed, Plan, Step
-    from domain.record import EffectRecord, JudgementRecord
+    from domain.record import EffectRecord
     from domain.value import say_duration
-    from domain.warrant import Warrant
     from workflows import patience
     from workflows.calling import call_person
     from workflows.change_doors import ChangeDoors
     from workflows.chronicle import publish
-    from workflows.doorkeeper import BadStartError
-    from workflows.errand import errand
     from workflows.troubles import trouble_with
     from workflows.undisturbed import undisturbed
 
@@ -131,33 +127,11 @@ class WayBack(ChangeDoors):
         await self._tell_lane(STUCK, Stuck(turn=self._turn, stuck=False))
         return self._said
 
-    def _command(self, verb: str) -> str:
-        command = f"towpath {verb} {self._subject.service} {self._subject.environment}"
-        return keyed(command, signed=self._proposal is not None and self._proposal.terms.approval.signed)
-
-    # What both ways are made of.
-
     def _numbered(self, wave: Iterable[Step]) -> Iterator[Deed]:
         """Give each step of a wave its act: the fence that it is done under."""
         for step in wave:
             self._act += 1
             yield Deed(step=step, fence=Fence(turn=self._turn, act=self._act))
-
-    @property
-    def _queue(self) -> str:
-        return effects_queue(self._subject.environment)
-
-    @property
-    def _warrant(self) -> Warrant:
-        if self._given is None:
-            message = "A change that has not begun was asked for its warrant."
-            raise BadStartError(message)
-        return self._given
-
-    async def _tell_lane(self, verb: str, content: Stuck | None = None) -> None:
-        said = content.model_dump(mode="json") if content else {}
-        message = LaneMessage(subject=self._subject, verb=verb, content=said)
-        await errand(ErrandActivities.ask_lane, message, f"{verb}: the lane of {self._subject}")
 
     def _note(self, deed: Deed, performed: Performed) -> None:
         is_one_of_many = self._proposal is not None and len(self._proposal.plan.steps) > 1
@@ -165,9 +139,6 @@ class WayBack(ChangeDoors):
         self._log.record(EffectRecord(at=workflow.now(), fence=deed.fence, did=did))
         if performed.evidence:
             self._note_judgement(f"health of {deed.step.berth}", *performed.evidence, passed=True)
-
-    def _note_judgement(self, of: str, *sentences: str, passed: bool) -> None:
-        self._log.record(JudgementRecord(at=workflow.now(), of=of, passed=passed, sentences=sentences))
 
 
 async def _wait_undisturbed(ready: Callable[[], bool], patiently: timedelta | None = None) -> None:
