@@ -69,6 +69,9 @@ class Does(StrEnum):
     REFUSE = "refuse"
 
 
+Cell = Does | str
+"""``TAKE`` or ``PASS_ON``; anything else is the sentence that it is refused with."""
+
 _NOT_YET = "there is no plan to decide on yet; wait until it is shown, or cancel it"
 _DECIDED = "it has been let in already; cancel it to have it undone"
 _APPROVED = "it has been approved already; until its change begins it can still be rejected"
@@ -80,7 +83,7 @@ _NOT_HERE = "decisions go to the promotion, not to its change"
 _WAITING = "nothing is under way yet; cancel it instead"
 _A_GATE = "a gate is not skipped; wait for it to open"
 
-_UNDECIDED: Final[dict[Signal, str]] = {
+_UNDECIDED: Final[dict[Signal, Cell]] = {
     Signal.APPROVE: _NOT_YET,
     Signal.REJECT: _NOT_YET,
     Signal.HOLD: _WAITING,
@@ -88,8 +91,8 @@ _UNDECIDED: Final[dict[Signal, str]] = {
     Signal.RETRY: _NOT_STUCK,
     Signal.SKIP: _NOT_STUCK,
 }
-_DECIDING: Final = _UNDECIDED | {Signal.APPROVE: "", Signal.REJECT: ""}
-_LET_IN: Final[dict[Signal, str]] = {
+_DECIDING: Final = _UNDECIDED | {Signal.APPROVE: Does.TAKE, Signal.REJECT: Does.TAKE}
+_LET_IN: Final[dict[Signal, Cell]] = {
     Signal.APPROVE: _DECIDED,
     Signal.REJECT: _DECIDED,
     Signal.HOLD: Does.PASS_ON,
@@ -97,30 +100,30 @@ _LET_IN: Final[dict[Signal, str]] = {
     Signal.RETRY: Does.PASS_ON,
     Signal.SKIP: Does.PASS_ON,
 }
-_UNDER_WAY: Final[dict[Signal, str]] = {
+_UNDER_WAY: Final[dict[Signal, Cell]] = {
     Signal.APPROVE: _NOT_HERE,
     Signal.REJECT: _NOT_HERE,
-    Signal.HOLD: "",
+    Signal.HOLD: Does.TAKE,
     Signal.RESUME: _NOT_HELD,
     Signal.RETRY: _NOT_STUCK,
     Signal.SKIP: _NOT_STUCK,
 }
-_ENDED: Final[dict[Signal, str]] = dict.fromkeys(Signal, _OVER)
+_ENDED: Final[dict[Signal, Cell]] = dict.fromkeys(Signal, _OVER)
 
 # Both tables have a row for every phase, so that no signal can meet one without an answer.
-_PROMOTION: Final[dict[Phase, dict[Signal, str]]] = dict.fromkeys(Phase, _LET_IN) | {
+_PROMOTION: Final[dict[Phase, dict[Signal, Cell]]] = dict.fromkeys(Phase, _LET_IN) | {
     Phase.PREPARING: _UNDECIDED,
     Phase.NO_WORKER: _UNDECIDED,
     Phase.WAITING_FOR_APPROVAL: _DECIDING,
-    Phase.WAITING_FOR_GATE: _DECIDING | {Signal.RETRY: "", Signal.SKIP: _A_GATE},
-    Phase.IN_LANE: _LET_IN | {Signal.APPROVE: _APPROVED, Signal.REJECT: ""},
+    Phase.WAITING_FOR_GATE: _DECIDING | {Signal.RETRY: Does.TAKE, Signal.SKIP: _A_GATE},
+    Phase.IN_LANE: _LET_IN | {Signal.APPROVE: _APPROVED, Signal.REJECT: Does.TAKE},
     Phase.ENDED: _ENDED,
 }
-_CHANGE: Final[dict[Phase, dict[Signal, str]]] = dict.fromkeys(Phase, _UNDER_WAY) | {
-    Phase.WAITING_FOR_GATE: _UNDER_WAY | {Signal.RETRY: "", Signal.SKIP: _A_GATE},
-    Phase.HELD: _UNDER_WAY | {Signal.HOLD: "it is held already", Signal.RESUME: ""},
+_CHANGE: Final[dict[Phase, dict[Signal, Cell]]] = dict.fromkeys(Phase, _UNDER_WAY) | {
+    Phase.WAITING_FOR_GATE: _UNDER_WAY | {Signal.RETRY: Does.TAKE, Signal.SKIP: _A_GATE},
+    Phase.HELD: _UNDER_WAY | {Signal.HOLD: "it is held already", Signal.RESUME: Does.TAKE},
     Phase.UNDOING: _UNDER_WAY | {Signal.HOLD: _AN_UNDO},
-    Phase.STUCK: _UNDER_WAY | {Signal.HOLD: _AN_UNDO, Signal.RETRY: "", Signal.SKIP: ""},
+    Phase.STUCK: _UNDER_WAY | {Signal.HOLD: _AN_UNDO, Signal.RETRY: Does.TAKE, Signal.SKIP: Does.TAKE},
     Phase.ENDED: _ENDED,
 }
 
@@ -141,11 +144,5 @@ def at_change(phase: Phase, signal: Signal) -> tuple[Does, str]:
     return _answer(_CHANGE[phase][signal])
 
 
-def _answer(cell: str) -> tuple[Does, str]:
-    match cell:
-        case "":
-            return Does.TAKE, ""
-        case Does.PASS_ON:
-            return Does.PASS_ON, ""
-        case _:
-            return Does.REFUSE, cell
+def _answer(cell: Cell) -> tuple[Does, str]:
+    return (cell, "") if isinstance(cell, Does) else (Does.REFUSE, cell)

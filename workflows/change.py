@@ -42,7 +42,8 @@ ORPHANS_END: Final = "orphans-end"
 """A patch: an older settlement whose lane was gone called a person, and kept the next lane from settling."""
 
 
-@workflow.defn(failure_exception_types=[ValidationError])  # a paper that nobody can read is no plan
+# A proposal that does not parse has to fail the workflow: a task that fails would hold the lane for ever.
+@workflow.defn(failure_exception_types=[ValidationError])
 class ChangeWorkflow(Waiting, Rehearsing):
     """The critical section: a plan's steps one by one, health, soak, receipt; or everything put back."""
 

@@ -52,7 +52,8 @@ RECORDED_LATER: Final = "heard-later"
 """A patch: an older run that was refused by a worker which came late left its record open."""
 
 
-@workflow.defn(failure_exception_types=[ValidationError])  # a paper that nobody can read is no plan
+# A proposal that does not parse has to fail the workflow: a task that fails would hold the lane for ever.
+@workflow.defn(failure_exception_types=[ValidationError])
 class PromotionWorkflow(PromotionDoors):
     """A release asks to enter: terms and plan, validation, approval; then its lane has the change made."""
 
