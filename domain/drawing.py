@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from domain.berth import at_of, component_of
-from domain.environment import Holding, Placement, Unknown, same_content
+from domain.environment import Absent, Holding, Placement, Unknown, same_content
 from domain.journal import Receipt, can_be_rolled_back
 from domain.names import Subject
 from domain.outcome import Outcome
@@ -120,7 +120,10 @@ def _place(component: Component, release: Release, before: Holding, berth: str, 
 
 
 def draw_rollback(request: Request, receipts: Iterable[Receipt]) -> Drawn:
-    """Put back, newest first, the deeds of the newest change that has not been undone."""
+    """Put back, newest first, the deeds of the newest change that has not been undone.
+
+    What would leave nothing is done only where the turn is named: two rollbacks in a row would empty a place otherwise.
+    """
     candidates = can_be_rolled_back(receipts)
     if not candidates:
         return Drawn((), refusals=(f"there is no change of {request.subject} that could be rolled back",))
@@ -132,7 +135,18 @@ def draw_rollback(request: Request, receipts: Iterable[Receipt]) -> Drawn:
     if pivots:
         why = f"{', '.join(pivots)} of {newest.version} cannot be undone: promote a fix instead"
         return Drawn((), refusals=(why,))
+    if request.of is None and _leaves_nothing(newest, drawn.steps):
+        why = (
+            f"{newest.version} was the first of {request.subject}: to undo it leaves nothing there. Promote a fix, "
+            f"or, where nothing is what you want, name its turn: --turn {newest.turn}"
+        )
+        return Drawn((), refusals=(why,))
     return drawn
+
+
+def _leaves_nothing(receipt: Receipt, steps: Sequence[Step]) -> bool:
+    gone = {step.berth for step in steps if isinstance(step.after, Absent)}
+    return bool(gone) and gone >= receipt.after.keys()
 
 
 def draw_undo(subject: Subject, deeds: Sequence[Deed]) -> Drawn:

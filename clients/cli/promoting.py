@@ -41,7 +41,13 @@ A_MOMENT: Final = 3.0
 
 Turn = Annotated[
     int | None,
-    typer.Option("--turn", metavar="TURN", min=1, help="Undo this change and no other.", show_default=False),
+    typer.Option(
+        "--turn",
+        metavar="TURN",
+        min=1,
+        help="Undo this change and no other, also where that leaves nothing.",
+        show_default=False,
+    ),
 ]
 
 Check = Annotated[bool, typer.Option("--check", help="Show every rule too, as `towpath validate` does.")]

@@ -111,7 +111,9 @@ async def test_a_release_walks_to_production_by_the_command_line(home: CommandLi
     served = (home.folder / "live/production/current/index.html").read_text()
     examined = await home.type("doctor", "--json")
     (home.folder / "services/other.yaml").write_text("service: other\n")  # somebody else is at work
-    rolled_back = await home.type("rollback", "storefront", "production", "--watch")
+    refused = await home.type("rollback", "storefront", "production", "--watch")
+    turn = re.findall(r"--turn\s+(\d+)", refused.said)[0]
+    rolled_back = await home.type("rollback", "storefront", "production", "--turn", turn, "--watch")
     listed = await home.type("release", "list")
     (home.folder / "services/storefront.yaml").write_text("service: storefront\n")
     broken = await home.type("rollback", "storefront", "dev", "--watch")

@@ -284,13 +284,23 @@ async def test_what_is_no_name_is_said_in_whatever_order_it_stands(towpath: Comm
 
 
 async def test_a_rollback_that_comes_about_ends_with_0(town: Town, towpath: CommandLine) -> None:
-    """To `rollback`, having rolled back is what was asked for; a second one that finds nothing is refused."""
+    """To `rollback`, having rolled back is what was asked for. A second one does not empty the place by mistake."""
     await town.promoted("1.0.0", town.dev)
+    first = (await town.lane_status(town.dev)).last_turn
+    await town.promoted("2.0.0", town.dev)
 
     ran = await towpath.type("rollback", town.service, town.dev, "--watch")
+    twice = await towpath.type("rollback", town.service, town.dev, "--watch")
+    stands = town.world.version(town.place(town.dev))
+    named = await towpath.type("rollback", town.service, town.dev, "--turn", str(first), "--watch")
     again = await towpath.type("rollback", town.service, town.dev, "--watch")
 
-    assert (ran.code, town.world.version(town.place(town.dev))) == (Exit.DONE, "absent")
+    assert (ran.code, twice.code, stands) == (Exit.DONE, Exit.REFUSED, "1.0.0")
+    assert (
+        f"to undo it leaves nothing there. Promote a fix, or, where nothing is what you want, name its turn: --turn {first}"
+        in " ".join(twice.said.split())
+    )
+    assert (named.code, town.world.version(town.place(town.dev))) == (Exit.DONE, "absent")
     assert again.code == Exit.REFUSED
     assert "no change" in again.said
 

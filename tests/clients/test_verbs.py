@@ -236,12 +236,13 @@ async def test_a_rollback_that_is_declined_at_once_says_so_unwatched(
     """It was “asked for”, and no command told afterwards that it was not begun, or why."""
     declined = await towpath.type("rollback", town.service, town.dev)
     await town.promoted("1.0.0", town.dev)
+    await town.promoted("2.0.0", town.dev)
     done = await towpath.type("rollback", town.service, town.dev)
 
     assert declined.code == Exit.REFUSED
     assert "was not begun: there is no change of" in declined.said
     assert done.code == Exit.DONE
-    assert "site is now nothing" in done.said
+    assert "site is now 1.0.0" in done.said
 
 
 async def test_the_decision_that_is_offered_is_the_whole_of_what_was_written(
@@ -294,7 +295,7 @@ async def test_a_rollback_is_listed_among_all_that_has_ended(town: Town, towpath
     """Somebody has asked for it, as for a promotion; the change of a promotion is told of with that."""
     await town.promoted("1.0.0", town.dev)
     promotion = (await town.lane_status(town.dev)).last_turn
-    await towpath.type("rollback", town.service, town.dev, "--watch")
+    await towpath.type("rollback", town.service, town.dev, "--turn", str(promotion), "--watch")
     rollback = (await town.lane_status(town.dev)).last_turn
     subject = town.subject(town.dev)
 
