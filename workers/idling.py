@@ -15,7 +15,7 @@ from activities.lanes import find_lane
 from domain.doors import NUDGE
 from domain.outcome import Phase
 from domain.status import ChangeStatus, LaneStatus, PromotionStatus
-from domain.workflow_types import CHANGE, LANE, PROMOTION
+from domain.workflow_types import CHANGE, LANE, NOTICE, PROMOTION
 
 PATIENT: Final = frozenset({Phase.HELD, Phase.WAITING_FOR_GATE, Phase.STUCK})
 """Phases in which a change may wait for people alone."""
@@ -46,6 +46,8 @@ async def should_do(client: Client, row: WorkflowExecution) -> str:
             case kind if kind == PROMOTION:
                 promotion = await ask_status(handle, PromotionStatus)
                 return await _of_promotion(client, promotion) if promotion else ""
+            case kind if kind == NOTICE:
+                return "telling"
             case _:
                 return ""
     except RPCError as error:
@@ -54,10 +56,10 @@ async def should_do(client: Client, row: WorkflowExecution) -> str:
         return ""  # it has ended meanwhile
 
 
-async def nudge(client: Client, row: WorkflowExecution) -> None:
+async def nudge(client: Client, workflow_id: str) -> None:
     """Give a workflow a task, by a signal that says nothing. Raises ``RPCError``."""
     try:
-        await client.get_workflow_handle(row.id, run_id=row.run_id).signal(NUDGE, {})
+        await client.get_workflow_handle(workflow_id).signal(NUDGE, {})
     except RPCError as error:
         if error.status is not RPCStatusCode.NOT_FOUND:
             raise

@@ -1,7 +1,8 @@
-"""A lookout for lanes that somebody terminated together with their change: nobody else would ever notice.
+"""A lookout for lanes that promotions wait for, and that do nothing: nobody else would ever notice.
 
-A change that outlives its lane wakes a new one, and a lane whose change is lost settles it. Where both are gone, only
-the promotions that wait for them are left, and those hold no clock.
+A change that outlives its lane wakes a new one, and a lane whose change is lost settles it. Where somebody terminated
+both, only the promotions that wait for them are left, and those hold no clock. And where somebody took a task of the
+lane's, and answered it with nothing, it rests as one does that has nothing to do.
 """
 
 from contextlib import suppress
@@ -9,7 +10,14 @@ from datetime import timedelta
 from typing import Final
 
 import structlog
-from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.enums.v1 import WorkflowExecutionStatus
+from temporalio.api.workflow.v1 import PendingWorkflowTaskInfo
+from temporalio.api.workflowservice.v1 import (
+    DescribeWorkflowExecutionRequest,
+    DescribeWorkflowExecutionResponse,
+)
+from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.calls import is_unreadable
@@ -18,42 +26,64 @@ from activities.ports import Notifier
 from domain.names import PHASE, STORY, MisnamedWorkflowError, Subject, lane_id, read_id
 from domain.outcome import Phase
 from domain.workflow_types import RUNNING_HERE
+from workers.idling import is_at_rest, nudge
 from workers.rounds import Rounds
 
 EVERY: Final = timedelta(seconds=30)
 WAITING: Final = f"{RUNNING_HERE} AND {STORY}='promotion' AND {PHASE}='{Phase.IN_LANE}'"
+_RUNNING: Final = WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING
 
 log = structlog.get_logger(__name__)
 
 
 async def keep_lookout(client: Client, notifier: Notifier, every: timedelta = EVERY) -> None:
-    """Wake, now and then, the lanes that promotions wait for and that are not there. Ends by being cancelled."""
+    """Wake, now and then, the lanes that promotions wait for and that do nothing. Ends by being cancelled."""
+    await Rounds("lanes that are waited for", "lookout_blind", notifier).keep(Lookout(client).look, every)
 
-    async def look() -> None:
-        for subject in await _waited_for(client):
-            if not await _is_there(client, subject):
+
+class Lookout:
+    """Which lanes were found at rest the last time, though a promotion waits for them."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._resting: set[Subject] = set()
+
+    async def look(self) -> None:
+        """Begin the lanes that are not there, and wake those that were at rest the last time, too."""
+        resting: set[Subject] = set()
+        for subject, waiting in (await self._waited_for()).items():
+            found = await self._describe(lane_id(subject))
+            if found is None:
                 log.warning("lane_woken", service=subject.service, environment=subject.environment)
-                await lane_message(client, subject, AWAKE, {})
+                await lane_message(self._client, subject, AWAKE, {})
+            elif is_at_rest(found):
+                resting.add(subject)
+                if subject in self._resting:
+                    log.warning("lane_nudged", service=subject.service, environment=subject.environment)
+                    for workflow_id in (lane_id(subject), *waiting):
+                        await nudge(self._client, workflow_id)
+        self._resting = resting
 
-    await Rounds("lanes that are waited for", "lookout_blind", notifier).keep(look, every)
+    async def _waited_for(self) -> dict[Subject, list[str]]:
+        """Return what running promotions wait in the lane for, and which promotions."""
+        found: dict[Subject, list[str]] = {}
+        async for row in self._client.list_workflows(WAITING):
+            with suppress(MisnamedWorkflowError):  # whoever started it has chosen what it says of itself
+                service, environment, _ = read_id(row.id, "promotion")
+                found.setdefault(Subject(service=service, environment=environment), []).append(row.id)
+        return found
 
-
-async def _waited_for(client: Client) -> list[Subject]:
-    """Return what running promotions wait in the lane for, each once."""
-    names: set[tuple[str, ...]] = set()
-    async for row in client.list_workflows(WAITING):
-        with suppress(MisnamedWorkflowError):  # whoever started it has chosen what it says of itself
-            names.add(read_id(row.id, "promotion")[:2])
-    return [Subject(service=service, environment=environment) for service, environment in sorted(names)]
-
-
-async def _is_there(client: Client, subject: Subject) -> bool:
-    try:
-        description = await client.get_workflow_handle(lane_id(subject)).describe()
-    except RPCError as error:
-        if is_unreadable(error):
-            return True  # until it is ended for that
-        if error.status is not RPCStatusCode.NOT_FOUND:
-            raise
-        return False
-    return description.status is WorkflowExecutionStatus.RUNNING
+    async def _describe(self, lane: str) -> DescribeWorkflowExecutionResponse | None:
+        """Describe a lane that runs; None where none does. One that nobody can read is there until it is ended."""
+        request = DescribeWorkflowExecutionRequest(
+            namespace=self._client.namespace, execution=WorkflowExecution(workflow_id=lane)
+        )
+        try:
+            found = await self._client.workflow_service.describe_workflow_execution(request, retry=False)
+        except RPCError as error:
+            if is_unreadable(error):
+                return DescribeWorkflowExecutionResponse(pending_workflow_task=PendingWorkflowTaskInfo())
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+            return None
+        return found if found.workflow_execution_info.status == _RUNNING else None

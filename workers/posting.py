@@ -23,6 +23,7 @@ from domain.notice import Event, NoticeOrder
 from domain.workflow_types import NOTICE
 
 LONGEST_SUMMARY: Final = 100
+_GROWING: Final = frozenset({Event.APPROVAL_WANTED, Event.REMINDER, Event.ESCALATED})
 _TELLING: Final = (
     WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING,
     WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_COMPLETED,
@@ -104,7 +105,7 @@ async def _begun(
 
 
 def _is_same(told: NoticeOrder, order: NoticeOrder) -> bool:
-    """Tell whether one notice tells what another would. Of a reminder, how long it has been is another time another."""
+    """Tell whether one notice tells what another would: of one that waits, how long it has is each time another."""
     one, other = told.notice, order.notice
     if (one.key, one.event, one.service, one.environment) != (
         other.key,
@@ -113,5 +114,5 @@ def _is_same(told: NoticeOrder, order: NoticeOrder) -> bool:
         other.environment,
     ):
         return False
-    is_titled_alike = one.title == other.title or one.event is Event.REMINDER
-    return is_titled_alike and set(told.channels) >= set(order.channels)
+    says_the_same = one.event in _GROWING or (one.title, one.text) == (other.title, other.text)
+    return says_the_same and set(told.channels) >= set(order.channels)

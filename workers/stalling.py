@@ -16,7 +16,7 @@ from activities.ports import Alarm, Clock, Notifier
 from activities.queues import held_up, why_closed
 from domain.hints import temporal
 from domain.names import ENGINE_QUEUE, Subject, effects_queue
-from domain.workflow_types import CHANGES, ENVIRONMENT_WORKFLOW, LANE, PROMOTION, RUNNING_HERE
+from domain.workflow_types import CHANGES, ENVIRONMENT_WORKFLOW, LANE, NOTICE, PROMOTION, RUNNING_HERE
 from workers.idling import is_at_rest, is_patient, nudge, should_do
 from workers.rounds import Rounds
 from workers.standstill import PAUSED, Still, described, find_pinned, find_rows, find_still
@@ -24,6 +24,7 @@ from workers.witnessing import OF_THE_ENGINE, about
 
 EVERY: Final = timedelta(seconds=20)
 OTHERS: Final = f"{RUNNING_HERE} AND WorkflowType IN ('{LANE}', '{PROMOTION}', '{ENVIRONMENT_WORKFLOW}')"
+NOTICES: Final = f"{RUNNING_HERE} AND WorkflowType='{NOTICE}'"
 OTHERS_EVERY: Final = 15
 """There are many of them, and few do anything: five minutes are soon enough."""
 LONGEST: Final = timedelta(minutes=10)
@@ -68,10 +69,11 @@ class Stalled:
         self._rounds += 1
         rows = {
             row.run_id: row
-            for query in (CHANGES, PAUSED, *([OTHERS] if looks_at_all else []))
+            for query in (CHANGES, NOTICES, PAUSED, *([OTHERS] if looks_at_all else []))
             for row in await find_rows(self._client, query)
         }
-        for queue in sorted({effects_queue(about(row.id).environment) for row in rows.values()}):
+        places = {about(row.id).environment for row in rows.values() if row.workflow_type != NOTICE}
+        for queue in sorted(map(effects_queue, places)):
             await self._look_at_queue(queue)
         async for row, seen in described(self._client, list(rows.values())):
             for still in find_still(row, seen, self._clock.now()):
@@ -101,7 +103,7 @@ class Stalled:
         if key not in self._woken:
             self._woken.add(key)
             log.warning("nudged", workflow=row.id, run=row.run_id, doing=doing)
-            await nudge(self._client, row)
+            await nudge(self._client, row.id)
         elif not is_patient(doing):
             await self._call_about(Still(row.id, row.run_id, f"it should be {doing}, and does nothing"))
 

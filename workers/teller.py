@@ -38,6 +38,7 @@ from domain.names import (
     SERVICE,
     STORY,
     Subject,
+    notice_id,
 )
 from domain.notice import Event, Notice, NoticeOrder
 from domain.noticing import Last, ended, lost, of_environment, of_promotion
@@ -63,6 +64,8 @@ ROW: Final = timedelta(seconds=20)
 TRIES: Final = 8
 """What could not be told of one workflow so often, in some nine minutes, is given up."""
 AT_ONCE: Final = 10
+POSTED_AGAIN: Final = 3
+"""So many times a notice is posted again that somebody has ended."""
 
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
 _HERE: Final = f"TaskQueue='{ENGINE_QUEUE}'"
@@ -126,6 +129,9 @@ class Teller:
         self._asked: dict[str, _Asked] = {}
         self._done: set[str] = set()
         self._told: dict[str, None] = {}
+        self._posted: dict[str, NoticeOrder] = {}
+        self._ended: dict[str, int] = {}
+        self._mourned: set[str] = set()
         self._failed: dict[str, _Failed] = {}
 
     async def look_round(self) -> None:
@@ -138,7 +144,10 @@ class Teller:
         try:
             await self._look_at_running(configuration)
         finally:  # what keeps one from being told of keeps nobody from hearing of the other
-            await self._look_at_closed(configuration)
+            try:
+                await self._look_at_closed(configuration)
+            finally:
+                await self._look_at_notices()
 
     async def _beginning(self) -> datetime:
         """Return since when things are told: whoever writes a first route does not hear of the whole past."""
@@ -287,10 +296,30 @@ class Teller:
         for notice in self._news(notices):
             channels = configuration.channels(notice)
             if channels:
-                await post(self._client, NoticeOrder(notice=notice, channels=channels))
+                order = NoticeOrder(notice=notice, channels=channels)
+                await post(self._client, order)
                 self._told[notice.key] = None
+                self._posted[notice_id(notice.key)] = order
+        while len(self._posted) > REMEMBERED:
+            self._ended.pop(next(iter(self._posted)), None)
+            del self._posted[next(iter(self._posted))]
         while len(self._told) > REMEMBERED:
             del self._told[next(iter(self._told))]
+
+    async def _look_at_notices(self) -> None:
+        """Post again what somebody ended before it was told; one that is ended each time is left, and logged."""
+        since = (self._clock.now() - OVERLAP).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        query = (
+            f"{_HERE} AND WorkflowType='{NOTICE}' AND ExecutionStatus='Terminated' AND CloseTime >= '{since}'"
+        )
+        rows = [row async for row in self._client.list_workflows(query)]
+        for row in rows:
+            order, times = self._posted.get(row.id), self._ended.get(row.id, 0)
+            if order and row.run_id not in self._mourned and times < POSTED_AGAIN:
+                log.error("notice_ended", workflow=row.id, title=order.notice.title, times=times + 1)
+                await post(self._client, order)
+                self._ended[row.id] = times + 1
+        self._mourned = {row.run_id for row in rows}
 
     def _news(self, notices: Iterable[Notice]) -> Iterator[Notice]:
         """Leave out what was told, and what happened before anybody asked to be told."""

@@ -13,9 +13,11 @@ from workflows.doorkeeper import BadStartError, RefusedError, read_value
 
 with workflow.unsafe.imports_passed_through():
     from activities.notices import NoticeActivities
+    from domain.doors import NUDGE
     from domain.names import notice_id
     from domain.notice import NoticeOrder, Sending, Sent
     from workflows import patience
+    from workflows.undisturbed import undisturbed
 
 
 @workflow.defn
@@ -28,12 +30,16 @@ class NoticeWorkflow:
     @workflow.run
     async def run(self, order: Any = None, _: Any = None) -> Sent:
         asked = self._begin(order)
-        whys = await asyncio.gather(*(self._tell(asked, channel) for channel in asked.channels))
+        # Nobody keeps it from being told by a cancel.
+        whys = await undisturbed(asyncio.create_task(self._tell_all(asked)))
         told = tuple(channel for channel, why in zip(asked.channels, whys, strict=True) if not why)
         untold = tuple(channel for channel, why in zip(asked.channels, whys, strict=True) if why)
         count_notices("told", len(told))
         count_notices("given up", len(untold))
         return Sent(told=told, untold=untold)
+
+    async def _tell_all(self, order: NoticeOrder) -> list[str]:
+        return await asyncio.gather(*(self._tell(order, channel) for channel in order.channels))
 
     async def _tell(self, order: NoticeOrder, channel: str) -> str:
         """Return nothing where the channel took it, else why it did not."""
@@ -53,6 +59,10 @@ class NoticeWorkflow:
             )
             return why
         return ""
+
+    @workflow.signal(name=NUDGE, description="For the engine: see whether there is anything to do")
+    def nudge(self, _: RawValue) -> None:
+        """It is the task that comes of it which matters."""
 
     @workflow.signal(dynamic=True, description="A notice takes no signals")
     def unknown(self, name: str, _: Sequence[RawValue]) -> None:

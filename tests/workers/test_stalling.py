@@ -29,7 +29,6 @@ from temporalio.api.workflowservice.v1 import (
     UpdateWorkflowExecutionOptionsRequest,
 )
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
-from temporalio.client import WorkflowExecution as WorkflowRow
 from temporalio.service import RPCError
 
 from activities.clock import SystemClock
@@ -397,8 +396,8 @@ async def test_where_waking_does_not_help_a_person_is_called(
     town, bell, _ = robbed
     woken = list[str]()
 
-    async def in_vain(_: Client, row: WorkflowRow) -> None:
-        woken.append(row.id)
+    async def in_vain(_: Client, workflow_id: str) -> None:
+        woken.append(workflow_id)
 
     monkeypatch.setattr("workers.stalling.nudge", in_vain)
     change = await town.change(town.dev)

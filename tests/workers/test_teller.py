@@ -350,6 +350,36 @@ async def test_what_could_not_be_told_for_a_while_is_told_later(
     assert "2.0.0 of shop in dev: rejected" in hook.titles
 
 
+@pytest.mark.parametrize("end", ["terminate", "cancel"])
+async def test_a_notice_that_somebody_ends_before_it_is_told_is_told(
+    server: Client, hook: Hook, tmp_path: Path, *, end: str
+) -> None:
+    """Whoever reaches the server can terminate it: it is posted again. A cancel does nothing to it."""
+    place = written(tmp_path, f"channels: {{hook: '{hook.url}'}}\nnotify: [{{to: [hook]}}]\n")
+    teller = Teller(server, settings_of(place), SystemClock())
+    async with at_work(server, place), asyncio.timeout(60):
+        await decide(await asked(server, place, "1.0.0"), "reject")
+    posted = "WorkflowType='NoticeWorkflow' AND ExecutionStatus='Running'"
+
+    async def is_posted() -> bool:
+        await teller.look_round()
+        return bool((await server.count_workflows(posted)).count)
+
+    await come_true(is_posted)
+    async for row in server.list_workflows(posted):
+        notice = server.get_workflow_handle(row.id)
+        await (notice.terminate() if end == "terminate" else notice.cancel())
+
+    async def is_told() -> bool:
+        await teller.look_round()
+        return "1.0.0 of shop in dev: rejected" in hook.titles
+
+    async with at_work(server, place):
+        await come_true(is_told)
+
+    assert hook.titles.count("1.0.0 of shop in dev: rejected") == 1
+
+
 async def _until_ended(client: Client, handle: WorkflowHandle[Any, Any]) -> None:
     first = client.get_workflow_handle(handle.id, run_id=handle.first_execution_run_id)
 
