@@ -27,6 +27,11 @@ HERE: Final = Path(".towpath")
 """Where ``towpath up`` keeps what it keeps, beside the configuration."""
 
 
+DATABASE: Final = "temporal.db"
+"""In the state folder: what the server of ``towpath up`` remembers."""
+_GUESSED: Final = "Temporal's default, since nothing names another"
+
+
 class EmbeddedServer(Value):
     """What ``towpath up`` writes down of the server it runs: ``server.json`` in its state folder."""
 
@@ -89,6 +94,7 @@ async def connect(state: Path = HERE, *, identity: str | None = None, space: Spa
     Raises ``NoServerError`` and ``UsageError``, with sentences.
     """
     chosen, way = find_way(state, space.profile if space else "")
+    _refuse_to_guess(state, way)
     if space:
         chosen["namespace"] = space.namespace
     try:
@@ -153,7 +159,16 @@ def embedded_address(state: Path = HERE) -> str:
 
 
 def _default() -> Way:
-    return Way(DEFAULT_ADDRESS, "Temporal's default, since nothing names another")
+    return Way(DEFAULT_ADDRESS, _GUESSED)
+
+
+def _refuse_to_guess(state: Path, way: Way) -> None:
+    """Where `towpath up` has served this folder, whoever answers at Temporal's default address is somebody else's."""
+    if way.source == _GUESSED and (state / DATABASE).exists():
+        raise NoServerError(
+            "The server of this folder does not run. Start it: towpath up. "
+            f"If another one is meant, name it: TEMPORAL_ADDRESS={DEFAULT_ADDRESS}"
+        )
 
 
 def _say_down(way: Way, why: str) -> str:

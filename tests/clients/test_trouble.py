@@ -58,6 +58,20 @@ async def test_a_server_that_is_down_is_named_with_the_remedy(
 
 
 @pytest.mark.parametrize("words", [*ASKS, ("doctor",)], ids=" ".join)
+async def test_where_the_folders_own_server_is_down_no_other_is_taken_for_it(
+    offline: CommandLine, words: tuple[str, ...]
+) -> None:
+    """Whoever answers at the usual address serves another project: its production was rolled back from here."""
+    (offline.folder / ".towpath").mkdir(exist_ok=True)
+    (offline.folder / ".towpath/temporal.db").write_bytes(b"")
+
+    ran = await offline.type(*words)
+
+    assert ran.code == Exit.NO_SERVER
+    assert "The server of this folder does not run. Start it: towpath up" in " ".join(ran.said.split())
+
+
+@pytest.mark.parametrize("words", [*ASKS, ("doctor",)], ids=" ".join)
 async def test_a_namespace_that_is_not_there_is_named_with_the_remedy(
     towpath: CommandLine, words: tuple[str, ...]
 ) -> None:
