@@ -4,6 +4,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from errno import EACCES, EDQUOT, EIO, EMFILE, ENOSPC, EPERM, EROFS
 from typing import Final, NoReturn
 
 import typer
@@ -97,6 +98,10 @@ app.add_typer(audit, name="audit", rich_help_panel=_SEE)
 app.add_typer(surveying.environments, name="environments", rich_help_panel=_SEE)
 
 
+_OF_THE_MACHINE: Final = frozenset({EACCES, EPERM, EROFS, ENOSPC, EDQUOT, EIO, EMFILE})
+"""Errors that no code of ours mends: who may read and write what, and how much of it there is."""
+
+
 def main() -> NoReturn:
     """Run the command line and leave at once: an ordinary exit crashes now and then (sdk-python#300)."""
     code = run(sys.argv[1:])
@@ -105,8 +110,9 @@ def main() -> NoReturn:
         sys.stderr.flush()
     except BrokenPipeError:
         pass  # whoever reads has read enough
-    except OSError:
-        code = code or Exit.BUG
+    except OSError as error:
+        complain(_say_kept_out(error))
+        code = code or Exit.USAGE
     os._exit(code)
 
 
@@ -126,14 +132,26 @@ def run(words: Sequence[str]) -> int:
         return INTERRUPTED
     except BrokenPipeError:
         return Exit.DONE
-    # Whatever gets here is ours: it is said with all that helps to mend it.
     except Exception as error:  # noqa: BLE001
-        traceback.print_exc()
-        complain(
-            f"That was a mistake of Towpath’s, not yours: {type(error).__name__}. Please report "
-            "what stands above."
-        )
-        return Exit.BUG
+        return _say_unforeseen(error)
+
+
+def _say_unforeseen(error: Exception) -> int:
+    """What the machine does not let us do is said; whatever else gets here is ours, and is told with all that helps."""
+    if isinstance(error, OSError) and error.errno in _OF_THE_MACHINE:
+        complain(_say_kept_out(error))
+        return Exit.USAGE
+    traceback.print_exception(error)
+    complain(
+        f"That was a mistake of Towpath’s, not yours: {type(error).__name__}. Please report "
+        "what stands above."
+    )
+    return Exit.BUG
+
+
+def _say_kept_out(error: OSError) -> str:
+    where = f"“{error.filename}”" if error.filename else "what is written to"
+    return f"This machine does not let us go on: {where}: {error.strerror}. Mend that, and say it again."
 
 
 def _say_misuse(error: TyperException) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shlex
 import sys
 from datetime import timedelta
 from itertools import chain
@@ -14,7 +15,7 @@ from activities import asking
 from clients.speaking import NO_ENGINE
 from domain.names import ENGINE_QUEUE, SEARCH_ATTRIBUTES
 from domain.outcome import Exit
-from tests.clients.conftest import CommandLine
+from tests.clients.conftest import TOWPATH, CommandLine
 from tests.conftest import SILENT
 from tests.town import Town
 from workers.server import free_port, temporal_binary
@@ -232,6 +233,20 @@ async def test_what_people_write_cannot_command_a_terminal(town: Town, towpath: 
 
     assert "red" in ran.out
     assert "\x1b" not in ran.out
+
+
+@pytest.mark.parametrize("words", [("--help",), ("config", "check", "--json")], ids=" ".join)
+async def test_a_disk_that_is_full_is_no_mistake_of_ours(tmp_path: Path, words: tuple[str, ...]) -> None:
+    """It is said in a sentence, without all that helps to mend our code."""
+    script = f"{shlex.join([str(TOWPATH), *words])} > /dev/full"
+    program = await asyncio.create_subprocess_exec(
+        *("sh", "-c", script), cwd=tmp_path, stderr=asyncio.subprocess.PIPE
+    )
+    _, said = await asyncio.wait_for(program.communicate(), 30)
+
+    assert program.returncode == Exit.USAGE, said.decode()
+    assert b"Traceback" not in said
+    assert "This machine does not let us go on: what is written to: No space left" in said.decode()
 
 
 async def test_two_of_the_same_promotion_are_one(town: Town, towpath: CommandLine) -> None:
