@@ -1,7 +1,7 @@
 """The verbs of an environment: the only code that touches it. Each is safe to run twice."""
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from typing import Final, NoReturn, TypeVar
@@ -154,15 +154,20 @@ class EffectActivities:
     async def soak(self, warrant: Warrant) -> Sealed:
         """Return sealed evidence of the health during the whole soak; end at once when it turns sick.
 
-        Touches nothing. A second run goes on where the first one's last heartbeat was, though never before the
-        turn's newest deed. Fails with ``NotCleared`` where this turn has no deed of this plan.
+        Touches nothing. A second run goes on where the first one's last heartbeat was, and what nobody has watched
+        since does not count; nor does what was before the turn's newest deed. Fails with ``NotCleared`` where this turn
+        has no deed of this plan.
         """
         proposal = self._clearing.unseal(warrant)
         last_deed = await self._clearing.last_deed(proposal, warrant.turn)
         beaten: Sequence[object] = activity.info().heartbeat_details
-        began = since(str(beaten[0]) if beaten else "", last_deed, self._tools.clock.now())
+        began = since(beaten, last_deed, self._tools.clock.now())
+
+        def beat() -> tuple[str, ...]:
+            return began.isoformat(), self._tools.clock.now().isoformat()
+
         async with transcribed(self._tools, proposal.plan.subject, warrant.turn, "soak", "soak"):
-            verdict = await _alive(watch(self._tools, proposal, began), began.isoformat())
+            verdict = await _alive(watch(self._tools, proposal, began), beat)
         evidence = Evidence(
             subject=proposal.plan.subject,
             turn=warrant.turn,
@@ -296,21 +301,21 @@ def _forbid(why: str) -> NoReturn:
     raise not_cleared(Refusal(cause=Cause.FORBIDDEN, why=why), journaled=False)
 
 
-async def _alive(work: Awaitable[ResultT], *known: str) -> ResultT:
+async def _alive(work: Awaitable[ResultT], known: Callable[[], tuple[str, ...]] = tuple) -> ResultT:
     """Heartbeat while the work goes on, so that its worker's death is noticed and a cancel is heard.
 
-    What is ``known`` is found again by a second run. Without an engine there is nobody to hear it.
+    What is ``known`` at the last of them is found again by a second run. Without an engine there is nobody to hear it.
     """
     if not activity.in_activity():
         return await work
-    beating = asyncio.create_task(_beat(*known))
+    beating = asyncio.create_task(_beat(known))
     try:
         return await work
     finally:
         beating.cancel()
 
 
-async def _beat(*known: str) -> None:
+async def _beat(known: Callable[[], tuple[str, ...]]) -> None:
     while True:
         await asyncio.sleep(BEAT.total_seconds())
-        activity.heartbeat(*known)
+        activity.heartbeat(*known())

@@ -1,9 +1,10 @@
 """What every signal does in every phase."""
 
+from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Final
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from domain.actor import PersonName
 from domain.names import Identifier, Subject
@@ -35,12 +36,23 @@ class Word(Value):
     """By the person's own key, where the environment asks for it; ``--key`` makes it."""
 
 
+def _check_lasting(length: timedelta) -> timedelta:
+    if not length:
+        message = "0s is no time: write more, or leave it out for one without an end"
+        raise ValueError(message)
+    return length
+
+
+Lasting = Annotated[Duration, AfterValidator(_check_lasting)]
+"""How long what is shut stays shut."""
+
+
 class FreezeWord(Value):
     """What a person writes for ``freeze``; ``lasts`` such as ``2h``, for ever where it is left out."""
 
     by: PersonName
     reason: Annotated[str, Field(min_length=1, max_length=2000)]
-    lasts: Duration | None = None
+    lasts: Lasting | None = None
     signed: WordSignature | None = None
 
 
@@ -51,7 +63,7 @@ class PinWord(Value):
     service: Identifier
     reason: Annotated[str, Field(min_length=1, max_length=2000)]
     release: Annotated[str, Field(max_length=200)] = ""
-    lasts: Duration | None = None
+    lasts: Lasting | None = None
     signed: WordSignature | None = None
 
 

@@ -1,7 +1,7 @@
 """What a soak is worth: whether a change is done with it, and whether its release may go on."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from domain.attempt import Kind
 from domain.berth import component_of
@@ -73,17 +73,24 @@ def _stayed(newest: Receipt, berths: Iterable[str]) -> str:
     return next((one for one in berths if one in own and same(own[one], newest.after[one])), "")
 
 
-def since(beat: str, last_deed: datetime, now: datetime) -> datetime:
-    """Return since when a soak lasts that an earlier run has watched since then, by its heartbeat.
+def since(beat: Sequence[object], last_deed: datetime, now: datetime) -> datetime:
+    """Return since when a soak lasts that an earlier run has watched, by its last heartbeat.
 
-    Anybody can send one: it is never believed back to before the last deed, nor ahead of the clock.
+    That says since when it lasted then, and when that was: while nobody watched, nothing soaked. Anybody can send one:
+    it is never believed back to before the last deed, nor ahead of the clock.
     """
+    began, beaten = (_moment(one, now) for one in (*beat, "", "")[:2])
+    unwatched = now - beaten if len(beat) > 1 else timedelta()
+    return max(min(began + unwatched, now), last_deed)
+
+
+def _moment(said: object, now: datetime) -> datetime:
+    """Read a moment of the past; what is none is now."""
     try:
-        began = datetime.fromisoformat(beat) if beat else now
+        moment = datetime.fromisoformat(str(said))
     except ValueError:
-        began = now
-    believed = min(began, now) if began.tzinfo else now
-    return max(believed, last_deed)
+        return now
+    return min(moment, now) if moment.tzinfo else now
 
 
 def _berths_of(component: str, receipt: Receipt) -> list[str]:

@@ -113,6 +113,12 @@ def test_a_freeze_has_a_reason_and_may_have_an_end() -> None:
         FreezeWord.model_validate({"by": "ana", "reason": ""})
 
 
+def test_a_freeze_for_no_time_is_none_for_ever() -> None:
+    """It was one without an end."""
+    with pytest.raises(ValidationError, match="0s is no time"):
+        FreezeWord.model_validate({"by": "ana@example.com", "reason": "why", "lasts": "0s"})
+
+
 def test_what_doors_read_stays_below_what_a_server_takes() -> None:
     """A message that is read can also be remembered and shown."""
     assert LARGEST_MESSAGE == 16384

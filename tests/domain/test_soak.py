@@ -143,7 +143,27 @@ def test_a_heartbeat_is_believed_between_the_last_deed_and_now(beat: str, minute
     """Anybody can send one: it makes no soak shorter, and none that never ends."""
     last_deed, now = NOON + timedelta(minutes=1), NOON + timedelta(minutes=9)
 
-    assert since(beat, last_deed, now) == NOON + timedelta(minutes=minutes)
+    assert since([beat] if beat else [], last_deed, now) == NOON + timedelta(minutes=minutes)
+    assert since([beat, now.isoformat()], last_deed, now) == NOON + timedelta(minutes=minutes)
+
+
+@pytest.mark.parametrize(
+    ("beaten", "minutes"),
+    [
+        ("2026-01-05T12:09:00+00:00", 3),
+        ("2026-01-05T12:07:00+00:00", 5),
+        ("2026-01-05T12:03:00+00:00", 9),
+        ("2000-01-01T00:00:00+00:00", 9),
+        ("2999-01-01T00:00:00+00:00", 3),
+        ("long ago", 3),
+        ("", 3),
+    ],
+)
+def test_what_nobody_has_watched_does_not_soak(beaten: str, minutes: int) -> None:
+    """A worker that was away while the site was down found it well again, and called that a full soak."""
+    last_deed, began, now = (NOON + timedelta(minutes=after) for after in (1, 3, 9))
+
+    assert since([began.isoformat(), beaten], last_deed, now) == NOON + timedelta(minutes=minutes)
 
 
 def test_what_only_stayed_when_its_change_was_put_back_opens_no_way() -> None:
