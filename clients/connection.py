@@ -73,6 +73,8 @@ class Way(NamedTuple):
 
     address: str
     source: str
+    is_left: bool = False
+    """Whoever began that server has died, and with it the workers that it ran."""
 
 
 def server_file(state: Path) -> Path:
@@ -133,7 +135,7 @@ def find_way(state: Path = HERE, profile: str = "") -> tuple[ClientConnectConfig
     if "target_host" in chosen:
         return chosen, Way(chosen["target_host"], "named by the profile or TEMPORAL_ADDRESS")
     found = embedded_server(state)
-    way = Way(found.address, found.source) if found else _default()
+    way = Way(found.address, found.source, not _lives(found.pid)) if found else _default()
     return {**chosen, "target_host": way.address}, way
 
 

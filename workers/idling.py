@@ -82,4 +82,4 @@ async def _of_promotion(client: Client, promotion: PromotionStatus) -> str:
     if promotion.phase is not Phase.IN_LANE:
         return ""
     lane = await find_lane(client, promotion.subject)
-    return doing if lane and lane.turn is None else ""
+    return doing if lane is None or lane.turn is None else ""

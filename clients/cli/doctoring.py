@@ -236,7 +236,12 @@ async def _server(place: Surroundings, environments: list[str]) -> AsyncIterator
     for client in spaces.everywhere():
         way = ways.get(id(client))
         host = client.service_client.config.target_host
-        yield _good("server", f"it answers on {host}{f' ({way.source})' if way else ''}")
+        answers = f"it answers on {host}{f' ({way.source})' if way else ''}"
+        yield (
+            _doubtful("server", answers, Exit.NOBODY_POLLS)
+            if way and way.is_left
+            else _good("server", answers)
+        )
         # Walks are led at home, whoever lives there.
         async for finding in _namespace(client, spaces.living_in(client, environments)):
             yield finding

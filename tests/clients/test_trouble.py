@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import shlex
 import sys
 from datetime import timedelta
@@ -70,6 +71,27 @@ async def test_where_the_folders_own_server_is_down_no_other_is_taken_for_it(
 
     assert ran.code == Exit.NO_SERVER
     assert "The server of this folder does not run. Start it: towpath up" in " ".join(ran.said.split())
+
+
+async def test_the_doctor_doubts_a_server_whose_workers_have_died(
+    offline: CommandLine, client: Client
+) -> None:
+    """It outlives a `towpath up` that was killed, and says for minutes that everything is served."""
+    gone = await asyncio.create_subprocess_exec("true")
+    await gone.wait()
+    left = {
+        "address": client.service_client.config.target_host,
+        "ui": "http://127.0.0.1:1",
+        "process": os.getpid(),
+        "pid": gone.pid,
+    }
+    (offline.folder / ".towpath").mkdir(exist_ok=True)
+    (offline.folder / ".towpath/server.json").write_text(json.dumps(left))
+
+    examined = await offline.type("doctor")
+
+    assert "– server: it answers on" in examined.out
+    assert "which has died: start it again with `towpath up`" in " ".join(examined.out.split())
 
 
 @pytest.mark.parametrize("words", [*ASKS, ("doctor",)], ids=" ".join)
