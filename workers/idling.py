@@ -6,7 +6,8 @@ it. The next task, whatever it is for, has it done.
 
 from typing import Any, Final
 
-from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionResponse
+from temporalio.api.common.v1 import WorkflowExecution as WorkflowExecutionId
+from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionResponse, ResetStickyTaskQueueRequest
 from temporalio.client import Client, WorkflowExecution, WorkflowHandle
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -17,6 +18,7 @@ from domain.outcome import Phase
 from domain.status import ChangeStatus, LaneStatus, PromotionStatus
 from domain.workflow_types import CHANGE, LANE, NOTICE, PROMOTION
 
+SILENT: Final = "answering whoever asks it"
 PATIENT: Final = frozenset({Phase.HELD, Phase.WAITING_FOR_GATE, Phase.STUCK})
 """Phases in which a change may wait for people alone."""
 _AT_WORK: Final = frozenset({Phase.PREPARING, Phase.NO_WORKER, Phase.ENDED})
@@ -39,7 +41,7 @@ async def should_do(client: Client, row: WorkflowExecution) -> str:
         match row.workflow_type:
             case kind if kind == CHANGE:
                 change = await ask_status(handle, ChangeStatus)
-                return f"{change.phase}, since {change.since}" if change else ""
+                return f"{change.phase}, since {change.since}" if change else SILENT
             case kind if kind == LANE:
                 lane = await ask_status(handle, LaneStatus)
                 return _of_lane(lane) if lane else ""
@@ -57,8 +59,14 @@ async def should_do(client: Client, row: WorkflowExecution) -> str:
 
 
 async def nudge(client: Client, workflow_id: str) -> None:
-    """Give a workflow a task, by a signal that says nothing. Raises ``RPCError``."""
+    """Give a workflow a task, by a signal that says nothing, and to whichever worker is there. Raises ``RPCError``.
+
+    Whoever answered its last task may have said that its next ones, and what it is asked, come to them.
+    """
+    where = WorkflowExecutionId(workflow_id=workflow_id)
+    request = ResetStickyTaskQueueRequest(namespace=client.namespace, execution=where)
     try:
+        await client.workflow_service.reset_sticky_task_queue(request)
         await client.get_workflow_handle(workflow_id).signal(NUDGE, {})
     except RPCError as error:
         if error.status is not RPCStatusCode.NOT_FOUND:

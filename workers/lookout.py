@@ -29,7 +29,8 @@ from domain.workflow_types import RUNNING_HERE
 from workers.idling import is_at_rest, nudge
 from workers.rounds import Rounds
 
-EVERY: Final = timedelta(seconds=30)
+EVERY: Final = timedelta(seconds=15)
+"""Twice this is less than a lane waits for its past to be recalled before it calls a person."""
 WAITING: Final = f"{RUNNING_HERE} AND {STORY}='promotion' AND {PHASE}='{Phase.IN_LANE}'"
 _RUNNING: Final = WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING
 

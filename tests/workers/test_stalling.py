@@ -389,6 +389,27 @@ async def test_a_change_whose_task_was_taken_is_woken(
     assert bell.alarms == []
 
 
+async def test_a_change_that_answers_nobody_is_woken_too(
+    robbed: tuple[Town, Bell, WorkflowHandle[Any, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever took its task may have what it is asked come to them, and answer nothing."""
+    town, bell, promotion = robbed
+
+    async def is_not_answered(*_: object) -> None:
+        """What is asked comes to somebody else."""
+
+    monkeypatch.setattr("workers.idling.ask_status", is_not_answered)
+    stalled = Stalled(town.client, bell, SystemClock())
+
+    async def is_woken() -> bool:
+        await stalled.look_round()
+        return (await promotion.describe()).status is not WorkflowExecutionStatus.RUNNING
+
+    await until(is_woken)
+
+    assert (await promotion.result()).outcome is Outcome.ROLLED_BACK
+
+
 async def test_where_waking_does_not_help_a_person_is_called(
     robbed: tuple[Town, Bell, WorkflowHandle[Any, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
