@@ -27,7 +27,7 @@ from clients.cli.terminal import say, say_commands, say_json
 from clients.cli.validating import Github, JunitFile, report
 from clients.trouble import NobodyPollsError, UsageError
 from domain.names import is_identifier
-from domain.outcome import Exit, Phase
+from domain.outcome import Exit, Outcome, Phase
 from domain.urgency import REASON_WANTED, Urgency
 from workers.settings import surroundings
 
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from clients.signing import Signer
 
 A_MOMENT: Final = 3.0
+BRIEFLY: Final = 0.2
 """Seconds, within which a lane says so where it does not begin what it was asked for."""
 
 Turn = Annotated[
@@ -170,11 +171,25 @@ def promote(
         if watch:
             return await follow(promotion)
         await _need_environment(promotion)
+        if why := await _refused_at_once(promotion):
+            say(f"It was refused: {why}", "bold red")
+            say_commands([promotion.see])
+            return Exit.REFUSED
         say("Follow it:")
         say_commands([f"{promotion.see} --watch"])
         return Exit.DONE
 
     ask(work, actor)
+
+
+async def _refused_at_once(promotion: "Promotion") -> str:
+    """Return why its environment refused it, where that is known within a moment; nothing where it goes on."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(A_MOMENT):
+            while (status := await promotion.status()).phase is Phase.PREPARING:  # noqa: ASYNC110 - it is another process
+                await asyncio.sleep(BRIEFLY)
+            return status.why if status.outcome is Outcome.REFUSED else ""
+    return ""
 
 
 def _walk(

@@ -230,6 +230,17 @@ def test_a_comment_begins_no_line_of_its_own() -> None:
     assert [line.split()[0] for line in told.splitlines()] == ["eve", "│", "│"]
 
 
+async def test_a_promotion_that_is_refused_at_once_says_so_unwatched(
+    town: Town, towpath: CommandLine
+) -> None:
+    """A slip in the version was “asked for”, with 0, and refused where nobody looked."""
+    ran = await towpath.type("promote", town.service, "1.0.O", town.dev)
+
+    assert ran.code == Exit.REFUSED
+    assert "It was refused: " in ran.said
+    assert "1.0.O" in ran.said.partition("It was refused: ")[2]
+
+
 async def test_a_rollback_that_is_declined_at_once_says_so_unwatched(
     town: Town, towpath: CommandLine
 ) -> None:
