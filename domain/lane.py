@@ -62,6 +62,10 @@ class LaneState(Value):
             return Phase.UNSETTLED
         return Phase.BUSY if self.running else Phase.IDLE
 
+    def waits(self, asker: str, number: int) -> bool:
+        """Tell whether an ask waits for its turn."""
+        return any((ask.asker, ask.number) == (asker, number) for ask in self.queue)
+
     def has_begun(self, asker: str, number: int) -> bool:
         """Tell whether a change runs, or is not accounted for yet, whose answer somebody waits for."""
         begun = (self.running.ask, *self.running.joined) if self.running else ()

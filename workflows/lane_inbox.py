@@ -139,14 +139,18 @@ class LaneInbox(LaneDoors):
             return f"no worker of {self._lane.subject.environment} could say whether you may; ask again"
 
     async def _take_withdrawal(self, message: Withdrawal) -> None:
+        waited = self._lane.waits(message.asker, message.number)
         self._lane = withdrawn(
             self._lane, message.asker, message.reason, spares_running=message.spares_running
         )
-        if not self._lane.has_begun(message.asker, message.number):
+        if self._lane.has_begun(message.asker, message.number):
+            return
+        told = self._answers.get(message.asker)
+        # What was answered while the withdrawal was looked into has happened, and is not taken back.
+        if waited or told is None or told.number != message.number:
             gone = Refusal(cause=Cause.GONE, why=message.reason or "it was withdrawn before its turn")
-            await self._answer(
-                message.asker, Told(number=message.number, answer=NotBegun(turn=0, refusal=gone))
-            )
+            told = Told(number=message.number, answer=NotBegun(turn=0, refusal=gone))
+        await self._answer(message.asker, told)
 
     async def _take_order(self, order: Order) -> None:
         running = self._lane.running

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from temporalio import activity
 from temporalio.client import WorkflowHandle
 
 from activities import crossing, errands
@@ -116,3 +117,63 @@ async def test_while_a_change_asks_to_be_told_of_a_thaw(town: Town, monkeypatch:
 
     assert (await asyncio.wait_for(handle.result(), 20)).outcome is Outcome.CANCELLED
     assert town.world.version(town.place(town.dev, "site")) == "absent"
+
+
+async def test_a_withdrawal_that_is_looked_at_when_the_change_has_ended_takes_nothing_back(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The promotion said that it was cancelled, and its release stood there, with a receipt."""
+    goes_on, begun, asked = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    client, status_of = activity.client, errands._status_of  # pyright: ignore[reportPrivateUsage]
+
+    class Slowly:
+        """A client that takes long to say what a promotion says itself."""
+
+        def get_workflow_handle(self, workflow_id: str) -> Any:
+            handle = client().get_workflow_handle(workflow_id)
+            describe = handle.describe
+
+            async def describe_late() -> Any:
+                begun.set()
+                await goes_on.wait()
+                return await describe()
+
+            monkeypatch.setattr(handle, "describe", describe_late)
+            return handle
+
+    async def ask_late(*words: Any) -> Any:
+        await asked.wait()
+        return await status_of(*words)
+
+    monkeypatch.setattr(
+        activity,
+        "client",
+        lambda: Slowly() if activity.info().activity_type == "hear_promotion" else client(),
+    )
+    monkeypatch.setattr(errands, "_status_of", ask_late)
+    gate = town.world.slow[town.place(town.dev)] = asyncio.Event()
+    handle = await town.promote("1.0.0", town.dev)
+    await town.world.reached.wait()
+    change = await town.change(town.dev)
+    await handle.cancel()
+    await asyncio.wait_for(begun.wait(), 20)
+    gate.set()
+    await asyncio.wait_for(change.result(), 20)
+
+    async def is_answered() -> bool:
+        return (await town.lane_status(town.dev)).turn is None
+
+    await until(is_answered)
+    goes_on.set()
+
+    async def is_looked_at() -> bool:
+        events = (await town.lane(town.dev).fetch_history()).events
+        return any(event.HasField("activity_task_completed_event_attributes") for event in events[-4:])
+
+    await until(is_looked_at)
+    asked.set()
+    report = await asyncio.wait_for(handle.result(), 20)
+
+    assert town.world.version(town.place(town.dev)) == "1.0.0"
+    assert report.outcome is Outcome.PROMOTED
+    assert report.why == "the cancel came too late: it was done"
