@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from clients.cli.asking import ask
+from clients.cli.asking import ask, need_known_service
 from clients.cli.grammar import LANE_WORDS, AsJson, read_promotion
+from clients.cli.reading import environments_of
 from clients.cli.terminal import say
 from clients.trouble import UsageError
 from domain.names import is_identifier
 from domain.outcome import Exit
 from domain.record import OutcomeRecord, PhaseRecord
+from workers.settings import surroundings
 
 if TYPE_CHECKING:
     from clients.client import Towpath
@@ -32,6 +34,9 @@ def watch(words: Words = None, until_idle: UntilIdle = False, as_json: AsJson = 
         _watch_promotion(said, as_json=as_json)
     if strange := [word for word in said if not is_identifier(word)]:
         raise UsageError(f"“{strange[0][:80]}” is no name of a service or an environment.")
+
+    if len(said) == 1 and said[0] not in environments_of(surroundings()):
+        need_known_service(said[0])
 
     async def work(towpath: "Towpath") -> Exit:
         from activities.clock import SystemClock

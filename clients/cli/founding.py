@@ -203,7 +203,9 @@ def _component(word: str) -> tuple[str, str]:
     known = [one.value for one in Kind]
     if kind not in known:
         hint = suggest(kind, known) if kind else f"write {plain(name)}=KIND, and {suggest('', known)}"
-        raise UsageError(f"“{plain(word)}” names no kind of component: {hint}.")
+        raise UsageError(
+            f"“{plain(word)}” names no kind of component: {hint}{'' if hint.endswith('?') else '.'}"
+        )
     return _name(name, "a component"), kind
 
 

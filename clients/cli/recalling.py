@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from clients.cli.asking import connected
+from clients.cli.asking import connected, need_known_service
 from clients.cli.grammar import Again, AsJson, ForEnvironment, ForService
 from clients.cli.reading import maybe_archive
 from clients.cli.repeating import repeat
@@ -57,6 +57,8 @@ def history(
     if watch:
         asyncio.run(repeat(look, _show, as_json=as_json, passing=ClientError))
     found = asyncio.run(look())
+    if wanted.service and not found.passages:
+        need_known_service(wanted.service)
     if as_json:
         say_json(found)
     else:

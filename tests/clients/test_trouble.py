@@ -19,6 +19,7 @@ from domain.outcome import Exit
 from tests.clients.conftest import TOWPATH, CommandLine
 from tests.conftest import SILENT
 from tests.town import Town
+from tests.workers.site import lay_out
 from workers.server import free_port, temporal_binary
 
 pytestmark = pytest.mark.server
@@ -269,6 +270,20 @@ async def test_a_disk_that_is_full_is_no_mistake_of_ours(tmp_path: Path, words: 
     assert program.returncode == Exit.USAGE, said.decode()
     assert b"Traceback" not in said
     assert "This machine does not let us go on: what is written to: No space left" in said.decode()
+
+
+@pytest.mark.parametrize("words", [("watch", "shpo"), ("history", "--service", "shpo")], ids=" ".join)
+async def test_a_service_that_is_misspelt_is_not_waited_for(
+    towpath: CommandLine, words: tuple[str, ...]
+) -> None:
+    """It was watched for ever, and had no history."""
+    lay_out(towpath.folder)
+
+    ran = await towpath.type(*words)
+
+    assert ran.code == Exit.USAGE, ran.said
+    assert "There is no service “shpo”" in ran.said
+    assert "did you mean shop?" in ran.said
 
 
 async def test_two_of_the_same_promotion_are_one(town: Town, towpath: CommandLine) -> None:
