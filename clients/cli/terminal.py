@@ -1,5 +1,6 @@
 """What people and programs read: sentences on a terminal, plain lines elsewhere, JSON where asked."""
 
+import signal
 import sys
 import unicodedata
 from collections.abc import Iterable, Sequence
@@ -110,8 +111,12 @@ def is_terminal() -> bool:
 
 
 def confirmed(question: str) -> bool:
-    """Ask a person on a terminal."""
-    return typer.confirm(plain(question))
+    """Ask a person on a terminal. Ctrl-C is heard at once: a loop would only note it while they are asked."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return typer.confirm(plain(question))
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def plain(text: str) -> str:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import shlex
+import signal
 import sys
 from datetime import timedelta
 from itertools import chain
@@ -284,6 +285,26 @@ async def test_a_service_that_is_misspelt_is_not_waited_for(
     assert ran.code == Exit.USAGE, ran.said
     assert "There is no service “shpo”" in ran.said
     assert "did you mean shop?" in ran.said
+
+
+async def test_whoever_is_asked_may_end_it_by_ctrl_c() -> None:
+    """A question within a running loop heard it only after the next line was typed."""
+    script = (
+        "import asyncio\nfrom clients.cli.terminal import confirmed\n"
+        "async def ask(): confirmed('well?')\nasyncio.run(ask())\n"
+    )
+    pipe = asyncio.subprocess.PIPE
+    program = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", script, stdin=pipe, stdout=pipe, stderr=pipe
+    )
+    assert program.stdout
+    async with asyncio.timeout(20):
+        asked = await program.stdout.readuntil(b"[y/N]")
+        program.send_signal(signal.SIGINT)
+        await program.wait()
+
+    assert b"well?" in asked
+    assert program.returncode
 
 
 async def test_two_of_the_same_promotion_are_one(town: Town, towpath: CommandLine) -> None:
