@@ -60,9 +60,15 @@ async def connected(place: Surroundings, by: str | None = None) -> "Towpath":
     from temporalio.runtime import Runtime, TelemetryConfig
 
     from clients.client import Towpath
+    from clients.connection import find_way
 
     with suppress(RuntimeError):  # it has one: it keeps that
         Runtime.set_default(Runtime(telemetry=TelemetryConfig(logging=None)))
+    if find_way(place.state)[1].is_left:
+        say_aside(
+            "The `towpath up` of this folder has died, and its workers with it: what is asked for waits until it is "
+            "started again: towpath up"
+        )
     return await Towpath.connect(place.state, identity=by, lives=spaces_of(place))
 
 

@@ -91,7 +91,9 @@ async def test_the_doctor_doubts_a_server_whose_workers_have_died(
     (offline.folder / ".towpath/server.json").write_text(json.dumps(left))
 
     examined = await offline.type("doctor")
+    asked = await offline.type("status")
 
+    assert "The `towpath up` of this folder has died, and its workers with it" in " ".join(asked.err.split())
     assert "– server: it answers on" in examined.out
     assert "which has died: start it again with `towpath up`" in " ".join(examined.out.split())
 

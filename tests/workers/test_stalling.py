@@ -255,8 +255,10 @@ async def slow_down(client: Client, queue: str) -> None:
     await client.workflow_service.update_task_queue_config(request)
 
 
-@pytest.mark.parametrize("hold_up", [lead_away, ramp_up, slow_down])
-@pytest.mark.parametrize("is_engines", [True, False])
+@pytest.mark.parametrize(
+    ("hold_up", "is_engines"),
+    [(lead_away, True), (lead_away, False), (ramp_up, False), (slow_down, True), (slow_down, False)],
+)
 async def test_a_queue_that_is_held_up_has_a_person_called(
     soaking: tuple[Town, WorkflowHandle[Any, Any], Bell],
     hold_up: Callable[[Client, str], Awaitable[None]],

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from temporalio import activity
+from temporalio import activity, workflow
 from temporalio.client import WorkflowHandle
 
 from activities import crossing, errands
@@ -63,6 +63,8 @@ def _told_soon(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
     """While an errand runs, its workflow hears nothing for most of the time that one of its tasks may take."""
     shortly = partial(town.client.start_workflow, task_timeout=timedelta(seconds=1))
     monkeypatch.setattr(town.client, "start_workflow", shortly)
+    child = partial(workflow.start_child_workflow, task_timeout=timedelta(seconds=1))
+    monkeypatch.setattr(workflow, "start_child_workflow", child)
     monkeypatch.setattr(patience, "NOTICE_AFTER", timedelta(seconds=0.2))
 
 
