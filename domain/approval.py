@@ -254,15 +254,23 @@ def why_posed(policy: Policy, requester: Requester, answer: DecisionWord) -> Kin
     return Kind.POSING if poses else None
 
 
-def why_not_counted(policy: Policy, requester: Requester, answer: DecisionWord, intent: Digest) -> str:
-    """Say in a sentence why this answer would not count, or nothing where it would."""
+def _why_another(plan: str, intent: Digest) -> str:
     waiting = short(intent)
-    if not answer.plan:
+    if not plan:
         return (
             f"a decision names the plan it is about; add “plan”: “{waiting}” if that is the one you have read"
         )
-    if not names_digest(answer.plan, intent):
-        return f"it names plan “{answer.plan}”, but {waiting} is the one that waits; read it and decide again"
+    if len(plan) < len(waiting) and waiting.startswith(plan.lower()):
+        return f"“{plan}” is too short for a plan: write its first {len(waiting)} digits, {waiting}"
+    if not names_digest(plan, intent):
+        return f"it names plan “{plan}”, but {waiting} is the one that waits; read it and decide again"
+    return ""
+
+
+def why_not_counted(policy: Policy, requester: Requester, answer: DecisionWord, intent: Digest) -> str:
+    """Say in a sentence why this answer would not count, or nothing where it would."""
+    if why := _why_another(answer.plan, intent):
+        return why
     if policy.signed and answer.signed is None:
         return UNSIGNED
     if why := policy.why_apart(answer.by, requester, answer.signed):

@@ -67,8 +67,7 @@ class Steered(ABC):
 
     @workflow.signal(dynamic=True, description="Anything else is refused")
     def unknown(self, name: str, _: Sequence[RawValue]) -> None:
-        del name
-        message = f"there is no such door here; this takes {self.takes}"
+        message = f"there is no signal “{name[:80]}” here; this takes {self.takes}"
         raise RefusedError(message)
 
     def refused(self, door: str, why: str, claimed: str = "") -> None:

@@ -216,14 +216,25 @@ def _show_lane(lane: LaneStatus, place: int = 0) -> None:
     _show_refused(lane.refused)
 
 
+def _say_who_held(change: ChangeStatus) -> str:
+    """Say who wanted it and why, and the command that lets it go on."""
+    back = f"let it go on: towpath resume {change.subject.service} {change.subject.environment}"
+    said = (one for one in reversed(change.records) if isinstance(one, OverrideRecord) and one.did == "hold")
+    if held := next(said, None):
+        why = f" ({held.comment})" if held.comment else ""
+        return f"as {held.actor} said{why}; {back}"
+    return f"as somebody has said; {back}"
+
+
 def _show_change(change: ChangeStatus, in_vain: str) -> None:
     waits = f": {change.waits_for}" if change.waits_for else ""
+    stands = "has" if change.phase is Phase.NO_WORKER else "is"
     say(
-        f"The change of turn {change.turn} is {change.phase}{waits}; since {_ago(change.since)}.",
+        f"The change of turn {change.turn} {stands} {change.phase}{waits}; since {_ago(change.since)}.",
         STYLES.get(change.phase, "bold"),
     )
     if change.will_hold and change.phase is not Phase.HELD:
-        say("  it holds before its next step, as somebody has said", "yellow")
+        say(f"  it holds before its next step, {_say_who_held(change)}", "yellow")
     if in_vain:
         say(f"  tried again and again, and fails: {in_vain}", "yellow")
     for record in change.records:

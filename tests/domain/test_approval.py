@@ -25,6 +25,7 @@ from domain.approval import (
 from domain.attempt import Kind
 from domain.key import key_of
 from domain.signature import Signature
+from domain.value import short
 from domain.windows import Schedule, Window
 from tests.domain.strategies import NOON, digest
 from tests.people import needs_openssh, ssh_keygen
@@ -326,3 +327,14 @@ def _signed(key: Path) -> str:
 def test_what_is_no_signature_has_no_key(text: str) -> None:
     """It is not an error either: whoever checks it refuses it in words."""
     assert not key_of(text)
+
+
+def test_too_few_digits_of_the_right_plan_are_said_to_be_too_few() -> None:
+    """It was “another plan that waits”, with the same digits."""
+    policy = Policy(quorum=1, approvers=("bo",), valid=timedelta(hours=1))
+    few, others = (DecisionWord(by="bo", plan=plan) for plan in (short(PLAN)[:-1], "0000000"))
+
+    assert why_not_counted(policy, REQUESTER, few, PLAN).startswith(
+        f"“{short(PLAN)[:-1]}” is too short for a plan"
+    )
+    assert why_not_counted(policy, REQUESTER, others, PLAN).startswith("it names plan “0000000”")

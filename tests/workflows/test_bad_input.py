@@ -183,7 +183,7 @@ async def test_an_update_is_refused_to_its_sender(
 DECISIONS: Final[Mapping[str, tuple[Mapping[str, str], str]]] = {
     "without a plan": ({"by": "bo@example.com"}, "a decision names the plan it is about"),
     "for another plan": ({"by": "bo@example.com", "plan": "00000000"}, "it names plan “00000000”, but"),
-    "with too few digits": ({"by": "bo@example.com", "plan": "PLAN4"}, "is the one that waits"),
+    "with too few digits": ({"by": "bo@example.com", "plan": "PLAN4"}, "is too short for a plan"),
     "by the requester": ({"by": "ana@example.com", "plan": "PLAN"}, "nobody decides on their own request"),
     "by the requester in capitals": (
         {"by": " ANA@Example.com ", "plan": "PLAN"},
