@@ -266,7 +266,7 @@ def test_an_event_is_its_name_and_its_keys(seen: Seen) -> None:
     (refused,) = [event for event in seen.events if event["event"] == "message_refused"]
     assert refused["workflow"] == "promotion/shop/dev/1.0.0"
     assert refused["level"] == "warning"
-    assert "no such door" in refused["why"]
+    assert "no signal “hello”" in refused["why"]
     assert not refused.keys() & {"temporal_workflow", "_record", "_from_structlog"}
 
 

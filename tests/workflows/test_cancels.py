@@ -170,7 +170,14 @@ async def test_a_withdrawal_that_is_looked_at_when_the_change_has_ended_takes_no
 
     async def is_looked_at() -> bool:
         events = (await town.lane(town.dev).fetch_history()).events
-        return any(event.HasField("activity_task_completed_event_attributes") for event in events[-4:])
+        asking = {
+            event.event_id
+            for event in events
+            if event.activity_task_scheduled_event_attributes.activity_type.name == "hear_promotion"
+        }
+        return any(
+            event.activity_task_completed_event_attributes.scheduled_event_id in asking for event in events
+        )
 
     await until(is_looked_at)
     asked.set()
