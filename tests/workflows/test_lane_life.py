@@ -30,6 +30,7 @@ from domain.answer import NotBegun
 from domain.approval import DecisionWord
 from domain.approval_written import Approval
 from domain.environment import Holding, Placement
+from domain.journal import can_be_rolled_back
 from domain.names import ENGINE_QUEUE, environment_id
 from domain.outcome import Phase
 from domain.status import LaneStatus, PromotionStatus, Report
@@ -244,7 +245,11 @@ class LaneLife(RuleBasedStateMachine):
     @rule()
     def roll_back(self) -> None:
         goes = self.life.roll_back()
-        answer = self.run(self.town.ask_lane(self.place, Story.ROLLBACK))
+        # By its turn: what would leave nothing there is done only where that is named.
+        newest = [receipt.turn for receipt in can_be_rolled_back(self.run(self.town.receipts(self.place)))][
+            :1
+        ]
+        answer = self.run(self.town.ask_lane(self.place, Story.ROLLBACK, of=next(iter(newest), None)))
         assert isinstance(answer, NotBegun) is not goes
 
     @precondition(lambda self: self.life.those(Stand.RUNNING, Stand.HELD) and not self.life.rusty)
