@@ -137,16 +137,16 @@ def draw_rollback(request: Request, receipts: Iterable[Receipt]) -> Drawn:
         return Drawn((), refusals=(why,))
     if request.of is None and _leaves_nothing(newest, drawn.steps):
         why = (
-            f"{newest.version} was the first of {request.subject}: to undo it leaves nothing there. Promote a fix, "
-            f"or, where nothing is what you want, name its turn: --turn {newest.turn}"
+            f"nothing stood there before {newest.version} of {request.subject}, and to undo it leaves nothing. Promote "
+            f"a fix, or, where nothing is what you want, name its turn: --turn {newest.turn}"
         )
         return Drawn((), refusals=(why,))
     return drawn
 
 
 def _leaves_nothing(receipt: Receipt, steps: Sequence[Step]) -> bool:
-    gone = {step.berth for step in steps if isinstance(step.after, Absent)}
-    return bool(gone) and gone >= receipt.after.keys()
+    left = receipt.after | {step.berth: step.after for step in steps}
+    return bool(steps) and all(isinstance(held, Absent) for held in left.values())
 
 
 def draw_undo(subject: Subject, deeds: Sequence[Deed]) -> Drawn:

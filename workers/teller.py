@@ -308,6 +308,8 @@ class Teller:
 
     async def _look_at_notices(self) -> None:
         """Post again what somebody ended before it was told; one that is ended each time is left, and logged."""
+        if not self._posted:
+            return
         since = (self._clock.now() - OVERLAP).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         query = (
             f"{_HERE} AND WorkflowType='{NOTICE}' AND ExecutionStatus='Terminated' AND CloseTime >= '{since}'"
