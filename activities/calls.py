@@ -1,11 +1,13 @@
-"""Calls to the server: what their errors mean, and one that takes no answer for an answer."""
+"""Calls to the server: what their errors mean, and some that take no answer for an answer."""
 
 from typing import Final
 
 from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.history.v1 import WorkflowExecutionStartedEventAttributes
 from temporalio.api.workflowservice.v1 import (
     DescribeWorkflowExecutionRequest,
     DescribeWorkflowExecutionResponse,
+    GetWorkflowExecutionHistoryRequest,
 )
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
@@ -53,3 +55,19 @@ async def describe(
         if is_unreadable(error) or error.status is RPCStatusCode.NOT_FOUND:
             return None
         raise
+
+
+async def begun(client: Client, workflow_id: str, run: str) -> WorkflowExecutionStartedEventAttributes | None:
+    """Read how a run was begun; None where it is gone, or nobody can read it. Raises ``RPCError``."""
+    request = GetWorkflowExecutionHistoryRequest(
+        namespace=client.namespace,
+        execution=WorkflowExecution(workflow_id=workflow_id, run_id=run),
+        maximum_page_size=1,
+    )
+    try:
+        page = await client.workflow_service.get_workflow_execution_history(request, retry=False)
+    except RPCError as error:
+        if is_unreadable(error) or error.status is RPCStatusCode.NOT_FOUND:
+            return None
+        raise
+    return page.history.events[0].workflow_execution_started_event_attributes

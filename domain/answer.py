@@ -10,7 +10,7 @@ from domain.berth import Berth
 from domain.environment import Holding
 from domain.journal import Receipt, Settled
 from domain.outcome import Outcome
-from domain.refusal import Refusal
+from domain.refusal import Cause, Refusal
 from domain.signature import WordSignature
 from domain.terms import LaneTerms, Request, Sealed, Story
 from domain.value import Value, canonical, digest_of
@@ -190,6 +190,17 @@ def answer_of(receipt: Receipt) -> Done | Undone:
     if receipt.settled is Settled.DONE:
         return Done(turn=receipt.turn, outcome=receipt.outcome, after=after, evidence=receipt.evidence)
     return Undone(turn=receipt.turn, outcome=receipt.outcome, why=receipt.why, after=after)
+
+
+def answer_withdrawal(withdrawal: Withdrawal, before: Told | None, *, waited: bool) -> Told:
+    """Return what whoever withdraws an ask that has not begun is told: that it is gone, where it ``waited``.
+
+    What was answered ``before``, while the withdrawal was looked into, has happened, and is not taken back.
+    """
+    if before and before.number == withdrawal.number and not waited:
+        return before
+    gone = Refusal(cause=Cause.GONE, why=withdrawal.reason or "it was withdrawn before its turn")
+    return Told(number=withdrawal.number, answer=NotBegun(turn=0, refusal=gone))
 
 
 def remember(answers: Mapping[str, Told], asker: str, told: Told, *, most: int, size: int) -> dict[str, Told]:

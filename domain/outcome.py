@@ -40,6 +40,12 @@ class Phase(StrEnum):
     ENDED = "ended"
 
 
+FOR_PEOPLE: Final = frozenset({Phase.HELD, Phase.WAITING_FOR_GATE, Phase.STUCK})
+"""Phases in which a change may wait for people alone."""
+FOR_WORKERS: Final = frozenset({Phase.PREPARING, Phase.NO_WORKER, Phase.ENDED})
+"""Phases in which a promotion waits for nobody but workers; what has ended is only to be closed."""
+
+
 class Exit(IntEnum):
     """What a command tells the shell."""
 

@@ -1,15 +1,12 @@
 """Ending what stands in the engine's way and never goes on, and noting who has put it there."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import structlog
 from temporalio.api.common.v1 import WorkflowExecution as WorkflowExecutionId
-from temporalio.api.workflowservice.v1 import (
-    GetWorkflowExecutionHistoryRequest,
-    GetWorkflowExecutionHistoryResponse,
-)
+from temporalio.api.workflowservice.v1 import GetWorkflowExecutionHistoryRequest
 from temporalio.client import Client, WorkflowExecution
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -74,39 +71,17 @@ class Ending:
 
 async def is_readable(client: Client, row: WorkflowExecution) -> bool:
     """Read its history as a worker would be given it: by the same library, which refuses the same."""
+    request = GetWorkflowExecutionHistoryRequest(
+        namespace=client.namespace,
+        execution=WorkflowExecutionId(workflow_id=row.id, run_id=row.run_id),
+    )
     try:
-        async for _ in _pages(client, row):
-            pass
+        while True:
+            page = await client.workflow_service.get_workflow_execution_history(request, retry=False)
+            if not page.next_page_token:
+                return True
+            request.next_page_token = page.next_page_token
     except RPCError as error:
         if is_unreadable(error):
             return False
         raise
-    return True
-
-
-async def has_cron(client: Client, row: WorkflowExecution) -> bool:
-    """Read in how it was begun whether it is begun again and again; false where it is gone, or cannot be read."""
-    try:
-        async for page in _pages(client, row, size=1):
-            begun = page.history.events[0].workflow_execution_started_event_attributes
-            return bool(begun.cron_schedule)
-    except RPCError as error:
-        if not (error.status is RPCStatusCode.NOT_FOUND or is_unreadable(error)):
-            raise
-    return False
-
-
-async def _pages(
-    client: Client, row: WorkflowExecution, size: int = 0
-) -> AsyncIterator[GetWorkflowExecutionHistoryResponse]:
-    request = GetWorkflowExecutionHistoryRequest(
-        namespace=client.namespace,
-        execution=WorkflowExecutionId(workflow_id=row.id, run_id=row.run_id),
-        maximum_page_size=size,
-    )
-    while True:
-        page = await client.workflow_service.get_workflow_execution_history(request, retry=False)
-        yield page
-        if not page.next_page_token:
-            return
-        request.next_page_token = page.next_page_token

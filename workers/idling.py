@@ -4,7 +4,7 @@ The server has nothing to do for it then, and its history says nothing; what it 
 it. The next task, whatever it is for, has it done.
 """
 
-from typing import Any, Final
+from typing import Any, NamedTuple
 
 from temporalio.api.common.v1 import WorkflowExecution as WorkflowExecutionId
 from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionResponse, ResetStickyTaskQueueRequest
@@ -14,15 +14,21 @@ from temporalio.service import RPCError, RPCStatusCode
 from activities.asking import ask_status
 from activities.lanes import find_lane
 from domain.doors import NUDGE
-from domain.outcome import Phase
+from domain.outcome import FOR_PEOPLE, FOR_WORKERS, Phase
 from domain.status import ChangeStatus, LaneStatus, PromotionStatus
 from domain.workflow_types import CHANGE, LANE, NOTICE, PROMOTION
 
-SILENT: Final = "answering whoever asks it"
-PATIENT: Final = frozenset({Phase.HELD, Phase.WAITING_FOR_GATE, Phase.STUCK})
-"""Phases in which a change may wait for people alone."""
-_AT_WORK: Final = frozenset({Phase.PREPARING, Phase.NO_WORKER, Phase.ENDED})
-"""Phases in which a promotion waits for nobody but workers."""
+
+class Duty(NamedTuple):
+    """What a workflow that is at rest should be doing."""
+
+    doing: str
+    since: str = ""
+    is_patient: bool = False
+    """It may be waiting for people, and then it rests as it should."""
+
+    def __str__(self) -> str:
+        return f"{self.doing}, since {self.since}" if self.since else self.doing
 
 
 def is_at_rest(seen: DescribeWorkflowExecutionResponse) -> bool:
@@ -31,31 +37,25 @@ def is_at_rest(seen: DescribeWorkflowExecutionResponse) -> bool:
     return not (seen.pending_activities or seen.pending_children or has_task)
 
 
-async def should_do(client: Client, row: WorkflowExecution) -> str:
-    """Say what a workflow that is at rest should be doing, and since when; nothing where it may rest.
-
-    Raises ``RPCError``.
-    """
+async def duty_of(client: Client, row: WorkflowExecution) -> Duty | None:
+    """Say what a workflow that is at rest should be doing; None where it may rest. Raises ``RPCError``."""
     handle: WorkflowHandle[Any, Any] = client.get_workflow_handle(row.id, run_id=row.run_id)
     try:
         match row.workflow_type:
             case kind if kind == CHANGE:
-                change = await ask_status(handle, ChangeStatus)
-                return f"{change.phase}, since {change.since}" if change else SILENT
+                return _of_change(await ask_status(handle, ChangeStatus))
             case kind if kind == LANE:
-                lane = await ask_status(handle, LaneStatus)
-                return _of_lane(lane) if lane else ""
+                return _of_lane(await ask_status(handle, LaneStatus))
             case kind if kind == PROMOTION:
-                promotion = await ask_status(handle, PromotionStatus)
-                return await _of_promotion(client, promotion) if promotion else ""
+                return await _of_promotion(client, await ask_status(handle, PromotionStatus))
             case kind if kind == NOTICE:
-                return "telling"
+                return Duty("telling")
             case _:
-                return ""
+                return None
     except RPCError as error:
         if error.status is not RPCStatusCode.NOT_FOUND:
             raise
-        return ""  # it has ended meanwhile
+        return None  # it has ended meanwhile
 
 
 async def nudge(client: Client, workflow_id: str) -> None:
@@ -73,21 +73,26 @@ async def nudge(client: Client, workflow_id: str) -> None:
             raise
 
 
-def is_patient(doing: str) -> bool:
-    """Tell whether what a change should be doing is to wait for people."""
-    return doing.partition(",")[0] in PATIENT
+def _of_change(change: ChangeStatus | None) -> Duty:
+    """A change that answers nobody should do at least that."""
+    if change is None:
+        return Duty("answering whoever asks it")
+    return Duty(change.phase, str(change.since), change.phase in FOR_PEOPLE)
 
 
-def _of_lane(lane: LaneStatus) -> str:
-    busy = lane.turn is not None or lane.queue or lane.unsettled
-    return f"{lane.phase}, since turn {lane.turn or lane.last_turn}" if busy else ""
+def _of_lane(lane: LaneStatus | None) -> Duty | None:
+    if lane is None or not (lane.turn is not None or lane.queue or lane.unsettled):
+        return None
+    return Duty(lane.phase, f"turn {lane.turn or lane.last_turn}")
 
 
-async def _of_promotion(client: Client, promotion: PromotionStatus) -> str:
-    doing = f"{promotion.phase}, since {promotion.since}"
-    if promotion.phase in _AT_WORK:
-        return doing
+async def _of_promotion(client: Client, promotion: PromotionStatus | None) -> Duty | None:
+    if promotion is None:
+        return None
+    duty = Duty(promotion.phase, str(promotion.since))
+    if promotion.phase in FOR_WORKERS:
+        return duty
     if promotion.phase is not Phase.IN_LANE:
-        return ""
+        return None
     lane = await find_lane(client, promotion.subject)
-    return doing if lane is None or lane.turn is None else ""
+    return duty if lane is None or lane.turn is None else None

@@ -5,6 +5,7 @@ both, only the promotions that wait for them are left, and those hold no clock. 
 lane's, and answered it with nothing, it rests as one does that has nothing to do.
 """
 
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
 from typing import Final
@@ -12,11 +13,7 @@ from typing import Final
 import structlog
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import WorkflowExecutionStatus
-from temporalio.api.workflow.v1 import PendingWorkflowTaskInfo
-from temporalio.api.workflowservice.v1 import (
-    DescribeWorkflowExecutionRequest,
-    DescribeWorkflowExecutionResponse,
-)
+from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionRequest
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -53,17 +50,37 @@ class Lookout:
         """Begin the lanes that are not there, and wake those that were at rest the last time, too."""
         resting: set[Subject] = set()
         for subject, waiting in (await self._waited_for()).items():
-            found = await self._describe(lane_id(subject))
-            if found is None:
-                log.warning("lane_woken", service=subject.service, environment=subject.environment)
-                await lane_message(self._client, subject, AWAKE, {})
-            elif is_at_rest(found):
-                resting.add(subject)
-                if subject in self._resting:
-                    log.warning("lane_nudged", service=subject.service, environment=subject.environment)
-                    for workflow_id in (lane_id(subject), *waiting):
-                        await nudge(self._client, workflow_id)
+            try:
+                if await self._is_resting(subject):
+                    resting.add(subject)
+                    if subject in self._resting:
+                        await self._wake(subject, waiting)
+            except RPCError as error:
+                if not is_unreadable(error):  # it is there until it is ended for that
+                    raise
         self._resting = resting
+
+    async def _is_resting(self, subject: Subject) -> bool:
+        """Tell whether a lane does nothing; begin it where there is none."""
+        request = DescribeWorkflowExecutionRequest(
+            namespace=self._client.namespace, execution=WorkflowExecution(workflow_id=lane_id(subject))
+        )
+        try:
+            found = await self._client.workflow_service.describe_workflow_execution(request, retry=False)
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+            found = None
+        if found and found.workflow_execution_info.status == _RUNNING:
+            return is_at_rest(found)
+        log.warning("lane_woken", service=subject.service, environment=subject.environment)
+        await lane_message(self._client, subject, AWAKE, {})
+        return False
+
+    async def _wake(self, subject: Subject, waiting: Sequence[str]) -> None:
+        log.warning("lane_nudged", service=subject.service, environment=subject.environment)
+        for workflow_id in (lane_id(subject), *waiting):
+            await nudge(self._client, workflow_id)
 
     async def _waited_for(self) -> dict[Subject, list[str]]:
         """Return what running promotions wait in the lane for, and which promotions."""
@@ -73,18 +90,3 @@ class Lookout:
                 service, environment, _ = read_id(row.id, "promotion")
                 found.setdefault(Subject(service=service, environment=environment), []).append(row.id)
         return found
-
-    async def _describe(self, lane: str) -> DescribeWorkflowExecutionResponse | None:
-        """Describe a lane that runs; None where none does. One that nobody can read is there until it is ended."""
-        request = DescribeWorkflowExecutionRequest(
-            namespace=self._client.namespace, execution=WorkflowExecution(workflow_id=lane)
-        )
-        try:
-            found = await self._client.workflow_service.describe_workflow_execution(request, retry=False)
-        except RPCError as error:
-            if is_unreadable(error):
-                return DescribeWorkflowExecutionResponse(pending_workflow_task=PendingWorkflowTaskInfo())
-            if error.status is not RPCStatusCode.NOT_FOUND:
-                raise
-            return None
-        return found if found.workflow_execution_info.status == _RUNNING else None

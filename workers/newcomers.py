@@ -9,10 +9,11 @@ from typing import Final
 
 from temporalio.client import Client, WorkflowExecution
 
+from activities.calls import begun
 from activities.ports import Clock
 from domain.names import ENGINE_QUEUE, MisnamedWorkflowError, read_id
 from domain.workflow_types import IN_OUR_WAY, TYPE_OF
-from workers.ending import Ending, has_cron
+from workers.ending import Ending
 from workers.sight import utc
 
 NEWEST: Final = timedelta(seconds=15)
@@ -56,7 +57,10 @@ class Newcomers:
         What goes on as new is kept waiting by the server too, for a second at most; and so is a cron of a second.
         """
         waits = (row.execution_time or row.start_time) - row.start_time
-        return waits > ASLEEP or (waits > timedelta() and await has_cron(self._client, row))
+        if waits > ASLEEP or not waits:
+            return waits > ASLEEP
+        how = await begun(self._client, row.id, row.run_id)
+        return how is not None and bool(how.cron_schedule)  # else it is gone, or is ended for that
 
 
 def is_strange(row: WorkflowExecution) -> bool:

@@ -4,19 +4,15 @@ from typing import Final
 
 import structlog
 from pydantic import ValidationError
-from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import WorkflowExecutionStatus
-from temporalio.api.history.v1 import WorkflowExecutionStartedEventAttributes
-from temporalio.api.workflowservice.v1 import GetWorkflowExecutionHistoryRequest
 from temporalio.client import Client
 from temporalio.common import (
     WorkflowIDConflictPolicy,
     WorkflowIDReusePolicy,
 )
 from temporalio.exceptions import WorkflowAlreadyStartedError
-from temporalio.service import RPCError, RPCStatusCode
 
-from activities.calls import describe, is_unreadable
+from activities.calls import begun, describe
 from activities.labels import search_attributes
 from domain.names import ENGINE_QUEUE, ENVIRONMENT, STORY, notice_id
 from domain.notice import Event, NoticeOrder
@@ -74,34 +70,16 @@ async def _tells(client: Client, workflow_id: str, order: NoticeOrder) -> bool:
     found = await describe(client, workflow_id)
     if found is None or found.workflow_execution_info.status not in _TELLING:
         return False
-    begun = await _begun(client, workflow_id, found.workflow_execution_info.execution.run_id)
-    if begun is None or (begun.workflow_type.name, begun.task_queue.name) != (NOTICE, ENGINE_QUEUE):
+    how = await begun(client, workflow_id, found.workflow_execution_info.execution.run_id)
+    if how is None or (how.workflow_type.name, how.task_queue.name) != (NOTICE, ENGINE_QUEUE):
         return False
-    if begun.cron_schedule or begun.first_workflow_task_backoff.ToTimedelta():
+    if how.cron_schedule or how.first_workflow_task_backoff.ToTimedelta():
         return False
     try:
-        (told,) = await client.data_converter.decode(begun.input.payloads, [NoticeOrder])
+        (told,) = await client.data_converter.decode(how.input.payloads, [NoticeOrder])
     except (ValidationError, ValueError, RuntimeError):
         return False
     return _is_same(told, order)
-
-
-async def _begun(
-    client: Client, workflow_id: str, run: str
-) -> WorkflowExecutionStartedEventAttributes | None:
-    """Return how a run was begun; None where it is gone, or nobody can read it."""
-    request = GetWorkflowExecutionHistoryRequest(
-        namespace=client.namespace,
-        execution=WorkflowExecution(workflow_id=workflow_id, run_id=run),
-        maximum_page_size=1,
-    )
-    try:
-        page = await client.workflow_service.get_workflow_execution_history(request, retry=False)
-    except RPCError as error:
-        if is_unreadable(error) or error.status is RPCStatusCode.NOT_FOUND:
-            return None
-        raise
-    return page.history.events[0].workflow_execution_started_event_attributes
 
 
 def _is_same(told: NoticeOrder, order: NoticeOrder) -> bool:

@@ -17,7 +17,7 @@ from activities.queues import held_up, why_closed
 from domain.hints import temporal
 from domain.names import ENGINE_QUEUE, Subject, effects_queue
 from domain.workflow_types import CHANGES, ENVIRONMENT_WORKFLOW, LANE, NOTICE, PROMOTION, RUNNING_HERE
-from workers.idling import is_at_rest, is_patient, nudge, should_do
+from workers.idling import duty_of, is_at_rest, nudge
 from workers.rounds import Rounds
 from workers.standstill import PAUSED, Still, described, find_pinned, find_rows, find_still
 from workers.witnessing import OF_THE_ENGINE, about
@@ -95,17 +95,17 @@ class Stalled:
 
     async def _look_at_resting(self, row: WorkflowExecution) -> None:
         """Wake, once, what should be doing something, and call a person where it does not go on by that."""
-        doing = await should_do(self._client, row)
-        if not doing:
+        duty = await duty_of(self._client, row)
+        if duty is None:
             return
-        key = f"{row.run_id}/{doing}"
+        key = f"{row.run_id}/{duty}"
         self._found.add(key)
         if key not in self._woken:
             self._woken.add(key)
-            log.warning("nudged", workflow=row.id, run=row.run_id, doing=doing)
+            log.warning("nudged", workflow=row.id, run=row.run_id, duty=str(duty))
             await nudge(self._client, row.id)
-        elif not is_patient(doing):
-            await self._call_about(Still(row.id, row.run_id, f"it should be {doing}, and does nothing"))
+        elif not duty.is_patient:
+            await self._call_about(Still(row.id, row.run_id, f"it should be {duty}, and does nothing"))
 
     async def _call_about(self, still: Still) -> None:
         command = temporal("describe", still.workflow_id, self._client.namespace)

@@ -23,6 +23,13 @@ MOST_REMEMBERED: Final = 100
 """Words; each counts for an hour from when it was signed."""
 
 
+def refuse_if_unheard(failure: ActivityError, environment: str, what: str) -> None:
+    """Raise ``RefusedError`` where a worker had its time for a word, and did not come."""
+    if isinstance(failure.cause, TimedOut):
+        message = f"no worker of {environment} has {what} again when one is there"
+        raise RefusedError(message) from failure
+
+
 class Guard:
     """Takes each word once, and only where the environment's worker finds nothing against it."""
 
@@ -67,10 +74,8 @@ class Guard:
                 summary=asks,
             )
         except ActivityError as failure:
-            if not isinstance(failure.cause, TimedOut):
-                raise
-            message = f"no worker of {environment} has said whether you may; say it again when one is there"
-            raise RefusedError(message) from failure
+            refuse_if_unheard(failure, environment, "said whether you may; say it")
+            raise
         finally:
             self._hearing -= 1
         if heard.why:

@@ -20,6 +20,7 @@ with workflow.unsafe.imports_passed_through():
         Withdrawal,
         Yielding,
         answer_of,
+        answer_withdrawal,
         remember,
     )
     from domain.attempt import Kind
@@ -145,12 +146,8 @@ class LaneInbox(LaneDoors):
         )
         if self._lane.has_begun(message.asker, message.number):
             return
-        told = self._answers.get(message.asker)
-        # What was answered while the withdrawal was looked into has happened, and is not taken back.
-        if waited or told is None or told.number != message.number:
-            gone = Refusal(cause=Cause.GONE, why=message.reason or "it was withdrawn before its turn")
-            told = Told(number=message.number, answer=NotBegun(turn=0, refusal=gone))
-        await self._answer(message.asker, told)
+        before = self._answers.get(message.asker)
+        await self._answer(message.asker, answer_withdrawal(message, before, waited=waited))
 
     async def _take_order(self, order: Order) -> None:
         running = self._lane.running

@@ -5,7 +5,6 @@ from datetime import datetime
 from temporalio import workflow
 from temporalio.common import RawValue
 from temporalio.exceptions import ActivityError, ApplicationError
-from temporalio.exceptions import TimeoutError as TimedOut
 
 from workflows.doorkeeper import NotBegunError, PosedError, RefusedError, read_message, read_value
 from workflows.steering import ABANDON, Steered
@@ -42,7 +41,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.bookkeeper import Bookkeeper
     from workflows.calling import Ringing
     from workflows.chronicle import Chronicle, Memory
-    from workflows.guard import Guard
+    from workflows.guard import Guard, refuse_if_unheard
 
 
 class Ending(Value):
@@ -250,12 +249,8 @@ class PromotionDoors(Steered):
                 summary=f"is that the signature of {decision.actor.name[:60]}?",
             )
         except ActivityError as failure:
-            if not isinstance(failure.cause, TimedOut):
-                raise
-            message = (
-                f"no worker of {order.environment} has looked at the signature; sign again when one is there"
-            )
-            raise RefusedError(message) from failure
+            refuse_if_unheard(failure, order.environment, "looked at the signature; sign")
+            raise
         finally:
             self._checking -= 1
         self._books.kept(piece)

@@ -219,33 +219,22 @@ async def test_a_workflow_that_is_pinned_has_a_person_called(
     assert bell.alarms[0].subject == town.subject(town.dev)
 
 
+def to_nobody(**more: Any) -> dict[str, Any]:
+    """Name a version of a deployment that no worker is of, in a request."""
+    names = {"namespace": NAMESPACE, "deployment_name": "evil dep", "build_id": "b1", "identity": "evil"}
+    return names | {"ignore_missing_task_queues": True, "allow_no_pollers": True} | more
+
+
 async def lead_away(client: Client, queue: str) -> None:
     await make_known(client, queue)
-    await client.workflow_service.set_worker_deployment_current_version(
-        SetWorkerDeploymentCurrentVersionRequest(
-            namespace=NAMESPACE,
-            deployment_name="evil dep",
-            build_id="b1",
-            identity="evil",
-            ignore_missing_task_queues=True,
-            allow_no_pollers=True,
-        )
-    )
+    request = SetWorkerDeploymentCurrentVersionRequest(**to_nobody())
+    await client.workflow_service.set_worker_deployment_current_version(request)
 
 
 async def ramp_up(client: Client, queue: str) -> None:
     await make_known(client, queue)
-    await client.workflow_service.set_worker_deployment_ramping_version(
-        SetWorkerDeploymentRampingVersionRequest(
-            namespace=NAMESPACE,
-            deployment_name="evil dep",
-            build_id="b1",
-            percentage=100,
-            identity="evil",
-            ignore_missing_task_queues=True,
-            allow_no_pollers=True,
-        )
-    )
+    request = SetWorkerDeploymentRampingVersionRequest(**to_nobody(percentage=100))
+    await client.workflow_service.set_worker_deployment_ramping_version(request)
 
 
 async def slow_down(client: Client, queue: str) -> None:

@@ -12,9 +12,9 @@ from temporalio.client import WorkflowHandle
 
 from activities import crossing, errands
 from domain.outcome import Outcome, Phase
-from domain.terms import TargetTerms
 from tests.survival.waiting import until
 from tests.town import Town
+from tests.workflows.test_windows import frozen_in_mid_rollout
 from workflows import patience
 
 pytestmark = pytest.mark.server
@@ -104,15 +104,8 @@ async def test_while_a_walk_finds_out_why_nobody_answers(town: Town, monkeypatch
 
 async def test_while_a_change_asks_to_be_told_of_a_thaw(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
     """What it has done is put back at once, and not when it may be held no longer."""
-    both = {"site": TargetTerms(target="fake"), "api": TargetTerms(target="fake")}
-    town.change_place(town.dev, targets=both, health=())
-    town.make("1.0.0", ("site", "api"))
-    gate = town.world.slow[town.place(town.dev, "site")] = asyncio.Event()
-    handle = await town.promote("1.0.0", town.dev)
-    await town.world.reached.wait()
     slow = Slow(monkeypatch, errands, "_signal", errands.TELL_OF_THAW)
-    await town.freeze(town.dev)
-    gate.set()
+    handle = await frozen_in_mid_rollout(town)
     await town.until_change(town.dev, Phase.WAITING_FOR_GATE)
 
     await slow.cancel_meanwhile(await town.change(town.dev))
