@@ -165,7 +165,7 @@ class Clearing:
 
         A rollback is somebody's wish, and a settlement the lane's; either has this undo in a plan sealed for it.
         """
-        configuration = self._tools.settings.about(subject.service)
+        configuration = self._tools.configuration(subject.service)
         guarded = configuration.is_guarded(subject.environment, subject.service)
         if not guarded or of.turn == order.warrant.turn or self._around.is_offline:
             return None

@@ -60,15 +60,22 @@ class ConfigurationFolder:
         """Return the configuration. Raises ``BrokenConfigurationError`` where it is broken now."""
         return _believed(self._path, self.inspect())
 
-    def about(self, service: str = "") -> Configuration:
-        """Return what concerns this service, or none of them, without those whose files are broken.
+    def about(self, service: str = "", environment: str = "") -> Configuration:
+        """Return what concerns this service and environment, without others whose files are broken.
 
-        Raises ``BrokenConfigurationError`` where its own file is, or what all of them share.
+        Where no environment is named, all of them count. Raises ``BrokenConfigurationError`` where a file that counts
+        is broken, or what all of them share.
         """
         found = self.inspect()
-        if found.sound is None or service in found.unsound:
+        broken = environment in found.unsound.environments if environment else found.unsound.environments
+        if found.sound is None or broken or service in found.unsound.services:
             return _believed(self._path, found)
         return found.sound
+
+    def shared(self) -> Configuration:
+        """Return what all share, and all that is whole. Raises ``BrokenConfigurationError`` where the former is not."""
+        found = self.inspect()
+        return _believed(self._path, found) if found.sound is None else found.sound
 
     def inspect(self) -> Inspection:
         """Return what the newest reading found, warnings included."""

@@ -1,7 +1,7 @@
 """Reading ``towpath.yaml``, ``environments/*.yaml`` and ``services/*.yaml``: all that is wrong, in one go."""
 
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -24,13 +24,20 @@ from domain.space import Space
 
 _LARGEST: Final = 1 << 20
 _FOLDERS: Final = ("environments", "services")
-_SERVICES: Final = "services/"
+_NAMED: Final = (("services",), ("environments",))
+
+
+class Unsound(NamedTuple):
+    """Whose files are at fault, alone or by what they say of each other."""
+
+    services: frozenset[str] = frozenset()
+    environments: frozenset[str] = frozenset()
 
 
 class Inspection(NamedTuple):
     """What a reading of the folder found. ``configuration`` is None exactly where there are mistakes.
 
-    ``sound`` is it without the services that are ``unsound``, and None where what all of them share is broken.
+    ``sound`` is it without what is ``unsound``, and None where what all of them share is broken.
 
     ``spaces`` says all the same which environments live in a namespace of their own, as far as it could be read.
     """
@@ -40,7 +47,7 @@ class Inspection(NamedTuple):
     warnings: tuple[Mistake, ...]
     spaces: Mapping[str, Space] = {}
     sound: Configuration | None = None
-    unsound: frozenset[str] = frozenset()
+    unsound: Unsound = Unsound()
 
 
 def inspect(path: Path, kinds: Kinds) -> Inspection:
@@ -65,26 +72,56 @@ def files_in(path: Path) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _services_of(mistakes: Iterable[Fault]) -> frozenset[str] | None:
-    """Return the services whose files are at fault, alone or by what they say of each other; None for any other.
+def _unsound(own: Sequence[Fault], judged: Sequence[Fault]) -> Unsound | None:
+    """Say whose files are at fault, by themselves or as ``judged`` together; None where it is what all share.
 
-    A route that names one of them is not at fault itself: it leads nowhere until that is mended.
+    A route that names one of them is not at fault itself: it leads nowhere until that is mended. Nor is a service for
+    what it says of an environment whose file is: it does not go there meanwhile.
     """
-    spots = [spot for fault in mistakes for spot in (fault.spot, fault.bound) if spot]
-    files = {spot.file for spot in spots if not _names_services(spot)}
-    if any(not file.startswith(_SERVICES) for file in files):
+    spots = [spot for fault in (*own, *judged) for spot in _blamed(fault)]
+    if any(_folder(spot) not in _FOLDERS for spot in spots):
         return None
-    return frozenset(Path(file).stem for file in files)
+    environments = _owners("environments", spots)
+    of_places = {spot for fault in judged for spot in _blamed(fault) if _place(spot) in environments}
+    return Unsound(_owners("services", (spot for spot in spots if spot not in of_places)), environments)
 
 
-def _names_services(spot: Spot) -> bool:
-    """Tell whether it is where a route says which services it is about."""
-    return spot.file == ORGANISATION_FILE and spot.keys[:1] == ("notify",) and spot.keys[2:3] == ("services",)
+def _blamed(fault: Fault) -> Iterator[Spot]:
+    """Say where the mistake may be: no floor is to blame for who goes below it."""
+    bound = (fault.bound,) if fault.bound and _folder(fault.bound) == _folder(fault.spot) else ()
+    return (spot for spot in (fault.spot, *bound) if not _names_others(spot))
 
 
-def _without(configuration: Configuration, services: frozenset[str]) -> Configuration:
-    left = {name: file for name, file in configuration.services.items() if name not in services}
-    return configuration.but(services=left)
+def _names_others(spot: Spot) -> bool:
+    """Tell whether it is where a route says which services and environments it is about."""
+    return spot.file == ORGANISATION_FILE and spot.keys[:1] == ("notify",) and spot.keys[2:3] in _NAMED
+
+
+def _folder(spot: Spot) -> str:
+    return spot.file.rpartition("/")[0]
+
+
+def _owners(folder: str, spots: Iterable[Spot]) -> frozenset[str]:
+    return frozenset(Path(spot.file).stem for spot in spots if _folder(spot) == folder)
+
+
+def _place(spot: Spot) -> str | int:
+    """Return the environment that a service speaks of there, or nothing."""
+    return spot.keys[1] if _folder(spot) == "services" and spot.keys[:1] == ("environments",) else ""
+
+
+def _without(configuration: Configuration, unsound: Unsound) -> Configuration:
+    """Take out what is unsound. What services say of such environments stays: it is part of what each of them says."""
+    return configuration.but(
+        services={
+            name: file for name, file in configuration.services.items() if name not in unsound.services
+        },
+        environments={
+            name: file
+            for name, file in configuration.environments.items()
+            if name not in unsound.environments
+        },
+    )
 
 
 class _Folder:
@@ -118,14 +155,14 @@ class _Folder:
         mistakes = self._say(fault for fault in found if not fault.is_warning)
         warnings = self._say(fault for fault in found if fault.is_warning)
         # What only follows from another mistake counts here: it may be another's.
-        unsound = _services_of(one for one in (*self._faults, *judged) if not one.is_warning)
+        unsound = _unsound(*([one for one in each if not one.is_warning] for each in (self._faults, judged)))
         return Inspection(
             None if mistakes else configuration,
             mistakes,
             warnings,
             configuration.spaces,
             None if unsound is None else _without(configuration, unsound),
-            unsound or frozenset(),
+            unsound or Unsound(),
         )
 
     def _signers(self) -> str | None:

@@ -65,7 +65,7 @@ class Drawing:
 
     async def propose(self, request: Request) -> Sealed:
         """Return the sealed proposal. What speaks against it is in it, as sentences; only a bug or a fault raises."""
-        configuration = self._tools.settings.about(request.subject.service)
+        configuration = self._tools.configuration(request.subject.service)
         match request.story:
             case Story.PROMOTION:
                 draft = await self._promotion(request, configuration)
@@ -286,7 +286,7 @@ class Drawing:
         )
 
     def _no_terms(self) -> Terms:
-        guarded = self._tools.settings.about().is_guarded(self._tools.environment)
+        guarded = self._tools.configuration().is_guarded(self._tools.environment)
         return Terms(targets={}, configuration=UNCONFIGURED, guarded=guarded, nonce=_nonce())
 
 

@@ -83,7 +83,7 @@ class Gatehouse:
         return heard
 
     async def _judge(self, saying: Saying) -> Heard:
-        configuration = self._tools.settings.about(saying.service or "")
+        configuration = self._tools.configuration(saying.service or "")
         place = (saying.environment, saying.service)
         why = why_misdirected(saying) or why_may_not(configuration, saying.by, saying.door, *place)
         if why:
@@ -100,7 +100,7 @@ class Gatehouse:
 
     async def hear_override(self, order: OverrideOrder) -> Heard:
         """Say whether an override that comes may count: what it would be refused for at a deed, it is now."""
-        word, configuration = order.word, self._tools.settings.about(order.word.service)
+        word, configuration = order.word, self._tools.configuration(order.word.service)
         who = overriders_of(configuration, Subject(service=word.service, environment=order.environment))
         if why := why_in_vain(word, who):
             if who.signed and word.signed is None and not why_not_overriding(word.by, who):
@@ -125,7 +125,7 @@ class Gatehouse:
         door = DOOR_OF.get(request.story)
         if door is None or self._around.is_offline:
             return ""
-        configuration = self._tools.settings.about(request.subject.service)
+        configuration = self._tools.configuration(request.subject.service)
         place = (request.subject.environment, request.subject.service)
         if why := why_may_not(configuration, request.actor.name, door, *place):
             return why
@@ -159,12 +159,12 @@ class Gatehouse:
 
     def _may_ban(self, record: Quarantine) -> bool:
         door = Door.UNQUARANTINE if record.lifted else Door.QUARANTINE
-        configuration = self._tools.settings.about(record.service)
+        configuration = self._tools.configuration(record.service)
         return not why_may_not(configuration, record.by.name, door, self._tools.environment, record.service)
 
     async def shut(self, subject: Subject) -> Shut:
         """Return what is shut there by a proven word. Raises ``BadSealError`` where one cannot be believed."""
-        configuration = self._tools.settings.about(subject.service)
+        configuration = self._tools.configuration(subject.service)
         environment, service = subject.environment, subject.service
         freeze = pin = None
         if configuration.is_signed(environment):
@@ -183,7 +183,7 @@ class Gatehouse:
     async def _why_no_skip(self, word: Saying, subject: Subject, turn: int) -> str:
         if not is_skip_of(word, subject, turn):
             return f"what {word.by} said was meant for {word.to}"
-        configuration = self._tools.settings.about(subject.service)
+        configuration = self._tools.configuration(subject.service)
         place = (subject.environment, subject.service)
         if why := why_may_not(configuration, word.by, word.door, *place):
             return why

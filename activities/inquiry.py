@@ -72,7 +72,7 @@ class Inquiry:
         What people said, as far as it is met here, is noted.
         """
         subject = proposal.plan.subject
-        configuration = self._tools.settings.about(subject.service)
+        configuration = self._tools.configuration(subject.service)
         observed = {} if before.entry else await self._observe_all(proposal, order.act, step, before.seen)
         heard = await self.hear(order.warrant, proposal)
         overriders = overriders_of(configuration, subject)
@@ -143,7 +143,7 @@ class Inquiry:
         How much is at stake, and since when people are asked, is what was sealed with the plan.
         """
         subject, risk = proposal.plan.subject, proposal.risk.level if proposal.risk else None
-        configuration = self._tools.settings.about(subject.service)
+        configuration = self._tools.configuration(subject.service)
         if configuration.place(subject) is None or subject.environment not in configuration.environments:
             return Policy(quorum=1, approvers=(), valid=timedelta())
         approval = configuration.approval(
@@ -157,10 +157,10 @@ class Inquiry:
         """Return who may break the glass now, by this worker's own configuration, where that is asked for."""
         broken = proposal.request.urgency is Urgency.BREAK_GLASS
         subject = proposal.plan.subject
-        return glass_of(self._tools.settings.about(subject.service), subject) if broken else NO_GLASS
+        return glass_of(self._tools.configuration(subject.service), subject) if broken else NO_GLASS
 
     def _asks_for_signed_releases(self) -> bool:
-        environment = self._tools.settings.about().environments.get(self._tools.environment)
+        environment = self._tools.configuration().environments.get(self._tools.environment)
         return environment is not None and environment.signed_releases
 
     async def _proven(self, warrant: Warrant, proposal: Proposal, facts: Facts) -> tuple[Warrant, Facts]:
@@ -201,7 +201,7 @@ class Inquiry:
 
     def _judged_by(self, proven: Warrant, proposal: Proposal, policy: Policy, glass: Glass) -> LetIn:
         subject = proposal.plan.subject
-        configuration = self._tools.settings.about(subject.service)
+        configuration = self._tools.configuration(subject.service)
         return LetIn(
             request=proven.request,
             decisions=proven.decisions,
@@ -235,7 +235,7 @@ class Inquiry:
     def _not_permitted(self, request: Request) -> str:
         subject = request.subject
         return why_may_not(
-            self._tools.settings.about(subject.service),
+            self._tools.configuration(subject.service),
             request.actor.name,
             Door.PROMOTE,
             subject.environment,

@@ -81,7 +81,7 @@ class Keyring:
 
     def _trusted_key(self, environment: str) -> str:
         """Return the public key as it is configured now: read each time, since people replace keys."""
-        found = self._settings.about().environments.get(environment)
+        found = self._settings.about(environment=environment).environments.get(environment)
         if not found:
             raise BadSealError(
                 f"No seal of {environment} can be made or checked: there is no "

@@ -224,7 +224,7 @@ class OfflineRollback:
         subject = self._request.subject
         closed = await self._archive.receipt_turns(subject)
         journals = await self._archive.journal_turns(subject)
-        place = self._tools.settings.about(subject.service).place(subject)
+        place = self._tools.configuration(subject.service).place(subject)
         turns = [0, *closed, *journals]
         for berth, terms in (place.targets if place else {}).items():
             try:

@@ -353,8 +353,15 @@ class Settings(Protocol):
         """Read the configuration as it is now. Raises ``domain`` errors as sentences where it is broken."""
         ...
 
-    def about(self, service: str = "") -> Configuration:
-        """Read what concerns this service, or none: what is broken in the files of others is left out, with them."""
+    def about(self, service: str = "", environment: str = "") -> Configuration:
+        """Read what concerns these, or none: what is broken in the files of others is left out, with them.
+
+        Where no environment is named, all of them count.
+        """
+        ...
+
+    def shared(self) -> Configuration:
+        """Read what all share, and every service and environment whose file is whole."""
         ...
 
 

@@ -152,7 +152,7 @@ class Receipts:
     async def _note_words(self, account: Account, facts: Facts) -> None:
         """Note what people said to the change, where this worker has not heard it before it counted."""
         subject = account.warrant.request.subject
-        if not self._tools.settings.about(subject.service).is_guarded(subject.environment, subject.service):
+        if not self._tools.configuration(subject.service).is_guarded(subject.environment, subject.service):
             of = change_id(subject, account.warrant.turn)
             notes = (TidingsNote(of=of, record=one, at=facts.now) for one in account.steered)
             await self._books.note(*notes)
@@ -181,7 +181,7 @@ class Receipts:
         """What a person is said to have wished is asked of their word: to leave something undone, or to adopt."""
         subject, request = proposal.plan.subject, account.warrant.request
         why = ""
-        if account.skipped and self._tools.settings.about(subject.service).is_guarded(
+        if account.skipped and self._tools.configuration(subject.service).is_guarded(
             subject.environment, subject.service
         ):
             why = await self._gatehouse.why_not_skipped(subject, account.warrant.turn, account.words)
@@ -248,7 +248,7 @@ class Receipts:
             await _until_ended(client, stray)
 
     async def _look(self, subject: Subject) -> tuple[dict[str, Holding], list[Fence]]:
-        configuration = self._tools.settings.about(subject.service)
+        configuration = self._tools.configuration(subject.service)
         place = configuration.place(subject)
         held: dict[str, Holding] = {}
         fences: list[Fence] = []

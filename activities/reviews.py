@@ -106,7 +106,7 @@ class Reviewing:
             return
         if await self._reviews.of(request.subject, warrant.turn) is None:
             # It has been cleared: where requests are signed, this one was found good.
-            signed = glass_of(self._tools.settings.about(request.subject.service), request.subject).signed
+            signed = glass_of(self._tools.configuration(request.subject.service), request.subject).signed
             proof = Proof.SSH_SIGNATURE if signed else Proof.NONE
             broken = Broken(
                 subject=request.subject,
@@ -130,7 +130,7 @@ class Reviewing:
         if done:
             is_same = (done.by.name, done.comment) == (word.by, word.comment)
             return "" if is_same else f"it was reviewed already, by {done.by.name}: {done.comment}"
-        glass = glass_of(self._tools.settings.about(order.subject.service), order.subject)
+        glass = glass_of(self._tools.configuration(order.subject.service), order.subject)
         if why := why_no_review(broken, glass, word):
             return why
         if word.signed and (why := await self._why_forged(broken, order)):

@@ -32,7 +32,7 @@ class Signpost:
         Whoever walks has to be let ask here, and to have signed it where that is asked for: told before anything moves.
         """
         environment, subject = self._tools.environment, request.subject
-        configuration = self._tools.settings.about(subject.service)
+        configuration = self._tools.configuration(subject.service)
         if why := unknown_place(configuration, subject):
             return Waymark(environment=environment, refusal=why)
         try:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from activities.ports import Check, Clock, PlacedTarget, Rule, Seals, Settings, Signers, Store
+from domain.configuration import Configuration
 from domain.names import Subject
 from domain.rule import RuleTerms
 from domain.terms import CheckTerms, TargetTerms
@@ -29,3 +30,7 @@ class Tools(NamedTuple):
     """Where artifacts are kept once their digest has been verified."""
     rule: Callable[[RuleTerms], Rule] = _no_rule
     """Makes a rule from its terms. Raises ``KeyError`` where there is no such kind here."""
+
+    def configuration(self, service: str = "") -> Configuration:
+        """Read what concerns this environment, and a service there or none."""
+        return self.settings.about(service, self.environment)

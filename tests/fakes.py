@@ -178,8 +178,11 @@ class FixedSettings:
     def current(self) -> Configuration:
         return self.configuration
 
-    def about(self, service: str = "") -> Configuration:
-        del service
+    def about(self, service: str = "", environment: str = "") -> Configuration:
+        del service, environment
+        return self.configuration
+
+    def shared(self) -> Configuration:
         return self.configuration
 
 

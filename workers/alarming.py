@@ -24,5 +24,5 @@ class EnginesNotifier:
             await self._here.call(alarm)
         except ChannelError:
             notice = notice_of(alarm)
-            channels = self._settings.about().channels(notice)
+            channels = self._settings.shared().channels(notice)
             await post(self._client, NoticeOrder(notice=notice, channels=channels))

@@ -36,9 +36,8 @@ async def keep_guarding(
     """
 
     async def look() -> None:
-        configuration = settings.about()
         for name in environments:
-            if configuration.guards(name) and not await is_guarded(client, name):
+            if settings.about(environment=name).guards(name) and not await is_guarded(client, name):
                 await guard(client, name)
 
     what = f"whether {', '.join(environments)} is guarded"

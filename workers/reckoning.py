@@ -81,7 +81,7 @@ def _unaccounted(tools: Tools, subject: Subject, turn: int) -> Tried:
 
 
 def _subjects(tools: Tools) -> Iterator[Subject]:
-    configuration = tools.settings.about()
+    configuration = tools.configuration()
     for service in configuration.services:
         subject = Subject(service=service, environment=tools.environment)
         if configuration.place(subject):

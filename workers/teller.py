@@ -136,7 +136,7 @@ class Teller:
 
     async def look_round(self) -> None:
         """Look once. Where it raises, nothing is taken for told that was not."""
-        configuration = self._settings.about()
+        configuration = self._settings.shared()
         if not configuration.organisation.notify:
             return
         if self._horizon is None:

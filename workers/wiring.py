@@ -30,7 +30,7 @@ def settings_of(place: Surroundings) -> ConfigurationFolder:
 
 def store_of(place: Surroundings) -> Store:
     """Open the release store that the configuration names."""
-    return open_store(settings_of(place).about().organisation.store, place.folder)
+    return open_store(settings_of(place).shared().organisation.store, place.folder)
 
 
 def tools(place: Surroundings, environment: str, clock: Clock | None = None) -> Tools:

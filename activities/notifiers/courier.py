@@ -60,7 +60,7 @@ class AppriseCourier:
 
     def _address(self, channel: str) -> str:
         try:
-            written = self._settings.about().organisation.channels.get(channel)
+            written = self._settings.shared().organisation.channels.get(channel)
         except BrokenConfigurationError as error:
             raise ChannelError(f"Channel {channel} cannot be looked up: {error}") from error
         if written is None:

@@ -32,7 +32,7 @@ class RoutedNotifier:
     async def call(self, alarm: Alarm) -> None:
         unable = [error for error in await self._call_all(alarm) if isinstance(error, Exception)]
         notice = notice_of(alarm)
-        channels = self._settings.about().channels(notice)
+        channels = self._settings.shared().channels(notice)
         whys = await asyncio.gather(*(self._failed(channel, notice) for channel in channels))
         if channels and all(whys):
             raise ChannelError(f"No channel took the alarm. {' '.join(whys)}")

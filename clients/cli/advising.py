@@ -33,7 +33,7 @@ def remedies(seen: Overview) -> Iterator[str]:
 
 def _is_signed(subject: Subject) -> bool:
     """Tell whether what people say there is signed, as far as this folder knows."""
-    known = find_configuration(surroundings())
+    known = find_configuration(surroundings(), subject.service, subject.environment)
     return known is not None and known.is_signed(subject.environment, subject.service)
 
 

@@ -88,7 +88,7 @@ def _unknown(service: str, known: "Configuration", here: Surroundings) -> UsageE
 async def need_service(towpath: "Towpath", service: str, environment: str) -> None:
     """Raise ``UsageError`` where this folder knows others, and no lane knows this one either: it is a slip."""
     here = surroundings()
-    known = find_configuration(here, service)
+    known = find_configuration(here, service, environment)
     if not known or not known.services or not is_identifier(service) or not is_identifier(environment):
         return
     file = known.services.get(service)

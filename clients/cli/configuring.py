@@ -57,7 +57,7 @@ def _effective(place: Surroundings, service: str, environment: str) -> Effective
     from activities.configuration_showing import effective
     from activities.targets import TARGETS
 
-    configuration = read_about(place, service)
+    configuration = read_about(place, service, environment)
     if service not in configuration.services:
         raise UsageError(
             f"There is no service “{plain(service)}” in {place.folder}: "

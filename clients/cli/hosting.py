@@ -71,9 +71,8 @@ def worker(environments: Environments = "", engine: Engine = False, namespaces: 
 
     Without options: the engine, and every environment whose key is on this machine.
     """
-    place = surroundings()
-    configuration = _read(place)
-    wanted = _names(environments)
+    place, wanted = surroundings(), _names(environments)
+    configuration = _read_for(place, wanted) if wanted and not engine else _read(place)
     for name in wanted:
         if name not in configuration.environments:
             known = ", ".join(sorted(configuration.environments)) or "none"
@@ -83,7 +82,7 @@ def worker(environments: Environments = "", engine: Engine = False, namespaces: 
         raise UsageError("--namespaces goes with --engine: an environment's worker goes where that lives.")
     if not wanted and not engine:
         wanted, engine = _with_keys(place, configuration), True
-    leave(asyncio.run(_work(place, wanted, engine=engine, only=only)))
+    leave(asyncio.run(_work(place, configuration, wanted, engine=engine, only=only)))
 
 
 def _names(listed: str) -> list[str]:
@@ -127,7 +126,12 @@ async def _up(place: Surroundings, port: int, ui_port: int) -> Exit:
 
 
 async def _work(
-    place: Surroundings, environments: Sequence[str], *, engine: bool, only: Sequence[str]
+    place: Surroundings,
+    configuration: "Configuration",
+    environments: Sequence[str],
+    *,
+    engine: bool,
+    only: Sequence[str],
 ) -> Exit:
     from clients.connection import find_way
     from clients.spaces import need_spaces, wanted_by
@@ -135,7 +139,7 @@ async def _work(
 
     telemetry, stop = begin(place), stop_signal()
     home = find_way(place.state)[0].get("namespace", USUAL_NAMESPACE)
-    lives, at_home = wanted_by(_read(place).spaces, home, environments, only if engine else None)
+    lives, at_home = wanted_by(configuration.spaces, home, environments, only if engine else None)
     spaces = await need_spaces(lives, place.state, home=at_home)
     async with _serving(spaces, place, environments, engine=engine, only=only, telemetry=telemetry) as shown:
         names = [*(["the engine"] if engine else []), *environments]
@@ -235,6 +239,15 @@ def _read(place: Surroundings) -> "Configuration":
     from clients.cli.reading import read_configuration
 
     return read_configuration(place)
+
+
+def _read_for(place: Surroundings, environments: Iterable[str]) -> "Configuration":
+    """Read what these environments need: mistakes in the files of others keep no worker from them."""
+    from clients.cli.reading import read_about, read_shared
+
+    for name in environments:
+        read_about(place, environment=name)
+    return read_shared(place)
 
 
 def _pid() -> int:

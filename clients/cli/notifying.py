@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from clients.cli.grammar import AsJson
-from clients.cli.reading import read_about
+from clients.cli.reading import read_shared
 from clients.cli.terminal import leave, say, say_json
 from clients.trouble import UsageError
 from domain.outcome import Exit
@@ -55,7 +55,7 @@ def _notify() -> None:
 def try_out(channel: ChannelName = "", event: EventName = "", as_json: AsJson = False) -> None:
     """Send a test notice now, from this machine, and say for each channel what came of it."""
     place = surroundings()
-    organisation = read_about(place).organisation
+    organisation = read_shared(place).organisation
     meant = _read_event(event)
     channels = _chosen(organisation, channel, meant)
     trials = asyncio.run(_try_all(place, channels, meant))

@@ -24,7 +24,7 @@ def roll_back_offline(
     if not (is_identifier(service) and is_identifier(environment)):
         raise UsageError(f"“{service} {environment}” names no service in an environment.")
     place, subject = surroundings(), Subject(service=service, environment=environment)
-    configuration = read_about(place, service)
+    configuration = read_about(place, service, environment)
     if environment not in configuration.environments:
         known = ", ".join(sorted(configuration.environments)) or "none"
         raise UsageError(f"There is no environment “{environment}” in {place.folder}; there is: {known}.")

@@ -82,7 +82,7 @@ def _need_use(environment: str, word: "OverrideWord") -> None:
     from domain.override import why_in_vain
 
     here = surroundings()
-    known = find_configuration(here, word.service)
+    known = find_configuration(here, word.service, environment)
     if known is None or environment not in known.environments:
         return
     subject = Subject(service=word.service, environment=environment)

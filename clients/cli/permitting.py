@@ -58,7 +58,7 @@ def can(person: Person, verb: Verb, where: Where, as_json: AsJson = False) -> No
 
 
 def _judge(place: Surroundings, person: str, verb: str, where: list[str]) -> Verdict:
-    configuration = read_about(place, where[0] if len(where) == 2 else "")
+    configuration = read_about(place, where[0] if len(where) == 2 else "", where[-1] if where else "")
     door = _door(verb)
     service, environment = _place(configuration, place, where)
     if service is None and door not in OF_THE_ENVIRONMENT:

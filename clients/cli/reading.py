@@ -22,12 +22,18 @@ def read_configuration(place: "Surroundings") -> "Configuration":
     return _read(_settings(place).current)
 
 
-def read_about(place: "Surroundings", service: str = "") -> "Configuration":
-    """Return what concerns this service, or none: mistakes in the files of others keep nobody from it.
+def read_about(place: "Surroundings", service: str = "", environment: str = "") -> "Configuration":
+    """Return what concerns these, or none: mistakes in the files of others keep nobody from it.
 
-    Raises ``UsageError`` with everything that is wrong where its own file is broken, or what all share.
+    Where no environment is named, all of them count. Raises ``UsageError`` with everything that is wrong where a file
+    that counts is broken, or what all share.
     """
-    return _read(lambda: _settings(place).about(service))
+    return _read(lambda: _settings(place).about(service, environment))
+
+
+def read_shared(place: "Surroundings") -> "Configuration":
+    """Return what all share, and whatever has a whole file. Raises ``UsageError`` where that is broken."""
+    return _read(lambda: _settings(place).shared())
 
 
 def _settings(place: "Surroundings") -> "ConfigurationFolder":
@@ -45,10 +51,16 @@ def _read(how: "Callable[[], Configuration]") -> "Configuration":
         raise UsageError(str(error)) from error
 
 
-def find_configuration(place: "Surroundings", service: str = "") -> "Configuration | None":
-    """Return what the folder says of this service, or of none; None where that cannot be read."""
-    found = _settings(place).inspect()
-    return None if service in found.unsound else found.sound
+def find_configuration(
+    place: "Surroundings", service: str = "", environment: str = ""
+) -> "Configuration | None":
+    """Return what ``read_about`` does; None where that cannot be read."""
+    from activities.mistakes import BrokenConfigurationError
+
+    try:
+        return _settings(place).about(service, environment)
+    except BrokenConfigurationError:
+        return None
 
 
 def spaces_of(place: "Surroundings") -> "Mapping[str, Space]":
@@ -97,7 +109,7 @@ def open_releases(place: "Surroundings") -> "Store":
     from activities.stores import open_store
 
     try:
-        return open_store(read_about(place).organisation.store, place.folder)
+        return open_store(read_shared(place).organisation.store, place.folder)
     except StoreError as error:
         raise UsageError(str(error)) from error
 

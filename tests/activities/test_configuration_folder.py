@@ -3,6 +3,7 @@ import os
 import shutil
 from collections.abc import Callable
 from datetime import timedelta
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -437,15 +438,88 @@ def test_a_route_to_a_service_whose_file_is_broken_is_no_mistake_of_all(folder: 
     assert reader(folder).about("storefront").organisation.channels == {"pager": "env:PAGER"}
 
 
-@pytest.mark.parametrize("file", ["towpath.yaml", "environments/dev.yaml", "environments/production.yaml"])
-def test_a_mistake_in_what_all_share_concerns_all(folder: Path, file: str) -> None:
-    """Whom a group names, and what an environment asks for, is not to be guessed at."""
-    (folder / file).write_text(f"{(folder / file).read_text()}\nnonsense: true\n")
+def test_a_mistake_in_what_all_share_concerns_all(folder: Path) -> None:
+    """Whom a group names is not to be guessed at."""
+    organisation = folder / "towpath.yaml"
+    organisation.write_text(f"{organisation.read_text()}\nnonsense: true\n")
     (folder / "services/other.yaml").write_text(BROKEN_SERVICES[0])
 
-    for service in ("storefront", "other", ""):
+    for service, environment in product(("storefront", "other", ""), ("dev", "production", "")):
         with pytest.raises(BrokenConfigurationError, match="nonsense"):
-            reader(folder).about(service)
+            reader(folder).about(service, environment)
+    with pytest.raises(BrokenConfigurationError, match="nonsense"):
+        reader(folder).shared()
+
+
+BROKEN_ENVIRONMENTS = (
+    "environment: production\nnonsense: true\n",
+    "environment: prod\n",
+    "environment: production\nkey: ed25519:short\n",
+    "environment: production\napproval: {quorum: 3, from: [release-managers, strangers]}\n",
+    "environment: production\nsoak: 1h\napproval: {quorum: two}\n",
+    "environment: [production\n",
+    "",
+)
+
+
+@pytest.mark.parametrize("written", BROKEN_ENVIRONMENTS)
+def test_a_mistake_in_one_environments_file_keeps_nobody_from_the_others(folder: Path, written: str) -> None:
+    """What holds in them is what held before, to the digest of their terms. It alone has nothing."""
+    dev = Subject(service="storefront", environment="dev")
+    before = reader(folder).current().terms(dev, timedelta(minutes=10), "n")
+    (folder / "environments/production.yaml").write_text(written)
+    read = reader(folder)
+
+    assert read.about("storefront", "dev").terms(dev, timedelta(minutes=10), "n") == before
+    assert "production" not in read.shared().environments
+    for service in ("storefront", "other", ""):
+        with pytest.raises(BrokenConfigurationError, match=r"environments/production\.yaml"):
+            read.about(service, "production")
+    with pytest.raises(BrokenConfigurationError, match=r"environments/production\.yaml"):
+        read.about("storefront")
+
+
+def test_environments_that_contradict_each_other_are_both_left_out(folder: Path) -> None:
+    """Nobody says whose key it is."""
+    key = f"ed25519:{'A' * 43}="
+    for name in ("staging", "production"):
+        (folder / f"environments/{name}.yaml").write_text(f"environment: {name}\nkey: {key}\n")
+    read = reader(folder)
+
+    assert set(read.about(environment="dev").environments) == {"dev"}
+    for name in ("staging", "production"):
+        with pytest.raises(BrokenConfigurationError, match="this is the key of"):
+            read.about(environment=name)
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_a_service_that_goes_below_a_floor_is_at_fault_itself(folder: Path, *, broken: bool) -> None:
+    """The environment is not; and where that is at fault as well, the service stands everywhere else."""
+    nonsense = "nonsense: true\n" if broken else ""
+    (folder / "environments/production.yaml").write_text(
+        f"environment: production\nobserve_only: true\n{nonsense}"
+    )
+    service = folder / "services/storefront.yaml"
+    service.write_text(
+        service.read_text().replace("after: [staging]", "after: [staging]\n    observe_only: false")
+    )
+    read = reader(folder)
+
+    assert any("observe_only" in str(one) for one in read.inspect().mistakes)
+    assert read.inspect().unsound == (
+        (frozenset(), {"production"}) if broken else ({"storefront"}, frozenset())
+    )
+
+
+def test_a_route_to_an_environment_that_is_broken_is_no_mistake_of_all(folder: Path) -> None:
+    organisation = folder / "towpath.yaml"
+    organisation.write_text(
+        f"{organisation.read_text()}\nchannels: {{pager: 'env:PAGER'}}\n"
+        "notify: [{to: [pager], environments: [production], events: [unsettled]}]\n"
+    )
+    (folder / "environments/production.yaml").rename(folder / "environments/production.yml")
+
+    assert reader(folder).shared().organisation.channels == {"pager": "env:PAGER"}
 
 
 @pytest.mark.parametrize("written", ["", "towpath: 1\n", "}{"])

@@ -24,8 +24,11 @@ class FakeSettings:
     def __init__(self, **keys: str) -> None:
         self.keys = keys
 
-    def about(self, service: str = "") -> Configuration:
-        del service
+    def about(self, service: str = "", environment: str = "") -> Configuration:
+        del service, environment
+        return self.current()
+
+    def shared(self) -> Configuration:
         return self.current()
 
     def current(self) -> Configuration:

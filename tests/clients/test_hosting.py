@@ -110,10 +110,14 @@ async def test_a_release_walks_to_production_by_the_command_line(home: CommandLi
     watched = await ended(watching)
     served = (home.folder / "live/production/current/index.html").read_text()
     examined = await home.type("doctor", "--json")
-    (home.folder / "services/other.yaml").write_text("service: other\n")  # somebody else is at work
+    dev = home.folder / "environments/dev.yaml"
+    whole = dev.read_text()
+    dev.write_text("environment: [dev\n")  # somebody else is at work, on two files
+    (home.folder / "services/other.yaml").write_text("service: other\n")
     refused = await home.type("rollback", "storefront", "production", "--watch")
     turn = re.findall(r"--turn\s+(\d+)", refused.said)[0]
     rolled_back = await home.type("rollback", "storefront", "production", "--turn", turn, "--watch")
+    dev.write_text(whole)
     listed = await home.type("release", "list")
     (home.folder / "services/storefront.yaml").write_text("service: storefront\n")
     broken = await home.type("rollback", "storefront", "dev", "--watch")
@@ -371,9 +375,14 @@ async def test_every_mistake_of_the_configuration_is_said_at_once(home: CommandL
     )
 
     ran = await home.type("config", "check")
-    others = [await home.type(*words) for words in (("up",), ("worker",), ("release", "list"))]
+    (home.folder / "environments/spare.yaml").write_text("environment: spare\n")
+    home.set(TEMPORAL_ADDRESS="127.0.0.1:1")
+    for_all = ("up", "worker", "worker --environments spare --engine", "worker --environments spare,dev")
+    others = [await home.type(*words.split()) for words in (*for_all, "release list")]
+    alone = await home.run("worker", "--environments", "spare")
 
     assert ran.code == Exit.USAGE
+    assert alone.code == Exit.NO_SERVER, alone.said
     assert "environments/dev.yaml:2" in ran.said
     assert re.search(r"services/storefront.yaml:\d+", ran.said)
     for other in others:
