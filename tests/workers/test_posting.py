@@ -108,5 +108,7 @@ async def test_what_is_posted_twice_is_told_once(told: tuple[Client, Hook]) -> N
     await post(client, ORDER)
     await post(client, ORDER.but(notice=LOST.but(key=key_of("another"), title="another")))
     await hook.until_told("another")
+    tries = await client.count_workflows(f"WorkflowId='{notice_id(LOST.key)}'")
 
     assert hook.titles.count(LOST.title) == 1
+    assert tries.count == 1
