@@ -15,7 +15,7 @@ from activities.bookkeeping import Bookkeeping
 from activities.clearance import Cleared, Clearing
 from activities.drawing import Drawing
 from activities.gatehouse import Gatehouse
-from activities.health import watch, watch_one
+from activities.health import Verdict, watch, watch_one
 from activities.logbook import Logbook
 from activities.ports import BadSealError, StaleFenceError, TargetRefusalError
 from activities.proving import Proving
@@ -37,8 +37,8 @@ from domain.refusal import Cause, Refusal
 from domain.review import ReviewOrder
 from domain.road import Waymark
 from domain.saying import Heard, Saying
-from domain.soak import since
-from domain.terms import Request, Sealed, Story
+from domain.soak import Soaking, go_on
+from domain.terms import Proposal, Request, Sealed, Story
 from domain.trail import Piece
 from domain.warrant import Warrant
 
@@ -154,20 +154,15 @@ class EffectActivities:
     async def soak(self, warrant: Warrant) -> Sealed:
         """Return sealed evidence of the health during the whole soak; end at once when it turns sick.
 
-        Touches nothing. A second run goes on where the first one's last heartbeat was, and what nobody has watched
-        since does not count; nor does what was before the turn's newest deed. Fails with ``NotCleared`` where this turn
-        has no deed of this plan.
+        Touches nothing. A second run goes on from the first one's last heartbeat: what nobody has watched and found
+        well does not count, nor does what was before the turn's newest deed. What the first one found sick is, though
+        it could not say so. Fails with ``NotCleared`` where this turn has no deed of this plan.
         """
         proposal = self._clearing.unseal(warrant)
         last_deed = await self._clearing.last_deed(proposal, warrant.turn)
         beaten: Sequence[object] = activity.info().heartbeat_details
-        began = since(beaten, last_deed, self._tools.clock.now())
-
-        def beat() -> tuple[str, ...]:
-            return began.isoformat(), self._tools.clock.now().isoformat()
-
-        async with transcribed(self._tools, proposal.plan.subject, warrant.turn, "soak", "soak"):
-            verdict = await _alive(watch(self._tools, proposal, began), beat)
+        seen = go_on(beaten, last_deed, self._tools.clock.now())
+        verdict = await self._soaked(proposal, warrant.turn, seen)
         evidence = Evidence(
             subject=proposal.plan.subject,
             turn=warrant.turn,
@@ -176,10 +171,20 @@ class EffectActivities:
             sentences=verdict.sentences,
             soaked=Soaked.FULL if verdict.passed else Soaked.CUT,
             intent=proposal.plan.intent,
-            began=began,
+            began=seen.began,
             at=self._tools.clock.now(),
         )
         return self._archive.seal(self._tools.environment, evidence)
+
+    async def _soaked(self, proposal: Proposal, turn: int, seen: Soaking) -> Verdict:
+        if seen.sick:
+            return Verdict(seen.sick, passed=False, proven=False)
+        async with transcribed(self._tools, proposal.plan.subject, turn, "soak", "soak"):
+            verdict = await _alive(watch(self._tools, proposal, seen), seen.beat)
+        if not verdict.passed:
+            seen.sick = verdict.sentences
+            activity.heartbeat(*seen.beat())
+        return verdict
 
     @activity.defn
     async def look(self, order: LookOrder) -> Sealed:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final, NamedTuple
 
 from activities.ports import Check, Expected, Finding
@@ -11,6 +11,7 @@ from activities.transcribing import say
 from domain.berth import berth_of, component_of
 from domain.environment import Holding, Placement
 from domain.plan import Step, Verb
+from domain.soak import Soaking
 from domain.terms import CheckTerms, Fleet, Proposal
 
 SHORTEST_PAUSE: Final = timedelta(seconds=1)
@@ -52,9 +53,9 @@ async def look_until_well(tools: Tools, proposal: Proposal, expected: Mapping[st
     )
 
 
-async def watch(tools: Tools, proposal: Proposal, began: datetime) -> Verdict:
-    """Look again and again until the soak that began then is over, or what should stand there is not well."""
-    return await _watch(tools, proposal, proposal.plan.after, began, proposal.terms.soak)
+async def watch(tools: Tools, proposal: Proposal, seen: Soaking) -> Verdict:
+    """Look again and again until the soak is over, or what should stand there is not well; and note when it was."""
+    return await _watch(tools, proposal, proposal.plan.after, seen, proposal.terms.soak)
 
 
 async def watch_one(tools: Tools, proposal: Proposal, step: Step) -> Verdict:
@@ -65,18 +66,26 @@ async def watch_one(tools: Tools, proposal: Proposal, step: Step) -> Verdict:
     own = tuple(terms for terms in proposal.terms.health if terms.looks_at(step.berth))
     alone = proposal.but(terms=proposal.terms.but(health=own))
     pause = proposal.terms.fleets.get(step.component, Fleet()).pause
-    verdict = await _watch(tools, alone, {step.berth: step.after}, tools.clock.now(), pause)
+    now = tools.clock.now()
+    verdict = await _watch(tools, alone, {step.berth: step.after}, Soaking(now, now), pause)
     return verdict if own else verdict._replace(sentences=())
 
 
 async def _watch(
-    tools: Tools, proposal: Proposal, expected: Mapping[str, Holding], began: datetime, lasting: timedelta
+    tools: Tools,
+    proposal: Proposal,
+    expected: Mapping[str, Holding],
+    seen: Soaking,
+    lasting: timedelta,
 ) -> Verdict:
     pause = min(max(lasting / LOOKS_A_SOAK, SHORTEST_PAUSE), LONGEST_PAUSE)
     while True:
         verdict = await look_until_well(tools, proposal, expected)
-        left = began + lasting - tools.clock.now()
-        if not verdict.passed or left <= timedelta():
+        left = seen.began + lasting - tools.clock.now()
+        if not verdict.passed:
+            return verdict
+        seen.well = tools.clock.now()
+        if left <= timedelta():
             return verdict
         await asyncio.sleep(min(pause, left).total_seconds())
 

@@ -1,6 +1,7 @@
 """What a soak is worth: whether a change is done with it, and whether its release may go on."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from domain.attempt import Kind
@@ -73,15 +74,28 @@ def _stayed(newest: Receipt, berths: Iterable[str]) -> str:
     return next((one for one in berths if one in own and same(own[one], newest.after[one])), "")
 
 
-def since(beat: Sequence[object], last_deed: datetime, now: datetime) -> datetime:
-    """Return since when a soak lasts that an earlier run has watched, by its last heartbeat.
+@dataclass
+class Soaking:
+    """What is known of a soak under way: since when it lasts, when all was found well last, and what was found sick."""
 
-    That says since when it lasted then, and when that was: while nobody watched, nothing soaked. Anybody can send one:
-    it is never believed back to before the last deed, nor ahead of the clock.
+    began: datetime
+    well: datetime
+    sick: tuple[str, ...] = ()
+
+    def beat(self) -> tuple[str, ...]:
+        """Return what a heartbeat says, for a later run to go on from."""
+        return self.began.isoformat(), self.well.isoformat(), *self.sick
+
+
+def go_on(beat: Sequence[object], last_deed: datetime, now: datetime) -> Soaking:
+    """Return what is known of a soak by the last heartbeat of whoever watched it before, if anybody did.
+
+    While nobody watched nothing soaked, nor while it was not found well; and what was found sick is. Anybody can send a
+    heartbeat: it is never believed back to before the last deed, nor ahead of the clock.
     """
-    began, beaten = (_moment(one, now) for one in (*beat, "", "")[:2])
-    unwatched = now - beaten if len(beat) > 1 else timedelta()
-    return max(min(began + unwatched, now), last_deed)
+    began, well = (_moment(one, now) for one in (*beat, "", "")[:2])
+    unwatched = now - well if len(beat) > 1 else timedelta()
+    return Soaking(max(min(began + unwatched, now), last_deed), now, tuple(map(str, beat[2:])))
 
 
 def _moment(said: object, now: datetime) -> datetime:

@@ -11,7 +11,7 @@ from domain.journal import Evidence, Receipt, Settled, Soaked
 from domain.outcome import Outcome
 from domain.plan import Deed, Undo
 from domain.release import Component, Kind, Release
-from domain.soak import judge_soak, proves_the_way, since
+from domain.soak import Soaking, go_on, judge_soak, proves_the_way
 from domain.terms import LaneTerms, Proposal, Story
 from tests.domain.strategies import NOON, digest
 from tests.domain.test_clearance import PLACE, PROPOSAL, SUBJECT, TERMS, TURN
@@ -143,8 +143,8 @@ def test_a_heartbeat_is_believed_between_the_last_deed_and_now(beat: str, minute
     """Anybody can send one: it makes no soak shorter, and none that never ends."""
     last_deed, now = NOON + timedelta(minutes=1), NOON + timedelta(minutes=9)
 
-    assert since([beat] if beat else [], last_deed, now) == NOON + timedelta(minutes=minutes)
-    assert since([beat, now.isoformat()], last_deed, now) == NOON + timedelta(minutes=minutes)
+    assert go_on([beat] if beat else [], last_deed, now).began == NOON + timedelta(minutes=minutes)
+    assert go_on([beat, now.isoformat()], last_deed, now).began == NOON + timedelta(minutes=minutes)
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,17 @@ def test_what_nobody_has_watched_does_not_soak(beaten: str, minutes: int) -> Non
     """A worker that was away while the site was down found it well again, and called that a full soak."""
     last_deed, began, now = (NOON + timedelta(minutes=after) for after in (1, 3, 9))
 
-    assert since([began.isoformat(), beaten], last_deed, now) == NOON + timedelta(minutes=minutes)
+    assert go_on([began.isoformat(), beaten], last_deed, now).began == NOON + timedelta(minutes=minutes)
+
+
+@pytest.mark.parametrize("sick", [(), ("it answers 500",), ("one", "two")])
+def test_whoever_goes_on_with_a_soak_knows_what_was_known(sick: tuple[str, ...]) -> None:
+    """Since when it lasts, less what nobody has found well; and what was found sick."""
+    last_deed, began, well, now = (NOON + timedelta(minutes=after) for after in (1, 3, 5, 9))
+
+    known = go_on(Soaking(began, well, sick).beat(), last_deed, now)
+
+    assert known == Soaking(NOON + timedelta(minutes=7), now, sick)
 
 
 def test_what_only_stayed_when_its_change_was_put_back_opens_no_way() -> None:

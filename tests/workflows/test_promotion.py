@@ -1,11 +1,13 @@
 """The story of a promotion, told on a real server."""
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from typing import NoReturn
 
 import pytest
 from temporalio.testing import WorkflowEnvironment
 
+from activities.mistakes import BrokenConfigurationError
 from domain.actor import Actor
 from domain.approval import DecisionWord
 from domain.approval_written import Approval
@@ -13,8 +15,9 @@ from domain.environment import Placement
 from domain.names import ENGINE_QUEUE, promotion_id
 from domain.outcome import Outcome, Phase
 from domain.status import Report
-from domain.terms import Request, Story, TargetTerms
+from domain.terms import CheckTerms, Request, Story, TargetTerms
 from domain.value import short
+from tests.survival.waiting import until
 from tests.town import Town
 from workflows import patience
 
@@ -358,6 +361,65 @@ async def test_a_soak_is_watched_and_a_release_that_turns_sick_is_put_back(town:
     assert report.outcome is Outcome.ROLLED_BACK
     assert "while it soaked" in report.why
     assert town.world.version(town.place(town.dev)) == "1.0.0"
+
+
+async def test_what_was_found_sick_while_it_soaked_is_put_back_though_nobody_could_seal_that_then(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The evidence was lost with the first try, and the second found the release well again."""
+    await town.stands("1.0.0", town.dev)
+    town.change_place(town.dev, soak=timedelta(seconds=8))
+    handle = await town.promote("2.0.0", town.dev)
+    await town.until_change(town.dev, Phase.SOAKING)
+    change = await town.change(town.dev)
+
+    async def has_failed() -> bool:
+        pending = (await change.describe()).raw_description.pending_activities
+        return any(one.last_failure.message for one in pending)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(town.settings, "about", _half_written)
+        town.world.sick.add("2.0.0")
+        await until(has_failed)
+        town.world.sick.remove("2.0.0")
+
+    report = await handle.result()
+    assert report.outcome is Outcome.ROLLED_BACK
+    assert "while it soaked" in report.why
+
+
+def _half_written(service: str = "", environment: str = "") -> NoReturn:
+    raise BrokenConfigurationError(f"{service}{environment}", [])
+
+
+async def test_what_is_sick_does_not_soak(town: Town) -> None:
+    """Whoever goes on with a soak does not count what the first one watched without finding it well."""
+    slow = CheckTerms(check="fake", within=timedelta(minutes=5), every=timedelta(milliseconds=100))
+    town.change_place(town.dev, soak=timedelta(seconds=20), health=(slow,))
+    handle = await town.promote("2.0.0", town.dev)
+    await town.until_change(town.dev, Phase.SOAKING)
+    change = await town.change(town.dev)
+
+    async def found_well() -> datetime | None:
+        (pending,) = (await change.describe()).raw_description.pending_activities
+        said = await town.client.data_converter.decode(pending.heartbeat_details.payloads)
+        return datetime.fromisoformat(said[1]) if said else None
+
+    first = await until(found_well)
+
+    async def goes_on() -> bool:
+        return await found_well() != first
+
+    await until(goes_on)
+    town.world.sick.add("2.0.0")
+    turned_sick = datetime.now(UTC)
+    await asyncio.sleep(3)
+    last = await found_well()
+    await handle.cancel()
+    await handle.result()
+
+    assert last is not None
+    assert last <= turned_sick
 
 
 async def test_a_full_soak_is_in_the_receipt(town: Town) -> None:
