@@ -20,6 +20,7 @@ from workers.metering import Metering
 from workers.ordered import Ordered
 from workers.overseeing import GRACE, overseeing
 from workers.reckoning import keep_reckoning
+from workers.replanning import keep_replanning
 from workers.settings import Surroundings
 from workers.staffing import attempts_at_doors, attempts_on, effects, errands, readiness
 from workers.stalling import keep_seeing_stalled
@@ -155,5 +156,6 @@ def _beside_environment(
 ) -> Iterator[Coroutine[Any, Any, None]]:
     yield keep_ringing(client, place.state, [name])
     yield keep_guarding(client, settings_of(place), [name], notifier_of(place))
+    yield keep_replanning(client, settings_of(place), name, notifier_of(place))
     yield keep_reckoning(client, tools(place, name), notifier_of(place), attempts)
     yield attempts.keep_telling()

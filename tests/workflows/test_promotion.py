@@ -407,8 +407,8 @@ async def test_what_is_sick_does_not_soak(town: Town) -> None:
 
     first = await until(found_well)
 
-    async def goes_on() -> bool:
-        return await found_well() != first
+    async def goes_on() -> datetime | None:
+        return last if (last := await found_well()) != first else None
 
     await until(goes_on)
     town.world.sick.add("2.0.0")
