@@ -13,7 +13,7 @@ from activities.auditing_logbooks import Log, LogbookAuditor
 from activities.auditing_strays import StrayAuditor
 from activities.auditing_trails import AT_ONCE, TrailAuditor
 from activities.auditing_words import UNSIGNED, OnceSigners, WordAuditor
-from activities.ports import BadSealError, NotInStoreError, Signers, Store
+from activities.ports import NotInStoreError, SealError, Signers, Store
 from activities.reviews import Reviews, why_review_is_forged
 from domain.actor import Proof
 from domain.approval import Decision
@@ -156,7 +156,7 @@ class Auditor:
                 )
             content = await self._store.read(receipt_key(subject, turn))
             sealed = Sealed.model_validate_json(content)
-        except BadSealError as error:
+        except SealError as error:
             return Finding(subject=subject, turn=turn, what=f"it is not to be believed: {error}")
         except ValidationError:
             what = "its receipt cannot be read: it was altered, or a newer Towpath wrote it"
@@ -227,7 +227,7 @@ class Auditor:
     async def _review(self, receipt: Receipt) -> tuple[Review | None, list[Finding]]:
         try:
             return await self._reviews.of(receipt.subject, receipt.turn), []
-        except BadSealError as error:
+        except SealError as error:
             what = f"its review is not to be believed: {error}"
             return None, [Finding(subject=receipt.subject, turn=receipt.turn, what=what)]
 

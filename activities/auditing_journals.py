@@ -7,7 +7,7 @@ from typing import NamedTuple
 from pydantic import ValidationError
 
 from activities.archive import Archive
-from activities.ports import BadSealError, NotInStoreError, Store
+from activities.ports import NotInStoreError, SealError, Store
 from domain.audit import Finding
 from domain.journal import Entry
 from domain.journal_audit import unaccounted_findings
@@ -58,7 +58,7 @@ class JournalAuditor:
             kept = await self._archive.read(key, subject.environment, Entry)
         except NotInStoreError:
             what = f"its journal entry {act} went away while it was looked for"
-        except BadSealError as error:
+        except SealError as error:
             what = f"its journal entry {act} is not to be believed: {error}"
         except ValidationError:
             what = f"its journal entry {act} cannot be read: it was altered, or a newer Towpath wrote it"

@@ -6,7 +6,7 @@ from typing import Final, TypeVar
 from pydantic import ValidationError
 
 from activities.archive import Archive, Kept
-from activities.ports import BadSealError, NotInStoreError
+from activities.ports import NotInStoreError, SealError
 from domain.value import Value
 
 PaperT = TypeVar("PaperT", bound=Value)
@@ -19,7 +19,7 @@ async def read_paper(archive: Archive, key: str, environment: str, kind: type[Pa
         kept = await archive.read(key, environment, kind)
     except NotInStoreError:
         return f"“{key}” went away while it was looked for"
-    except BadSealError as error:
+    except SealError as error:
         return f"“{key}” {NOT_BELIEVED}: {error}"
     except ValidationError:
         return f"“{key}” cannot be read: it was altered, or a newer Towpath wrote it"

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from activities.ports import BadSealError, Settings
+from activities.ports import BadSealError, NoKeyError, Settings
 from activities.remembering import Remembered
 from domain.terms import Sealed
 from domain.value import Digest, digest_of
@@ -55,6 +55,7 @@ class Keyring:
             raise _bad(kind, environment, f"it was sealed as a {sealed.kind}")
         trusted = self._trusted_key(environment)
         if sealed.key != trusted:
+            self._need_own_key(sealed, environment)
             raise _bad(kind, environment, f"its key is not the one in environments/{environment}.yaml")
         mark = _mark(sealed)
         if not self._good.of(mark):
@@ -66,13 +67,22 @@ class Keyring:
         return sealed.text
 
     def check(self, environment: str) -> None:
-        """Raise ``BadSealError`` where this worker could not sign for the environment."""
+        """Raise ``NoKeyError`` where this worker could not sign for the environment."""
         self._own_key(environment)
+
+    def _need_own_key(self, sealed: Sealed, environment: str) -> None:
+        """Raise ``NoKeyError`` where this very worker has sealed it: then the configuration is wrong."""
+        with suppress(OSError):
+            if (
+                _file(self._folder, environment).exists()
+                and _public(_load(self._folder, environment)) == sealed.key
+            ):
+                self._own_key(environment)
 
     def _own_key(self, environment: str) -> Ed25519PrivateKey:
         key = _load(self._folder, environment)
         if _public(key) != self._trusted_key(environment):
-            raise BadSealError(
+            raise NoKeyError(
                 f"The key “{_file(self._folder, environment)}” is not the one that "
                 f"environments/{environment}.yaml names. Restore the right one, or write there: "
                 f"key: {_public(key)}"
@@ -83,14 +93,14 @@ class Keyring:
         """Return the public key as it is configured now: read each time, since people replace keys."""
         found = self._settings.about(environment=environment).environments.get(environment)
         if not found:
-            raise BadSealError(
+            raise NoKeyError(
                 f"No seal of {environment} can be made or checked: there is no "
                 f"environments/{environment}.yaml. Add the environment to the configuration."
             )
         try:
             _parse(found.key)
         except ValueError as error:
-            raise BadSealError(
+            raise NoKeyError(
                 f"No seal of {environment} can be made or checked: environments/{environment}.yaml has no "
                 "key of the form ed25519:<base64>. Add its public key there."
             ) from error
@@ -100,7 +110,7 @@ class Keyring:
 def make_key(folder: Path, environment: str) -> str:
     """Make an environment's private key where there is none, and return its public key.
 
-    A key that exists is never written over. Raises ``BadSealError`` where it cannot be read.
+    A key that exists is never written over. Raises ``NoKeyError`` where it cannot be read.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     file = _file(folder, environment)
@@ -131,13 +141,13 @@ def _load(folder: Path, environment: str) -> Ed25519PrivateKey:
         found = file.stat()
         content, mode = _content(file, found.st_ino, found.st_ctime_ns, found.st_mtime_ns)
     except OSError as error:
-        raise BadSealError(
+        raise NoKeyError(
             f"This worker cannot seal for {environment}: its key “{file}” cannot be read "
             f"({error.strerror}). Put the environment's private key there, or leave {environment} to the "
             "workers that have it."
         ) from error
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise BadSealError(
+        raise NoKeyError(
             f"This worker will not seal for {environment}: others may read its key “{file}” ({mode:04o}). "
             f"Make it yours alone: chmod 600 “{file}”. If others could read it for long, replace it."
         )
@@ -163,8 +173,8 @@ def _private(pem: bytes) -> Ed25519PrivateKey:
     return key
 
 
-def _not_a_key(file: Path, environment: str) -> BadSealError:
-    return BadSealError(
+def _not_a_key(file: Path, environment: str) -> NoKeyError:
+    return NoKeyError(
         f"This worker cannot seal for {environment}: “{file}” is not an Ed25519 private key in PEM. "
         "Restore it."
     )

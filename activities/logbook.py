@@ -8,7 +8,7 @@ from temporalio import activity
 from activities.archive import Archive
 from activities.owing import Owing
 from activities.pages import TRIES, Pages
-from activities.ports import BadSealError, NotInStoreError, StoreError
+from activities.ports import BadSealError, NoKeyError, NotInStoreError, StoreError
 from activities.tools import Tools
 from domain.logbook import LogPage, Note
 from domain.names import log_prefix
@@ -47,7 +47,7 @@ class Logbook:
             if not numbers or numbers[-1] <= self._number:
                 return self._digest
             return (await self._look(numbers[-1]))[0]
-        except StoreError as error:
+        except (StoreError, NoKeyError) as error:
             self._warn("logbook_not_read", error)
             return None
 

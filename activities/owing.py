@@ -6,7 +6,7 @@ from typing import Final, Generic, TypeVar
 
 from temporalio import activity
 
-from activities.ports import BadSealError, StoreError
+from activities.ports import SealError, StoreError
 from domain.value import Value
 
 ItemT = TypeVar("ItemT", bound=Value)
@@ -52,7 +52,7 @@ class Owing(Generic[ItemT]):
             try:
                 async with asyncio.timeout(PATIENCE):
                     await self._write(self.items[0])
-            except (StoreError, BadSealError, TimeoutError) as error:
+            except (StoreError, SealError, TimeoutError) as error:
                 self._warn(self.items[0], str(error) or f"the store took longer than {PATIENCE:.0f} seconds")
                 if not self._is_waiting:
                     self._later = asyncio.create_task(self._keep_trying())

@@ -311,19 +311,30 @@ class Store(Protocol):
         ...
 
 
-class BadSealError(Exception):
-    """A seal is missing, of another environment or kind, or does not fit its text. The text is a sentence."""
+class SealError(Exception):
+    """A seal could not be made, or is not to be believed. The text is a sentence."""
+
+
+class BadSealError(SealError):
+    """A seal is missing, of another environment or kind, or does not fit its text: somebody has altered something."""
+
+
+class NoKeyError(SealError):
+    """The key is not there that makes or checks a seal: nothing is known of the seal itself until it is put back."""
 
 
 class Seals(Protocol):
     """The keys: this worker's own to sign with, everybody's public ones to check by."""
 
     def seal(self, environment: str, kind: str, body: str) -> Sealed:
-        """Sign. Raises ``BadSealError`` where this worker does not have the environment's key."""
+        """Sign. Raises ``NoKeyError`` where this worker does not have the environment's key."""
         ...
 
     def open(self, sealed: Sealed, environment: str, kind: str) -> str:
-        """Return the body where the seal is that environment's and of that kind. Raises ``BadSealError``."""
+        """Return the body where the seal is that environment's and of that kind.
+
+        Raises ``BadSealError`` where it is not, and ``NoKeyError`` where that cannot be told now.
+        """
         ...
 
 

@@ -12,6 +12,7 @@ from temporalio.api.workflowservice.v1 import (
     DescribeTaskQueueResponse,
 )
 from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
 
 LONGEST_NAME: Final = 200
 SLOWEST: Final = 1.0
@@ -66,6 +67,12 @@ def _slowed(found: DescribeTaskQueueResponse, queue: str, kind: str) -> Iterator
             yield why, f"{command} {flag} default"
 
 
+_ELSEWHERE: Final = (
+    "What stands is in the release store, and nothing of it is lost: go on with another namespace, see "
+    "docs/how-to/recover.md (the namespace is closed)"
+)
+
+
 async def why_closed(client: Client) -> str:
     """Say that a namespace takes nothing new, and what to do; nothing where it does. Raises ``RPCError``."""
     request = DescribeNamespaceRequest(namespace=client.namespace)
@@ -75,6 +82,18 @@ async def why_closed(client: Client) -> str:
     state = NamespaceState.Name(found.namespace_info.state).removeprefix("NAMESPACE_STATE_").lower()
     return (
         f"the namespace “{client.namespace}” is {state}, so that nothing can be begun in it, and the server does not "
-        "take that back. What stands is in the release store, and nothing of it is lost: go on with another namespace, "
-        "see docs/how-to/recover.md (the namespace is closed)"
+        f"take that back. {_ELSEWHERE}"
+    )
+
+
+async def why_lost(client: Client) -> str:
+    """Say what ``why_closed`` does, of a namespace that was there; and where it is not any more, that."""
+    try:
+        return await why_closed(client)
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            raise
+    return (
+        f"the namespace “{client.namespace}” is not there any more: somebody has deleted it, and with it all that ran. "
+        f"What was under way stands as it stood. {_ELSEWHERE}"
     )

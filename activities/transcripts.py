@@ -7,7 +7,7 @@ from typing import Final
 from pydantic import ValidationError
 
 from activities.archive import Archive
-from activities.ports import BadSealError, NotInStoreError, Store
+from activities.ports import NotInStoreError, SealError, Store
 from domain.environment import Placement
 from domain.journal import Entry, Receipt
 from domain.names import Subject, journal_prefix, promotion_id, receipt_prefix, transcript_prefix
@@ -82,7 +82,7 @@ class Transcripts:
             receipt = await self._archive.receipt(self._subject, turn)
             acts = (await self._archive.journal_turns(self._subject)).get(turn, [])
             entries = await self._archive.entries(self._subject, turn, acts)
-        except BadSealError as error:
+        except SealError as error:
             self._unread[str(turn)] = str(error)
         except ValidationError:
             why = f"A paper of turn {turn} of {self._subject} cannot be read: it is damaged, or of a newer Towpath."

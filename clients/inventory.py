@@ -12,7 +12,7 @@ from temporalio.service import RPCError
 from activities.archive import Archive
 from activities.asking import ask_status
 from activities.clock import SystemClock
-from activities.ports import BadSealError, StoreError
+from activities.ports import SealError, StoreError
 from activities.spaces import Spaces
 from clients.environment import Environment
 from clients.lane import Lane
@@ -184,7 +184,7 @@ async def _with_papers(spaces: Spaces, place: Place, archive: Archive | None, un
     if archive:
         try:
             place, receipts = await _proven(archive, place)
-        except (BadSealError, StoreError) as error:
+        except (SealError, StoreError) as error:
             unread.append(str(error))
         except ValidationError:
             unread.append(

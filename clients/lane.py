@@ -114,7 +114,7 @@ class Lane:
                 f"{other.request.said_by}; another would undo one change more. Follow it: towpath "
                 f"status {self.subject.service} {self.subject.environment} --watch"
             )
-        return await self._ask(Story.ROLLBACK, by, reason, of, signer)
+        return await self._ask(Story.ROLLBACK, by, reason, of, signer, known.rollbacks if known else 0)
 
     async def adopt(self, *, by: str, reason: str = "", signer: Signer | None = None) -> Wish:
         """Ask for what stands there to be looked at, and a receipt of it to be left. Nothing is changed."""
@@ -137,12 +137,26 @@ class Lane:
         )
 
     @in_words
-    async def _ask(self, story: Story, by: str, reason: str, of: int | None, signer: Signer | None) -> Wish:
+    async def _ask(  # noqa: PLR0913, PLR0917  # what an ask consists of
+        self,
+        story: Story,
+        by: str,
+        reason: str,
+        of: int | None,
+        signer: Signer | None,
+        rollbacks: int | None = None,
+    ) -> Wish:
         await need_environment(self.client, self.subject.environment)
         actor = made(Actor, name=by)
         request = made(Request, story=story, subject=self.subject, actor=actor, reason=reason, of=of)
         request = signer.sign_request(request) if signer else request
-        ask = Ask(asker=f"person/{uuid4()}", number=FIRST, request=request, dated=SystemClock().now())
+        ask = Ask(
+            asker=f"person/{uuid4()}",
+            number=FIRST,
+            request=request,
+            dated=SystemClock().now(),
+            rollbacks=rollbacks,
+        )
         names = {SERVICE: self.subject.service, ENVIRONMENT: self.subject.environment, STORY: "lane"}
         await self.client.start_workflow(
             LANE,

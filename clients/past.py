@@ -7,7 +7,7 @@ from typing import Final
 from pydantic import ValidationError
 
 from activities.archive import Archive, turns_with_receipts
-from activities.ports import BadSealError, Store, StoreError
+from activities.ports import SealError, Store, StoreError
 from activities.spaces import Anywhere
 from clients.overview import Row, list_rows
 from domain.journal import Receipt
@@ -85,7 +85,7 @@ async def _receipts(store: Store, archive: Archive, wanted: Wanted) -> AsyncIter
 async def _read(archive: Archive, subject: Subject, turn: int) -> Receipt | str | None:
     try:
         return await archive.receipt(subject, turn)
-    except BadSealError as error:
+    except SealError as error:
         return str(error)
     except ValidationError:
         return (

@@ -36,6 +36,8 @@ class Ask(Value):
     """When it was sent: no turn of it is older. The sender says so, for a lane has to say the same in every replay."""
     comes_back: bool = False
     """It was in this lane before."""
+    rollbacks: int | None = None
+    """How many rollbacks of the lane whoever asks for one more knew of."""
 
     @property
     def is_rollback(self) -> bool:

@@ -55,6 +55,8 @@ class LaneState(Value):
     """How many deeds the lost change was to do."""
     offline: str = ""
     """What somebody did here last without the engine, until a change comes after it."""
+    rollbacks: int = 0
+    """How many were begun, or answered by the undo of what ran."""
 
     @property
     def phase(self) -> Phase:
@@ -70,6 +72,28 @@ class LaneState(Value):
         """Tell whether a change runs, or is not accounted for yet, whose answer somebody waits for."""
         begun = (self.running.ask, *self.running.joined) if self.running else ()
         return any((ask.asker, ask.number) == (asker, number) for ask in (*begun, *self.orphans))
+
+
+def one_too_many(lane: LaneState, ask: Ask) -> str:
+    """Say why a rollback would undo one change more than whoever asks for it can mean, or nothing where it would not.
+
+    Whoever names the turn means that one. Of two who ask at once, each knew of no other.
+    """
+    if not ask.is_rollback or ask.request.of is not None:
+        return ""
+    asks = (*([lane.running.ask] if lane.running else []), *lane.queue)
+    other = next((one for one in asks if one.is_rollback and one.asker != ask.asker), None)
+    if other:
+        return (
+            f"a rollback of {lane.subject} is under way already, asked for by {other.request.said_by}; another would "
+            "undo one change more"
+        )
+    if ask.rollbacks is not None and lane.rollbacks > ask.rollbacks:
+        return (
+            f"somebody else has just had {lane.subject} rolled back; another would undo one change more. See what "
+            "stands there now, and ask again if that is to go too"
+        )
+    return ""
 
 
 def recalled(lane: LaneState, memory: Recollection) -> LaneState:
@@ -115,7 +139,12 @@ def next_change(lane: LaneState, now: datetime) -> LaneState | None:
     if lane.queue:
         ask, *rest = lane.queue
         turn = next_turn(lane.last_turn, ask.dated) if ask.dated else lane.last_turn + 1
-        return lane.but(last_turn=turn, queue=tuple(rest), running=Running(turn=turn, ask=ask, since=now))
+        return lane.but(
+            last_turn=turn,
+            queue=tuple(rest),
+            running=Running(turn=turn, ask=ask, since=now),
+            rollbacks=lane.rollbacks + ask.is_rollback,
+        )
     return None
 
 
@@ -149,6 +178,8 @@ def ended(lane: LaneState, answer: Done | Undone | NotBegun) -> tuple[LaneState,
         held=lane.held if isinstance(answer, NotBegun) else {**lane.held, **answer.after},
         slots=lane.slots if unsettled else 0,
         offline=lane.offline if isinstance(answer, NotBegun) else "",
+        rollbacks=lane.rollbacks
+        + (isinstance(answer, Undone) and any(ask.is_rollback for ask in running.joined)),
     )
     if running.is_settlement and unsettled:
         return freed.but(orphans=running.joined), ()

@@ -129,6 +129,8 @@ class LaneStatus(Value):
     """Whom the soak under way was told to make way for, the newest last; nobody any more where that is empty."""
     offline: str = ""
     """What somebody did here last without the engine, until a change comes after it."""
+    rollbacks: int = 0
+    """How many rollbacks this lane knows of."""
 
     def answer_to(self, asker: str, number: int, mark: str) -> Told | None:
         """Return what was answered to an asker's own ask, whatever else was asked in the same name."""

@@ -24,6 +24,7 @@ from temporalio.worker import (
 )
 from temporalio.workflow import ActivityHandle, ChildWorkflowHandle
 
+from domain.hints import USUAL_NAMESPACE
 from workers.story import WORKFLOWS
 from workflows.doorkeeper import Doorkeeper
 from workflows.wire import DATA_CONVERTER
@@ -139,6 +140,7 @@ async def _replayed(
         data_converter=DATA_CONVERTER,
         workflow_runner=UnsandboxedWorkflowRunner(),
         build_id="tests",
+        namespace=USUAL_NAMESPACE,
     )
     async with replayer.workflow_replay_iterator(_each(histories)) as results:
         async for result in results:

@@ -79,7 +79,7 @@ def environment_worker(
     attempts: Attempts | None = None,
     failed: Failed | None = None,
 ) -> Worker:
-    """Return the worker of one environment's effects. Raises ``BadSealError`` where its key is not here.
+    """Return the worker of one environment's effects. Raises ``NoKeyError`` where its key is not here.
 
     What no honest use brings about is noted in ``attempts``, for whoever tells of it.
     """

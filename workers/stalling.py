@@ -13,7 +13,7 @@ import structlog
 from temporalio.client import Client, WorkflowExecution
 
 from activities.ports import Alarm, Clock, Notifier
-from activities.queues import held_up, why_closed
+from activities.queues import held_up, why_lost
 from domain.hints import temporal
 from domain.names import ENGINE_QUEUE, Subject, effects_queue
 from domain.workflow_types import CHANGES, ENVIRONMENT_WORKFLOW, LANE, NOTICE, PROMOTION, RUNNING_HERE
@@ -84,7 +84,7 @@ class Stalled:
             self._forget_all_but_found()
 
     async def _look_at_namespace(self) -> None:
-        if why := await why_closed(self._client):
+        if why := await why_lost(self._client):
             headline = f"Nothing can be begun in the namespace “{self._client.namespace}”"
             await self._call(f"closed/{self._client.namespace}", OF_THE_ENGINE, headline, why)
 

@@ -1,14 +1,18 @@
 """The lane of a service in an environment: one change at a time, and nothing before what is unsettled."""
 
 import asyncio
-from typing import Any
+from typing import Any, Final
 
+from pydantic import TypeAdapter, ValidationError
 from temporalio import workflow
-from temporalio.exceptions import ChildWorkflowError, WorkflowAlreadyStartedError
+from temporalio.exceptions import (
+    ActivityError,
+    ChildWorkflowError,
+    WorkflowAlreadyStartedError,
+)
 from temporalio.workflow import ChildWorkflowHandle, ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
-    from activities.effects import EffectActivities
     from activities.errands import ErrandActivities, WaitersOrder
     from activities.labels import search_attributes
     from domain.answer import Answer, Ask, Done, NotBegun, answer_of
@@ -33,15 +37,20 @@ with workflow.unsafe.imports_passed_through():
     from domain.rehearsal import acts
     from domain.terms import Proposal
     from domain.warrant import Warrant
+    from domain.workflow_types import CHANGE
     from workflows import patience
     from workflows.calling import call_person
-    from workflows.change import ChangeWorkflow
-    from workflows.doorkeeper import BadStartError, read_value
+    from workflows.doorkeeper import BadStartError, RefusedError, explain, read_value
     from workflows.errand import errand
     from workflows.lane_doors import Carried
     from workflows.lane_inbox import LaneInbox
     from workflows.steering import wants_new_run
     from workflows.undisturbed import undisturbed
+
+
+_ANSWER: Final[TypeAdapter[Answer]] = TypeAdapter(Answer)
+RECALLS_AGAIN: Final = "recalls-again"
+"""A patch: a past that was answered with a failure ended the lane for good."""
 
 
 @workflow.defn
@@ -103,7 +112,7 @@ class LaneWorkflow(LaneInbox):
             decisions=ask.decisions,
         )
         starting = workflow.start_child_workflow(
-            ChangeWorkflow.run,
+            CHANGE,
             args=[warrant],
             id=change_id(subject, running.turn),
             task_queue=ENGINE_QUEUE,
@@ -124,15 +133,15 @@ class LaneWorkflow(LaneInbox):
         except (ChildWorkflowError, WorkflowAlreadyStartedError):
             await self._lose(running)
 
-    async def _close(self, change: ChildWorkflowHandle[ChangeWorkflow, Answer]) -> None:
+    async def _close(self, change: ChildWorkflowHandle[Any, object]) -> None:
         """The change has ended: free the lane and answer whoever asked; or find out what became of it."""
         running = self._lane.running
         self._change, self._cancelled, self._yieldings = None, "", ()
         if running is None:
             return
         try:
-            answer = await change
-        except (ChildWorkflowError, asyncio.CancelledError):
+            answer = _read_answer(await change)
+        except (ChildWorkflowError, RefusedError, asyncio.CancelledError):
             await self._lose(running)
         else:
             await self._free(await self._true_answer(running, answer))
@@ -176,10 +185,27 @@ class LaneWorkflow(LaneInbox):
             self._log.remember(state.memory)
 
     async def _recollect(self) -> Recollection:
-        """Have the environment's worker remember, however long that takes; a person is called where it takes long."""
+        """Have the environment's worker remember, as often as it takes: no made up or broken answer ends a lane."""
+        pause = patience.RECALL_AGAIN
+        while True:
+            try:
+                self._memory = await self._remembered()
+            except (ActivityError, RefusedError) as failure:
+                if not workflow.patched(RECALLS_AGAIN):
+                    raise
+                if pause == patience.RECALL_AGAIN:
+                    self._call_person()
+                workflow.logger.warning("not_recalled", extra={"why": str(failure)})
+                await undisturbed(asyncio.create_task(workflow.sleep(pause, summary="recall again")))
+                pause = min(2 * pause, patience.CALL_A_PERSON_AFTER)
+            else:
+                return self._memory
+
+    async def _remembered(self) -> Recollection:
+        """Wait for what the environment's worker remembers; a person is called where it takes long."""
         subject = self._lane.subject
-        recalling = workflow.start_activity_method(
-            EffectActivities.recall,
+        recalling: asyncio.Task[object] = workflow.start_activity(
+            "recall",
             subject,
             task_queue=effects_queue(subject.environment),
             start_to_close_timeout=patience.RECALLING,
@@ -194,8 +220,7 @@ class LaneWorkflow(LaneInbox):
             await undisturbed(asyncio.create_task(waiting))
         except TimeoutError:
             self._call_person()
-        self._memory = await undisturbed(recalling)
-        return self._memory
+        return read_value(await undisturbed(recalling), Recollection)
 
     def _call_person(self) -> None:
         """Nothing moves in this lane until its past is known; somebody should look why it is not."""
@@ -228,6 +253,14 @@ class LaneWorkflow(LaneInbox):
     def _go_on_in_a_new_run(self) -> None:
         carried = Carried(lane=self._lane, memory=self._log.memory, answers=self._answers)
         workflow.continue_as_new(args=[None, carried])
+
+
+def _read_answer(content: object) -> Answer:
+    """Read what a change ended with. Raises ``RefusedError`` where nobody can: then no change of ours has said it."""
+    try:
+        return _ANSWER.validate_python(content)
+    except ValidationError as error:
+        raise RefusedError(explain(error)) from error
 
 
 def _slots(ask: Ask) -> int:

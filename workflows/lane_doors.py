@@ -1,6 +1,6 @@
 """What promotions, changes and people may say to a lane, and what it shows of itself."""
 
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from pydantic import ValidationError
 from temporalio import workflow
@@ -11,7 +11,7 @@ from workflows.doorkeeper import PosedError, RefusedError, explain, read_value
 from workflows.steering import Steered
 
 with workflow.unsafe.imports_passed_through():
-    from domain.answer import Answer, Ask, Awake, Order, Stuck, Told, Withdrawal
+    from domain.answer import Ask, Awake, Order, Stuck, Told, Withdrawal
     from domain.attempt import Kind
     from domain.doors import Signal, Word
     from domain.fence import is_too_far_ahead, milliseconds
@@ -25,7 +25,6 @@ with workflow.unsafe.imports_passed_through():
     from domain.value import Value
     from workflows import patience
     from workflows.asking_back import own_word
-    from workflows.change import ChangeWorkflow
     from workflows.chronicle import Chronicle, Memory, publish
 
 MessageT = TypeVar("MessageT", bound=Value)
@@ -50,7 +49,7 @@ class LaneDoors(Steered):
         self._lane = LaneState.model_construct(subject=subject)
         self._memory: Recollection | None = None
         self._inbox: list[Ask | Withdrawal | Order] = []
-        self._change: ChildWorkflowHandle[ChangeWorkflow, Answer] | None = None
+        self._change: ChildWorkflowHandle[Any, object] | None = None
         self._inquiries = 0
         self._believed: Ask | None = None
         self._cancelled = ""
@@ -115,6 +114,7 @@ class LaneDoors(Steered):
             unsettled=lane.unsettled,
             held=lane.held,
             answers=self._answers,
+            rollbacks=lane.rollbacks,
             refused=self._log.refused,
             yieldings=self._yieldings,
             offline=lane.offline,

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import Final
 
 from temporalio import workflow
 from temporalio.exceptions import FailureError
@@ -25,6 +26,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from domain.attempt import Kind
     from domain.doors import Word
+    from domain.lane import one_too_many
     from domain.names import effects_queue, is_promotion
     from domain.queueing import asked, rivals, withdrawn, without, yields_to
     from domain.refusal import Cause, Refusal
@@ -34,6 +36,10 @@ with workflow.unsafe.imports_passed_through():
     from workflows.errand import errand
     from workflows.lane_doors import LaneDoors
     from workflows.undisturbed import undisturbed
+
+
+ONE_ROLLBACK: Final = "one-rollback"
+"""A patch: of two who asked at once, each of whom knew of no other, both were heard, and two changes were undone."""
 
 
 class LaneInbox(LaneDoors):
@@ -78,6 +84,8 @@ class LaneInbox(LaneDoors):
             self._lane = without(self._lane, other)
         if receipt:
             await self._tell((ask,), answer_of(receipt))
+        elif (why := one_too_many(self._lane, ask)) and workflow.patched(ONE_ROLLBACK):
+            await self._tell((ask,), NotBegun(turn=0, refusal=Refusal(cause=Cause.BUSY, why=why)))
         elif why := await self._why_refused(ask):
             refusal = Refusal(cause=Cause.FORBIDDEN, why=why)
             await self._tell((ask,), NotBegun(turn=0, refusal=refusal))

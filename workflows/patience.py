@@ -43,6 +43,9 @@ LEAVING_RECEIPT: Final = timedelta(minutes=5)
 RECALLING: Final = timedelta(days=365)
 """A newborn lane waits for whatever an earlier one left running, however long that takes."""
 
+RECALL_AGAIN: Final = timedelta(seconds=1)
+"""What was answered with nonsense is asked for again after this long, and then after twice as long."""
+
 JOINING: Final = timedelta(days=3650)
 """A promotion that was joined may wait for its approval as long as its environment lets it."""
 

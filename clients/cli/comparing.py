@@ -85,12 +85,12 @@ async def _compare(
 async def _held(archive: "Archive", service: str, environment: str) -> "Side":
     """Return what the newest receipt of an environment says that it holds."""
     from activities.comparing import side_of_holdings
-    from activities.ports import BadSealError
+    from activities.ports import SealError
 
     subject = Subject(service=service, environment=environment)
     try:
         receipts = await archive.newest_receipts(subject, 1)
-    except BadSealError as error:
+    except SealError as error:
         raise DeclinedError(str(error)) from error
     if not receipts:
         raise UsageError(

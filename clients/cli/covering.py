@@ -103,11 +103,11 @@ def _takers(place: Surroundings, configuration: "Configuration", subject: Subjec
 async def _receipts(archive: "Archive", subject: Subject, unread: list[str]) -> "Sequence[Receipt]":
     from pydantic import ValidationError
 
-    from activities.ports import BadSealError, StoreError
+    from activities.ports import SealError, StoreError
 
     try:
         return await archive.newest_receipts(subject, REMEMBERED)
-    except (BadSealError, StoreError) as error:
+    except (SealError, StoreError) as error:
         unread.append(str(error))
     except ValidationError:
         unread.append(f"A receipt of {subject} cannot be read: it is damaged, or of a newer Towpath.")

@@ -176,7 +176,7 @@ def _notifications(place: Surroundings) -> list[Finding]:
 async def _machine(place: Surroundings, environments: list[str]) -> AsyncIterator[Finding]:
     """The keys that are here, and the store."""
     from activities.keyring import Keyring
-    from activities.ports import AlreadyExistsError, BadSealError, StoreError
+    from activities.ports import AlreadyExistsError, SealError, StoreError
     from workers.readiness import PROBE
     from workers.wiring import settings_of, store_of
 
@@ -186,7 +186,7 @@ async def _machine(place: Surroundings, environments: list[str]) -> AsyncIterato
         try:
             keyring.check(name)
             yield _good("keys", f"this machine can seal for {name}")
-        except BadSealError as error:
+        except SealError as error:
             has_key = (place.keys / f"{name}.pem").exists()
             if has_key:
                 yield _bad("keys", str(error), Exit.USAGE)

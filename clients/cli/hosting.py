@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -169,7 +169,7 @@ async def _serving(
     only: Sequence[str] = (),
     telemetry: object,
 ) -> AsyncGenerator[str]:
-    from activities.ports import BadSealError, StoreError
+    from activities.ports import SealError, StoreError
     from workers.running import working
     from workers.telemetry import Telemetry, TelemetryError
 
@@ -177,13 +177,28 @@ async def _serving(
     try:
         async with working(spaces, place, environments, engine=engine, only=only, telemetry=shown) as url:
             yield url
-    except (BadSealError, StoreError, TelemetryError) as error:
+    except (SealError, StoreError, TelemetryError) as error:
         raise UsageError(str(error)) from error
     except (RuntimeError, asyncio.CancelledError) as error:
         # Workers that have only just started take the server's death for a fault of their own, and each cancels this.
-        if await is_alive(next(spaces.everywhere())):
-            raise
-        raise NoServerError(DIED) from error
+        if not await is_alive(next(spaces.everywhere())):
+            raise NoServerError(DIED) from error
+        if why := await _why_lost(spaces):
+            raise NoServerError(f"Nothing can be served any more: {why}") from error
+        raise
+
+
+async def _why_lost(spaces: "Spaces") -> str:
+    """Say of the first namespace that nothing can be begun in why; nothing where there is none, or nobody says."""
+    from temporalio.service import RPCError
+
+    from activities.queues import why_lost
+
+    for client in spaces.everywhere():
+        with suppress(RPCError):
+            if why := await why_lost(client):
+                return why
+    return ""
 
 
 def _welcome(server: "Server", environments: Sequence[str], shown: str, *, elsewhere: str) -> None:

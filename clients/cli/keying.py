@@ -14,7 +14,7 @@ def make_published_key(place: Surroundings, configuration: "Configuration", name
     """Make the environment's key where there is none, and publish its public half. Raises ``UsageError``."""
     from activities.key_publishing import KeyNotPublishedError, publish_key
     from activities.keyring import make_key
-    from activities.ports import BadSealError
+    from activities.ports import SealError
 
     if configuration.environments[name].key and not (place.keys / f"{name}.pem").exists():
         raise UsageError(
@@ -25,5 +25,5 @@ def make_published_key(place: Surroundings, configuration: "Configuration", name
     try:
         if publish_key(place.folder, name, make_key(place.keys, name)):
             say(f"Made a key for {name}, and wrote its public half to environments/{name}.yaml.")
-    except (BadSealError, KeyNotPublishedError) as error:
+    except (SealError, KeyNotPublishedError) as error:
         raise UsageError(str(error)) from error

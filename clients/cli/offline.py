@@ -36,7 +36,7 @@ async def _roll_back(
 ) -> Exit:
     from activities.locks import TakenError
     from activities.offline import NotRolledBackError, OfflineRollback
-    from activities.ports import BadSealError, StoreError
+    from activities.ports import SealError, StoreError
     from domain.actor import Actor, Channel
     from domain.terms import Request, Story
     from workers import untold
@@ -61,7 +61,7 @@ async def _roll_back(
         ) from error
     except NotRolledBackError as error:
         raise DeclinedError(str(error)) from error
-    except (BadSealError, StoreError) as error:
+    except (SealError, StoreError) as error:
         raise UsageError(f"Nothing can be rolled back from this host: {error}") from error
     if not ended.settled:
         say(f"{subject} is unsettled: {'; '.join(ended.faults)}", "bold red")

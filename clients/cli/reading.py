@@ -138,7 +138,7 @@ def read_reviews(place: "Surroundings") -> "list[Review]":
 
 async def find_reviews(place: "Surroundings", environment: str = "") -> "list[Review]":
     """Return what ``read_reviews`` does, of one environment or of all; none where no store is configured."""
-    from activities.ports import BadSealError, StoreError
+    from activities.ports import SealError, StoreError
     from activities.reviews import Reviews
 
     archive = maybe_archive(place)
@@ -146,7 +146,7 @@ async def find_reviews(place: "Surroundings", environment: str = "") -> "list[Re
         return []
     try:
         found = await Reviews(*archive).everywhere()
-    except BadSealError as error:
+    except SealError as error:
         raise UsageError(f"A review in the store is not to be believed: {error}.") from error
     except StoreError as error:
         raise UsageError(str(error)) from error

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from activities.keyring import Keyring, make_key
-from activities.ports import BadSealError
+from activities.ports import BadSealError, NoKeyError
 from domain.configuration import Configuration
 from domain.configuration_files import EnvironmentFile
 from domain.terms import Sealed
@@ -146,11 +146,22 @@ def test_last_sign_of_a_signature_has_one_form(keyring: Keyring) -> None:
         keyring.open(sealed.but(signature=twin), "production", "receipt")
 
 
-def test_replaced_public_key_holds_at_once(keyring: Keyring, trusted: FakeSettings, tmp_path: Path) -> None:
-    """Configuration is read at each seal: a key that was withdrawn opens nothing more."""
+def test_replaced_public_key_holds_at_once(
+    keyring: Keyring, trusted: FakeSettings, folder: Path, tmp_path: Path
+) -> None:
+    """Configuration is read at each seal: a key that was withdrawn opens nothing more.
+
+    As long as it is this worker's own, it may be the configuration that is wrong: nobody has altered anything.
+    """
     sealed = keyring.seal("production", "receipt", BODY)
     trusted.keys["production"] = make_key(tmp_path / "new", "production")
 
+    with pytest.raises(NoKeyError, match=r"is not the one that environments/production\.yaml names"):
+        keyring.open(sealed, "production", "receipt")
+    (folder / "production.pem").write_bytes((tmp_path / "new/production.pem").read_bytes())
+    with pytest.raises(BadSealError, match="its key is not the one"):
+        keyring.open(sealed, "production", "receipt")
+    (folder / "production.pem").unlink()
     with pytest.raises(BadSealError, match="its key is not the one"):
         keyring.open(sealed, "production", "receipt")
 
@@ -160,7 +171,7 @@ def test_worker_without_the_key_cannot_seal(trusted: FakeSettings, tmp_path: Pat
     keyring = Keyring(tmp_path / "laptop", trusted)
 
     with pytest.raises(
-        BadSealError, match=r"cannot seal for production: .* \(No such file or directory\)\. Put"
+        NoKeyError, match=r"cannot seal for production: .* \(No such file or directory\)\. Put"
     ):
         keyring.check("production")
 
@@ -170,7 +181,7 @@ def test_key_that_others_may_read_is_not_used(keyring: Keyring, folder: Path, mo
     """A private key is private, or it proves nothing."""
     (folder / "production.pem").chmod(mode)
 
-    with pytest.raises(BadSealError, match=r"others may read its key .* chmod 600"):
+    with pytest.raises(NoKeyError, match=r"others may read its key .* chmod 600"):
         keyring.seal("production", "receipt", BODY)
 
 
@@ -178,7 +189,7 @@ def test_key_that_is_not_the_configured_one_is_not_used(keyring: Keyring, truste
     """What nobody could check is not signed; the sentence holds the line to write."""
     right, trusted.keys["production"] = trusted.keys["production"], trusted.keys["dev"]
 
-    with pytest.raises(BadSealError) as refused:
+    with pytest.raises(NoKeyError) as refused:
         keyring.seal("production", "receipt", BODY)
 
     assert f"write there: key: {right}" in str(refused.value)
@@ -194,7 +205,7 @@ def test_file_that_is_no_key_is_said_to_be_none(keyring: Keyring, folder: Path, 
     (folder / "production.pem").write_bytes(content)
 
     with pytest.raises(
-        BadSealError, match=r"production\.pem” is not an Ed25519 private key in PEM\. Restore it\."
+        NoKeyError, match=r"production\.pem” is not an Ed25519 private key in PEM\. Restore it\."
     ):
         keyring.seal("production", "receipt", BODY)
 
@@ -205,7 +216,7 @@ def test_configured_key_that_is_none_is_said_so(keyring: Keyring, trusted: FakeS
     sealed = keyring.seal("production", "receipt", BODY)
     trusted.keys["production"] = key
 
-    with pytest.raises(BadSealError, match=r"environments/production\.yaml has no key"):
+    with pytest.raises(NoKeyError, match=r"environments/production\.yaml has no key"):
         keyring.open(sealed, "production", "receipt")
 
 
@@ -213,7 +224,7 @@ def test_unknown_environment_is_said_so(keyring: Keyring, trusted: FakeSettings)
     """An environment that is not configured seals nothing, though its key lies there."""
     del trusted.keys["production"]
 
-    with pytest.raises(BadSealError, match=r"there is no environments/production\.yaml"):
+    with pytest.raises(NoKeyError, match=r"there is no environments/production\.yaml"):
         keyring.seal("production", "receipt", BODY)
 
 

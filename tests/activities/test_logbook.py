@@ -193,6 +193,27 @@ async def test_what_is_owed_is_written_as_soon_as_the_store_takes_it(
     assert [page.note for page in await site.pages()] == [attempt()]
 
 
+@pytest.mark.parametrize("key", ["", "ed25519:" + "A" * 43 + "=", None])
+async def test_a_configuration_that_is_wrong_for_a_moment_alters_nothing(
+    site: Site, monkeypatch: pytest.MonkeyPatch, key: str | None
+) -> None:
+    """Nobody can check a page then, which says nothing about the page: the next one follows on what it is."""
+    monkeypatch.setattr(owing, "FIRST_PAUSE", 0.001)
+    await site.second().note(attempt(1), attempt(2))
+    right, book = site.settings.configuration, site.second()
+    files = {} if key is None else {"production": right.environments["production"].but(key=key)}
+
+    site.settings.configuration = right.but(environments=files)
+    await book.note(attempt(3))
+    assert await book.newest() is None
+    site.settings.configuration = right
+    site.moody.took.clear()
+    await asyncio.wait_for(site.moody.took.wait(), 5)
+
+    assert [page.note for page in await site.pages()] == [attempt(1), attempt(2), attempt(3)]
+    assert not (await site.audit()).findings
+
+
 async def test_the_newest_page_is_not_written_anew_where_it_was_taken_out(site: Site) -> None:
     """Its worker goes on after it, so that the gap stays; and what is no page stands in nobody's way."""
     book = site.second()

@@ -8,14 +8,22 @@ import signal
 import subprocess
 import tarfile
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from temporalio.client import Client
 
+from activities.spaces import Spaces
+from clients.cli.hosting import _serving
+from clients.trouble import NoServerError
 from domain.outcome import Exit
 from tests.clients.conftest import TOWPATH, CommandLine, Ran, ended, read_until
 from tests.survival.waiting import until
+from workers import running
+from workers.overseeing import WorkerFailedError
 from workers.server import free_port
+from workers.settings import surroundings
 
 pytestmark = [pytest.mark.server, pytest.mark.processes]
 
@@ -399,6 +407,24 @@ async def test_the_doctor_finds_every_illness_at_once(home: CommandLine) -> None
     assert ran.code == Exit.NO_SERVER
     assert "No Temporal server answers on 127.0.0.1:1" in ran.said
     assert "dev" in ran.said.partition("keys")[2]
+
+
+async def test_workers_whose_namespace_was_deleted_end_with_a_sentence(
+    client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It looked like a mistake of ours, with all that the SDK has to say of it."""
+
+    @asynccontextmanager
+    async def fails(*_: object, **__: object) -> AsyncIterator[str]:
+        raise WorkerFailedError("Namespace nowhere is not found")
+        yield ""
+
+    monkeypatch.setattr(running, "working", fails)
+    spaces = Spaces(Client(client.service_client, namespace="nowhere"))
+
+    with pytest.raises(NoServerError, match="“nowhere” is not there any more: somebody has deleted it"):
+        async with _serving(spaces, surroundings(tmp_path), [], engine=True, telemetry=None):
+            pass
 
 
 def _servers_on(port: str) -> list[int]:

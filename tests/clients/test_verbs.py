@@ -9,10 +9,11 @@ import pytest
 
 from clients.cli.progress import tell_record
 from clients.client import Towpath
-from clients.lane import Lane
+from clients.lane import Lane, Wish
 from clients.trouble import DeclinedError, UsageError
 from clients.watching import watch_lane
 from domain.actor import Actor
+from domain.answer import Done, NotBegun
 from domain.approval import Decision, Verdict
 from domain.approval_written import Approval
 from domain.names import change_id, environment_id
@@ -147,6 +148,28 @@ async def test_a_second_rollback_at_once_is_declined(town: Town, towpath: Comman
     assert lane.running is not None
     assert stale.code == Exit.DONE
     assert town.world.version(town.place(town.dev)) == "2.0.0"
+
+
+async def test_of_two_rollbacks_that_were_asked_for_at_once_one_is_done(town: Town) -> None:
+    """
+    Each was asked for before the lane knew of the other. It undid two changes, and each ended as asked for.
+    """
+    for version in ("1.0.0", "2.0.0", "3.0.0"):
+        await town.promoted(version, town.dev)
+    client = Towpath(town.client)
+
+    wishes = await asyncio.gather(
+        *(client.rollback(town.service, town.dev, by=f"{who}@example.com") for who in ("bo", "cy")),
+        return_exceptions=True,
+    )
+    answers = [await one.result() for one in wishes if isinstance(one, Wish)]
+
+    done = [one for one in answers if isinstance(one, Done)]
+    assert [one.outcome for one in done] == [Outcome.ROLLED_BACK]
+    assert town.world.version(town.place(town.dev)) == "2.0.0"
+    for one in answers:
+        if isinstance(one, NotBegun):
+            assert "another would undo one change more" in one.refusal.why
 
 
 async def test_a_decision_needs_a_plan_that_was_read(town: Town, towpath: CommandLine) -> None:

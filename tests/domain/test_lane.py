@@ -1,7 +1,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
@@ -9,7 +9,7 @@ from domain.answer import Ask, Done, NotBegun, Undone
 from domain.environment import Absent, Holding, Unknown
 from domain.fence import milliseconds
 from domain.journal import OpenTurn, Recollection
-from domain.lane import LaneState, ended, lost, next_change, recalled
+from domain.lane import LaneState, Running, ended, lost, next_change, one_too_many, recalled
 from domain.outcome import Outcome, Phase
 from domain.queueing import withdrawn
 from domain.terms import LaneTerms, Story
@@ -444,3 +444,39 @@ def test_a_lane_whose_change_needs_a_person_is_shown_as_unsettled() -> None:
     assert at_work.running
 
     assert at_work.but(running=at_work.running.but(stuck=True)).phase is Phase.UNSETTLED
+
+
+def rollback_of(name: str, rollbacks: int | None = None, of: int | None = None) -> Ask:
+    ask = ask_of(name, 1, Story.ROLLBACK)
+    return ask.but(rollbacks=rollbacks, request=ask.request.but(of=of))
+
+
+@given(
+    done=st.integers(0, 2),
+    known=st.none() | st.integers(0, 2),
+    there=st.sampled_from(["nobody", "waits", "runs", "itself", "a promotion"]),
+    of=st.none() | st.just(7),
+)
+def test_a_rollback_is_one_too_many_exactly_when_its_asker_cannot_have_known_of_another(
+    done: int, known: int | None, there: str, of: int | None
+) -> None:
+    """One that is under way, or waits, or was done since; whoever names a turn means that one."""
+    others = {"waits": (rollback_of("bo"),), "itself": (rollback_of("ana"),), "a promotion": (NEW,)}
+    state = lane().but(rollbacks=done, queue=others.get(there, ()))
+    if there == "runs":
+        state = state.but(running=Running(turn=1, ask=rollback_of("bo")))
+
+    why = one_too_many(state, rollback_of("ana", known, of))
+
+    missed = known is not None and done > known
+    assert bool(why) == (of is None and (there in {"waits", "runs"} or missed))
+
+
+def test_a_lane_counts_the_rollbacks_that_it_began_and_those_that_an_undo_answered() -> None:
+    """Not one that was answered by a promotion that stands after all: that comes yet."""
+    began = started(lane(BACK))
+    joined = taken(started(lane(NEW)), BACK)
+
+    assert [state.rollbacks for state in (lane(BACK), began, ended(began, done(began))[0])] == [0, 1, 1]
+    assert ended(joined, undone(joined))[0].rollbacks == 1
+    assert ended(joined, done(joined))[0].rollbacks == 0

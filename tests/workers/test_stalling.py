@@ -14,6 +14,7 @@ from temporalio.api.activity.v1 import ActivityOptions
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.deployment.v1 import WorkerDeploymentOptions
 from temporalio.api.enums.v1 import TaskQueueType, WorkerVersioningMode
+from temporalio.api.operatorservice.v1 import DeleteNamespaceRequest
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflow.v1 import VersioningOverride
 from temporalio.api.workflowservice.v1 import (
@@ -21,7 +22,6 @@ from temporalio.api.workflowservice.v1 import (
     PauseActivityRequest,
     PollActivityTaskQueueRequest,
     PollWorkflowTaskQueueRequest,
-    RespondWorkflowTaskCompletedRequest,
     SetWorkerDeploymentCurrentVersionRequest,
     SetWorkerDeploymentRampingVersionRequest,
     UpdateActivityOptionsRequest,
@@ -29,10 +29,10 @@ from temporalio.api.workflowservice.v1 import (
     UpdateWorkflowExecutionOptionsRequest,
 )
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 
 from activities.clock import SystemClock
-from activities.queues import held_up
+from activities.queues import held_up, why_closed
 from domain.doors import NUDGE
 from domain.names import ENGINE_QUEUE, effects_queue
 from domain.outcome import Outcome, Phase
@@ -41,7 +41,7 @@ from tests.fakes import Bell, ShiftedClock
 from tests.servers import AT_ONCE, new_server
 from tests.survival.waiting import until
 from tests.town import Town, engine_worker
-from tests.workflows.attacks import pending
+from tests.workflows.attacks import pending, steal
 from workers.server import temporal_binary
 from workers.stalling import OTHERS_EVERY, Stalled
 from workers.standstill import OVERDUE
@@ -320,20 +320,25 @@ async def test_a_namespace_that_is_closed_has_a_person_called_at_once_and_direct
     assert "✗ namespace: the namespace “default” is deprecated" in examined.out
 
 
-async def steal(client: Client, workflow_id: str) -> None:
-    """Take a workflow's next task from the engine's queue, and answer it with nothing: any other is held as long."""
-    service = client.workflow_service
-    while True:
-        task = await service.poll_workflow_task_queue(
-            PollWorkflowTaskQueueRequest(
-                namespace=NAMESPACE, task_queue=TaskQueue(name=ENGINE_QUEUE), identity="eve"
-            )
-        )
-        if task.workflow_execution.workflow_id == workflow_id:
-            break
-    await service.respond_workflow_task_completed(
-        RespondWorkflowTaskCompletedRequest(namespace=NAMESPACE, task_token=task.task_token, identity="eve")
-    )
+async def test_a_namespace_that_is_deleted_has_a_person_called() -> None:
+    """All that ran is gone with it, and its workers are soon: nobody was called, and a sick release stood."""
+    bell = Bell()
+    async with new_server(AT_ONCE) as (client, _):
+        await client.operator_service.delete_namespace(DeleteNamespaceRequest(namespace=NAMESPACE))
+
+        async def is_gone() -> bool:
+            try:
+                await why_closed(client)
+            except RPCError as error:
+                return error.status is RPCStatusCode.NOT_FOUND
+            return False
+
+        await until(is_gone)
+        with pytest.raises(RPCError):
+            await Stalled(client, bell, SystemClock()).look_round()
+
+    assert bell.alarms[0].headline == "Nothing can be begun in the namespace “default”"
+    assert "somebody has deleted it" in bell.alarms[0].remedy
 
 
 @pytest.fixture

@@ -8,9 +8,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from temporalio import workflow
+from temporalio.api.command.v1 import Command
 from temporalio.api.failure.v1 import Failure
-from temporalio.api.workflowservice.v1 import RespondActivityTaskFailedByIdRequest
-from temporalio.client import WorkflowFailureError, WorkflowHandle, WorkflowUpdateFailedError
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import (
+    PollWorkflowTaskQueueRequest,
+    RespondActivityTaskFailedByIdRequest,
+    RespondWorkflowTaskCompletedRequest,
+)
+from temporalio.client import Client, WorkflowFailureError, WorkflowHandle, WorkflowUpdateFailedError
 from temporalio.common import RetryPolicy, WorkflowIDConflictPolicy
 from temporalio.exceptions import ActivityError, ApplicationError, ChildWorkflowError
 from temporalio.service import RPCError
@@ -287,6 +293,21 @@ async def fail(
             activity_id=await pending(handle, kind),
             failure=failure,
             identity="eve",
+        )
+    )
+
+
+async def steal(client: Client, workflow_id: str, *commands: Command) -> None:
+    """Take a workflow's next task from the engine's queue, and answer it with these: any other is held as long."""
+    service, queue = client.workflow_service, TaskQueue(name=ENGINE_QUEUE)
+    while True:
+        asked = PollWorkflowTaskQueueRequest(namespace=client.namespace, task_queue=queue, identity="eve")
+        task = await service.poll_workflow_task_queue(asked)
+        if task.workflow_execution.workflow_id == workflow_id:
+            break
+    await service.respond_workflow_task_completed(
+        RespondWorkflowTaskCompletedRequest(
+            namespace=client.namespace, task_token=task.task_token, identity="eve", commands=commands
         )
     )
 

@@ -11,6 +11,13 @@ from typing import Any, Final
 
 import pytest
 from google.protobuf.duration_pb2 import Duration
+from temporalio.api.command.v1 import (
+    Command,
+    CompleteWorkflowExecutionCommandAttributes,
+    ModifyWorkflowPropertiesCommandAttributes,
+)
+from temporalio.api.common.v1 import Memo, Payload, Payloads
+from temporalio.api.enums.v1 import CommandType
 from temporalio.api.failure.v1 import ApplicationFailureInfo, Failure, TimeoutFailureInfo
 from temporalio.client import WorkflowExecutionStatus, WorkflowHandle
 from temporalio.exceptions import ApplicationError
@@ -34,6 +41,8 @@ from domain.value import Value
 from domain.warrant import Warrant
 from tests.fakes import Bell
 from tests.news import news
+from tests.replaying import PUPPET
+from tests.survival.waiting import until
 from tests.temporal_cli import Shell
 from tests.town import Town
 from tests.workflows.attacks import (
@@ -43,6 +52,7 @@ from tests.workflows.attacks import (
     complete,
     fail,
     now,
+    steal,
     step_of,
     stolen,
     until_stuck_on,
@@ -494,6 +504,74 @@ async def test_an_activity_completed_with_nonsense_holds_nothing_up(
     assert town.world.version(town.place(town.dev)) == "1.0.0"
     town.world.slow.clear()
     assert (await town.promoted("3.0.0", town.dev)).outcome is Outcome.PROMOTED
+
+
+@pytest.mark.parametrize("result", ["true", "[]", '{"newest": 1}'])
+async def test_a_past_that_somebody_made_up_is_asked_for_again(town: Town, shell: Shell, result: str) -> None:
+    """
+    A lane ended for good over it, and with it whatever it had begun and whoever waited there: a rollback was lost.
+    """
+    await town.stands("1.0.0", town.dev)
+    await town.promoted("2.0.0", town.dev)
+    lane = town.lane(town.dev)
+    await lane.terminate("somebody did")
+    await town.close(town.dev)
+    asked = asyncio.create_task(town.ask_lane(town.dev, Story.ROLLBACK))
+
+    async def is_born_again() -> bool:
+        return (await lane.describe()).status is WorkflowExecutionStatus.RUNNING
+
+    await until(is_born_again)
+    said = await complete(shell, lane, "recall", result)
+    assert said.code == 0, said.text
+    assert isinstance(town.bell, Bell)
+    alarms = town.bell.alarms
+    await until(lambda: any(f"what was done to {town.subject(town.dev)}" in one.headline for one in alarms))
+
+    await town.open(town.dev)
+
+    answer = await asyncio.wait_for(asked, 40)
+    assert answer.outcome is Outcome.ROLLED_BACK
+    assert town.world.version(town.place(town.dev)) == "1.0.0"
+    assert (await town.lane_status(town.dev)).phase is Phase.IDLE
+
+
+async def test_a_change_that_somebody_ended_with_nonsense_is_settled(town: Town) -> None:
+    """
+    Its lane ended for good over an answer that nobody could read, and nothing was put back until somebody came.
+    """
+    assert town.engine
+    await town.stands("1.0.0", town.dev)
+    gate = town.world.slow[town.place(town.dev)] = asyncio.Event()
+    town.world.sick.add("2.0.0")
+    handle = await town.promote("2.0.0", town.dev)
+    await town.world.reached.wait()
+    change = await town.change(town.dev)
+    async with town.engine.away():
+        gate.set()
+        async with asyncio.timeout(30):
+            await steal(town.client, change.id, *nonsense())
+
+    report = await asyncio.wait_for(handle.result(), 60)
+    assert report.outcome is Outcome.ROLLED_BACK
+    assert town.world.version(town.place(town.dev)) == "1.0.0"
+
+
+def nonsense() -> tuple[Command, Command]:
+    """Say that it is nobody's of ours, and end it with what is no answer."""
+    word = Payload(metadata={"encoding": b"json/plain"}, data=b'"nonsense"')
+    marked = ModifyWorkflowPropertiesCommandAttributes(upserted_memo=Memo(fields={PUPPET: word}))
+    ended = CompleteWorkflowExecutionCommandAttributes(result=Payloads(payloads=[word]))
+    return (
+        Command(
+            command_type=CommandType.COMMAND_TYPE_MODIFY_WORKFLOW_PROPERTIES,
+            modify_workflow_properties_command_attributes=marked,
+        ),
+        Command(
+            command_type=CommandType.COMMAND_TYPE_COMPLETE_WORKFLOW_EXECUTION,
+            complete_workflow_execution_command_attributes=ended,
+        ),
+    )
 
 
 async def test_health_that_somebody_made_up_lets_nothing_follow(town: Town, shell: Shell) -> None:
