@@ -3,7 +3,7 @@
 from typing import Any, Final
 from uuid import uuid4
 
-from temporalio.client import Client, WorkflowHandle
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 from temporalio.service import RPCError
 
 from activities.clock import SystemClock
@@ -20,7 +20,7 @@ from clients.speaking import (
     need_environment,
     tell,
 )
-from clients.trouble import DeclinedError, NobodyPollsError, UsageError
+from clients.trouble import DeclinedError, FailedError, NobodyPollsError, UsageError
 from domain.actor import Actor
 from domain.answer import Answer, Ask, Withdrawal
 from domain.doors import Signal, Word
@@ -48,10 +48,15 @@ class Wish:
         return told.answer if told else None
 
     async def result(self) -> Answer:
-        """Wait for the lane's answer, by its history: nothing is added to it."""
+        """Wait for the lane's answer, by its history: nothing is added to it.
+
+        Raises ``FailedError`` where the lane ends before.
+        """
         while True:
             if answer := self.answer_in(await self.lane.status()):
                 return answer
+            if how := await self.lane.is_over():
+                raise FailedError(say_lost(self.lane.subject, self.story, how))
             async for _ in self.lane.handle.fetch_history_events(wait_new_event=True):
                 if answer := self.answer_in(await self.lane.status()):
                     return answer
@@ -60,6 +65,16 @@ class Wish:
         """Ask no longer. A rollback that has begun goes on."""
         word = Withdrawal(asker=self.asker, number=FIRST, reason=reason)
         await tell(self.lane.handle, WITHDRAW, word, self.lane.missing())
+
+
+def say_lost(subject: Subject, story: Story, how: str) -> str:
+    """Say what has become of something that was asked of a lane, and of nobody else."""
+    command = "rollback" if story is Story.ROLLBACK else "adopt"
+    return (
+        f"The lane of {subject} is {how}, and has not answered: whether the {story} was begun, what stands there says. "
+        f"See: towpath environments show {subject.environment}. To ask again: towpath {command} {subject.service} "
+        f"{subject.environment}"
+    )
 
 
 class Lane:
@@ -81,9 +96,13 @@ class Lane:
 
     @in_words
     async def find(self) -> LaneStatus | None:
-        """Return where it stands; None where nothing was ever changed here. Raises ``NobodyPollsError``."""
+        """Return where it stands; None where nothing was ever changed here. Raises ``NobodyPollsError``.
+
+        Of one that has ended, what is left of it: whoever asks there begins the next one.
+        """
         try:
             status = await hear_status(self.handle, LaneStatus)
+            is_over = (await self.handle.describe()).status is not WorkflowExecutionStatus.RUNNING
         except RPCError as error:
             if is_missing(error):
                 return None
@@ -92,7 +111,14 @@ class Lane:
             raise NobodyPollsError(
                 f"The lane of {self.subject} is there, but {NO_ENGINE}. Start one: {START_ENGINE}"
             )
-        return status
+        return status.over if is_over else status
+
+    async def is_over(self) -> str:
+        """Say how it has ended, as ``terminated``; nothing where it runs. Raises ``RPCError`` where there is none."""
+        found = (await self.handle.describe()).status
+        if found is None or found is WorkflowExecutionStatus.RUNNING:
+            return ""
+        return found.name.lower().replace("_", " ")
 
     async def rollback(
         self, *, by: str, reason: str = "", of: int | None = None, signer: Signer | None = None

@@ -15,6 +15,7 @@ from temporalio.common import SearchAttributeKey
 from temporalio.service import RPCError
 
 from activities.asking import ask_status
+from activities.clock import SystemClock
 from activities.spaces import Anywhere, client_for
 from clients.connection import explain
 from clients.speaking import NO_ENGINE, START_ENGINE, hear_status, is_missing, why_in_vain
@@ -121,6 +122,12 @@ ENVIRONMENT_IS_OVER: Final = (
     "whatever it kept shut or let past is forgotten, but for what was signed; say again what should hold"
 )
 
+CHANGE_IS_LOST: Final = (
+    "it has left no word; its lane has whatever it began settled, before anything else moves there"
+)
+LANE_IS_OVER: Final = (
+    "nothing goes on in it and nobody waits there; whoever asks for something there begins the next one"
+)
 
 MOST_ASKED: Final = 20
 """So many changes are asked where they stand for one list."""
@@ -145,7 +152,7 @@ async def look(client: Anywhere, workflow_id: str) -> Overview:
         case "lane":
             return await _look_at_lane(client, handle, seen)
         case "change":
-            return await _with_change(handle, seen)
+            return _unless_lost(await _with_change(handle, seen))
         case "environment":
             return await _look_at_environment(handle, seen)
         case _:
@@ -155,7 +162,8 @@ async def look(client: Anywhere, workflow_id: str) -> Overview:
 async def _look_at_environment(handle: WorkflowHandle[Any, Any], seen: Overview) -> Overview:
     if not seen.is_open:
         return seen.but(trouble=ENVIRONMENT_IS_OVER)
-    return _or_silent(seen, environment=await hear_status(handle, EnvironmentStatus))
+    status = await hear_status(handle, EnvironmentStatus)
+    return _or_silent(seen, environment=status and status.at(SystemClock().now()))
 
 
 async def _look_at_promotion(client: Anywhere, handle: WorkflowHandle[Any, Any], seen: Overview) -> Overview:
@@ -198,6 +206,9 @@ async def _with_walk(client: Anywhere, seen: Overview) -> Overview:
 
 
 async def _look_at_lane(client: Anywhere, handle: WorkflowHandle[Any, Any], seen: Overview) -> Overview:
+    if handle.id == seen.id and not seen.is_open:
+        left = await ask_status(handle, LaneStatus)
+        return seen.but(lane=left and left.over, trouble=_say_over(left))
     lane = await hear_status(handle, LaneStatus)
     seen = _or_silent(seen, lane=lane)
     if lane is None or lane.turn is None:
@@ -211,11 +222,22 @@ async def _look_at_lane(client: Anywhere, handle: WorkflowHandle[Any, Any], seen
         raise
 
 
+def _say_over(left: LaneStatus | None) -> str:
+    lost = " and ".join(map(str, left.wishes if left else ()))
+    return f"{LANE_IS_OVER}{f'. Lost with it: {lost}; ask again' if lost else ''}"
+
+
 async def _with_change(handle: WorkflowHandle[Any, Any], seen: Overview) -> Overview:
     change = await ask_status(handle, ChangeStatus)
     if change and change.phase is not Phase.ENDED:
         seen = seen.but(in_vain=await why_in_vain(handle))
     return _or_silent(seen, change=change) if handle.id == seen.id else seen.but(change=change)
+
+
+def _unless_lost(seen: Overview) -> Overview:
+    """Say so of a change that has ended without a word."""
+    is_lost = not seen.is_open and seen.change and seen.change.phase is not Phase.ENDED
+    return seen.but(trouble=CHANGE_IS_LOST) if is_lost else seen
 
 
 async def change_of(client: Anywhere, subject: Subject, turn: int) -> ChangeStatus | None:
@@ -303,7 +325,8 @@ async def _as_it_stands(client: Anywhere, row: Row, phases: Mapping[str, Phase])
         return row
     if row.story == "environment":
         status = await ask_status(client.get_workflow_handle(row.id), EnvironmentStatus)
-        return row.but(phase="frozen" if status.freeze else "open") if status else row
+        holds = status and status.at(SystemClock().now()).freeze
+        return row.but(phase="frozen" if holds else "open") if status else row
     if row.phase == Phase.UNSETTLED:
         return row
     return row.but(phase=phases.get(row.id, Phase.IDLE if row.story == "lane" else row.phase))

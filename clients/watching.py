@@ -155,7 +155,7 @@ async def watch_wish(wish: Wish) -> AsyncGenerator[tuple[Overview, Answer | None
             if answer and turn:
                 seen = seen.but(change=await change_of(lane.client, lane.subject, turn))
             yield seen, answer
-            if answer:
+            if answer or not seen.is_open:
                 return
             await _until_news(ears, seen)
 
@@ -167,7 +167,7 @@ async def watch_lane(lane: Lane) -> AsyncGenerator[Overview]:
         while True:
             seen = await patiently(lambda: look(lane.client, lane.id))
             yield seen
-            if seen.lane and seen.lane.phase is Phase.IDLE and not seen.lane.queue:
+            if not seen.is_open or (seen.lane and seen.lane.phase is Phase.IDLE and not seen.lane.queue):
                 return
             await _until_news(ears, seen)
 

@@ -132,6 +132,18 @@ class LaneStatus(Value):
     rollbacks: int = 0
     """How many rollbacks this lane knows of."""
 
+    @property
+    def over(self) -> "LaneStatus":
+        """What is left of it once the lane has ended: nothing runs in it, and nobody waits there."""
+        phase = Phase.UNSETTLED if self.unsettled else Phase.IDLE
+        return self.but(phase=phase, turn=None, running=None, queue=())
+
+    @property
+    def wishes(self) -> tuple[Ask, ...]:
+        """Who asked by themselves, and is in it yet: nobody but this lane knows of them."""
+        asks = (*([self.running] if self.running else []), *self.queue)
+        return tuple(ask for ask in asks if ask.request.story in {Story.ROLLBACK, Story.ADOPTION})
+
     def answer_to(self, asker: str, number: int, mark: str) -> Told | None:
         """Return what was answered to an asker's own ask, whatever else was asked in the same name."""
         found = (self.answers.get(asker), self.answers.get(mark))

@@ -48,6 +48,8 @@ with workflow.unsafe.imports_passed_through():
     from workflows.undisturbed import heed_cancel
 
 
+SAYS_LOST: Final = "says-lost"
+"""A patch: a promotion whose change was lost and put back said of that only how healthy was what stood before."""
 RECORDED_LATER: Final = "heard-later"
 """A patch: an older run that was refused by a worker which came late left its record open."""
 
@@ -284,8 +286,10 @@ class PromotionWorkflow(PromotionDoors):
         return Ending(outcome=Outcome.REJECTED, why=self._who_rejected())
 
     def _what_was_found(self, done: Done) -> str:
-        """What the checks said; and of a rejection that came after the change had begun, that it was too late."""
+        """What the checks said; of a change that was lost, that; and of a rejection that came too late, that it did."""
         found = "; ".join(done.evidence)
+        if done.outcome is Outcome.ROLLED_BACK and workflow.patched(SAYS_LOST):
+            found = f"its change was lost, and what that had begun was put back: {found}"
         if not self._is_turned_down():
             return found
         self.refused("reject", f"{self._who_rejected()}. {say_too_late(self._subject)}")

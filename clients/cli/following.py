@@ -15,7 +15,7 @@ from clients.cli.advising import remedies, say_next
 from clients.cli.progress import Progress
 from clients.cli.showing import show_report
 from clients.cli.terminal import say
-from clients.lane import Lane, Wish
+from clients.lane import Lane, Wish, say_lost
 from clients.overview import Overview
 from clients.promotion import Promotion
 from clients.trouble import FailedError
@@ -84,6 +84,8 @@ async def follow_wish(wish: Wish) -> Exit:
         say(f"No longer watched; the {wish.story} goes on. See: {see_lane(wish)} --watch")
         raise
     answer = wish.answer_in(seen.lane) if seen.lane else None
+    if answer is None and not seen.is_open:
+        raise FailedError(say_lost(wish.lane.subject, wish.story, seen.state))
     if answer is None:
         say_next(remedies(seen))
         return given_up or Exit.UNSETTLED

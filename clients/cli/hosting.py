@@ -117,7 +117,7 @@ async def _up(place: Surroundings, port: int, ui_port: int) -> Exit:
                 client = await reach(server.address)
                 lives = {name: space for name, space in here.items() if space}
                 spaces = await join_spaces(client, lives, place.state)
-                async with _serving(spaces, place, environments, engine=True, telemetry=telemetry) as shown:
+                async with serving(spaces, place, environments, engine=True, telemetry=telemetry) as shown:
                     _welcome(server, environments, shown, elsewhere=find_way(place.state)[1].address)
                     _say_elsewhere(elsewhere)
                     return await until_stopped(client, stop)
@@ -141,7 +141,7 @@ async def _work(
     home = find_way(place.state)[0].get("namespace", USUAL_NAMESPACE)
     lives, at_home = wanted_by(configuration.spaces, home, environments, only if engine else None)
     spaces = await need_spaces(lives, place.state, home=at_home)
-    async with _serving(spaces, place, environments, engine=engine, only=only, telemetry=telemetry) as shown:
+    async with serving(spaces, place, environments, engine=engine, only=only, telemetry=telemetry) as shown:
         names = [*(["the engine"] if engine else []), *environments]
         say(f"Serving {', '.join(names)} on {_where(spaces)}. Stop with Ctrl-C.")
         if shown:
@@ -160,7 +160,7 @@ def _where(spaces: "Spaces") -> str:
 
 
 @asynccontextmanager
-async def _serving(
+async def serving(
     spaces: "Spaces",
     place: Surroundings,
     environments: Sequence[str],

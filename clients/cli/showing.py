@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from clients.cli.advising import remedies, say_next
 from clients.cli.terminal import quoted, say, say_lines, say_table
 from clients.overview import Overview, Rows
+from domain.environment import Holding, Placement
 from domain.hints import OWN_KEY
 from domain.names import Subject
 from domain.outcome import Outcome, Phase
@@ -206,14 +207,20 @@ def _show_lane(lane: LaneStatus, place: int = 0) -> None:
         here = f": it is number {number} of {len(lane.queue)} in the queue" if number == place else ""
         say(f"  waits: {what} for {ask.request.said_by}{until}{here}")
     moving = min(filter(None, (lane.turn, *lane.unsettled)), default=None)
-    before = f", as it was before turn {moving}" if moving else ""
     for component, holding in lane.held.items():
-        say(f"  holds {component}: {holding}{before}")
+        say(f"  holds {component}: {holding}{as_before(holding, moving)}")
     for turn in lane.unsettled:
         say(f"  turn {turn} is unsettled: nothing else moves here before it is settled")
     if lane.offline:
         say(f"  {lane.offline}", "yellow")
     _show_refused(lane.refused)
+
+
+def as_before(holding: Holding, moving: int | None) -> str:
+    """Say that it is what stood before a turn that is open, unless that is what brought it."""
+    fence = holding.fence if isinstance(holding, Placement) else None
+    brought = moving and fence and fence.turn >= moving
+    return f", as it was before turn {moving}" if moving and not brought else ""
 
 
 def _say_who_held(change: ChangeStatus) -> str:

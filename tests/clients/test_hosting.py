@@ -15,7 +15,7 @@ import pytest
 from temporalio.client import Client
 
 from activities.spaces import Spaces
-from clients.cli.hosting import _serving
+from clients.cli.hosting import serving
 from clients.trouble import NoServerError
 from domain.outcome import Exit
 from tests.clients.conftest import TOWPATH, CommandLine, Ran, ended, read_until
@@ -423,7 +423,7 @@ async def test_workers_whose_namespace_was_deleted_end_with_a_sentence(
     spaces = Spaces(Client(client.service_client, namespace="nowhere"))
 
     with pytest.raises(NoServerError, match="“nowhere” is not there any more: somebody has deleted it"):
-        async with _serving(spaces, surroundings(tmp_path), [], engine=True, telemetry=None):
+        async with serving(spaces, surroundings(tmp_path), [], engine=True, telemetry=None):
             pass
 
 

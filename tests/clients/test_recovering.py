@@ -1,6 +1,7 @@
 """What the page on recovering shows is what people see: each trouble is made, and looked at."""
 
 import asyncio
+import json
 import re
 from datetime import timedelta
 from pathlib import Path
@@ -14,10 +15,13 @@ from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities.labels import search_attributes
+from clients.client import Towpath
+from clients.trouble import FailedError
 from domain.names import ENGINE_QUEUE, SERVICE, STORY, Subject, promotion_id
 from domain.outcome import Exit, Outcome, Phase
 from tests.clients.conftest import CommandLine, Ran
 from tests.servers import AT_ONCE, new_server
+from tests.survival.waiting import until
 from tests.town import Town
 from tests.workflows.attacks import pending
 from workflows import patience
@@ -90,6 +94,58 @@ async def test_an_undo_that_is_stuck_and_whose_lane_is_gone(town: Town, towpath:
     assert "retry is said to change/" in said.out
     assert (await asyncio.wait_for(first.result(), 30)).outcome is Outcome.ROLLED_BACK
     assert (await asyncio.wait_for(after.result(), 30)).outcome is Outcome.PROMOTED
+
+
+async def test_a_lane_that_was_ended_with_a_rollback_in_it(town: Town, towpath: CommandLine) -> None:
+    """
+    It was said to be busy with that for ever, and another rollback declined on its word.
+    """
+    for version in ("1.0.0", "2.0.0"):
+        await town.promoted(version, town.dev)
+    await town.close(town.dev)
+    wish = await Towpath(town.client).rollback(town.service, town.dev, by="bo@example.com")
+    await _until_it_runs(town)
+    change = await town.change(town.dev)
+    for one in (town.lane(town.dev), change):
+        await one.terminate("somebody did")
+    await town.open(town.dev)
+
+    seen = await towpath.type("status", town.service, town.dev)
+    of_change = await towpath.type("status", change.id)
+    with pytest.raises(FailedError, match="is terminated, and has not answered"):
+        await wish.result()
+    again = await towpath.type("rollback", town.service, town.dev, "--watch")
+
+    assert seen.code == Exit.BUG
+    assert f"lane/{town.service}/{town.dev} is terminated" in seen.said
+    assert "Lost with it: a rollback, asked for by bo@example.com" in seen.said
+    assert "is busy" not in seen.said
+    assert of_change.code == Exit.BUG
+    assert "has left no word" in of_change.said
+    assert again.code == Exit.DONE, again.said
+    assert town.world.version(town.place(town.dev)) == "1.0.0"
+
+
+async def _until_it_runs(town: Town) -> None:
+    async def runs() -> bool:
+        return (await town.lane_status(town.dev)).turn is not None
+
+    await until(runs)
+
+
+async def test_a_freeze_that_is_over_is_no_freeze(town: Town, towpath: CommandLine) -> None:
+    """It ends by itself, and was said to hold until somebody thawed it."""
+    await towpath.type("freeze", town.dev, "--reason", "for a moment", "--for", "1s")
+
+    async def is_open() -> bool:
+        return f"{town.dev} is open" in (await towpath.type("status", f"environment/{town.dev}")).said
+
+    frozen = not await is_open()
+    await until(is_open)
+    listed = json.loads((await towpath.type("status", "--json")).out)["rows"]
+
+    assert frozen
+    assert [row["phase"] for row in listed if row["id"] == f"environment/{town.dev}"] == ["open"]
 
 
 async def test_a_soak_that_somebody_paused(town: Town, towpath: CommandLine) -> None:

@@ -7,16 +7,18 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from clients import speaking
 from clients.cli.advising import remedies
-from clients.cli.showing import show, where
+from clients.cli.showing import as_before, show, where
 from clients.overview import Overview
 from clients.speaking import hear_status
 from domain.actor import Actor, Proof
 from domain.answer import Ask
+from domain.environment import Absent, Placement
+from domain.fence import Fence
 from domain.gate import Freeze, Pin
 from domain.outcome import Phase
 from domain.status import EnvironmentStatus, LaneStatus, PromotionStatus
 from domain.terms import Request
-from tests.domain.strategies import NOON
+from tests.domain.strategies import NOON, digest
 from tests.domain.test_clearance import SUBJECT
 
 LANE = LaneStatus(
@@ -78,6 +80,21 @@ class _Starting:
         if self.left >= 0:
             raise RPCError("no poller", RPCStatusCode.FAILED_PRECONDITION, b"")
         return LANE
+
+
+@pytest.mark.parametrize(
+    ("brought_by", "moving", "says"),
+    [(7, None, False), (7, 9, True), (9, 9, False), (10, 9, False), (None, 9, True)],
+)
+def test_what_a_turn_has_brought_is_not_what_stood_before_it(
+    brought_by: int | None, moving: int | None, *, says: bool
+) -> None:
+    there = Placement(
+        version="1.0", release=digest("a"), artifact=digest("b"), fence=Fence(turn=brought_by or 1, act=1)
+    )
+    holding = there if brought_by else Absent()
+
+    assert bool(as_before(holding, moving)) == says
 
 
 @pytest.mark.parametrize(("silences", "answers"), [(0, True), (1, True), (2, False)])

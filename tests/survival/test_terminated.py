@@ -50,6 +50,7 @@ async def test_a_change_that_is_terminated_is_undone_by_its_lane(
     report = await harbour.ended(promotion)
     harbour.let_go()
     assert report.outcome is Outcome.ROLLED_BACK, report.why
+    assert report.why.startswith("its change was lost, and what that had begun was put back: ")
     assert harbour.standing == ("1.0.0",) * len(components)
     await harbour.until_idle()
     await harbour.assert_sound()
