@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from domain.approval import Party
 from domain.names import Identifier
 from domain.risk import Risk
-from domain.value import Duration, Value
+from domain.value import Duration, SomeTime, Value
 
 APPROVE: Final = "approve"
 
@@ -31,8 +31,8 @@ class ApprovalAtRisk(Value):
 
     quorum: int | None = Field(default=None, ge=0, le=50)
     groups: tuple[Identifier, ...] = Field(default=(), alias="from")
-    wait: Duration | None = None
-    valid: Duration | None = None
+    wait: SomeTime | None = None
+    valid: SomeTime | None = None
     also: tuple[FurtherQuorum, ...] | None = Field(default=None, max_length=10)
     """What has to be had as well. A service's stand beside its environment's, and take none of those away."""
     escalate: tuple[Escalation, ...] | None = Field(default=None, max_length=10)

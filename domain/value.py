@@ -64,13 +64,19 @@ _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w":
 _DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])")
 
 
+_FORM: Final = "write a number and a unit, such as 90s, 10m, 1h30m, 3d or 2w"
+
+
 def parse_duration(text: object) -> object:
     """Read ``90s``, ``10m``, ``1h30m``, ``3d`` or ``2w``; anything else is left for pydantic to judge."""
+    if isinstance(text, bool):
+        message = f"{str(text).lower()} is not a duration; {_FORM}"
+        raise ValueError(message)  # noqa: TRY004 - pydantic takes no other
     if not isinstance(text, str) or text.startswith(("P", "-P")):
         return text
     parts = _DURATION.findall(text)
     if not parts or _DURATION.sub("", text).strip():
-        message = f"“{text}” is not a duration; write a number and a unit, such as 90s, 10m, 1h30m, 3d or 2w"
+        message = f"“{text}” is not a duration; {_FORM}"
         raise ValueError(message)
     try:
         return sum((timedelta(**{_UNITS[unit]: float(count)}) for count, unit in parts), timedelta())
@@ -91,6 +97,17 @@ def _check_length(length: timedelta) -> timedelta:
 
 
 Duration = Annotated[timedelta, BeforeValidator(parse_duration), AfterValidator(_check_length)]
+
+
+def _check_some(length: timedelta) -> timedelta:
+    if not length:
+        message = "0s is no time: write more"
+        raise ValueError(message)
+    return length
+
+
+SomeTime = Annotated[Duration, AfterValidator(_check_some)]
+"""A duration that is not nothing."""
 
 
 def say_duration(length: timedelta) -> str:

@@ -23,7 +23,7 @@ Why = Annotated[
     str, typer.Option("--reason", metavar="TEXT", help="Why, for everybody who is stopped by it.")
 ]
 Lasts = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--for", metavar="TIME", help="How long, as in 90s, 2h or 1d; without it, until somebody ends it."
     ),
@@ -37,7 +37,7 @@ def freeze(
     reason: Why,
     environment: MaybeEnvironment = "",
     everywhere: Everywhere = False,
-    lasts: Lasts = "",
+    lasts: Lasts = None,
     by: By = "",
     key: Key = "",
 ) -> None:
@@ -61,7 +61,7 @@ class _Word(NamedTuple):
 
     by: str
     text: str
-    lasts: str
+    lasts: str | None
     signs: "Signer | None"
 
 
@@ -73,7 +73,7 @@ async def _freeze(towpath: "Towpath", environment: str, word: _Word) -> None:
     before = None
     with suppress(NobodyPollsError):  # it is said all the same, and heard later
         before = (await place.status()).freeze
-    await place.freeze(word.text, by=word.by, lasts=word.lasts or None, signer=word.signs)
+    await place.freeze(word.text, by=word.by, lasts=word.lasts, signer=word.signs)
     await ear.hear("freeze")
     frozen = (await place.status()).freeze
     if frozen is None or frozen.by.name != word.by.strip():

@@ -21,7 +21,7 @@ def pin(
     service: Service,
     environment: EnvironmentName,
     reason: Why,
-    lasts: Lasts = "",
+    lasts: Lasts = None,
     by: By = "",
     key: Key = "",
 ) -> None:
@@ -35,7 +35,7 @@ def pin(
         await need_known(towpath, environment)
         held = await _held(towpath, service, environment)
         ear = await Ear.at(towpath.spaces, place.id)
-        await place.pin(kept, reason, by=actor, lasts=lasts or None, release=held, signer=signs)
+        await place.pin(kept, reason, by=actor, lasts=lasts, release=held, signer=signs)
         await ear.hear("pin", did=f"pin {kept}")
         pinned = (await place.status()).pins.get(service)
         if pinned is None or pinned.by.name != actor.strip():

@@ -229,6 +229,7 @@ async def test_a_connection_that_is_misdescribed_is_said(
         ("freeze", "dev"),
         ("freeze", "dev", "--reason", ""),
         ("freeze", "dev", "--reason", "why", "--for", "soon"),
+        ("freeze", "dev", "--reason", "why", "--for", ""),
         ("freeze", "dev", "--reason", "why", "--for", "9999999w"),
         ("thaw", "d e v"),
         ("rollback", "shop", "dev", "--turn", "-1"),

@@ -33,13 +33,14 @@ from domain.written import (
 SUBJECT = Subject(service="shop", environment="production")
 PEOPLE = ("ana", "Ana ", "bo", "cy", "di")
 few_hours = st.none() | st.integers(0, 3).map(lambda hours: timedelta(hours=hours))
+some_hours = st.none() | st.integers(1, 3).map(lambda hours: timedelta(hours=hours))
 groups = st.lists(st.sampled_from(["one", "two", "three"]), max_size=2, unique=True).map(tuple)
 approvals = st.fixed_dictionaries(
     {
         "quorum": st.none() | st.integers(0, 3),
         "from": groups,
-        "wait": few_hours,
-        "valid": few_hours,
+        "wait": some_hours,
+        "valid": some_hours,
         "signed": st.sampled_from([None, False, True]),
         "separate": st.sampled_from([None, (), ("author",), ("requester",), ("requester", "author")]),
         "also": st.none()

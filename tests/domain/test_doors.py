@@ -113,10 +113,13 @@ def test_a_freeze_has_a_reason_and_may_have_an_end() -> None:
         FreezeWord.model_validate({"by": "ana", "reason": ""})
 
 
-def test_a_freeze_for_no_time_is_none_for_ever() -> None:
-    """It was one without an end."""
-    with pytest.raises(ValidationError, match="0s is no time"):
-        FreezeWord.model_validate({"by": "ana@example.com", "reason": "why", "lasts": "0s"})
+@pytest.mark.parametrize(
+    ("lasts", "why"), [("0s", "0s is no time"), ("", "“” is not a dur"), (True, "true is not a duration")]
+)
+def test_a_freeze_for_no_time_is_none_for_ever(lasts: object, why: str) -> None:
+    """It was one without an end, or for a second."""
+    with pytest.raises(ValidationError, match=why):
+        FreezeWord.model_validate({"by": "ana@example.com", "reason": "why", "lasts": lasts})
 
 
 def test_what_doors_read_stays_below_what_a_server_takes() -> None:
