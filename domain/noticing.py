@@ -10,11 +10,11 @@ from typing import Final, NamedTuple
 
 from domain.approval import Decision, Verdict
 from domain.hints import USUAL_NAMESPACE, approve_commands, keyed, temporal
-from domain.names import Subject, environment_id, is_promotion, promotion_id
+from domain.names import Subject, environment_id, is_promotion, lane_id, promotion_id
 from domain.notice import Event, Notice, key_of
 from domain.outcome import Outcome, Phase
 from domain.record import DecisionRecord, OutcomeRecord, OverrideRecord
-from domain.status import EnvironmentStatus, PromotionStatus
+from domain.status import EnvironmentStatus, LaneStatus, PromotionStatus
 from domain.terms import Proposal
 from domain.value import say_duration, short
 
@@ -80,6 +80,44 @@ def lost(id_: str, last: Last, how: str, namespace: str) -> Notice:
     title = f"{last.what} of {last.subject}: {how}"
     command = temporal("describe", id_, namespace)
     return _about(last.subject, Event.FAILED, key_of(id_, last.run, how), last.at, title, why, command)
+
+
+def lost_in_lane(left: LaneStatus, last: Last, how: str) -> Iterator[Notice]:
+    """Yield what was asked of a lane by itself, and is nobody's any more: it has no workflow that would ask again."""
+    for ask in left.wishes:
+        subject, verb = last.subject, "rollback" if ask.is_rollback else "adopt"
+        why = (
+            f"The lane of {subject} was {how}, with {ask} in it. Whether that was begun, what stands there says; "
+            "nobody goes on with it."
+        )
+        yield _about(
+            subject,
+            Event.FAILED,
+            key_of(lane_id(subject), last.run, ask.mark),
+            last.at,
+            f"A {ask.request.story} of {subject} was lost: its lane was {how}",
+            why,
+            f"towpath environments show {subject.environment}\ntowpath {verb} {subject.service} {subject.environment}",
+        )
+
+
+def forgotten(
+    left: EnvironmentStatus, now: EnvironmentStatus | None, last: Last, how: str
+) -> Iterator[Notice]:
+    """Yield what an environment kept shut when its workflow ended, and keeps shut no more: nobody has opened it."""
+    name = left.environment
+    shut = [f"{name} is {left.freeze}"] if left.freeze and not (now and now.freeze) else []
+    shut += [f"{service} is {pin}" for service, pin in left.pins.items() if not (now and service in now.pins)]
+    if shut:
+        said = "\n".join([*shut, "Nobody has opened it. Say again what should hold."])
+        yield Notice(
+            key=key_of(environment_id(name), last.run, "forgotten"),
+            at=last.at,
+            event=Event.FAILED,
+            environment=name,
+            title=f"What was shut in {name} is forgotten: its workflow was {how}",
+            text=_text(said, f"towpath environments show {name}"),
+        )
 
 
 def of_environment(status: EnvironmentStatus) -> Iterator[Notice]:

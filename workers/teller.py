@@ -41,11 +41,11 @@ from domain.names import (
     notice_id,
 )
 from domain.notice import Event, Notice, NoticeOrder
-from domain.noticing import Last, ended, lost, of_environment, of_promotion
+from domain.noticing import Last, ended, forgotten, lost, lost_in_lane, of_environment, of_promotion
 from domain.outcome import Outcome, Phase
-from domain.status import ChangeStatus, EnvironmentStatus, PromotionStatus, Report
+from domain.status import ChangeStatus, EnvironmentStatus, LaneStatus, PromotionStatus, Report
 from domain.value import Value
-from domain.workflow_types import CHANGE, NOTICE, PROMOTION
+from domain.workflow_types import CHANGE, ENVIRONMENT_WORKFLOW, LANE, NOTICE, PROMOTION
 from workers.posting import post
 from workers.rounds import Rounds
 
@@ -70,6 +70,10 @@ POSTED_AGAIN: Final = 3
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
 _HERE: Final = f"TaskQueue='{ENGINE_QUEUE}'"
 _PROMOTIONS: Final = f"{STORY}='promotion' AND WorkflowType='{PROMOTION}'"
+_ENDLESS: Final = (
+    f"WorkflowType IN ('{LANE}', '{ENVIRONMENT_WORKFLOW}') AND ExecutionStatus!='ContinuedAsNew'"
+)
+"""What never ends by itself."""
 _CHANGES: Final = f"{STORY} IN ('rollback', 'settlement', 'adoption') AND WorkflowType='{CHANGE}'"
 _STANDING: Final = ", ".join(
     f"'{phase}'"
@@ -240,7 +244,8 @@ class Teller:
 
     async def _look_at_closed(self, configuration: Configuration) -> None:
         since = self._closed_since.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-        query = f"{_HERE} AND (({_PROMOTIONS}) OR ({_CHANGES})) AND CloseTime >= '{since}'"
+        ended = f"({_PROMOTIONS}) OR ({_CHANGES}) OR ({_ENDLESS})"
+        query = f"{_HERE} AND ({ended}) AND CloseTime >= '{since}'"
         rows = [row async for row in self._client.list_workflows(query)]
         ends = {row.run_id: row.close_time for row in rows if row.close_time}
         new = [row for row in rows if row.run_id in ends and row.run_id not in self._done]
@@ -257,7 +262,10 @@ class Teller:
             self._closed_since = max(self._closed_since, min([max(ends.values()) - OVERLAP, *untold]))
 
     async def _tell_of_end(self, configuration: Configuration, row: WorkflowExecution) -> None:
-        await self._tell(configuration, [one async for one in self._ending(configuration, row)])
+        if row.workflow_type in {LANE, ENVIRONMENT_WORKFLOW}:
+            await self._tell(configuration, await self._left_by(row))
+        else:
+            await self._tell(configuration, [one async for one in self._ending(configuration, row)])
 
     async def _ending(self, configuration: Configuration, row: WorkflowExecution) -> AsyncIterator[Notice]:
         subject, outcome = _subject(row), _said(row, OUTCOME)
@@ -278,6 +286,19 @@ class Teller:
                     yield notice
             if configuration.wants(subject, Event(outcome)) and (report := await _report(handle)):
                 yield ended(row.id, Last(subject, what, close, row.run_id), report.outcome, report.why)
+
+    async def _left_by(self, row: WorkflowExecution) -> list[Notice]:
+        """Return what is nobody's any more, of what was in a lane, or was kept shut by an environment."""
+        how = _UNFORESEEN.get(row.status or WorkflowExecutionStatus.RUNNING)
+        handle = self._client.get_workflow_handle(row.id, run_id=row.run_id)
+        last = Last(_subject(row), "", row.close_time or row.start_time, row.run_id)
+        if how and row.workflow_type == LANE and (lane := await _status(handle, LaneStatus)):
+            return list(lost_in_lane(lane, last, how))
+        if how and row.workflow_type != LANE and (left := await _status(handle, EnvironmentStatus)):
+            newest = self._client.get_workflow_handle(row.id)
+            now = await _status(newest, EnvironmentStatus) if await self._goes_on(row) else None
+            return list(forgotten(left.at(last.at), now, last, how))
+        return []
 
     async def _why_ended(self, row: WorkflowExecution) -> str:
         """Return what a change that was asked for by itself says of its end."""

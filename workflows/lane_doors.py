@@ -1,5 +1,6 @@
 """What promotions, changes and people may say to a lane, and what it shows of itself."""
 
+from collections.abc import Iterator
 from typing import Any, Final, TypeVar
 
 from pydantic import ValidationError
@@ -110,7 +111,7 @@ class LaneDoors(Steered):
             turn=lane.running.turn if lane.running else None,
             last_turn=lane.last_turn,
             running=_shown(lane.running.ask) if lane.running else None,
-            queue=tuple(_shown(ask) for ask in lane.queue),
+            queue=tuple(_shown(ask) for ask in (*lane.queue, *self._unread())),
             unsettled=lane.unsettled,
             held=lane.held,
             answers=self._answers,
@@ -146,6 +147,11 @@ class LaneDoors(Steered):
         """
         if lost or turn > self._lane.last_turn:
             self._lane = self._lane.but(recalled=False)
+
+    def _unread(self) -> Iterator[Ask]:
+        """Return who has asked, and has not been read yet."""
+        asks = (message for message in self._inbox if isinstance(message, Ask))
+        return (one for one in asks if not self._lane.waits(one.asker, one.number))
 
     def _show_phase(self) -> None:
         """Let everybody see whether the lane is idle, busy or unsettled.

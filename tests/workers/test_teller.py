@@ -17,14 +17,19 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities.clock import SystemClock
+from activities.labels import search_attributes
 from clients.client import Towpath
+from domain.actor import Actor
+from domain.answer import Ask
 from domain.approval import DecisionWord
-from domain.names import ENGINE_QUEUE, ENVIRONMENT, OUTCOME, STORY, promotion_id
+from domain.names import ENGINE_QUEUE, ENVIRONMENT, OUTCOME, STORY, lane_id, promotion_id
 from domain.names import SERVICE as ABOUT
 from domain.notice import NoticeOrder
 from domain.outcome import Outcome, Phase
 from domain.status import PromotionStatus, Report
+from domain.terms import Request, Story
 from domain.value import short
+from domain.workflow_types import LANE
 from tests.channels import Hook, MailBox
 from tests.fakes import Bell, ShiftedClock
 from tests.survival.waiting import until as come_true
@@ -387,3 +392,59 @@ async def _until_ended(client: Client, handle: WorkflowHandle[Any, Any]) -> None
         return (await first.describe()).status is not WorkflowExecutionStatus.RUNNING
 
     await come_true(has_ended)
+
+
+async def test_what_is_lost_with_a_lane_or_an_environment_is_told(
+    server: Client, hook: Hook, tmp_path: Path
+) -> None:
+    """
+    Nobody but they knew of it: a rollback that was asked for vanished, and a freeze, and nobody heard of either.
+
+    Where something else keeps it shut since, nothing is forgotten.
+    """
+    place = written(tmp_path, f"channels: {{hook: '{hook.url}'}}\nnotify: [{{to: [hook]}}]\n")
+    teller = Teller(server, settings_of(place), SystemClock())
+    towpath = Towpath(server)
+    async with engine_worker(server, place):
+        await teller.look_round()
+        request = Request(story=Story.ROLLBACK, subject=SUBJECT, actor=Actor(name="bo@example.com"))
+        await server.start_workflow(
+            LANE,
+            id=lane_id(SUBJECT),
+            task_queue=ENGINE_QUEUE,
+            start_signal="ask",
+            start_signal_args=[Ask(asker="person/1", number=1, request=request)],
+            search_attributes=search_attributes({ABOUT: "shop", ENVIRONMENT: "dev", STORY: "lane"}),
+        )
+        await towpath.environment("dev").freeze("the fair", by="olga@example.com")
+        await towpath.environment("staging").freeze("the fair", by="olga@example.com")
+        for name in ("lane/shop/dev", "environment/dev", "environment/staging"):
+            await _answers(server.get_workflow_handle(name))
+            await server.get_workflow_handle(name).terminate("somebody did")
+        await towpath.environment("staging").freeze("still the fair", by="olga@example.com")
+
+        async def are_told() -> bool:
+            await teller.look_round()
+            return {"A rollback of shop in dev was lost", "What was shut in dev is forgotten"} <= _heads(hook)
+
+        await come_true(are_told)
+
+    assert "What was shut in staging is forgotten" not in _heads(hook)
+    texts = "\n".join(body["message"] for body in hook.bodies)
+    assert "a rollback, asked for by bo@example.com" in texts
+    assert "towpath rollback shop dev" in texts
+    assert "dev is frozen by olga@example.com" in texts
+
+
+def _heads(hook: Hook) -> set[str]:
+    return {title.partition(":")[0] for title in hook.titles}
+
+
+async def _answers(handle: WorkflowHandle[Any, Any]) -> None:
+    """Wait until it has taken what it was begun with: what a status says before was not there yet."""
+
+    async def knows() -> bool:
+        said = await handle.query("status")
+        return bool(said.get("running") or said.get("queue") or said.get("freeze"))
+
+    await come_true(knows)
