@@ -13,8 +13,8 @@ from domain.hints import USUAL_NAMESPACE, approve_commands, keyed, temporal
 from domain.names import Subject, environment_id, is_promotion, lane_id, promotion_id
 from domain.notice import Event, Notice, key_of
 from domain.outcome import Outcome, Phase
-from domain.record import DecisionRecord, OutcomeRecord, OverrideRecord
-from domain.status import EnvironmentStatus, LaneStatus, PromotionStatus
+from domain.record import DecisionRecord, EffectRecord, OutcomeRecord, OverrideRecord
+from domain.status import ChangeStatus, EnvironmentStatus, LaneStatus, PromotionStatus
 from domain.terms import Proposal
 from domain.value import say_duration, short
 
@@ -72,6 +72,15 @@ def ended(id_: str, last: Last, outcome: Outcome, why: str) -> Notice:
     title = f"{last.what} of {last.subject}: {outcome}"
     key, event = key_of(id_, last.run), Event(outcome.value)
     return _about(last.subject, event, key, last.at, title, why, f"towpath status {words}")
+
+
+def say_done(status: ChangeStatus) -> str:
+    """Say who asked for a change by itself and why, what was done, and why it ended so, a line each."""
+    asked = status.request
+    reason = f": {asked.reason}" if asked and asked.reason else ""
+    said = [f"Asked for by {asked.said_by}{reason}." if asked else ""]
+    said += [record.did for record in status.records if isinstance(record, EffectRecord)]
+    return "\n".join(filter(None, [*said, status.why]))
 
 
 def lost(id_: str, last: Last, how: str, namespace: str) -> Notice:

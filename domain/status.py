@@ -79,6 +79,7 @@ class ChangeStatus(Value):
     subject: Subject
     turn: int
     version: str = ""
+    request: Request | None = None
     phase: Phase
     since: datetime
     waits_for: str = ""

@@ -41,7 +41,7 @@ from domain.names import (
     notice_id,
 )
 from domain.notice import Event, Notice, NoticeOrder
-from domain.noticing import Last, ended, forgotten, lost, lost_in_lane, of_environment, of_promotion
+from domain.noticing import Last, ended, forgotten, lost, lost_in_lane, of_environment, of_promotion, say_done
 from domain.outcome import Outcome, Phase
 from domain.status import ChangeStatus, EnvironmentStatus, LaneStatus, PromotionStatus, Report
 from domain.value import Value
@@ -304,7 +304,7 @@ class Teller:
         """Return what a change that was asked for by itself says of its end."""
         handle = self._client.get_workflow_handle(row.id, run_id=row.run_id)
         status = await _status(handle, ChangeStatus)
-        return status.why if status else ""
+        return say_done(status) if status else ""
 
     async def _goes_on(self, row: WorkflowExecution) -> bool:
         """Tell whether another run took its place: a reset terminates the one before, and so may a person."""

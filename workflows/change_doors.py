@@ -96,6 +96,7 @@ class ChangeDoors(Steered):
             subject=self._subject,
             turn=self._turn,
             version=self._proposal.plan.version if self._proposal else "",
+            request=self._given.request if self._given else None,
             phase=self._log.phase,
             since=self._log.since,
             waits_for=self._log.waits_for,

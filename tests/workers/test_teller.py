@@ -136,6 +136,9 @@ notify:
             assert (await decide(first, "approve")).outcome is Outcome.PROMOTED
             await hook.until_told("1.0.0 of shop in dev: approved", "1.0.0 of shop in dev: promoted")
 
+            await (await towpath.adopt("shop", "dev", by="olga@example.com", reason="who was here?")).result()
+            await hook.until_told("the adoption of shop in dev: ")
+
             await towpath.environment("dev").freeze("stop the line", by="olga@example.com")
             await hook.until_told("dev is frozen by olga@example.com (claimed, not proven)")
             await hanging.until_asked(1)
@@ -173,6 +176,8 @@ notify:
         "dev is frozen by olga@example.com (claimed, not proven)",
     ]
     assert {body["type"] for body in hook.bodies if "terminated" in body["title"]} == {"failure"}
+    adopted = next(body["message"] for body in hook.bodies if "adoption" in body["title"])
+    assert "Asked for by olga@example.com (claimed, not proven): who was here?" in adopted
     wanted = [mail for mail in box.mails if mail[0].startswith("1.0.0 of shop in dev: approval wanted")]
     assert len(wanted) == 1
     assert "towpath approve shop 1.0.0 dev --plan" in wanted[0][1]
