@@ -1,10 +1,10 @@
 """Keeping an eye on workers: one that cannot go on ends the process that it is in, for others to begin it anew."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from temporalio.worker import Worker
@@ -50,10 +50,17 @@ class Oversight:
             for one in waiting:
                 one.cancel()
 
+    def beside(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Begin what goes on beside the workers, and ends by being cancelled: they do not go on without it."""
+        return asyncio.create_task(self._ending_all(work))
+
     async def _run(self, worker: Worker) -> None:
+        await self._ending_all(worker.run())
+
+    async def _ending_all(self, work: Coroutine[Any, Any, None]) -> None:
         try:
-            await worker.run()
-        except Exception as error:  # noqa: BLE001 - whatever it is, the worker is at its end
+            await work
+        except Exception as error:  # noqa: BLE001 - whatever it is, nobody would miss it
             await self.failed(error)
 
 

@@ -1,6 +1,5 @@
 """Running workers: the engine's queue and the environments' queues, in one process or in many."""
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
@@ -138,7 +137,7 @@ async def working(  # noqa: PLR0913 - all of it is what one process runs, and wh
         for name, client in served.items():
             beside += _beside_environment(client, place, name, attempts[name])
         for one in beside:
-            stack.callback(asyncio.create_task(one).cancel)
+            stack.callback(oversight.beside(one).cancel)
         yield url
 
 

@@ -52,6 +52,22 @@ async def test_a_worker_that_fails_ends_all_that_runs_beside_it(
     assert current.cancelling() == 0
 
 
+async def test_what_fails_beside_the_workers_ends_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody would miss somebody who looks, and looks no more."""
+
+    async def fails(*_: object) -> None:
+        message = "it looks no more"
+        raise ValueError(message)
+
+    monkeypatch.setattr("workers.running.keep_lookout", fails)
+    async with new_server(AT_ONCE) as (client, _), asyncio.timeout(30):
+        with pytest.raises(WorkerFailedError, match="started again: it looks no more"):
+            async with working(Spaces(client), lay_out(tmp_path), [SUBJECT.environment], engine=True):
+                await asyncio.Event().wait()
+
+
 async def test_whoever_ends_the_block_ends_its_workers(tmp_path: Path) -> None:
     """A cancel from outside is a cancel, and no worker's failure."""
     place = lay_out(tmp_path)
