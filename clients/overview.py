@@ -122,6 +122,15 @@ ENVIRONMENT_IS_OVER: Final = (
     "whatever it kept shut or let past is forgotten, but for what was signed; say again what should hold"
 )
 
+SILENT: Final = f"{NO_ENGINE}. Start one ({START_ENGINE}), or see why: towpath doctor"
+PROBLEMS: Final = SearchAttributeKey.for_keyword_list("TemporalReportedProblems")
+"""By it the server marks what fails at every attempt, after some."""
+FAILED_OFTEN: Final = 2
+"""Attempts at one task of a workflow. More than these are no accident."""
+WEDGED: Final = (
+    "fails at every attempt to go on, so nobody answers for it; see docs/how-to/recover.md (a workflow is wedged): "
+    "towpath doctor"
+)
 CHANGE_IS_LOST: Final = (
     "it has left no word; its lane has whatever it began settled, before anything else moves there"
 )
@@ -163,7 +172,7 @@ async def _look_at_environment(handle: WorkflowHandle[Any, Any], seen: Overview)
     if not seen.is_open:
         return seen.but(trouble=ENVIRONMENT_IS_OVER)
     status = await hear_status(handle, EnvironmentStatus)
-    return _or_silent(seen, environment=status and status.at(SystemClock().now()))
+    return await _or_silent(handle, seen, environment=status and status.at(SystemClock().now()))
 
 
 async def _look_at_promotion(client: Anywhere, handle: WorkflowHandle[Any, Any], seen: Overview) -> Overview:
@@ -171,7 +180,7 @@ async def _look_at_promotion(client: Anywhere, handle: WorkflowHandle[Any, Any],
         seen = await _with_report(client, seen)
         return seen.but(promotion=await ask_status(handle, PromotionStatus))
     status = await hear_status(handle, PromotionStatus)
-    seen = _or_silent(seen, promotion=status)
+    seen = await _or_silent(handle, seen, promotion=status)
     if status is None or status.phase is not Phase.IN_LANE:
         return seen
     lane = client.get_workflow_handle(lane_id(status.subject))
@@ -188,7 +197,7 @@ async def _look_at_walk(client: Anywhere, handle: WorkflowHandle[Any, Any], seen
         seen = await _with_walk(client, seen)
     hear = hear_status if seen.is_open else ask_status
     status = await hear(handle, PipelineStatus)
-    seen = _or_silent(seen, pipeline=status)
+    seen = await _or_silent(handle, seen, pipeline=status)
     if status is None:
         return seen
     names = under_way(status.road)
@@ -210,7 +219,7 @@ async def _look_at_lane(client: Anywhere, handle: WorkflowHandle[Any, Any], seen
         left = await ask_status(handle, LaneStatus)
         return seen.but(lane=left and left.over, trouble=_say_over(left))
     lane = await hear_status(handle, LaneStatus)
-    seen = _or_silent(seen, lane=lane)
+    seen = await _or_silent(handle, seen, lane=lane)
     if lane is None or lane.turn is None:
         return seen
     change = client.get_workflow_handle(change_id(lane.subject, lane.turn))
@@ -231,7 +240,7 @@ async def _with_change(handle: WorkflowHandle[Any, Any], seen: Overview) -> Over
     change = await ask_status(handle, ChangeStatus)
     if change and change.phase is not Phase.ENDED:
         seen = seen.but(in_vain=await why_in_vain(handle))
-    return _or_silent(seen, change=change) if handle.id == seen.id else seen.but(change=change)
+    return await _or_silent(handle, seen, change=change) if handle.id == seen.id else seen.but(change=change)
 
 
 def _unless_lost(seen: Overview) -> Overview:
@@ -258,10 +267,13 @@ async def _with_report(client: Anywhere, seen: Overview) -> Overview:
         return seen.but(trouble=getattr(failure.cause, "message", None) or str(failure.cause))
 
 
-def _or_silent(seen: Overview, **answers: Value | None) -> Overview:
-    silent = f"{NO_ENGINE}. Start one ({START_ENGINE}), or see why: towpath doctor"
-    trouble = seen.trouble if all(answers.values()) or not seen.is_open else silent
-    return seen.but(**answers, trouble=trouble)
+async def _or_silent(handle: WorkflowHandle[Any, Any], seen: Overview, **answers: Value | None) -> Overview:
+    if all(answers.values()) or not seen.is_open:
+        return seen.but(**answers)
+    found = await handle.describe()
+    marked = found.typed_search_attributes.get(PROBLEMS)
+    fails = marked or found.raw_description.pending_workflow_task.attempt > FAILED_OFTEN
+    return seen.but(**answers, trouble=f"{handle.id} {WEDGED}" if fails else SILENT)
 
 
 def _say_unknown(workflow_id: str) -> str:

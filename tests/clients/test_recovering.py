@@ -220,9 +220,12 @@ async def test_a_server_that_is_new_a_workflow_that_is_wedged_and_a_server_that_
             async with asyncio.timeout(30):
                 await _until_marked(client)
             wedged = await offline.type("doctor")
+            stands = await offline.type("status", "storefront", "2.0.0", "production")
     gone = await offline.type("status")
 
     assert_seen(shown("The server's file is lost"), nothing)
     assert_seen(shown("A workflow is wedged"), wedged)
+    assert "fails at every attempt to go on" in stands.said
+    assert "no engine worker" not in stands.said
     assert gone.code == Exit.NO_SERVER
     assert_seen(shown("The server is gone, and a release is bad"), gone)
