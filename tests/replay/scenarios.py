@@ -3,7 +3,9 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
+
+from temporalio.client import WorkflowExecutionStatus, WorkflowHandle
 
 from domain.actor import Actor
 from domain.approval_written import Approval
@@ -13,6 +15,7 @@ from domain.outcome import Phase
 from domain.terms import LanePolicy, Request, Story, TargetTerms
 from domain.urgency import BreakGlass, Urgency
 from domain.value import short
+from tests.survival.waiting import until
 from tests.town import Town
 
 Scenario = Callable[[Town], Awaitable[None]]
@@ -172,6 +175,49 @@ async def change_terminated(town: Town) -> None:
     await handle.result()
 
 
+async def change_lost(town: Town) -> None:
+    """What its promotion says of that is a shape of its own."""
+    await change_terminated(town)
+
+
+async def rolled_back_by_two_at_once(town: Town) -> None:
+    """The second has not known of the first, and is declined."""
+    for version in ("1.0.0", "2.0.0", "3.0.0"):
+        await town.promoted(version, town.dev)
+    people = ("olga@example.com", "paul@example.com")
+    await asyncio.gather(*(town.ask_lane(town.dev, Story.ROLLBACK, by=who) for who in people))
+
+
+async def past_answered_with_nonsense(town: Town) -> None:
+    """The lane asks for it again."""
+    await town.promoted("1.0.0", town.dev)
+    lane = town.lane(town.dev)
+    await lane.terminate("the scenario asks for it")
+    await town.close(town.dev)
+    asked = asyncio.create_task(town.ask_lane(town.dev, Story.ADOPTION))
+    recalling = await until(lambda: _pending(lane))
+    await town.client.get_async_activity_handle(
+        workflow_id=lane.id, run_id=None, activity_id=recalling
+    ).complete("nonsense")
+    await town.open(town.dev)
+    await asked
+
+
+async def _pending(handle: WorkflowHandle[Any, Any]) -> str:
+    described = await handle.describe()
+    if described.status is not WorkflowExecutionStatus.RUNNING:
+        return ""
+    return next((one.activity_id for one in described.raw_description.pending_activities), "")
+
+
+async def refused_by_a_worker_that_came_late(town: Town) -> None:
+    await town.close(town.staging)
+    handle = await town.promote("1.0.0", town.staging)
+    await town.until(handle, Phase.NO_WORKER)
+    await town.open(town.staging)
+    await handle.result()
+
+
 async def started_badly(town: Town) -> None:
     subject = town.subject(town.dev)
     request = Request(subject=subject, version="2.0.0", actor=Actor(name="ana@example.com"))
@@ -268,6 +314,10 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
         turned_away_from_a_busy_lane,
         soak_cut_short,
         change_terminated,
+        change_lost,
+        rolled_back_by_two_at_once,
+        past_answered_with_nonsense,
+        refused_by_a_worker_that_came_late,
         started_badly,
         walked,
         walk_stopped,
