@@ -5,7 +5,7 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from errno import EACCES, EDQUOT, EIO, EMFILE, ENOSPC, EPERM, EROFS
-from typing import Final, NoReturn
+from typing import Annotated, Final, NoReturn
 
 import typer
 from typer.exceptions import Abort, TyperException
@@ -35,7 +35,7 @@ from clients.cli.founding import environment, service
 from clients.cli.notifying import notify
 from clients.cli.releasing import release
 from clients.cli.reviewing import review
-from clients.cli.terminal import complain
+from clients.cli.terminal import complain, say
 from clients.trouble import ClientError
 from domain.outcome import Exit
 
@@ -49,6 +49,26 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _say_version(value: bool) -> None:
+    if value:
+        from importlib.metadata import version
+
+        say(f"towpath {version('towpath')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _begin(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_say_version, is_eager=True, help="Say which Towpath this is."),
+    ] = False,
+) -> None:
+    del version
+
 
 _RUN: Final = "Run it"
 _ASK: Final = "Ask for it"

@@ -4,8 +4,8 @@ Temporal's library is imported here, when it is needed and not before.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -100,6 +100,18 @@ async def need_service(towpath: "Towpath", service: str, environment: str) -> No
         raise _unknown(service, known, here)
     road = end_with_suggestion(environment, file.environments)
     raise UsageError(f"{service} does not go to “{environment}”, by {here.folder}: {road}")
+
+
+@asynccontextmanager
+async def meaning(towpath: "Towpath", workflow_id: str) -> AsyncGenerator[None]:
+    """Say of what nobody has begun which name in it is a slip, where one is."""
+    try:
+        yield
+    except UsageError:
+        kind, *names = workflow_id.split("/")
+        if kind in {"lane", "promotion"}:
+            await need_service(towpath, *names[:2])
+        raise
 
 
 async def _told(towpath: "Towpath", work: Callable[["Towpath"], Awaitable[Exit | None]]) -> Exit | None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from clients.cli.asking import ask, me, signer
+from clients.cli.asking import ask, me, meaning, signer
 from clients.cli.grammar import (
     By,
     ChangeWords,
@@ -86,7 +86,8 @@ def _decide(
         from domain.approval import Verdict
 
         promotion, verdict = towpath.promotion(service, version, environment), Verdict(verb)
-        digits = plan or await _read_plan(promotion, verdict, me, agreed=yes or written)
+        async with meaning(towpath, promotion.id):
+            digits = plan or await _read_plan(promotion, verdict, me, agreed=yes or written)
         signed = await _sign(promotion, verdict, digits, me)
         if written:
             return _write_out(promotion, verdict, digits, me, signed)
@@ -199,9 +200,10 @@ def _steer(verb: str, words: list[str], me: _Said) -> None:
         from domain.doors import Signal
 
         signal: Signal = Signal(verb)
-        heard = await steer(
-            towpath.spaces, workflow_id, signal, by=me.by, comment=me.comment, signer=me.signs
-        )
+        async with meaning(towpath, workflow_id):
+            heard = await steer(
+                towpath.spaces, workflow_id, signal, by=me.by, comment=me.comment, signer=me.signs
+            )
         say(f"{signal} is said to {heard}. What comes of it:")
         say_commands([f"towpath status {heard}"])
         return Exit.DONE

@@ -119,6 +119,7 @@ def plan(  # what a command takes is its options
         from clients.cli.showing import show_plan
 
         await _check_order(towpath, "plan", service, version, environment)
+        await need_service(towpath, service, environment)
         proposal = await towpath.plan(service, version, environment, by=actor, signer=signs)
         if check:
             if not as_json:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from clients.cli.asking import ask, need_known_service
+from clients.cli.asking import ask, meaning, need_known_service
 from clients.cli.grammar import AsJson, StatusWords, Watch, read_workflow_id
 from clients.cli.repeating import ask_and_show
 from clients.cli.terminal import say_json
@@ -62,7 +62,9 @@ def _show(words: list[str], *, as_json: bool) -> None:
         from clients.cli.showing import show
         from clients.overview import look
 
-        seen = await look(towpath.spaces, await _id_of(towpath, words))
+        workflow_id = await _id_of(towpath, words)
+        async with meaning(towpath, workflow_id):
+            seen = await look(towpath.spaces, workflow_id)
         if as_json:
             say_json(seen)
         else:

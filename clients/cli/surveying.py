@@ -25,6 +25,7 @@ from domain.inventory import (
 )
 from domain.names import Subject
 from domain.outcome import Exit, Phase
+from domain.spelling import end_with_suggestion
 from domain.value import say_duration
 from workers.settings import Surroundings, surroundings
 
@@ -95,7 +96,12 @@ def show_environment(name: EnvironmentName, as_json: AsJson = False, watch: Agai
         if known:
             found = found.but(places=with_lanes(found.places, known))
         if not (found.places or found.freeze or (known and name in known.environments)):
-            raise UsageError(f"There is no environment “{name}”. What there is: towpath environments list")
+            meant = (
+                f": {end_with_suggestion(name, known.environments)}" if known and known.environments else "."
+            )
+            raise UsageError(
+                f"There is no environment “{name}”{meant} What there is: towpath environments list"
+            )
         unread = tuple(one for one in await _reviews(place, name) if one.is_open)
         return _with_plans(found.but(reviews=unread), known)
 

@@ -250,7 +250,18 @@ async def test_the_libraries_own_words_are_not_printed_beside_a_commands(home: C
 
 
 @pytest.mark.parametrize(
-    "words", ["rollback {} {}", "adopt {} {}", "promote {} 1.0.0 {}", "promote {} 1.0.0 --through {}"]
+    "words",
+    [
+        "rollback {} {}",
+        "adopt {} {}",
+        "promote {} 1.0.0 {}",
+        "promote {} 1.0.0 --through {}",
+        "plan {} 1.0.0 {}",
+        "hold {} {}",
+        "approve {} 1.0.0 {}",
+        "status {} {}",
+        "status {} 1.0.0 {}",
+    ],
 )
 async def test_what_is_asked_of_a_service_that_nobody_knows_is_a_slip(
     beside: CommandLine, words: str
@@ -265,6 +276,13 @@ async def test_what_is_asked_of_a_service_that_nobody_knows_is_a_slip(
     assert "did you mean storefront?" in slip.said
     assert "storefront does not go to “qa”" in nowhere.said
     assert "did you mean storefront?" in lanes.said
+
+
+async def test_an_environment_that_is_misspelt_is_said_to_be(beside: CommandLine) -> None:
+    shown = await beside.type("environments", "show", "prodction")
+
+    assert shown.code == Exit.USAGE
+    assert "There is no environment “prodction”: did you mean production?" in shown.said
 
 
 async def test_workers_serve_what_they_are_told_to(beside: CommandLine) -> None:

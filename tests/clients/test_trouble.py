@@ -7,6 +7,7 @@ import shlex
 import signal
 import sys
 from datetime import timedelta
+from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
 
@@ -260,6 +261,12 @@ async def test_what_people_write_cannot_command_a_terminal(town: Town, towpath: 
 
     assert "red" in ran.out
     assert "\x1b" not in ran.out
+
+
+async def test_a_towpath_says_which_it_is(offline: CommandLine) -> None:
+    ran = await offline.type("--version")
+
+    assert (ran.code, ran.out) == (Exit.DONE, f"towpath {version('towpath')}\n")
 
 
 @pytest.mark.parametrize("words", [("--help",), ("config", "check", "--json")], ids=" ".join)
