@@ -230,7 +230,9 @@ class Promotion:
 
     def _over(self) -> DeclinedError:
         """The server says the same of what never was and of what has ended, as far as signals go."""
-        return DeclinedError(f"{self} takes no word: it has ended, or was never started. See: {self.see}")
+        return DeclinedError(
+            f"Nothing can be said to {self}: it has ended, or was never asked for. See: {self.see}"
+        )
 
 
 def _words(failure: WorkflowFailureError) -> str:

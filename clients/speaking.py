@@ -7,6 +7,7 @@ from functools import wraps
 from typing import Any, Concatenate, Final, ParamSpec, Protocol, TypeVar
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 from temporalio.api.enums.v1 import PendingActivityState, TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
@@ -90,11 +91,20 @@ def made(model: Callable[..., ModelT], **fields: object) -> ModelT:
     try:
         return model(**fields)
     except ValidationError as error:
-        clauses = [
-            f"{'.'.join(map(str, fault['loc'])) or 'it'}: {fault['msg'].removeprefix('Value error, ')}"
-            for fault in error.errors()[:5]
-        ]
+        clauses = map(_clause, error.errors()[:5])
         raise UsageError(f"That cannot be sent: {'; '.join(clauses)}.") from error
+
+
+def _clause(fault: ErrorDetails) -> str:
+    """Say what does not fit, in words of ours where there are any."""
+    where = ".".join(map(str, fault["loc"])) or "it"
+    match fault["type"]:
+        case "string_too_short":
+            return f"“{where}” is empty"
+        case "string_too_long":
+            return f"“{where}” is longer than {fault.get('ctx', {}).get('max_length')} characters"
+        case _:
+            return f"“{where}”: {fault['msg'].removeprefix('Value error, ')}"
 
 
 async def hear_status(handle: WorkflowHandle[Any, Any], model: type[ModelT]) -> ModelT | None:

@@ -85,7 +85,9 @@ async def steer(  # noqa: PLR0913 - what a word consists of
     if signer and hearer:
         saying = steering(_id_of(hearer), hearer.subject, signal, word)
         word = word.but(signed=signer.sign_word(saying))
-    gone = DeclinedError(f"{workflow_id} has ended, and takes no word. See: towpath status {workflow_id}")
+    gone = DeclinedError(
+        f"{workflow_id} has ended, so that {signal} comes too late. See: towpath status {workflow_id}"
+    )
     ear = await Ear.at(client, _id_of(hearer) if hearer else workflow_id)
     await tell(client.get_workflow_handle(workflow_id), signal, word, gone)
     await ear.hear(signal)

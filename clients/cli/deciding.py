@@ -204,7 +204,7 @@ def _steer(verb: str, words: list[str], me: _Said) -> None:
             heard = await steer(
                 towpath.spaces, workflow_id, signal, by=me.by, comment=me.comment, signer=me.signs
             )
-        say(f"{signal} is said to {heard}. What comes of it:")
+        say(f"{signal} was sent to {heard}. What comes of it:")
         say_commands([f"towpath status {heard}"])
         return Exit.DONE
 

@@ -91,7 +91,7 @@ async def test_an_undo_that_is_stuck_and_whose_lane_is_gone(town: Town, towpath:
     said = await towpath.type("retry", town.service, town.dev, "--by", "olga@example.com")
 
     assert said.code == Exit.DONE, said.said
-    assert "retry is said to change/" in said.out
+    assert "retry was sent to change/" in said.out
     assert (await asyncio.wait_for(first.result(), 30)).outcome is Outcome.ROLLED_BACK
     assert (await asyncio.wait_for(after.result(), 30)).outcome is Outcome.PROMOTED
 
