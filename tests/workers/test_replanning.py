@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from temporalio.client import WorkflowHandle
+from temporalio.client import WorkflowExecutionStatus, WorkflowHandle
 
 from domain.names import ENVIRONMENT, PHASE
 from domain.outcome import Outcome, Phase
@@ -54,6 +54,39 @@ async def test_what_waits_for_a_window_asks_again_exactly_when_another_is_writte
     report = await handle.result()
     assert report.outcome is Outcome.PROMOTED
     assert [first, second, other] == [2, 4, 4]
+
+
+@pytest.mark.parametrize("how", ["terminated", "thawed unheard"])
+async def test_what_waits_for_a_thaw_asks_again_where_the_freeze_is_gone_unheard(
+    town: Town, how: str
+) -> None:
+    """It waited for a thaw that nobody could say any more: “production is not frozen, and never was”."""
+    gate = await town.freeze(town.dev)
+    handle = await town.promote("1.0.0", town.dev)
+    await _until_it_waits(town, handle)
+    replanning = Replanning(town.client, town.settings, town.dev)
+    for _ in range(4):
+        await replanning.look()
+        await _until_it_waits(town, handle)
+    told = await times_told(handle)
+    if how == "terminated":
+        await gate.terminate("somebody did")
+    else:
+        await _forget_who_waits(town, gate)
+
+    async def has_ended() -> bool:
+        await replanning.look()
+        return (await handle.describe()).status is not WorkflowExecutionStatus.RUNNING
+
+    await until(has_ended)
+    assert (await handle.result()).outcome is Outcome.PROMOTED
+    assert told == 2
+
+
+async def _forget_who_waits(town: Town, gate: WorkflowHandle[Any, Any]) -> None:
+    """Have the environment's workflow begin anew, and open: it knows of nobody who waits."""
+    await gate.terminate("somebody did")
+    await (await town.freeze(town.dev)).signal("thaw", {"by": "olga@example.com"})
 
 
 async def _until_it_waits(town: Town, handle: WorkflowHandle[Any, Any]) -> None:
