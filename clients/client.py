@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -176,10 +177,14 @@ class Towpath:
         reason: str = "",
         of: int | None = None,
         signer: Signer | None = None,
+        meant: datetime | None = None,
     ) -> Wish:
-        """Ask for the newest change that still stands to be undone; ``signer`` signs, as in ``promote``."""
+        """Ask for the newest change that still stands to be undone; ``signer`` signs, as in ``promote``.
+
+        ``meant`` is when somebody made up their mind: what others have rolled back since is enough.
+        """
         lane = self.lane(service, environment)
-        return await lane.rollback(by=by, reason=reason, of=of, signer=signer)
+        return await lane.rollback(by=by, reason=reason, of=of, signer=signer, meant=meant)
 
     async def adopt(
         self, service: str, environment: str, *, by: str, reason: str = "", signer: Signer | None = None

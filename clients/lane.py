@@ -1,5 +1,6 @@
 """A lane, as an operator sees it: asked for rollbacks and adoptions, and for steering its change."""
 
+from datetime import datetime
 from typing import Any, Final
 from uuid import uuid4
 
@@ -22,15 +23,19 @@ from clients.speaking import (
 )
 from clients.trouble import DeclinedError, FailedError, NobodyPollsError, UsageError
 from domain.actor import Actor
-from domain.answer import Answer, Ask, Withdrawal
+from domain.answer import Answer, Ask, Done, Withdrawal
 from domain.doors import Signal, Word
+from domain.fence import milliseconds
 from domain.names import ENGINE_QUEUE, ENVIRONMENT, SERVICE, STORY, Subject, lane_id
+from domain.outcome import Outcome
 from domain.signature import WordSignature
 from domain.status import LaneStatus
 from domain.terms import Request, Story
 from domain.workflow_types import LANE
 
 FIRST: Final = 1
+PERSON: Final = "person/"
+"""Begins the name by which a lane answers whoever asks by themselves, and has no workflow."""
 
 
 class Wish:
@@ -74,6 +79,17 @@ def say_lost(subject: Subject, story: Story, how: str) -> str:
         f"The lane of {subject} is {how}, and has not answered: whether the {story} was begun, what stands there says. "
         f"See: towpath environments show {subject.environment}. To ask again: towpath {command} {subject.service} "
         f"{subject.environment}"
+    )
+
+
+def _rolled_back_since(known: LaneStatus, meant: datetime) -> bool:
+    """Tell whether somebody's rollback began then or later: the turn of a change says when it was asked for."""
+    return any(
+        isinstance(told.answer, Done)
+        and told.answer.outcome is Outcome.ROLLED_BACK
+        and told.answer.turn >= milliseconds(meant)
+        for asker, told in known.answers.items()
+        if asker.startswith(PERSON)
     )
 
 
@@ -121,14 +137,20 @@ class Lane:
         return found.name.lower().replace("_", " ")
 
     async def rollback(
-        self, *, by: str, reason: str = "", of: int | None = None, signer: Signer | None = None
+        self,
+        *,
+        by: str,
+        reason: str = "",
+        of: int | None = None,
+        signer: Signer | None = None,
+        meant: datetime | None = None,
     ) -> Wish:
         """Ask for the newest change to be undone, or, where ``of`` names one, for that and no other.
 
         ``signer`` signs the request with the requester's key, where the environment asks for that.
 
-        Raises ``DeclinedError`` where a rollback is under way or waits already and ``of`` is not said: the
-        second would undo one change more.
+        Raises ``DeclinedError`` where a rollback is under way or waits already, or was done since this one was
+        ``meant``, and ``of`` is not said: the second would undo one change more.
         """
         known = await self.find()
         asks = (known.running, *known.queue) if known else ()
@@ -139,6 +161,12 @@ class Lane:
                 f"A rollback of {self.subject} is under way already, asked for by "
                 f"{other.request.said_by}; another would undo one change more. Follow it: towpath "
                 f"status {self.subject.service} {self.subject.environment} --watch"
+            )
+        if of is None and known and meant and _rolled_back_since(known, meant):
+            raise DeclinedError(
+                f"{self.subject} was rolled back by somebody else just now; another would undo one change more. See "
+                "what stands there, and ask again if that is to go too: towpath environments show "
+                f"{self.subject.environment}"
             )
         return await self._ask(Story.ROLLBACK, by, reason, of, signer, known.rollbacks if known else 0)
 
@@ -177,7 +205,7 @@ class Lane:
         request = made(Request, story=story, subject=self.subject, actor=actor, reason=reason, of=of)
         request = signer.sign_request(request) if signer else request
         ask = Ask(
-            asker=f"person/{uuid4()}",
+            asker=f"{PERSON}{uuid4()}",
             number=FIRST,
             request=request,
             dated=SystemClock().now(),

@@ -77,7 +77,8 @@ class LaneState(Value):
 def one_too_many(lane: LaneState, ask: Ask) -> str:
     """Say why a rollback would undo one change more than whoever asks for it can mean, or nothing where it would not.
 
-    Whoever names the turn means that one. Of two who ask at once, each knew of no other.
+    Whoever names the turn means that one. Of two who ask at once, each knew of no other; and where a change was lost,
+    its settlement is what they want.
     """
     if not ask.is_rollback or ask.request.of is not None:
         return ""
@@ -87,6 +88,12 @@ def one_too_many(lane: LaneState, ask: Ask) -> str:
         return (
             f"a rollback of {lane.subject} is under way already, asked for by {other.request.said_by}; another would "
             "undo one change more"
+        )
+    if lane.unsettled:
+        turns = " and ".join(f"turn {turn}" for turn in lane.unsettled)
+        return (
+            f"{turns} of {lane.subject} is being settled, which puts back whatever that had begun; another rollback "
+            "would undo one change more. See what stands there when that is over, and ask again if that is to go too"
         )
     if ask.rollbacks is not None and lane.rollbacks > ask.rollbacks:
         return (

@@ -314,7 +314,9 @@ def rollback(
     even_so: EvenSo = False,
 ) -> None:
     """Undo the newest change of a service in an environment; one under way is cancelled and undone."""
-    actor = me(by)
+    from activities.clock import SystemClock
+
+    actor, meant = me(by), SystemClock().now()
     if without_server:
         from clients.cli.offline import roll_back_offline
 
@@ -329,7 +331,7 @@ def rollback(
 
         await need_service(towpath, service, environment)
         wish = await towpath.rollback(
-            service, environment, by=actor, reason=reason, of=turn, signer=signer(key)
+            service, environment, by=actor, reason=reason, of=turn, signer=signer(key), meant=meant
         )
         say(f"A rollback of {wish.lane.subject} is asked for, by {actor}; it goes to the front.")
         if watch:

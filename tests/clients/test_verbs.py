@@ -3,7 +3,7 @@
 import asyncio
 import json
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -170,6 +170,21 @@ async def test_of_two_rollbacks_that_were_asked_for_at_once_one_is_done(town: To
     for one in answers:
         if isinstance(one, NotBegun):
             assert "another would undo one change more" in one.refusal.why
+
+
+async def test_a_rollback_that_was_typed_before_another_was_done_is_declined(town: Town) -> None:
+    """A command takes longer to come up than a rollback to be done; of two that were typed at once, one is meant."""
+    for version in ("1.0.0", "2.0.0", "3.0.0", "4.0.0"):
+        await town.promoted(version, town.dev)
+    client, typed = Towpath(town.client), datetime.now(UTC)
+    await (await client.rollback(town.service, town.dev, by="bo@example.com", meant=typed)).result()
+
+    with pytest.raises(DeclinedError, match="was rolled back by somebody else just now"):
+        await client.rollback(town.service, town.dev, by="cy@example.com", meant=typed)
+    later = datetime.now(UTC)
+    await (await client.rollback(town.service, town.dev, by="cy@example.com", meant=later)).result()
+
+    assert town.world.version(town.place(town.dev)) == "2.0.0"
 
 
 async def test_a_decision_needs_a_plan_that_was_read(town: Town, towpath: CommandLine) -> None:

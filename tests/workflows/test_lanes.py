@@ -9,7 +9,7 @@ from temporalio.client import WorkflowHandle
 from temporalio.common import SearchAttributeKey
 
 from domain.actor import Actor
-from domain.answer import Ask
+from domain.answer import Ask, NotBegun
 from domain.attempt import Kind
 from domain.configuration_files import EnvironmentFile
 from domain.folding import folded
@@ -221,3 +221,28 @@ async def test_an_ask_that_somebody_made_up_takes_nobodys_place(town: Town) -> N
     assert [ask.lane for ask in lane.queue if ask.asker == "person/eve"] == [LaneTerms()]
     assert [record.why.partition(":")[0] for record in lane.refused] == ["since", "since"]
     assert [report.outcome for report in await reports([running, waiting])] == [Outcome.PROMOTED] * 2
+
+
+async def test_a_rollback_of_what_was_lost_is_its_settlement(town: Town) -> None:
+    """
+    The settlement puts back what was lost. A rollback that was asked for meanwhile undid the change before it, too.
+    """
+    for version in ("1.0.0", "2.0.0"):
+        await town.promoted(version, town.dev)
+    town.change_place(town.dev, soak=timedelta(minutes=5))
+    lost = await town.promote("3.0.0", town.dev)
+    await town.until_change(town.dev, Phase.SOAKING)
+    change = await town.change(town.dev)
+    await town.close(town.dev)
+    await change.terminate("somebody did")
+    asked = asyncio.create_task(town.ask_lane(town.dev, Story.ROLLBACK))
+    await asyncio.sleep(0.5)
+    await town.open(town.dev)
+
+    answer = await asyncio.wait_for(asked, 30)
+    report = await asyncio.wait_for(lost.result(), 30)
+
+    assert isinstance(answer, NotBegun)
+    assert "is being settled, which puts back whatever that had begun" in answer.refusal.why
+    assert report.outcome is Outcome.ROLLED_BACK
+    assert town.world.version(town.place(town.dev)) == "2.0.0"
