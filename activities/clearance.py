@@ -149,7 +149,9 @@ class Clearing:
         if refusal := refusal or await self._not_asked_for(order, subject, of):
             raise await self._refused(refusal, subject, order.warrant.turn, journaled=True)
         entry = await self._archive.entry(subject, of.turn, of.act)
-        entry = entry or await self._archive.write_entry(called_off(subject, of, facts.now))
+        if entry is None:
+            await self._need_nothing_of(of, order, subject)
+            entry = await self._archive.write_entry(called_off(subject, of, facts.now))
         if entry.void:
             return None
         fence = Fence(turn=order.warrant.turn, act=order.act)
@@ -159,6 +161,21 @@ class Clearing:
         if target.undo is Undo.COMMAND:
             deed = deed._replace(undoes=await self._undone(entry))
         return Cleared(target, deed, done_before=_stands(held, await target.observe(), fence))
+
+    async def _need_nothing_of(self, of: Fence, order: StepOrder, subject: Subject) -> None:
+        """Raise ``BadSealError`` where the target bears a deed that the journal knows nothing of.
+
+        What is not in the journal has never begun, unless somebody has taken it out, or the store is another one.
+        """
+        terms = self.unseal(order.warrant).terms.targets.get(order.step.berth)
+        if terms is None:
+            return
+        seen = await self._tools.target(terms, subject, order.step.berth).observe()
+        if seen.fence == of:
+            raise BadSealError(
+                f"{order.step.berth} bears deed {of}, and its entry is not in the journal of {subject}: the release "
+                "store is another one than before, or somebody has taken that out. Put it back, and it is undone"
+            )
 
     async def _not_asked_for(self, order: StepOrder, subject: Subject, of: Fence) -> Refusal | None:
         """Say why another turn's deeds are not to be undone by this, where people have to be known for that.

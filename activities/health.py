@@ -17,6 +17,8 @@ from domain.terms import CheckTerms, Fleet, Proposal
 SHORTEST_PAUSE: Final = timedelta(seconds=1)
 LONGEST_PAUSE: Final = timedelta(seconds=30)
 LOOKS_A_SOAK: Final = 20
+LATE: Final = timedelta(seconds=3)
+"""Whoever wakes so much later has not watched."""
 
 
 class Verdict(NamedTuple):
@@ -87,7 +89,11 @@ async def _watch(
         seen.well = tools.clock.now()
         if left <= timedelta():
             return verdict
-        await asyncio.sleep(min(pause, left).total_seconds())
+        rest = min(pause, left)
+        await asyncio.sleep(rest.total_seconds())
+        late = tools.clock.now() - seen.well - rest
+        if late > LATE:  # nobody has watched meanwhile: the process was stopped, or the machine
+            seen.began += late
 
 
 async def _until_well(check: Check, terms: CheckTerms, expected: Expected) -> Finding:

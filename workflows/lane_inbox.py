@@ -3,10 +3,12 @@
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Final
+from datetime import timedelta
+from typing import Any, Final
 
 from temporalio import workflow
 from temporalio.exceptions import FailureError
+from temporalio.workflow import ChildWorkflowHandle
 
 with workflow.unsafe.imports_passed_through():
     from activities.effects import EffectActivities
@@ -38,6 +40,9 @@ with workflow.unsafe.imports_passed_through():
     from workflows.undisturbed import undisturbed
 
 
+AT_ONCE: Final = timedelta(milliseconds=1)
+CANCELS_LATER: Final = "cancels-later"
+"""A patch: a rollback that came with the news that its change was terminated left the lane unable to go on."""
 ONE_ROLLBACK: Final = "one-rollback"
 """A patch: of two who asked at once, each of whom knew of no other, both were heard, and two changes were undone."""
 
@@ -59,8 +64,18 @@ class LaneInbox(LaneDoors):
         running = self._lane.running
         if self._change and running and running.cancelling and not self._cancelled:
             self._cancelled = running.cancelling
-            self._change.cancel(running.cancelling)
+            await self._cancel(self._change, running.cancelling)
         await self._let_yield()
+
+    async def _cancel(self, change: ChildWorkflowHandle[Any, object], why: str) -> None:
+        """Cancel the change, unless it has just ended: to cancel one that was terminated fails the task for ever.
+
+        What is heard first of one task are its messages, so that only the next one says whether the change has ended.
+        """
+        if workflow.patched(CANCELS_LATER):
+            await undisturbed(asyncio.create_task(workflow.sleep(AT_ONCE, summary="has it just ended?")))
+        if not change.done():
+            change.cancel(why)
 
     async def _let_yield(self) -> None:
         """Tell the change whom its soak makes way for, whenever that is another: nothing, where no terms say so."""

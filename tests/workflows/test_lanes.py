@@ -14,7 +14,7 @@ from domain.attempt import Kind
 from domain.configuration_files import EnvironmentFile
 from domain.folding import folded
 from domain.journal import Soaked
-from domain.names import OUTCOME, Subject, promotion_id
+from domain.names import OUTCOME, Subject, journal_key, promotion_id, receipt_prefix
 from domain.notice import Event
 from domain.noticing import of_promotion
 from domain.outcome import Outcome, Phase
@@ -235,6 +235,7 @@ async def test_a_rollback_of_what_was_lost_is_its_settlement(town: Town) -> None
     change = await town.change(town.dev)
     await town.close(town.dev)
     await change.terminate("somebody did")
+    await asyncio.sleep(0.5)
     asked = asyncio.create_task(town.ask_lane(town.dev, Story.ROLLBACK))
     await asyncio.sleep(0.5)
     await town.open(town.dev)
@@ -245,4 +246,72 @@ async def test_a_rollback_of_what_was_lost_is_its_settlement(town: Town) -> None
     assert isinstance(answer, NotBegun)
     assert "is being settled, which puts back whatever that had begun" in answer.refusal.why
     assert report.outcome is Outcome.ROLLED_BACK
+    assert town.world.version(town.place(town.dev)) == "2.0.0"
+
+
+async def test_a_rollback_that_comes_with_the_end_of_its_change_leaves_the_lane_well(town: Town) -> None:
+    """
+    To cancel a change of which the same task says that it was terminated failed that task, again and again.
+    """
+    assert town.engine
+    await town.promoted("1.0.0", town.dev)
+    town.change_place(town.dev, soak=timedelta(minutes=5))
+    lost = await town.promote("2.0.0", town.dev)
+    await town.until_change(town.dev, Phase.SOAKING)
+    change = await town.change(town.dev)
+    async with town.engine.away():
+        await change.terminate("somebody did")
+        await asyncio.sleep(0.5)
+        asked = asyncio.create_task(town.ask_lane(town.dev, Story.ROLLBACK))
+        await asyncio.sleep(0.5)
+
+    answer = await asyncio.wait_for(asked, 30)
+    report = await asyncio.wait_for(lost.result(), 30)
+
+    assert not isinstance(answer, NotBegun)
+    assert report.outcome is Outcome.ROLLED_BACK
+    assert town.world.version(town.place(town.dev)) == "1.0.0"
+
+
+async def test_what_its_target_bears_is_not_said_never_to_have_been(town: Town) -> None:
+    """
+    The journal was gone from the store, and what was to be undone “never happened”: a sick release stood, unheard of.
+    """
+    await town.stands("1.0.0", town.dev)
+    town.change_place(town.dev, soak=timedelta(minutes=5))
+    promotion = await town.promote("2.0.0", town.dev)
+    await town.until_change(town.dev, Phase.SOAKING)
+    turn = (await town.lane_status(town.dev)).turn
+    assert turn is not None
+    key = journal_key(town.subject(town.dev), turn, 1)
+    entry = town.store.content.pop(key)
+
+    town.world.sick.add("2.0.0")
+    stuck = await town.until_change(town.dev, Phase.STUCK)
+    town.store.content[key] = entry
+    await (await town.change(town.dev)).signal("retry", {"by": "olga@example.com"})
+
+    report = await asyncio.wait_for(promotion.result(), 30)
+    assert "bears deed" in stuck.waits_for
+    assert "its entry is not in the journal" in stuck.waits_for
+    assert report.outcome is Outcome.ROLLED_BACK
+    assert town.world.version(town.place(town.dev)) == "1.0.0"
+
+
+async def test_no_rollback_is_drawn_up_past_a_change_without_its_receipt(town: Town) -> None:
+    """It was drawn up from the receipt before, and undid another change than the newest."""
+    for version in ("1.0.0", "2.0.0", "3.0.0"):
+        await town.promoted(version, town.dev)
+    key = max(
+        town.store.content, key=lambda one: (one.startswith(receipt_prefix(town.subject(town.dev))), one)
+    )
+    receipt = town.store.content.pop(key)
+
+    refused = await town.ask_lane(town.dev, Story.ROLLBACK)
+    town.store.content[key] = receipt
+    done = await town.ask_lane(town.dev, Story.ROLLBACK)
+
+    assert isinstance(refused, NotBegun)
+    assert "no receipt says how it ended" in refused.refusal.why
+    assert done.outcome is Outcome.ROLLED_BACK
     assert town.world.version(town.place(town.dev)) == "2.0.0"

@@ -422,6 +422,21 @@ async def test_what_is_sick_does_not_soak(town: Town) -> None:
     assert last <= turned_sick
 
 
+async def test_while_its_worker_is_stopped_nothing_soaks(town: Town) -> None:
+    """It went by the clock alone, and three stops of a quarter of a minute were most of a soak."""
+    town.change_place(town.dev, soak=timedelta(seconds=8))
+    handle = await town.promote("1.0.0", town.dev)
+    await town.until_change(town.dev, Phase.SOAKING)
+    await asyncio.sleep(2)
+
+    town.clock.offset += timedelta(minutes=5)
+    await asyncio.sleep(3)
+    status = await town.change_status(town.dev)
+
+    assert status.phase is Phase.SOAKING
+    assert (await handle.result()).outcome is Outcome.PROMOTED
+
+
 async def test_a_full_soak_is_in_the_receipt(town: Town) -> None:
     """The next environment is proven by a receipt that says the soak was full."""
     town.change_place(town.dev, soak=timedelta(seconds=1))

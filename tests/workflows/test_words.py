@@ -309,7 +309,7 @@ async def _again(town: Town, asker: str) -> Any:
         if sent.signal_name == ASK:
             (ask,) = await town.client.data_converter.decode(sent.input.payloads, [Ask])
             if ask.asker == asker:
-                await town.lane(town.dev).signal(ASK, ask.but(asker="person/eve"))
+                await town.lane(town.dev).signal(ASK, ask.but(asker="person/eve", rollbacks=None))
                 break
     status = await until(town.lane(town.dev), LaneStatus, lambda now: "person/eve" in now.answers)
     return status.answers["person/eve"].answer
