@@ -76,6 +76,11 @@ class Way(NamedTuple):
     is_left: bool = False
     """Whoever began that server has died, and with it the workers that it ran."""
 
+    @property
+    def is_guessed(self) -> bool:
+        """Tell whether nothing has named it."""
+        return self.source == _GUESSED
+
 
 def server_file(state: Path) -> Path:
     return state / "server.json"
@@ -166,7 +171,7 @@ def _default() -> Way:
 
 def _refuse_to_guess(state: Path, way: Way) -> None:
     """Where `towpath up` has served this folder, whoever answers at Temporal's default address is somebody else's."""
-    if way.source == _GUESSED and (state / DATABASE).exists():
+    if way.is_guessed and (state / DATABASE).exists():
         raise NoServerError(
             "The server of this folder does not run. Start it: towpath up. "
             f"If another one is meant, name it: TEMPORAL_ADDRESS={DEFAULT_ADDRESS}"

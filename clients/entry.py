@@ -2,11 +2,16 @@
 
 import gc
 import os
+import signal
 import sys
+from io import TextIOWrapper
 from pathlib import Path
 from typing import NoReturn
 
 from clients.completing import VARIABLE, complete
+
+INTERRUPTED = 130
+"""What shells make of a program that ended by Ctrl-C."""
 
 
 def main() -> NoReturn:
@@ -16,9 +21,26 @@ def main() -> NoReturn:
         sys.stdout.write(f"{told}\n" if told else "")
         sys.stdout.flush()
         os._exit(0)
+    _print_whatever_it_is()
+    usual = signal.getsignal(signal.SIGINT)
+    if usual is signal.default_int_handler:  # else shells have it ignored
+        signal.signal(signal.SIGINT, _leave)
     # What is loaded stays: looking through it for rubbish every 700 objects takes a tenth of the time to begin.
     # It holds for the life of the process, as commands load more when they run.
     gc.set_threshold(50_000)
     from clients.cli import main as run  # noqa: PLC0415 - it takes a third of a second
 
+    signal.signal(signal.SIGINT, usual)
     run()
+
+
+def _print_whatever_it_is() -> None:
+    """Where a stream takes fewer characters than we speak, the others are replaced: nothing is worth a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def _leave(*_: object) -> NoReturn:
+    """Ctrl-C while nothing is asked for yet."""
+    os._exit(INTERRUPTED)

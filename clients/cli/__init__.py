@@ -36,11 +36,9 @@ from clients.cli.notifying import notify
 from clients.cli.releasing import release
 from clients.cli.reviewing import review
 from clients.cli.terminal import complain, say
+from clients.entry import INTERRUPTED
 from clients.trouble import ClientError
 from domain.outcome import Exit
-
-INTERRUPTED: Final = 130
-"""What shells make of a program that ended by Ctrl-C."""
 
 app = typer.Typer(
     name="towpath",
@@ -150,7 +148,7 @@ def run(words: Sequence[str]) -> int:
     except (KeyboardInterrupt, Abort):
         complain("Stopped. What was asked for goes on; see it with: towpath status")
         return INTERRUPTED
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit):  # so Rich ends where nobody reads any more
         return Exit.DONE
     except Exception as error:  # noqa: BLE001
         return _say_unforeseen(error)

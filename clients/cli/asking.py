@@ -38,6 +38,8 @@ async def _asked(work: Callable[["Towpath"], Awaitable[Exit | None]], by: str | 
     from clients.connection import explain
 
     place = surroundings()
+    if by is not None:
+        _mind_the_folder(place)
     towpath = await connected(place, by)
     try:
         return await _told(towpath, work)
@@ -50,6 +52,18 @@ async def _asked(work: Callable[["Towpath"], Awaitable[Exit | None]], by: str | 
         raise
     except RPCError as error:
         raise await explain(towpath.client, error) from error
+
+
+def _mind_the_folder(place: Surroundings) -> None:
+    """Say where something is asked for that this folder says nothing of: it may be the wrong terminal."""
+    from clients.connection import find_way
+    from domain.configuration_files import ORGANISATION_FILE
+
+    if not place.folder.is_dir():
+        raise UsageError(f"There is no folder {place.folder}, which TOWPATH_CONFIG names.")
+    way = find_way(place.state)[1]
+    if way.is_guessed and not (place.folder / ORGANISATION_FILE).exists():
+        say_aside(f"{place.folder} has no {ORGANISATION_FILE}: this goes to {way.address}, {way.source}.")
 
 
 async def connected(place: Surroundings, by: str | None = None) -> "Towpath":

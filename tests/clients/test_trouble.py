@@ -6,6 +6,7 @@ import os
 import shlex
 import signal
 import sys
+from asyncio.subprocess import PIPE
 from datetime import timedelta
 from importlib.metadata import version
 from itertools import chain
@@ -261,6 +262,41 @@ async def test_what_people_write_cannot_command_a_terminal(town: Town, towpath: 
 
     assert "red" in ran.out
     assert "\x1b" not in ran.out
+
+
+async def test_whoever_reads_no_more_is_no_mistake() -> None:
+    """As `towpath history | head -1` does: it ended with 1, which is what a mistake of ours is told by."""
+    reads, writes = os.pipe()
+    os.close(reads)
+    process = await asyncio.create_subprocess_exec(TOWPATH, "--help", stdout=writes, stderr=PIPE)
+    os.close(writes)
+    _, said = await process.communicate()
+
+    assert (process.returncode, said) == (Exit.DONE, b"")
+
+
+async def test_a_terminal_that_knows_few_characters_is_given_what_it_knows(offline: CommandLine) -> None:
+    """A “✓” ended with a traceback there."""
+    offline.set(PYTHONIOENCODING="ascii")
+
+    ran = await offline.run("config", "check")
+
+    assert ran.code == Exit.USAGE
+    assert "Traceback" not in ran.said
+    assert "towpath.yaml" in ran.said
+
+
+async def test_a_folder_that_is_not_there_is_nobodys(offline: CommandLine, client: Client) -> None:
+    """Something was asked for of whatever server was found, in the name of a folder that there is not."""
+    offline.set(
+        TEMPORAL_ADDRESS=client.service_client.config.target_host,
+        TOWPATH_CONFIG=str(offline.folder / "nowhere"),
+    )
+
+    asked = await offline.type("freeze", "dev", "--reason", "oops")
+
+    assert asked.code == Exit.USAGE
+    assert "which TOWPATH_CONFIG names" in asked.said
 
 
 async def test_a_towpath_says_which_it_is(offline: CommandLine) -> None:
