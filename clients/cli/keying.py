@@ -20,7 +20,8 @@ def make_published_key(place: Surroundings, configuration: "Configuration", name
         raise UsageError(
             f"The private key of {name} is not in “{place.keys}”, though environments/{name}.yaml names its "
             "public half. Put it back there. Where it is lost for good, remove the line that begins with "
-            "“key:” from that file, and a new one is made; nothing that was sealed before is believed then."
+            "“key:” from that file, and a new one is made; nothing that was sealed before is believed "
+            "then: see docs/how-to/recover.md (a key is missing), which also says what to move away first."
         )
     try:
         if publish_key(place.folder, name, make_key(place.keys, name)):

@@ -169,8 +169,7 @@ def show_plan(proposal: Proposal, escalated: int = 0) -> None:
         say(f"  {number}. {step}; undo: {step.undo}")
         for line in proposal.previews.get(step.berth, "").splitlines():
             say(f"       {line}", DIFF_STYLES.get(line[:1], ""))
-    for line in proposal.notes:
-        say(f"  note: {line}")
+    say_lines(_notes(proposal))
     if proposal.risk:
         say(f"  risk: {proposal.risk.level}, for {proposal.risk.why}")
     approval = proposal.terms.approval.escalated(escalated)
@@ -181,6 +180,12 @@ def show_plan(proposal: Proposal, escalated: int = 0) -> None:
         say(f"  {_say_refusal(line, proposal.plan.subject)}", "yellow")
     if proposal.nothing_to_do:
         say(f"  nothing to do: {proposal.nothing_to_do}")
+
+
+def _notes(proposal: Proposal) -> list[str]:
+    release = proposal.release
+    said = [f"release notes: {quoted(release.notes)}"] if release and release.notes else []
+    return [*said, *(f"note: {line}" for line in proposal.notes)]
 
 
 def _say_refusal(sentence: str, subject: Subject) -> str:

@@ -136,6 +136,7 @@ async def test_a_release_walks_to_production_by_the_command_line(home: CommandLi
         assert ran.code == Exit.DONE, ran.said
     assert broken.code == Exit.NOBODY_POLLS, broken.said
     assert "environments is missing" in broken.said
+    assert "release notes: first" in told
     assert served == "version 1"
     findings = json.loads(examined.out)["findings"]
     assert {one["verdict"] for one in findings} <= {"good", "doubtful"}
