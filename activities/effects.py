@@ -179,8 +179,13 @@ class EffectActivities:
     async def _soaked(self, proposal: Proposal, turn: int, seen: Soaking) -> Verdict:
         if seen.sick:
             return Verdict(seen.sick, passed=False, proven=False)
+
+        def beat() -> tuple[str, ...]:
+            seen.watch(self._tools.clock.now())
+            return seen.beat()
+
         async with transcribed(self._tools, proposal.plan.subject, turn, "soak", "soak"):
-            verdict = await _alive(watch(self._tools, proposal, seen), seen.beat)
+            verdict = await _alive(watch(self._tools, proposal, seen), beat)
         if not verdict.passed:
             seen.sick = verdict.sentences
             activity.heartbeat(*seen.beat())

@@ -17,8 +17,6 @@ from domain.terms import CheckTerms, Fleet, Proposal
 SHORTEST_PAUSE: Final = timedelta(seconds=1)
 LONGEST_PAUSE: Final = timedelta(seconds=30)
 LOOKS_A_SOAK: Final = 20
-LATE: Final = timedelta(seconds=3)
-"""Whoever wakes so much later has not watched."""
 
 
 class Verdict(NamedTuple):
@@ -83,17 +81,14 @@ async def _watch(
     pause = min(max(lasting / LOOKS_A_SOAK, SHORTEST_PAUSE), LONGEST_PAUSE)
     while True:
         verdict = await look_until_well(tools, proposal, expected)
+        seen.catch_up(tools.clock.now())
         left = seen.began + lasting - tools.clock.now()
         if not verdict.passed:
             return verdict
         seen.well = tools.clock.now()
         if left <= timedelta():
             return verdict
-        rest = min(pause, left)
-        await asyncio.sleep(rest.total_seconds())
-        late = tools.clock.now() - seen.well - rest
-        if late > LATE:  # nobody has watched meanwhile: the process was stopped, or the machine
-            seen.began += late
+        await asyncio.sleep(min(pause, left).total_seconds())
 
 
 async def _until_well(check: Check, terms: CheckTerms, expected: Expected) -> Finding:

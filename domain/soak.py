@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final
 
 from domain.attempt import Kind
 from domain.berth import component_of
@@ -74,6 +75,10 @@ def _stayed(newest: Receipt, berths: Iterable[str]) -> str:
     return next((one for one in berths if one in own and same(own[one], newest.after[one])), "")
 
 
+LATE: Final = timedelta(seconds=4)
+"""Whoever watches every second, and has not for so long, was stopped."""
+
+
 @dataclass
 class Soaking:
     """What is known of a soak under way: since when it lasts, when all was found well last, and what was found sick."""
@@ -81,6 +86,19 @@ class Soaking:
     began: datetime
     well: datetime
     sick: tuple[str, ...] = ()
+    watched: datetime | None = None
+    """When it was watched last, where whoever watches says so every second."""
+
+    def watch(self, now: datetime) -> None:
+        """Say that somebody watches. While a process is stopped, or its machine, nobody does, and nothing soaks."""
+        self.catch_up(now)
+        self.watched = now
+
+    def catch_up(self, now: datetime) -> None:
+        """Leave out of it what has passed unwatched."""
+        if self.watched and now - self.watched > LATE:
+            self.began += now - self.watched
+            self.watched = now
 
     def beat(self) -> tuple[str, ...]:
         """Return what a heartbeat says, for a later run to go on from."""

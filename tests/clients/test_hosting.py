@@ -113,6 +113,7 @@ async def test_a_release_walks_to_production_by_the_command_line(home: CommandLi
     asked = await home.type("promote", "storefront", "1.0.0", "production")
     watching = await home.start("status", "storefront", "1.0.0", "production", "--watch")
     told = await read_until(watching, "approve it: ")
+    planned = await home.type("status", "storefront", "1.0.0", "production")
     command = told.rpartition("approve it: ")[2].replace("you@example.com", "bo@example.com").split()[1:]
     approved = await home.type(*command)
     watched = await ended(watching)
@@ -136,7 +137,7 @@ async def test_a_release_walks_to_production_by_the_command_line(home: CommandLi
         assert ran.code == Exit.DONE, ran.said
     assert broken.code == Exit.NOBODY_POLLS, broken.said
     assert "environments is missing" in broken.said
-    assert "release notes: first" in told
+    assert "release notes: first" in planned.said
     assert served == "version 1"
     findings = json.loads(examined.out)["findings"]
     assert {one["verdict"] for one in findings} <= {"good", "doubtful"}

@@ -176,6 +176,19 @@ def test_whoever_goes_on_with_a_soak_knows_what_was_known(sick: tuple[str, ...])
     assert known == Soaking(NOON + timedelta(minutes=7), now, sick)
 
 
+@pytest.mark.parametrize("seconds", [1, 3, 4, 5, 60])
+def test_what_passes_while_whoever_watches_is_stopped_does_not_soak(seconds: int) -> None:
+    """It is found out by the next who watches, or who judges; and counted once."""
+    seen, later = Soaking(NOON, NOON), NOON + timedelta(seconds=seconds)
+    seen.catch_up(NOON + timedelta(hours=1))  # nobody said that it is watched every second
+    seen.watch(NOON)
+
+    seen.catch_up(later)
+    seen.watch(later)
+
+    assert seen.began == (NOON if seconds <= 4 else later)
+
+
 def test_what_only_stayed_when_its_change_was_put_back_opens_no_way() -> None:
     """What cannot be undone stands there yet, and nobody has found it good."""
     one = receipt("2.0")
