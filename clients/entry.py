@@ -9,9 +9,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from clients.completing import VARIABLE, complete
-
-INTERRUPTED = 130
-"""What shells make of a program that ended by Ctrl-C."""
+from domain.outcome import INTERRUPTED
 
 
 def main() -> NoReturn:

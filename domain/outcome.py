@@ -46,6 +46,10 @@ FOR_WORKERS: Final = frozenset({Phase.PREPARING, Phase.NO_WORKER, Phase.ENDED})
 """Phases in which a promotion waits for nobody but workers; what has ended is only to be closed."""
 
 
+INTERRUPTED: Final = 130
+"""What shells make of a program that ended by Ctrl-C."""
+
+
 class Exit(IntEnum):
     """What a command tells the shell."""
 

@@ -36,9 +36,8 @@ from clients.cli.notifying import notify
 from clients.cli.releasing import release
 from clients.cli.reviewing import review
 from clients.cli.terminal import complain, say
-from clients.entry import INTERRUPTED
 from clients.trouble import ClientError
-from domain.outcome import Exit
+from domain.outcome import INTERRUPTED, Exit
 
 app = typer.Typer(
     name="towpath",

@@ -18,12 +18,10 @@ from clients.cli.demo.story import Story
 from clients.cli.demo.telling import Telling
 from clients.cli.terminal import complain, say
 from clients.trouble import ClientError
-from domain.outcome import Exit
+from domain.outcome import INTERRUPTED, Exit
 from workers.server import ServerError
 from workers.settings import Surroundings
 
-INTERRUPTED: Final = 130
-"""What shells make of a program that ended by Ctrl-C."""
 TUTORIAL: Final = "Next: docs/tutorial.md takes a site of your own down the same road."
 
 
