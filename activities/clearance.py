@@ -10,7 +10,15 @@ from activities.around import Around
 from activities.bookkeeping import Bookkeeping
 from activities.gatehouse import Gatehouse
 from activities.inquiry import Before, Inquiry
-from activities.ports import BadSealError, Deed, Observation, Target, Undone
+from activities.ports import (
+    BadSealError,
+    Deed,
+    Observation,
+    Target,
+    TargetRefusalError,
+    TargetTroubleError,
+    Undone,
+)
 from activities.previewing import why_otherwise
 from activities.refusing import not_cleared, over
 from activities.releases import Brought, ReleaseRefusedError, bring
@@ -165,12 +173,16 @@ class Clearing:
     async def _need_nothing_of(self, of: Fence, order: StepOrder, subject: Subject) -> None:
         """Raise ``BadSealError`` where the target bears a deed that the journal knows nothing of.
 
-        What is not in the journal has never begun, unless somebody has taken it out, or the store is another one.
+        What is not in the journal has never begun, unless somebody has taken it out, or the store is another one. A
+        target that cannot be looked at says nothing against that.
         """
         terms = self.unseal(order.warrant).terms.targets.get(order.step.berth)
         if terms is None:
             return
-        seen = await self._tools.target(terms, subject, order.step.berth).observe()
+        try:
+            seen = await self._tools.target(terms, subject, order.step.berth).observe()
+        except (TargetRefusalError, TargetTroubleError):
+            return
         if seen.fence == of:
             raise BadSealError(
                 f"{order.step.berth} bears deed {of}, and its entry is not in the journal of {subject}: the release "

@@ -1,16 +1,15 @@
 """What every signal does in every phase."""
 
-from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from domain.actor import PersonName
 from domain.names import Identifier, Subject
 from domain.outcome import Phase
 from domain.signature import WordSignature
-from domain.value import Duration, Value
+from domain.value import Duration, Value, some_time
 
 NUDGE: Final = "nudge"
 """A signal of the engine's own, which says nothing."""
@@ -36,14 +35,7 @@ class Word(Value):
     """By the person's own key, where the environment asks for it; ``--key`` makes it."""
 
 
-def _check_lasting(length: timedelta) -> timedelta:
-    if not length:
-        message = "0s is no time: write more, or leave it out for one without an end"
-        raise ValueError(message)
-    return length
-
-
-Lasting = Annotated[Duration, AfterValidator(_check_lasting)]
+Lasting = Annotated[Duration, some_time(", or leave it out for one without an end")]
 """How long what is shut stays shut."""
 
 

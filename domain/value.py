@@ -99,14 +99,19 @@ def _check_length(length: timedelta) -> timedelta:
 Duration = Annotated[timedelta, BeforeValidator(parse_duration), AfterValidator(_check_length)]
 
 
-def _check_some(length: timedelta) -> timedelta:
-    if not length:
-        message = "0s is no time: write more"
-        raise ValueError(message)
-    return length
+def some_time(otherwise: str = "") -> AfterValidator:
+    """Return what refuses a duration of nothing, and says what else may be done ``otherwise`` than to write more."""
+
+    def check(length: timedelta) -> timedelta:
+        if not length:
+            message = f"0s is no time: write more{otherwise}"
+            raise ValueError(message)
+        return length
+
+    return AfterValidator(check)
 
 
-SomeTime = Annotated[Duration, AfterValidator(_check_some)]
+SomeTime = Annotated[Duration, some_time()]
 """A duration that is not nothing."""
 
 

@@ -48,6 +48,8 @@ class World:
         """Places that were asked what a deploy would do."""
         self.refuses: set[str] = set()
         """Places that refuse to be deployed to."""
+        self.away: set[str] = set()
+        """Places that cannot even be looked at."""
         self.stuck: set[str] = set()
         """Places whose undo fails."""
         self.sick: set[str] = set()
@@ -116,6 +118,8 @@ class FakeTarget:
         return bool(self._settings.get("repeatable", True))
 
     async def observe(self) -> Observation:
+        if self._name in self._world.away:
+            raise TargetRefusalError(f"{self._name} is away")
         holding = self._world.held.get(self._name, Absent())
         return Observation(Capture(holding=holding), self._world.fences.get(self._name))
 

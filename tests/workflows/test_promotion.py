@@ -44,6 +44,23 @@ async def test_a_sick_release_is_put_back(town: Town) -> None:
     assert town.world.version(town.place(town.dev)) == "1.0.0"
 
 
+async def test_where_nothing_could_be_begun_nothing_is_stuck(town: Town) -> None:
+    """A target that has gone away by the time of the deed was never touched, and its undo asks nothing of it."""
+    await town.stands("1.0.0", town.dev)
+    town.change_place(town.dev, approval=Approval.model_validate({"quorum": 1, "from": ["managers"]}))
+    handle = await town.promote("2.0.0", town.dev)
+    await town.until(handle, Phase.WAITING_FOR_APPROVAL)
+    town.world.away.add(town.place(town.dev))
+    await town.approve(handle)
+
+    report = await asyncio.wait_for(handle.result(), 40)
+
+    town.world.away.clear()
+    assert report.outcome is Outcome.ROLLED_BACK
+    assert "is away" in report.why
+    assert town.world.version(town.place(town.dev)) == "1.0.0"
+
+
 async def test_the_first_release_that_is_sick_leaves_nothing(town: Town) -> None:
     """Absent is a legal state, and is restored like any other."""
     town.world.sick.add("1.0.0")
